@@ -1,0 +1,126 @@
+# make example   install nanobragg into .venv and render the example into example_output/
+# make test      everything that must hold before a commit: native tests, sanitizers, linters, pytest
+# make lint      the linters alone;  make tidy: clang-tidy alone;  make clean: remove what make made
+#
+# Needs make, a C++17 compiler and Python >= 3.10 with headers and venv; what is missing is installed with
+# apt-get where that is possible, and named where it is not. Everything else comes from pip.
+
+PYTHON ?= python3
+PYTEST_ARGS ?= -n auto
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+USER_ENV := .venv
+DEV_ENV := build/venv
+DEV := $(CURDIR)/$(DEV_ENV)/bin
+INSTALLED := $(USER_ENV)/.installed
+DEV_TOOLS := $(DEV_ENV)/.tools
+DEV_BUILD := build/dev/.built
+ASAN_BUILD := build/asan/.built
+
+BUILD_FILES := CMakeLists.txt pyproject.toml
+CPP_FILES := $(shell find cpp -type f -not -name '.*' | LC_ALL=C sort)
+FORMATTED := $(filter %.cpp %.hpp %.inl %.cu %.cuh,$(CPP_FILES))
+PYTHON_FILES := $(shell find python -type f -name '*.py*' -not -path '*/__pycache__/*' | LC_ALL=C sort)
+
+# $(call provide,test,debian package,what it is): install the package if the test fails, or say what is missing.
+define provide
+	@if ! ( $(1) ) >/dev/null 2>&1; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        echo "$(3) not found: installing $(2)"; \
+	        { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(2); } \
+	            >/dev/null || true; \
+	    fi; \
+	    if ! ( $(1) ) >/dev/null 2>&1; then \
+	        echo "$(3) not found; please install it first (Debian, Ubuntu: apt-get install $(2))" >&2; exit 1; \
+	    fi; \
+	fi
+endef
+
+NEW_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))'
+HAS_VENV = $(PYTHON) -c 'import ensurepip, venv'
+HAS_HEADERS = test -f "$$($(PYTHON) -c "import sysconfig; print(sysconfig.get_path('include'))")/Python.h"
+HAS_COMPILER = command -v "$${CXX:-g++}"
+HAS_DOCTEST = echo '\#include <doctest/doctest.h>' | "$${CXX:-g++}" -fsyntax-only -x c++ -
+
+.PHONY: help example test lint tidy clean prerequisites test-prerequisites
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
+
+prerequisites:
+	$(call provide,$(HAS_COMPILER),g++,a C++ compiler)
+	$(call provide,$(NEW_PYTHON),python3,Python 3.10 or newer as $(PYTHON))
+	$(call provide,$(HAS_VENV),python3-venv,the venv module of $(PYTHON))
+	$(call provide,$(HAS_HEADERS),python3-dev,Python.h of $(PYTHON))
+
+test-prerequisites: prerequisites
+	$(call provide,$(HAS_DOCTEST),doctest-dev,doctest/doctest.h)
+
+# ---- the example ------------------------------------------------------------------------------------------
+
+example: $(INSTALLED)
+	mkdir -p example_output
+	cd example_output && ../$(USER_ENV)/bin/nanobragg -config ../examples/1orc.toml
+	$(USER_ENV)/bin/python examples/preview.py example_output/1orc.img example_output/1orc.png
+
+$(INSTALLED): $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | prerequisites
+	test -x $(USER_ENV)/bin/pip || $(PYTHON) -m venv --clear $(USER_ENV)
+	@echo "building and installing nanobragg into $(USER_ENV) (a minute or two)"
+	$(USER_ENV)/bin/pip install --quiet --disable-pip-version-check '.[image]'
+	@touch $@
+
+# ---- the tests --------------------------------------------------------------------------------------------
+
+test: export PATH := $(DEV):$(PATH)
+test: $(DEV_BUILD) $(ASAN_BUILD)
+	ctest --test-dir build/dev --output-on-failure
+	ctest --test-dir build/asan --output-on-failure
+	$(MAKE) --no-print-directory lint tidy
+	pytest $(PYTEST_ARGS)
+
+$(DEV_TOOLS): pyproject.toml | test-prerequisites
+	test -x $(DEV)/pip || $(PYTHON) -m venv --clear $(DEV_ENV)
+	@echo "installing the build tools into $(DEV_ENV)"
+	$(DEV)/pip install --quiet --disable-pip-version-check --upgrade pip
+	$(DEV)/pip install --quiet 'cmake>=3.20' ninja 'scikit-build-core>=0.10' 'pybind11>=2.13'
+	@touch $@
+
+# One build tree serves the editable package and ctest.
+$(DEV_BUILD): export PATH := $(DEV):$(PATH)
+$(DEV_BUILD): $(DEV_TOOLS) $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | test-prerequisites
+	@echo "building the package and the native tests"
+	pip install --quiet --no-build-isolation --editable '.[test,lint]' --config-settings=build-dir=build/dev \
+	    --config-settings=cmake.define.NANOBRAGG_TESTS=ON --config-settings=cmake.define.NANOBRAGG_WERROR=ON
+	@touch $@
+
+$(ASAN_BUILD): export PATH := $(DEV):$(PATH)
+$(ASAN_BUILD): $(DEV_TOOLS) CMakeLists.txt $(CPP_FILES) | test-prerequisites
+	@echo "building the native tests with AddressSanitizer and UndefinedBehaviorSanitizer"
+	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNANOBRAGG_PYTHON=OFF \
+	    -DNANOBRAGG_TESTS=ON -DNANOBRAGG_WERROR=ON -DNANOBRAGG_SANITIZE=address,undefined
+	cmake --build build/asan
+	@touch $@
+
+# ---- the linters ------------------------------------------------------------------------------------------
+
+lint: export PATH := $(DEV):$(PATH)
+lint: $(DEV_BUILD)
+	ruff check .
+	ruff format --check .
+	pyrefly check --python-interpreter-path $(DEV)/python
+	clang-format --dry-run --Werror $(FORMATTED)
+
+tidy: export PATH := $(DEV):$(PATH)
+tidy: $(DEV_BUILD)
+	test -x $(DEV)/clang-tidy || pip install --quiet clang-tidy
+	clang-tidy --quiet -p build/dev --extra-arg=-Wno-ignored-attributes \
+	    --extra-arg=-idirafter$$("$${CXX:-g++}" -print-file-name=include) \
+	    $(filter cpp/src/%.cpp cpp/bindings/%.cpp,$(CPP_FILES))
+
+clean:
+	rm -rf build $(USER_ENV) example_output

@@ -1,0 +1,8 @@
+// One registration function per subject.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+void register_render(pybind11::module_& m);
+void register_random(pybind11::module_& m);
+void register_files(pybind11::module_& m);

@@ -1,0 +1,38 @@
+// Parsers of text files.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <string_view>
+
+#include "nanobragg/hkl.hpp"
+#include "register.hpp"
+
+namespace py = pybind11;
+
+namespace nanobragg {
+namespace {
+
+py::tuple parse_hkl_bytes(const py::bytes& data, double default_F) {
+    const std::string_view text = data;
+    StructureFactorGrid grid;
+    {
+        py::gil_scoped_release release;
+        grid = parse_hkl(text, default_F);
+    }
+    double* values = grid.values.get();
+    py::capsule owner(values, [](void* memory) { delete[] static_cast<double*>(memory); });
+    (void)grid.values.release();
+    return py::make_tuple(py::array_t<double>(grid.shape, values, owner), grid.minimum, grid.count, grid.warnings);
+}
+
+}  // namespace
+}  // namespace nanobragg
+
+void register_files(py::module_& module) {
+    using namespace nanobragg;
+    module.def("parse_hkl", &parse_hkl_bytes, py::arg("data"), py::arg("default_F"),
+               "Grid of amplitudes (H, K, L) float64, [h, k, l] of its first element, number of reflections and list "
+               "of warnings of the text `h k l F` (bytes). Raises InputError, a sentence that starts with the line.");
+}

@@ -1,0 +1,124 @@
+// Random numbers and Poisson noise.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
+#include "nanobragg/error.hpp"
+#include "nanobragg/philox.hpp"
+#include "nanobragg/random.hpp"
+#include "register.hpp"
+
+namespace py = pybind11;
+
+namespace nanobragg {
+namespace {
+
+using Image = py::array_t<float, py::array::c_style>;
+using Pixels = py::array_t<std::uint16_t, py::array::c_style>;
+using Matrices = py::array_t<double, py::array::c_style>;
+using Roi = std::array<std::int64_t, 4>;
+
+// The frame of an image (slow, fast) or (panel, slow, fast).
+Frame frame_of(const Image& image, const Roi& roi) {
+    const auto dimensions = image.ndim();
+    if (dimensions != 2 && dimensions != 3) {
+        throw InputError("noise: found an image of " + std::to_string(dimensions) +
+                         " dimensions, expected (slow, fast) or (panel, slow, fast)");
+    }
+    Frame frame;
+    frame.panels = dimensions == 3 ? static_cast<std::size_t>(image.shape(0)) : 1;
+    frame.slow = static_cast<std::size_t>(image.shape(dimensions - 2));
+    frame.fast = static_cast<std::size_t>(image.shape(dimensions - 1));
+    frame.fast_first = roi[0];
+    frame.fast_last = roi[1];
+    frame.slow_first = roi[2];
+    frame.slow_last = roi[3];
+    return frame;
+}
+
+Pixels pixels_like(const Image& image) {
+    return Pixels(std::vector<py::ssize_t>(image.shape(), image.shape() + image.ndim()));
+}
+
+py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Stream stream, RandomTable& table) {
+    const Frame frame = frame_of(image, roi);
+    Pixels pixels = pixels_like(image);
+    const float* in = image.data();
+    std::uint16_t* out = pixels.mutable_data();
+    NoiseCounts counts;
+    {
+        py::gil_scoped_release release;
+        counts = noise_image_exact(in, frame, adc_offset, stream, table, out);
+    }
+    return py::make_tuple(std::move(pixels), counts.photons, counts.overloads);
+}
+
+py::tuple noise_fast(const Image& image, double adc_offset, const Roi& roi, std::uint64_t seed, int threads) {
+    const Frame frame = frame_of(image, roi);
+    Pixels pixels = pixels_like(image);
+    const float* in = image.data();
+    std::uint16_t* out = pixels.mutable_data();
+    NoiseCounts counts;
+    {
+        py::gil_scoped_release release;
+        counts = noise_image_fast(in, frame, adc_offset, seed, threads, out);
+    }
+    return py::make_tuple(std::move(pixels), counts.photons, counts.overloads);
+}
+
+Matrices mosaic_matrices(float spread, std::size_t count, Stream& stream, RandomTable& table) {
+    Matrices matrices({static_cast<py::ssize_t>(count), py::ssize_t{3}, py::ssize_t{3}});
+    mosaic_rotations(spread, count, stream, table, matrices.mutable_data());
+    return matrices;
+}
+
+Matrices one_rotation(float spread, Stream& stream, RandomTable& table) {
+    Matrices matrix({py::ssize_t{3}, py::ssize_t{3}});
+    random_rotation(spread, stream, table, matrix.mutable_data());
+    return matrix;
+}
+
+std::array<double, 3> angles_of(const Matrices& matrix) {
+    if (matrix.size() != 9) {
+        throw InputError("rotation matrix: found " + std::to_string(matrix.size()) + " numbers, expected (3, 3)");
+    }
+    return rotation_angles(matrix.data());
+}
+
+std::vector<double> philox_poisson(double mean, std::uint64_t seed, std::uint64_t first, std::size_t count) {
+    std::vector<double> deviates(count);
+    for (std::size_t i = 0; i < count; ++i) deviates[i] = pixel_poisson(mean, seed, first + i);
+    return deviates;
+}
+
+}  // namespace
+}  // namespace nanobragg
+
+void register_random(py::module_& module) {
+    using namespace nanobragg;
+    py::class_<Stream>(module, "Stream", "A stream of uniform deviates, from a seed as the user writes it.")
+        .def(py::init(&Stream::from_user_seed), py::arg("seed"))
+        .def_readonly("state", &Stream::seed);
+
+    py::class_<RandomTable>(module, "RandomTable", "The shuffle table that all streams share.")
+        .def(py::init<>())
+        .def(py::init<const RandomTable::State&>(), py::arg("state"))
+        .def("state", &RandomTable::state, "33 integers: the table and its output register.")
+        .def("uniform", &RandomTable::uniform, py::arg("stream"), "Next deviate in [0, 1), a float32 number.");
+
+    module.def("random_rotation", &one_rotation, py::arg("spread"), py::arg("stream"), py::arg("table"),
+               "Rotation matrix (3, 3) float64 within a spherical cap of `spread` radians.");
+    module.def("mosaic_rotations", &mosaic_matrices, py::arg("spread"), py::arg("count"), py::arg("stream"),
+               py::arg("table"), "Matrices (count, 3, 3) float64 of mosaic domains, the first the identity.");
+    module.def("rotation_angles", &angles_of, py::arg("matrix"), "Missetting angles (radians) of a matrix (3, 3).");
+
+    module.def("noise_exact", &noise_exact, py::arg("image"), py::arg("adc_offset"), py::arg("roi"), py::arg("stream"),
+               py::arg("table"), "Pixels (uint16), sum of the deviates, overloads; nanoBragg.c's generator.");
+    module.def("noise_fast", &noise_fast, py::arg("image"), py::arg("adc_offset"), py::arg("roi"), py::arg("seed"),
+               py::arg("threads"), "Pixels (uint16), sum of the deviates, overloads; the counter-based generator.");
+    module.def("pixel_poisson", &philox_poisson, py::arg("mean"), py::arg("seed"), py::arg("first"), py::arg("count"),
+               "Deviates of the counter-based generator for `count` pixels of one mean, before offset and rounding.");
+}

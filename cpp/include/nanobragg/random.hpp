@@ -1,0 +1,98 @@
+// Random numbers: nanoBragg.c's own, bit for bit, and Poisson noise by either generator (specs/random.md).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace nanobragg {
+
+/// State of one stream of uniform deviates, between -(2^31 - 1) and 2^31 - 1. One <= 0 asks for the shuffle table to be
+/// filled anew at the next draw.
+struct Stream {
+    std::int64_t seed = 0;
+
+    /// The stream of a seed as the user writes it: stored negated. Throws InputError beyond +-(2^31 - 1).
+    static Stream from_user_seed(std::int64_t seed);
+};
+
+/// The one shuffle table of a process (Park-Miller minimal standard generator with a Bays-Durham shuffle; Press et
+/// al., "Numerical Recipes", ran1). Streams share it: one with a positive state goes on with what another left.
+class RandomTable {
+  public:
+    static constexpr std::size_t entries = 32;
+    /// The entries, then the output register (0: not filled yet).
+    using State = std::array<std::int64_t, entries + 1>;
+
+    RandomTable() = default;
+    /// Throws InputError when a number is outside [0, 2^31 - 1].
+    explicit RandomTable(const State& state);
+
+    const State& state() const { return state_; }
+
+    /// Next deviate in [0, 1): a float, as every caller's rounding depends on it.
+    float uniform(Stream& stream);
+
+  private:
+    void fill(Stream& stream);
+
+    State state_{};
+};
+
+/// Rotation by a random angle below about `spread` (radians) around a random axis: row-major matrix.
+void random_rotation(float spread, Stream& stream, RandomTable& table, double matrix[9]);
+
+/// `count` matrices of mosaic domains, the first of them the identity (its numbers are drawn all the same).
+void mosaic_rotations(float spread, std::size_t count, Stream& stream, RandomTable& table, double* matrices);
+
+/// Missetting angles (radians, about x, y, z) of a row-major rotation matrix.
+std::array<double, 3> rotation_angles(const double matrix[9]);
+
+/// nanoBragg.c's Poisson and Gaussian deviates, every rounding to float in its place.
+class ReferencePoisson {
+  public:
+    ReferencePoisson(Stream stream, RandomTable& table) : stream_(stream), table_(table) {}
+
+    /// A deviate of `mean`; above 1e6 a Gaussian one, not rounded to a whole number.
+    float draw(float mean);
+
+  private:
+    float uniform() { return table_.uniform(stream_); }
+    float gaussian();
+    float multiply(float mean);
+    float reject(float mean);
+
+    Stream stream_;
+    RandomTable& table_;
+    float spare_ = 0.0F;
+    bool spare_ready_ = false;
+    // What depends on the mean only, kept while it does not change.
+    float mean_ = -1.0F, exponent_ = 0.0F, width_ = 0.0F, log_mean_ = 0.0F;
+};
+
+/// Shape of an image, fast axis fastest, and the pixels to draw: inclusive, and clipped to the panel.
+struct Frame {
+    std::size_t panels = 1, slow = 0, fast = 0;
+    std::int64_t fast_first = 0, fast_last = -1, slow_first = 0, slow_last = -1;
+
+    std::size_t pixels() const { return panels * slow * fast; }
+};
+
+struct NoiseCounts {
+    /// Sum of the deviates, the offset not included.
+    double photons = 0.0;
+    /// Pixels above 65535.
+    std::int64_t overloads = 0;
+};
+
+/// Poisson noise of `image` (photons per pixel) plus `adc_offset`, by nanoBragg.c's serial generator: the same seed
+/// gives the same bytes. `out` has frame.pixels() elements; those outside the frame's region become 0.
+NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc_offset, Stream stream,
+                              RandomTable& table, std::uint16_t* out);
+
+/// The same by the counter-based generator of philox.hpp, for any number of threads (0: OpenMP's choice), with the same
+/// result for each.
+NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_offset, std::uint64_t seed, int threads,
+                             std::uint16_t* out);
+
+}  // namespace nanobragg

@@ -1,0 +1,44 @@
+// The one way from a Scene to an image on the CPU.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nanobragg/scene.hpp"
+
+namespace nanobragg {
+
+enum class Precision {
+    full,  // everything in double
+    mixed  // fractional indices in double, the lattice transform in float
+};
+
+struct RenderOptions {
+    int threads = 0;  // 0: one for each processor this process may use
+    Precision precision = Precision::full;
+    bool reference = false;  // the scalar reference renderer, in one thread
+    // Called now and then from the calling thread with the fraction done; false stops the work.
+    std::function<bool(double)> tick;
+};
+
+struct RenderResult {
+    bool finished = true;             // false: stopped by tick
+    double solid_angle = 0;           // steradian, of all rendered pixels
+    bool interpolation_left = false;  // an evaluation was out of range (tricubic_sticky)
+};
+
+// `image` has Scene::pixels() elements, (panel, slow, fast); pixels that are not rendered become 0. The result does
+// not depend on the number of threads. Throws InputError for a scene that cannot be rendered.
+RenderResult render(const Scene& scene, const RenderOptions& options, float* image);
+
+// Instruction sets: those this processor and this build have, best last; and the one in use, which the environment
+// variable NANOBRAGG_ISA can force (InputError where it is unknown or unsupported).
+std::vector<std::string> available_instruction_sets();
+std::string chosen_instruction_set();
+
+// Threads that `threads` stands for.
+int thread_count(int threads);
+
+}  // namespace nanobragg

@@ -1,0 +1,800 @@
+// The hot loop, written once in plain C++ that the compiler vectorises, and compiled for each instruction set by the
+// kernel_*.cpp files. The pixels of a piece of a row are the vector; sources and orientations are swept over them.
+#include <math.h>
+
+#include "kernel.hpp"
+#include "nanobragg/physics.hpp"
+
+namespace nanobragg {
+namespace NANOBRAGG_KERNEL_NAMESPACE {
+namespace {
+
+enum { kOff = 0, kFirst = 1, kCentre = 2, kEach = 3 };  // Factor
+// Shape; and the square shape with few cells: kFewCells + 2 degree + (1 if any number of cells is even).
+enum { kSquare = 0, kRound = 1, kGauss = 2, kTophat = 3, kFewCells = 4 };
+enum { kConstant = 0, kNearest = 1, kTricubic = 2 };  // where F comes from
+
+constexpr int32_t kGaussScale = 60;  // powers of two that float sums of Gaussians are scaled by
+
+constexpr int kLanes = 16;  // chunks are padded to a multiple, so that no loop has a remainder
+
+// Directions from the sample to the pixels of the chunk, and 1/distance (0 at the sample itself).
+struct Rays {
+    alignas(64) double x[kChunk], y[kChunk], z[kChunk], inverse[kChunk];
+};
+
+struct Chunk {
+    const KernelScene& scene;
+    int n;  // padded
+    double slow, fast;
+};
+
+// ---- geometry ---------------------------------------------------------------------------------------------
+
+// Rodrigues' formula (vec3.hpp has it too, but its inline functions must not be compiled here).
+inline void rotate(const double v[3], const double axis[3], double angle, double out[3]) {
+    const double s = sin(angle), c = cos(angle);
+    const double along = (axis[0] * v[0] + axis[1] * v[1] + axis[2] * v[2]) * (1.0 - c);
+    const double turned[3] = {axis[0] * along + v[0] * c + (axis[1] * v[2] - axis[2] * v[1]) * s,
+                              axis[1] * along + v[1] * c + (axis[2] * v[0] - axis[0] * v[2]) * s,
+                              axis[2] * along + v[2] * c + (axis[0] * v[1] - axis[1] * v[0]) * s};
+    for (int i = 0; i < 3; ++i) out[i] = turned[i];
+}
+
+void curve(const KernelScene& s, int n, Rays& rays) {
+    const double start[3] = {s.curved_distance * s.beam[0], s.curved_distance * s.beam[1],
+                             s.curved_distance * s.beam[2]};
+    for (int p = 0; p < n; ++p) {
+        double turned[3];
+        rotate(start, s.slow, rays.y[p] / s.curved_distance, turned);
+        rotate(turned, s.fast, rays.z[p] / s.curved_distance, turned);
+        rays.x[p] = turned[0];
+        rays.y[p] = turned[1];
+        rays.z[p] = turned[2];
+    }
+}
+
+// A row of points, `step` = pixel_size x fast apart, at some offset inside the pixels and some depth.
+struct Subpixel {
+    double start[3];  // m
+};
+
+Subpixel subpixel_at(const Chunk& c, double offset_fast, double offset_slow, double depth) {
+    const KernelScene& s = c.scene;
+    const double slow = s.pixel_size * (c.slow + offset_slow), fast = s.pixel_size * (c.fast + offset_fast);
+    Subpixel out;
+    for (int i = 0; i < 3; ++i) out.start[i] = fast * s.fast[i] + slow * s.slow[i] + depth * s.normal[i] + s.origin[i];
+    return out;
+}
+
+void aim(const Chunk& c, const Subpixel& at, Rays& rays) {
+    const KernelScene& s = c.scene;
+    const double bx = at.start[0], by = at.start[1], bz = at.start[2];
+    const double fx = s.pixel_size * s.fast[0], fy = s.pixel_size * s.fast[1], fz = s.pixel_size * s.fast[2];
+#pragma omp simd
+    for (int p = 0; p < c.n; ++p) {
+        rays.x[p] = bx + p * fx;
+        rays.y[p] = by + p * fy;
+        rays.z[p] = bz + p * fz;
+    }
+    if (s.curved_distance != 0) curve(s, c.n, rays);
+// must vectorise: rays
+#pragma omp simd
+    for (int p = 0; p < c.n; ++p) {
+        const double airpath = __builtin_sqrt(rays.x[p] * rays.x[p] + rays.y[p] * rays.y[p] + rays.z[p] * rays.z[p]);
+        const double inverse = airpath > 0 ? 1.0 / (airpath > 0 ? airpath : 1.0) : 0.0;
+        rays.x[p] *= inverse;
+        rays.y[p] *= inverse;
+        rays.z[p] *= inverse;
+        rays.inverse[p] = inverse;
+    }
+}
+
+// ---- factors ----------------------------------------------------------------------------------------------
+
+void solid_angles(const Chunk& c, const Rays& rays, double* omega) {
+    const KernelScene& s = c.scene;
+    const double area = s.pixel_size * s.pixel_size * s.close_distance;
+    const bool point = s.point_pixel;
+#pragma omp simd
+    for (int p = 0; p < c.n; ++p) {
+        // A pixel at the sample itself fills the sky.
+        const double inverse = rays.inverse[p] > 0 ? rays.inverse[p] : __builtin_inf();
+        omega[p] = inverse * inverse * (point ? 1.0 : area * inverse);
+    }
+}
+
+// Fraction absorbed between two depths, for rays that meet the sensor at an angle.
+void captures(const Chunk& c, const Rays& rays, double front, double back, double* capture) {
+    const KernelScene& s = c.scene;
+    const double nx = s.normal[0], ny = s.normal[1], nz = s.normal[2];
+    const double near = -front * s.attenuation, far = -back * s.attenuation;
+    bool plain = near <= 0 && far <= 0;
+    for (int p = 0; p < c.n && plain; ++p) plain = rays.x[p] * nx + rays.y[p] * ny + rays.z[p] * nz > 1e-300;
+    if (plain) {
+#pragma omp simd
+        for (int p = 0; p < c.n; ++p) {
+            const double parallax = rays.x[p] * nx + rays.y[p] * ny + rays.z[p] * nz;
+            capture[p] = exp_negative(near / parallax) - exp_negative(far / parallax);
+        }
+    } else {  // from behind, or without attenuation: the exponents may have any sign
+        for (int p = 0; p < c.n; ++p) {
+            const double parallax = rays.x[p] * nx + rays.y[p] * ny + rays.z[p] * nz;
+            capture[p] = exp(near / parallax) - exp(far / parallax);
+        }
+    }
+}
+
+void polarizations(const Chunk& c, const Rays& rays, const KernelSource& source, double* polar) {
+    const double ix = source.direction[0], iy = source.direction[1], iz = source.direction[2];
+    const double ex = source.electric[0], ey = source.electric[1], ez = source.electric[2];
+    const double mx = source.magnetic[0], my = source.magnetic[1], mz = source.magnetic[2];
+    const double kahn = c.scene.kahn_factor;
+#pragma omp simd
+    for (int p = 0; p < c.n; ++p) {
+        const double x = rays.x[p], y = rays.y[p], z = rays.z[p];
+        polar[p] =
+            polarization_factor(kahn, x * ix + y * iy + z * iz, x * ex + y * ey + z * ez, x * mx + y * my + z * mz);
+    }
+}
+
+// ---- the sweep over orientations --------------------------------------------------------------------------
+
+// A fractional index times the wavelength is linear in the pixel but for the distance: (alpha + beta p)/R + gamma.
+struct Axis {
+    double alpha, beta, gamma;
+};
+
+// One of the three indices over the whole chunk, times the wavelength (m).
+struct Indices {
+    alignas(64) double h[kChunk], k[kChunk], l[kChunk];
+};
+
+// A row of subpixels, and the wavelengths that come from one direction.
+struct Beamline {
+    const Rays& rays;
+    double start[3], step[3];  // position of pixel p is start + p step (flat panels), m
+    bool straight;             // that is so
+    const KernelSource* sources;
+    int64_t count;
+};
+
+NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+
+// An orientation's axis vector seen from the row; times `scale`, plus `shift`.
+NANOBRAGG_FN Axis axis_of(const Beamline& line, const double* axis, double scale, double shift) {
+    return {scale * dot3(axis, line.start), scale * dot3(axis, line.step),
+            shift - scale * dot3(axis, line.sources[0].direction)};
+}
+
+void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
+    if (line.straight) {
+        const Axis h = axis_of(line, o, 1.0, 0.0), k = axis_of(line, o + 3, 1.0, 0.0),
+                   l = axis_of(line, o + 6, 1.0, 0.0);
+        const double* inverse = line.rays.inverse;
+// must vectorise: indices of a straight row
+#pragma omp simd
+        for (int p = 0; p < n; ++p) {
+            out.h[p] = (h.alpha + h.beta * p) * inverse[p] + h.gamma;
+            out.k[p] = (k.alpha + k.beta * p) * inverse[p] + k.gamma;
+            out.l[p] = (l.alpha + l.beta * p) * inverse[p] + l.gamma;
+        }
+        return;
+    }
+    const double* i = line.sources[0].direction;
+    const double ix = i[0], iy = i[1], iz = i[2];
+    const double ax = o[0], ay = o[1], az = o[2], bx = o[3], by = o[4], bz = o[5], cx = o[6], cy = o[7], cz = o[8];
+// must vectorise: indices of a curved row
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double x = line.rays.x[p] - ix, y = line.rays.y[p] - iy, z = line.rays.z[p] - iz;
+        out.h[p] = ax * x + ay * y + az * z;
+        out.k[p] = bx * x + by * y + bz * z;
+        out.l[p] = cx * x + cy * y + cz * z;
+    }
+}
+
+// Where the indices of one orientation and wavelength come from: computed on the spot, or stored for several
+// wavelengths.
+template <bool stored>
+struct Index {
+    Axis h, k, l;
+    const double *at_h, *at_k, *at_l;  // stored indices
+    const double* inverse;
+    double scale, shift;
+
+    NANOBRAGG_FN_MEMBER double of(const Axis& axis, const double* values, int p) const {
+        return stored ? values[p] * scale + shift : (axis.alpha + axis.beta * p) * inverse[p] + axis.gamma;
+    }
+};
+
+// (Radius in units of the crystal's transform)^2.
+NANOBRAGG_FN double radius_squared(const KernelScene& s, double da, double db, double dc) {
+    const double x = da * s.cells[0], y = db * s.cells[1], z = dc * s.cells[2];
+    return (x * x + y * y + z * z) * s.fudge;
+}
+
+template <class Real>
+NANOBRAGG_FN Real miss_squared(const KernelScene& s, Real a, Real b, Real c) {
+    return (Real)s.metric[0] * a * a + (Real)s.metric[1] * b * b + (Real)s.metric[2] * c * c +
+           (Real)s.metric[3] * a * b + (Real)s.metric[4] * b * c + (Real)s.metric[5] * a * c;
+}
+
+// What is left of N d after whole turns.
+NANOBRAGG_FN double remainder_of(double d, double cells) {
+    const double product = d * cells;
+    return product - round_whole(product);
+}
+
+// F_latt^2 of a parallelepiped from the distances d to the nearest index and what is left of N d after whole turns:
+// one division for all three axes.
+template <class Real>
+NANOBRAGG_FN Real grating_squared(Real da, Real db, Real dc, Real ra, Real rb, Real rc) {
+    const Real ratio = (sin_pi(ra) * sin_pi(rb) * sin_pi(rc)) / (sin_pi(da) * sin_pi(db) * sin_pi(dc));
+    return ratio * ratio;
+}
+
+// The same for few cells along an axis, where sin(N x)/sin(x) is a short polynomial of cos(2 x): no division, and no
+// second sine.
+template <int degree, bool even, class Real>
+NANOBRAGG_FN Real few_cells_squared(const FewCells& few, Real da, Real db, Real dc) {
+    const Real a = cos_two_pi(da), b = cos_two_pi(db), c = cos_two_pi(dc);
+    Real pa = (Real)few.polynomial[0][degree], pb = (Real)few.polynomial[1][degree],
+         pc = (Real)few.polynomial[2][degree];
+    for (int i = degree - 1; i >= 0; --i) {
+        pa = pa * a + (Real)few.polynomial[0][i];
+        pb = pb * b + (Real)few.polynomial[1][i];
+        pc = pc * c + (Real)few.polynomial[2][i];
+    }
+    const Real product = pa * pb * pc;
+    if (!even) return product * product;
+    const Real ea = (Real)few.even[0] * a + (Real)few.odd[0], eb = (Real)few.even[1] * b + (Real)few.odd[1],
+               ec = (Real)few.even[2] * c + (Real)few.odd[2];
+    return product * product * (ea * eb * ec);
+}
+
+NANOBRAGG_FN double nearest_whole(double x) {
+    // Ties go down, as ceil(x - 1/2) does.
+    const double whole = round_whole(x);
+    return whole - x == 0.5 ? whole - 1.0 : whole;
+}
+
+// Place of a nearest grid point in the grid, or -1 outside. Without short circuits, so that it becomes a selection.
+NANOBRAGG_FN int32_t grid_place(const KernelScene& s, double h0, double k0, double l0) {
+    const double h = h0 - (double)s.f_min[0], k = k0 - (double)s.f_min[1], l = l0 - (double)s.f_min[2];
+    const bool inside = (h >= 0) & (h < (double)s.f_shape[0]) & (k >= 0) & (k < (double)s.f_shape[1]) & (l >= 0) &
+                        (l < (double)s.f_shape[2]);
+    const double at = (h * (double)s.f_shape[1] + k) * (double)s.f_shape[2] + l;
+    return (int32_t)(inside ? at : -1.0);
+}
+
+// The same from whole indices; the place behind the last grid point outside.
+NANOBRAGG_FN int32_t grid_place(const KernelScene& s, int32_t h0, int32_t k0, int32_t l0) {
+    const uint32_t h = (uint32_t)(h0 - (int32_t)s.f_min[0]), k = (uint32_t)(k0 - (int32_t)s.f_min[1]),
+                   l = (uint32_t)(l0 - (int32_t)s.f_min[2]);
+    const uint32_t nh = (uint32_t)s.f_shape[0], nk = (uint32_t)s.f_shape[1], nl = (uint32_t)s.f_shape[2];
+    const bool inside = (h < nh) & (k < nk) & (l < nl);
+    return (int32_t)(inside ? (h * nk + k) * nl + l : nh * nk * nl);
+}
+
+// The lattice factors of one orientation, and where to find their structure factors. Looking those up is a loop of
+// its own: next to arithmetic, compilers make a branch of it and leave both scalar.
+template <class Real>
+struct Pending {
+    alignas(64) Real lattice[kChunk];
+    alignas(64) int32_t place[kChunk];
+};
+
+void add_nearest(const KernelScene& s, const Pending<double>& pending, int n, double unit, double* acc) {
+    alignas(64) double f[kChunk];
+    const double* grid = s.f_grid;
+    for (int p = 0; p < n; ++p) f[p] = grid[pending.place[p] < 0 ? 0 : pending.place[p]];
+    const double other = s.default_F;
+// must vectorise: nearest structure factors, double
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double value = pending.place[p] < 0 ? other : f[p];
+        acc[p] += value * value * (pending.lattice[p] * unit);
+    }
+}
+
+// The single-precision grid holds F^2, and that of default_F behind its last point.
+void add_nearest(const KernelScene& s, const Pending<float>& pending, int n, float weight, float* acc) {
+    const float* grid = s.f_sqr_grid;
+#pragma omp simd
+    for (int p = 0; p < n; ++p) acc[p] += grid[pending.place[p]] * (pending.lattice[p] * weight);
+}
+
+// F_latt^2 in these units is what the loops compute.
+template <int shape>
+double lattice_unit(const KernelScene& s) {
+    const double size = s.cells[0] * s.cells[1] * s.cells[2];
+    if (shape == kRound) return size * 0.723601254558268 * size * 0.723601254558268;
+    return shape == kGauss || shape == kTophat ? size * size : 1.0;
+}
+
+template <int shape>
+NANOBRAGG_FN double lattice_double(const KernelScene& s, double dh, double dk, double dl) {
+    if (shape == kGauss) return exp_negative(-2.0 * (miss_squared(s, dh, dk, dl) / 0.63 * s.fudge));
+    if (shape == kTophat) return miss_squared(s, dh, dk, dl) * s.fudge < 0.3969 ? 1.0 : 0.0;
+    if (shape == kRound) {
+        const double f = sphere_transform(__builtin_sqrt(radius_squared(s, dh, dk, dl)));
+        return f * f;
+    }
+    if (shape >= kFewCells) {
+        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0, double>(s.few, dh, dk, dl);
+    }
+    const double a = away_from_zero(dh), b = away_from_zero(dk), c = away_from_zero(dl);
+    return grating_squared(a, b, c, remainder_of(a, s.cells[0]), remainder_of(b, s.cells[1]),
+                           remainder_of(c, s.cells[2]));
+}
+
+// acc += weight x F^2 F_latt^2 of one orientation and wavelength, in double.
+template <int shape, int lookup, bool stored>
+void add_double(const KernelScene& s, const Index<stored>& index, int n, double weight, Pending<double>& pending,
+                double* acc) {
+    const double factor = weight * (lookup == kConstant ? s.default_F * s.default_F : 1.0);
+// must vectorise: evaluations, double
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double h = index.of(index.h, index.at_h, p), k = index.of(index.k, index.at_k, p),
+                     l = index.of(index.l, index.at_l, p);
+        const double h0 = lookup == kNearest ? nearest_whole(h) : round_whole(h);
+        const double k0 = lookup == kNearest ? nearest_whole(k) : round_whole(k);
+        const double l0 = lookup == kNearest ? nearest_whole(l) : round_whole(l);
+        const double lattice = lattice_double<shape>(s, h - h0, k - k0, l - l0);
+        if (lookup == kNearest) {
+            pending.lattice[p] = lattice;
+            pending.place[p] = grid_place(s, h0, k0, l0);
+        } else {
+            acc[p] += factor * lattice;
+        }
+    }
+    if (lookup == kNearest) add_nearest(s, pending, n, weight, acc);
+}
+
+template <bool stored>
+Index<stored> index_for(const Beamline& line, const Indices* at, const double* o, double scale, double shift) {
+    Index<stored> index{};
+    index.inverse = line.rays.inverse;
+    index.scale = scale;
+    index.shift = shift;
+    if (stored) {
+        index.at_h = at->h;
+        index.at_k = at->k;
+        index.at_l = at->l;
+    } else {
+        index.h = axis_of(line, o, scale, shift);
+        index.k = axis_of(line, o + 3, scale, shift);
+        index.l = axis_of(line, o + 6, scale, shift);
+    }
+    return index;
+}
+
+// acc += sum over orientations and wavelengths, in double.
+template <int shape, int lookup, bool stored>
+void sweep_double(const KernelScene& s, const Beamline& line, int n, double* acc) {
+    const double unit = lattice_unit<shape>(s);
+    Pending<double> pending;
+    Indices indices;
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = s.orientations + 9 * m;
+        if (stored) store_indices(line, o, n, indices);
+        for (int64_t w = 0; w < line.count; ++w) {
+            const KernelSource& source = line.sources[w];
+            const auto index = index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength, 0.0);
+            add_double<shape, lookup, stored>(s, index, n, unit * source.weight, pending, acc);
+        }
+    }
+}
+
+template <int shape>
+NANOBRAGG_FN float lattice_mixed(const KernelScene& s, int32_t ph, int32_t pk, int32_t pl) {
+    if (shape == kGauss) {
+        // -2 Delta^2 fudge / 0.63 as a power of two; the scale keeps deep tails out of the denormals
+        const double e = miss_squared(s, (double)ph, (double)pk, (double)pl) * s.fudge *
+                         (-2.0 / 0.63 * 1.4426950408889634074 * 5.421010862427522e-20);
+        const double bounded = e < -180.0 ? -180.0 : e;
+        const double whole = round_whole(bounded);
+        const float value = exp2_fraction((float)(bounded - whole)) * power_of_two((int32_t)whole + kGaussScale);
+        return e < -180.0 ? 0.0f : value;
+    }
+    if (shape == kTophat)
+        return miss_squared(s, turns(ph), turns(pk), turns(pl)) * (float)s.fudge < 0.3969f ? 1.0f : 0.0f;
+    if (shape == kRound) {
+        const double turn = 2.3283064365386963e-10;
+        const float f = sphere_transform_mixed(radius_squared(s, ph * turn, pk * turn, pl * turn));
+        return f * f;
+    }
+    if (shape >= kFewCells) {
+        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0, float>(s.few, turns(ph),
+                                                                                               turns(pk), turns(pl));
+    }
+    const int32_t a = odd_phase(ph), b = odd_phase(pk), c = odd_phase(pl);
+    return grating_squared(turns(a), turns(b), turns(c), turns(times(a, (int32_t)s.cells[0])),
+                           turns(times(b, (int32_t)s.cells[1])), turns(times(c, (int32_t)s.cells[2])));
+}
+
+// The same with fractional indices in double and the rest in float. Indices are carried as shifted doubles: their
+// fraction wraps by itself, in steps of 2^-32, and so does N times it.
+template <int shape, int lookup, bool stored>
+void add_mixed(const KernelScene& s, const Index<stored>& index, int n, float weight, Pending<float>& pending,
+               float* part) {
+    const float factor = weight * (lookup == kConstant ? (float)(s.default_F * s.default_F) : 1.0f);
+// must vectorise: evaluations, mixed
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double h = index.of(index.h, index.at_h, p), k = index.of(index.k, index.at_k, p),
+                     l = index.of(index.l, index.at_l, p);
+        const float lattice = lattice_mixed<shape>(s, phase_of(h), phase_of(k), phase_of(l));
+        if (lookup == kNearest) {
+            pending.lattice[p] = lattice;
+            pending.place[p] = grid_place(s, whole_of(h), whole_of(k), whole_of(l));
+        } else {
+            part[p] += factor * lattice;
+        }
+    }
+    if (lookup == kNearest) add_nearest(s, pending, n, weight, part);
+}
+
+template <int shape, int lookup, bool stored>
+void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc) {
+    // float sums of a few terms join the double sum now and then
+    const int most_terms = 32;
+    const double unit = lattice_unit<shape>(s) * (shape == kGauss ? (double)power_of_two((int32_t)-kGaussScale) : 1.0);
+    Pending<float> pending;
+    Indices indices;
+    alignas(64) float part[kChunk];
+    int terms = 0;
+    for (int p = 0; p < n; ++p) part[p] = 0;
+    const auto flush = [&] {
+#pragma omp simd
+        for (int p = 0; p < n; ++p) {
+            acc[p] += (double)part[p] * unit;
+            part[p] = 0;
+        }
+        terms = 0;
+    };
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = s.orientations + 9 * m;
+        if (stored) store_indices(line, o, n, indices);
+        for (int64_t w = 0; w < line.count; ++w) {
+            const KernelSource& source = line.sources[w];
+            const auto index =
+                index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength, kPhaseShift);
+            add_mixed<shape, lookup, stored>(s, index, n, (float)source.weight, pending, part);
+            if (++terms == most_terms) flush();
+        }
+    }
+    flush();
+}
+
+// ---- tricubic interpolation -------------------------------------------------------------------------------
+
+// Weights of the cubic Lagrange polynomial through -1, 0, 1, 2 at t in [0, 1).
+NANOBRAGG_FN void lagrange_weights(double t, double& w0, double& w1, double& w2, double& w3) {
+    const double a = t + 1, b = t - 1, c = t - 2;
+    w0 = t * b * c * (-1.0 / 6.0);
+    w1 = a * b * c * 0.5;
+    w2 = a * t * c * -0.5;
+    w3 = a * t * b * (1.0 / 6.0);
+}
+
+// Interpolation of one orientation over the chunk: the weights of the four points along each axis, and the place of
+// the first point in the grid (-1: out of range).
+struct Cubic {
+    alignas(64) double h[4][kChunk], k[4][kChunk], l[4][kChunk];
+    alignas(64) double hh[kChunk], kk[kChunk], ll[kChunk];  // the indices themselves
+    alignas(64) double place[kChunk];
+};
+
+void prepare_cubic(const KernelScene& s, const Indices& at, double scale, int n, Cubic& c) {
+    const double h_min = (double)s.f_min[0], k_min = (double)s.f_min[1], l_min = (double)s.f_min[2];
+    const double nh = (double)s.f_shape[0], nk = (double)s.f_shape[1], nl = (double)s.f_shape[2];
+// must vectorise: tricubic weights
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double h = at.h[p] * scale, k = at.k[p] * scale, l = at.l[p] * scale;
+        const bool inside = (h - h_min + 3 <= nh) & (h - 2 >= h_min) & (k - k_min + 3 <= nk) & (k - 2 >= k_min) &
+                            (l - l_min + 3 <= nl) & (l - 2 >= l_min);
+        const double fh = floor_whole(h), fk = floor_whole(k), fl = floor_whole(l);
+        lagrange_weights(h - fh, c.h[0][p], c.h[1][p], c.h[2][p], c.h[3][p]);
+        lagrange_weights(k - fk, c.k[0][p], c.k[1][p], c.k[2][p], c.k[3][p]);
+        lagrange_weights(l - fl, c.l[0][p], c.l[1][p], c.l[2][p], c.l[3][p]);
+        const double place = ((fh - 1 - h_min) * nk + (fk - 1 - k_min)) * nl + (fl - 1 - l_min);
+        c.place[p] = inside ? place : -1.0;
+        c.hh[p] = h;
+        c.kk[p] = k;
+        c.ll[p] = l;
+    }
+}
+
+double cubic_value(const KernelScene& s, const Cubic& c, int p) {
+    if (!(c.place[p] >= 0)) {
+        const int32_t place = grid_place(s, nearest_whole(c.hh[p]), nearest_whole(c.kk[p]), nearest_whole(c.ll[p]));
+        return place < 0 ? s.default_F : s.f_grid[place];
+    }
+    const double* f = s.f_grid + (int64_t)c.place[p];
+    const int64_t row = s.f_shape[2], plane = s.f_shape[1] * s.f_shape[2];
+    double along_l[4] = {0, 0, 0, 0};  // four running sums: one vector
+    for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < 4; ++j) {
+            const double weight = c.h[i][p] * c.k[j][p];
+            const double* points = f + i * plane + j * row;
+            for (int m = 0; m < 4; ++m) along_l[m] += weight * points[m];
+        }
+    }
+    return along_l[0] * c.l[0][p] + along_l[1] * c.l[1][p] + along_l[2] * c.l[2][p] + along_l[3] * c.l[3][p];
+}
+
+template <int shape>
+void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* acc) {
+    // The lattice factor of one orientation at a time, vectorised; then the structure factors, one by one.
+    alignas(64) double lattice[kChunk];
+    const double unit = lattice_unit<shape>(s);
+    Pending<double> pending;
+    Indices indices;
+    Cubic cubic;
+    KernelScene one = s;
+    one.default_F = 1.0;
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = s.orientations + 9 * m;
+        store_indices(line, o, n, indices);
+        for (int64_t w = 0; w < line.count; ++w) {
+            const KernelSource& source = line.sources[w];
+            for (int p = 0; p < n; ++p) lattice[p] = 0;
+            const auto index = index_for<true>(line, &indices, o, source.inverse_wavelength, 0.0);
+            add_double<shape, kConstant, true>(one, index, n, unit * source.weight, pending, lattice);
+            prepare_cubic(s, indices, source.inverse_wavelength, n, cubic);
+            for (int p = 0; p < n; ++p) {
+                const double f = cubic_value(s, cubic, p);
+                acc[p] += f * f * lattice[p];
+            }
+        }
+    }
+}
+
+using Sweep = void (*)(const KernelScene&, const Beamline&, int, double*);
+
+template <int shape, bool stored>
+Sweep choose_lookup(int lookup, bool mixed) {
+    if (lookup == kTricubic) return sweep_tricubic<shape>;
+    if (lookup == kNearest) return mixed ? sweep_mixed<shape, kNearest, stored> : sweep_double<shape, kNearest, stored>;
+    return mixed ? sweep_mixed<shape, kConstant, stored> : sweep_double<shape, kConstant, stored>;
+}
+
+template <int shape>
+Sweep choose_storage(int lookup, bool mixed, bool stored) {
+    return stored ? choose_lookup<shape, true>(lookup, mixed) : choose_lookup<shape, false>(lookup, mixed);
+}
+
+// For indices computed on the spot, and for stored ones.
+struct Sweeps {
+    Sweep direct, stored;
+};
+
+Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool stored) {
+    switch (s.shape) {
+        case kRound:
+            return choose_storage<kRound>(lookup, mixed, stored);
+        case kGauss:
+            return choose_storage<kGauss>(lookup, mixed, stored);
+        case kTophat:
+            return choose_storage<kTophat>(lookup, mixed, stored);
+        default:
+            break;
+    }
+    // Seven cells and more lose digits of a float in the polynomial.
+    switch (mixed && s.few.kind > 5 ? -1 : s.few.kind) {
+        case 0:
+            return choose_storage<kFewCells>(lookup, mixed, stored);
+        case 1:
+            return choose_storage<kFewCells + 1>(lookup, mixed, stored);
+        case 2:
+            return choose_storage<kFewCells + 2>(lookup, mixed, stored);
+        case 3:
+            return choose_storage<kFewCells + 3>(lookup, mixed, stored);
+        case 4:
+            return choose_storage<kFewCells + 4>(lookup, mixed, stored);
+        case 5:
+            return choose_storage<kFewCells + 5>(lookup, mixed, stored);
+        case 6:
+            return choose_storage<kFewCells + 6>(lookup, mixed, stored);
+        case 7:
+            return choose_storage<kFewCells + 7>(lookup, mixed, stored);
+        default:
+            return choose_storage<kSquare>(lookup, mixed, stored);
+    }
+}
+
+// ---- one chunk --------------------------------------------------------------------------------------------
+
+struct Work {
+    Rays rays, centre, incidence;
+    alignas(64) double total[kChunk], acc[kChunk], keep[kChunk], omega[kChunk], capture[kChunk], polar[kChunk];
+    alignas(64) double polar_now[kChunk], omega_centre[kChunk], spare[kChunk];
+};
+
+// Pixels whose scattering vector is beyond dmin get 0, others 1.
+void cull(const Chunk& c, const Rays& rays, const KernelSource& source, double* keep) {
+    const double dmin = c.scene.dmin, half = 0.5 * source.inverse_wavelength;
+    const double ix = source.direction[0], iy = source.direction[1], iz = source.direction[2];
+#pragma omp simd
+    for (int p = 0; p < c.n; ++p) {
+        const double x = rays.x[p] - ix, y = rays.y[p] - iy, z = rays.z[p] - iz;
+        const double stol = half * __builtin_sqrt(x * x + y * y + z * z);
+        const double limit = stol > 0 ? 0.5 / (stol > 0 ? stol : 1.0) : dmin;
+        keep[p] = dmin > limit ? 0.0 : 1.0;
+    }
+}
+
+void multiply(int n, double* values, const double* by) {
+#pragma omp simd
+    for (int p = 0; p < n; ++p) values[p] *= by[p];
+}
+
+// Sources from `begin` on that share a direction, and may so share everything but the wavelength.
+int64_t same_direction(const KernelScene& s, int64_t begin) {
+    if (s.dmin > 0) return 1;  // each has pixels of its own
+    const double* first = s.sources[begin].direction;
+    int64_t end = begin + 1;
+    while (end < s.source_count && s.sources[end].direction[0] == first[0] && s.sources[end].direction[1] == first[1] &&
+           s.sources[end].direction[2] == first[2]) {
+        ++end;
+    }
+    return end - begin;
+}
+
+// The first source that is not culled decides on the polarization; a factor of exactly 0 is computed again.
+void first_polarization(const Chunk& c, const Rays& rays, const KernelSource& source, bool culling, Work& w) {
+    bool missing = false;
+    for (int p = 0; p < c.n; ++p) missing |= w.polar[p] == 0.0;
+    if (!missing) return;
+    polarizations(c, rays, source, w.polar_now);
+    for (int p = 0; p < c.n; ++p) {
+        if (w.polar[p] == 0.0 && (!culling || w.keep[p] != 0.0)) w.polar[p] = w.polar_now[p];
+    }
+}
+
+// All sources seen from one row of subpixels.
+bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, const Sweeps& sweeps,
+                 const Poll& poll) {
+    const KernelScene& s = c.scene;
+    const bool culling = s.dmin > 0;
+    // With nothing to multiply, all sources may go into one sum.
+    const bool factors = s.polar == kCentre || s.polar == kEach || s.capture_inside || s.omega == kEach || culling;
+    double* sum = factors ? w.acc : w.total;
+    Beamline line{rays, {0, 0, 0}, {0, 0, 0}, s.curved_distance == 0, nullptr, 0};
+    for (int i = 0; i < 3; ++i) {
+        line.start[i] = at.start[i];
+        line.step[i] = s.pixel_size * s.fast[i];
+    }
+    for (int64_t n = 0; n < s.source_count; n += line.count) {
+        line.sources = s.sources + n;
+        line.count = same_direction(s, n);
+        if (culling) cull(c, rays, line.sources[0], w.keep);
+        if (s.polar == kFirst) first_polarization(c, rays, line.sources[0], culling, w);
+        if (factors) {
+            for (int p = 0; p < c.n; ++p) w.acc[p] = 0;
+        }
+        (line.count > 1 || !line.straight ? sweeps.stored : sweeps.direct)(s, line, c.n, sum);
+        if (s.polar == kCentre || s.polar == kEach) {
+            polarizations(c, s.polar == kCentre ? w.centre : rays, line.sources[0], w.polar_now);
+            multiply(c.n, w.acc, w.polar_now);
+        }
+        if (s.capture_inside) multiply(c.n, w.acc, w.capture);
+        if (s.omega == kEach) multiply(c.n, w.acc, w.omega);
+        if (culling) {
+            for (int p = 0; p < c.n; ++p) w.total[p] += w.keep[p] != 0.0 ? w.acc[p] : 0.0;
+        } else if (factors) {
+            for (int p = 0; p < c.n; ++p) w.total[p] += w.acc[p];
+        }
+        if (poll.stop(poll.context)) return false;
+    }
+    return true;
+}
+
+// What is added once per pixel, with the factors of its centre.
+void add_background(const Chunk& c, Work& w, double amount, bool with_omega, bool with_polar, bool with_capture,
+                    double* out) {
+    const KernelScene& s = c.scene;
+    alignas(64) double value[kChunk];
+    for (int p = 0; p < c.n; ++p) value[p] = amount;
+    if (with_omega) multiply(c.n, value, w.omega_centre);
+    if (with_polar && s.polar != kOff) {
+        for (int p = 0; p < c.n; ++p) w.spare[p] = 0;
+        for (int64_t n = 0; n < s.source_count; ++n) {
+            polarizations(c, w.centre, s.sources[n], w.polar_now);
+            const double share = s.sources[n].weight / s.weight_sum;
+            for (int p = 0; p < c.n; ++p) w.spare[p] += share * w.polar_now[p];
+        }
+        multiply(c.n, value, w.spare);
+    }
+    if (with_capture && s.capture != kOff) {
+        captures(c, w.centre, 0.0, s.sensor_depth, w.spare);
+        multiply(c.n, value, w.spare);
+    }
+    for (int p = 0; p < c.n; ++p) out[p] += value[p];
+}
+
+void capture_of_layer(const Chunk& c, const Rays& rays, Work& w, const double* layer, double offset, bool first) {
+    const KernelScene& s = c.scene;
+    if (s.capture == kEach) {
+        captures(c, rays, layer[1], layer[2], w.capture);
+    } else if (s.capture == kCentre && first) {
+        captures(c, w.centre, layer[1], layer[2], w.capture);
+    } else if (s.capture == kFirst && first) {
+        const bool here = layer[3] == layer[0];
+        if (!here) aim(c, subpixel_at(c, offset, offset, layer[3]), w.incidence);
+        captures(c, here ? rays : w.incidence, layer[1], layer[2], w.capture);
+    }
+}
+
+bool sum_layers(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& poll) {
+    const KernelScene& s = c.scene;
+    const double step = 1.0 / (double)s.oversample;
+    for (int64_t t = 0; t < s.layer_count; ++t) {
+        const double* layer = s.layers + 4 * t;
+        for (int64_t i = 0; i < s.oversample; ++i) {
+            for (int64_t j = 0; j < s.oversample; ++j) {
+                const bool first = i == 0 && j == 0;
+                const Subpixel at = subpixel_at(c, ((double)j + 0.5) * step, ((double)i + 0.5) * step, layer[0]);
+                // The only subpixel of a thin sensor is the pixel's centre.
+                const bool central = s.oversample == 1 && layer[0] == 0;
+                const Rays& rays = central ? w.centre : w.rays;
+                if (!central) aim(c, at, w.rays);
+                if (s.omega == kEach || (s.omega == kFirst && first && t == 0)) {
+                    if (!central) solid_angles(c, rays, w.omega);
+                }
+                // A capture fraction that all layers share is computed once.
+                if (s.capture_inside || t == 0) capture_of_layer(c, rays, w, layer, 0.5 * step, first);
+                if (!sum_sources(c, at, rays, w, sweeps, poll)) return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool render_chunk(const ChunkTask& task, bool mixed) {
+    const KernelScene& s = *task.scene;
+    const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast};
+    Work w;
+    const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
+    const int lookup = !grid ? kConstant : task.tricubic ? kTricubic : kNearest;
+    const Sweeps sweeps{choose_sweep(s, lookup, mixed, false), choose_sweep(s, lookup, mixed, true)};
+    aim(c, subpixel_at(c, 0.5, 0.5, 0.0), w.centre);
+    solid_angles(c, w.centre, w.omega_centre);
+    for (int p = 0; p < task.count; ++p) *task.solid_angle += w.omega_centre[p];
+    for (int p = 0; p < c.n; ++p) {
+        w.total[p] = 0;
+        w.omega[p] = w.omega_centre[p];
+        w.capture[p] = 1;
+        w.polar[p] = s.polar == kFirst ? 0.0 : 1.0;
+    }
+    if (!sum_layers(c, w, sweeps, task.poll)) return false;
+    if (s.background_sum != 0) {
+        add_background(c, w, s.background_sum, s.omega == kEach, s.polar == kEach || s.polar == kCentre,
+                       s.capture_inside != 0, w.total);
+    }
+    const double scale = s.scale / s.steps;
+    for (int p = 0; p < c.n; ++p) w.total[p] = scale * w.total[p];
+    if (!s.capture_inside && s.capture != kOff) multiply(c.n, w.total, w.capture);
+    if (s.polar == kFirst) multiply(c.n, w.total, w.polar);
+    if (s.omega != kEach) multiply(c.n, w.total, w.omega);
+    if (s.background != 0) add_background(c, w, s.background, true, true, true, w.total);
+    for (int p = 0; p < task.count; ++p) task.image[p] = (float)w.total[p];
+    return true;
+}
+
+bool chunk_double(const ChunkTask& task) { return render_chunk(task, false); }
+bool chunk_mixed(const ChunkTask& task) { return render_chunk(task, true); }
+
+}  // namespace
+
+#define NANOBRAGG_QUOTE(name) #name
+#define NANOBRAGG_NAME(name) NANOBRAGG_QUOTE(name)
+extern const KernelTable kTable;
+const KernelTable kTable = {NANOBRAGG_NAME(NANOBRAGG_KERNEL_NAMESPACE), chunk_double, chunk_mixed};
+
+}  // namespace NANOBRAGG_KERNEL_NAMESPACE
+}  // namespace nanobragg

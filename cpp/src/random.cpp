@@ -1,0 +1,352 @@
+// Compiled without contraction: which products are rounded to float decides bits of the result (specs/random.md).
+#include "nanobragg/random.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "nanobragg/error.hpp"
+#include "nanobragg/philox.hpp"
+
+namespace nanobragg {
+
+namespace {
+
+constexpr double pi = 3.14159265358979323846;
+
+// Park-Miller: modulus, multiplier, and Schrage's quotient and remainder.
+constexpr std::int64_t modulus = 2147483647, multiplier = 16807, quotient = 127773, remainder = 2836;
+
+std::int64_t step(std::int64_t state) {
+    const std::int64_t k = state / quotient;
+    const std::int64_t next = multiplier * (state - k * quotient) - remainder * k;
+    return next < 0 ? next + modulus : next;
+}
+
+// The C library's functions take and give doubles; the results are stored as floats.
+float to_float(double value) { return static_cast<float>(value); }
+
+// ln of the gamma function (Lanczos; Press et al., "Numerical Recipes", gammln): doubles inside, floats in and out.
+float log_gamma(float argument) {
+    constexpr double coefficients[] = {76.18009172947146,  -86.50532032941677,   24.01409824083091,
+                                       -1.231739572450155, 0.001208650973866179, -0.000005395239384953};
+    const double x = argument;
+    double shifted = x + 5.5;
+    shifted -= (x + 0.5) * std::log(shifted);
+    double series = 1.000000000190015, y = x;
+    for (const double c : coefficients) {
+        y += 1.0;
+        series += c / y;
+    }
+    return to_float(-shifted + std::log(2.5066282746310005 * series / x));
+}
+
+// First and one-past-last index of an inclusive range clipped to [0, size).
+struct Span {
+    std::size_t begin, end;
+};
+Span clip(std::int64_t first, std::int64_t last, std::size_t size) {
+    const auto limit = static_cast<std::int64_t>(size);
+    const std::int64_t begin = std::clamp<std::int64_t>(first, 0, limit);
+    const std::int64_t end = last >= limit ? limit : std::max(last + 1, begin);
+    return {static_cast<std::size_t>(begin), static_cast<std::size_t>(std::max(end, begin))};
+}
+
+}  // namespace
+
+Stream Stream::from_user_seed(std::int64_t seed) {
+    if (seed < -modulus || seed > modulus) {
+        throw InputError("seed: found " + std::to_string(seed) + ", expected a whole number from -2147483647 to " +
+                         "2147483647");
+    }
+    return Stream{-seed};
+}
+
+RandomTable::RandomTable(const State& state) : state_(state) {
+    for (const std::int64_t number : state) {
+        if (number < 0 || number > modulus) {
+            throw InputError("random state: found " + std::to_string(number) +
+                             ", expected whole numbers from 0 to 2147483647");
+        }
+    }
+}
+
+void RandomTable::fill(Stream& stream) {
+    stream.seed = stream.seed < 0 ? -stream.seed : 1;
+    constexpr std::size_t discarded = 8;
+    for (std::size_t j = entries + discarded; j-- > 0;) {
+        stream.seed = step(stream.seed);
+        if (j < entries) state_[j] = stream.seed;
+    }
+    state_[entries] = state_[0];
+}
+
+float RandomTable::uniform(Stream& stream) {
+    std::int64_t& output = state_[entries];
+    if (stream.seed <= 0 || output == 0) fill(stream);
+    stream.seed = step(stream.seed);
+    constexpr std::int64_t divisor = 1 + (modulus - 1) / static_cast<std::int64_t>(entries);
+    std::int64_t& entry = state_[static_cast<std::size_t>(output / divisor)];
+    output = entry;
+    entry = stream.seed;
+    constexpr double largest = 1.0 - 1.2e-7;
+    const float value = to_float(1.0 / static_cast<double>(modulus) * static_cast<double>(output));
+    return static_cast<double>(value) > largest ? to_float(largest) : value;
+}
+
+void random_rotation(float spread, Stream& stream, RandomTable& table, double matrix[9]) {
+    double r[3];
+    for (double& value : r) value = 2.0 * table.uniform(stream) - 1.0;
+    const double radius = std::sqrt(1.0 - r[1] * r[1]);
+    const double x = radius * std::sin(pi * r[0]), y = radius * std::cos(pi * r[0]), z = r[1];
+    const double angle = spread * std::pow(to_float(1.0 - r[2] * r[2]), to_float(1.0 / 3.0));
+
+    const double c = std::cos(angle), s = std::sin(angle), versine = 1.0 - c;
+    const double vx = versine * x, xy = vx * y, xz = vx * z, yz = versine * y * z;
+    matrix[0] = c + versine * (x * x);
+    matrix[1] = xy - s * z;
+    matrix[2] = xz + s * y;
+    matrix[3] = xy + s * z;
+    matrix[4] = c + versine * (y * y);
+    matrix[5] = yz - s * x;
+    matrix[6] = xz - s * y;
+    matrix[7] = yz + s * x;
+    matrix[8] = c + versine * (z * z);
+}
+
+void mosaic_rotations(float spread, std::size_t count, Stream& stream, RandomTable& table, double* matrices) {
+    for (std::size_t i = 0; i < count; ++i) random_rotation(spread, stream, table, matrices + 9 * i);
+    for (std::size_t j = 0; count > 0 && j < 9; ++j) matrices[j] = j % 4 == 0 ? 1.0 : 0.0;
+}
+
+std::array<double, 3> rotation_angles(const double matrix[9]) {
+    double u[9];
+    for (int row = 0; row < 3; ++row) {
+        const double* m = matrix + 3 * row;
+        const double norm = std::sqrt(m[0] * m[0] + m[1] * m[1] + m[2] * m[2]);
+        for (int column = 0; column < 3; ++column) u[3 * row + column] = norm > 0.0 ? m[column] / norm : m[column];
+    }
+    if (u[6] * u[6] < 1.0) {
+        return {std::atan2(u[7], u[8]), std::atan2(-u[6], std::sqrt(u[7] * u[7] + u[8] * u[8])),
+                std::atan2(u[3], u[0])};
+    }
+    // x turns into -z or z: only the sum or the difference of the other two angles is defined.
+    return {0.0, u[6] < 0.0 ? pi / 2.0 : -pi / 2.0, std::atan2(-u[1], u[4])};
+}
+
+float ReferencePoisson::draw(float mean) {
+    if (mean > 1e6F) return to_float(mean + std::sqrt(static_cast<double>(mean)) * gaussian());
+    return mean < 12.0F ? multiply(mean) : reject(mean);
+}
+
+float ReferencePoisson::multiply(float mean) {
+    if (mean != mean_) {
+        mean_ = mean;
+        exponent_ = to_float(std::exp(-static_cast<double>(mean)));
+    }
+    float count = -1.0F, product = 1.0F;
+    do {
+        count += 1.0F;
+        product *= uniform();
+    } while (product > exponent_);
+    return count;
+}
+
+float ReferencePoisson::reject(float mean) {
+    if (mean != mean_) {
+        mean_ = mean;
+        width_ = to_float(std::sqrt(2.0 * mean));
+        log_mean_ = to_float(std::log(static_cast<double>(mean)));
+        exponent_ = mean * log_mean_ - log_gamma(to_float(mean + 1.0));
+    }
+    float count, y, acceptance;
+    do {
+        do {
+            y = to_float(std::tan(pi * uniform()));
+            count = width_ * y + mean;
+        } while (count < 0.0F);
+        count = std::floor(count);
+        const float exponent = count * log_mean_ - log_gamma(to_float(count + 1.0)) - exponent_;
+        acceptance = to_float(0.9 * (1.0 + y * y) * std::exp(static_cast<double>(exponent)));
+    } while (uniform() > acceptance);
+    return count;
+}
+
+float ReferencePoisson::gaussian() {
+    if (spare_ready_) {
+        spare_ready_ = false;
+        return spare_;
+    }
+    float v1, v2, square;
+    do {
+        v1 = to_float(2.0 * uniform() - 1.0);
+        v2 = to_float(2.0 * uniform() - 1.0);
+        square = v1 * v1 + v2 * v2;
+    } while (square >= 1.0F || square == 0.0F);
+    const float factor = to_float(std::sqrt(-2.0 * std::log(static_cast<double>(square)) / square));
+    spare_ = v1 * factor;
+    spare_ready_ = true;
+    return v2 * factor;
+}
+
+NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc_offset, Stream stream,
+                              RandomTable& table, std::uint16_t* out) {
+    std::fill_n(out, frame.pixels(), std::uint16_t{0});
+    const Span slow = clip(frame.slow_first, frame.slow_last, frame.slow);
+    const Span fast = clip(frame.fast_first, frame.fast_last, frame.fast);
+    ReferencePoisson poisson_deviate(stream, table);
+    NoiseCounts counts;
+    for (std::size_t panel = 0; panel < frame.panels; ++panel) {
+        for (std::size_t s = slow.begin; s < slow.end; ++s) {
+            const std::size_t row = (panel * frame.slow + s) * frame.fast;
+            for (std::size_t f = fast.begin; f < fast.end; ++f) {
+                const double deviate = poisson_deviate.draw(image[row + f]);
+                counts.photons += deviate;
+                counts.overloads += deviate + adc_offset > 65535.0;
+                out[row + f] = pixel_of(deviate + adc_offset);
+            }
+        }
+    }
+    return counts;
+}
+
+namespace {
+
+// A batch of neighbouring pixels for the vector units: 32 pairs that share their random words, the even pixels first.
+struct Batch {
+    static constexpr std::size_t pairs = 32, pixels = 2 * pairs;
+
+    static std::size_t lane(std::size_t pixel) { return (pixel & 1) * pairs + (pixel >> 1) % pairs; }
+
+    double mean[pixels];
+    double count[pixels];
+    std::uint32_t words[4][pairs];
+};
+
+// The deviates of the batch's means (those below 0 or not small: 0 here), each the same as poisson()'s. `first` is the
+// batch's first pair.
+[[gnu::always_inline]] inline void draw_small(std::uint64_t seed, std::uint64_t first, Batch& batch) {
+    double u[Batch::pixels], probability[Batch::pixels], mean[Batch::pixels];
+    for (std::size_t i = 0; i < Batch::pairs; ++i) {
+        const Words words = pair_words(seed, first + i);
+        batch.words[0][i] = words.w[0];
+        batch.words[1][i] = words.w[1];
+        batch.words[2][i] = words.w[2];
+        batch.words[3][i] = words.w[3];
+    }
+    for (std::size_t i = 0; i < Batch::pairs; ++i) {
+        u[i] = open_uniform(batch.words[0][i], batch.words[1][i]);
+        u[i + Batch::pairs] = open_uniform(batch.words[2][i], batch.words[3][i]);
+    }
+    for (std::size_t i = 0; i < Batch::pixels; ++i) {
+        const double small = batch.mean[i] < small_mean_limit ? batch.mean[i] : 0.0;
+        mean[i] = small > 0.0 ? small : 0.0;
+        probability[i] = exp_minus(mean[i]);
+        batch.count[i] = 0.0;
+    }
+    double active = 1.0;
+    for (double next = 1.0; active > 0.0; next += 1.0) {
+        active = 0.0;
+        const double inverse = 1.0 / next;
+        for (std::size_t i = 0; i < Batch::pixels; ++i) {
+            const double largest = probability[i] > smallest_remainder ? probability[i] : smallest_remainder;
+            const double rest = u[i] - probability[i], more = u[i] > largest ? 1.0 : 0.0;
+            u[i] = u[i] > largest ? rest : 0.0;  // 0: done
+            batch.count[i] += more;
+            active += more;
+            probability[i] *= mean[i] * inverse;
+        }
+    }
+}
+
+using DrawSmall = void (*)(std::uint64_t, std::uint64_t, Batch&);
+
+void draw_small_baseline(std::uint64_t seed, std::uint64_t first, Batch& batch) { draw_small(seed, first, batch); }
+
+#if defined(__x86_64__) && defined(__GNUC__)
+// Wider vectors, no fused operations: the same bits.
+[[gnu::target("avx2")]] void draw_small_avx2(std::uint64_t seed, std::uint64_t first, Batch& batch) {
+    draw_small(seed, first, batch);
+}
+#if defined(__clang__)
+#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl"
+#else  // GCC prefers 256 bits unless told
+#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"
+#endif
+[[gnu::target(NANOBRAGG_AVX512)]] void draw_small_avx512(std::uint64_t seed, std::uint64_t first, Batch& batch) {
+    draw_small(seed, first, batch);
+}
+
+DrawSmall choose_draw_small() {
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl")) {
+        return draw_small_avx512;
+    }
+    return __builtin_cpu_supports("avx2") ? draw_small_avx2 : draw_small_baseline;
+}
+#else
+DrawSmall choose_draw_small() { return draw_small_baseline; }
+#endif
+
+// Pixels [begin, end) of a flat image.
+NoiseCounts noise_of_run(const float* image, std::size_t begin, std::size_t end, double adc_offset, std::uint64_t seed,
+                         DrawSmall draw, std::uint16_t* out) {
+    NoiseCounts sums;
+    Batch batch;
+    while (begin < end) {
+        const std::size_t start = begin - begin % Batch::pixels, stop = std::min(end, start + Batch::pixels);
+        if (stop - begin < Batch::pixels) std::fill_n(batch.mean, Batch::pixels, 0.0);
+        for (std::size_t pixel = begin; pixel < stop; ++pixel) batch.mean[Batch::lane(pixel)] = image[pixel];
+        draw(seed, start / 2, batch);
+        for (std::size_t pixel = begin; pixel < stop; ++pixel) {
+            const std::size_t lane = Batch::lane(pixel), pair = lane % Batch::pairs;
+            double deviate = batch.count[lane];
+            if (!(batch.mean[lane] < small_mean_limit)) {
+                PixelStream random(
+                    seed, pixel,
+                    Words{{batch.words[0][pair], batch.words[1][pair], batch.words[2][pair], batch.words[3][pair]}});
+                deviate = poisson(batch.mean[lane], random);
+            }
+            sums.photons += deviate;
+            sums.overloads += deviate + adc_offset > 65535.0;
+            out[pixel] = pixel_of(deviate + adc_offset);
+        }
+        begin = stop;
+    }
+    return sums;
+}
+
+}  // namespace
+
+NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_offset, std::uint64_t seed, int threads,
+                             std::uint16_t* out) {
+    const Span slow = clip(frame.slow_first, frame.slow_last, frame.slow);
+    const Span fast = clip(frame.fast_first, frame.fast_last, frame.fast);
+    const std::size_t height = slow.end - slow.begin;
+    const auto rows = static_cast<std::int64_t>(frame.panels * frame.slow);
+    const DrawSmall draw = choose_draw_small();
+    // Summed in the order of the rows afterwards, for the same rounding every time.
+    std::vector<NoiseCounts> counts(static_cast<std::size_t>(rows));
+    const auto noise_of_row = [&](std::size_t row) {
+        const std::size_t first = row * frame.fast;
+        std::fill_n(out + first, frame.fast, std::uint16_t{0});
+        if (row % frame.slow - slow.begin < height) {
+            counts[row] = noise_of_run(image, first + fast.begin, first + fast.end, adc_offset, seed, draw, out);
+        }
+    };
+    const int team = threads > 0 ? threads : omp_get_max_threads();
+#pragma omp parallel for schedule(dynamic, 8) num_threads(team)
+    for (std::int64_t row = 0; row < rows; ++row) noise_of_row(static_cast<std::size_t>(row));
+
+    NoiseCounts total;
+    for (const NoiseCounts& sums : counts) {
+        total.photons += sums.photons;
+        total.overloads += sums.overloads;
+    }
+    return total;
+}
+
+}  // namespace nanobragg

@@ -1,0 +1,76 @@
+// The polynomials and phases of physics.hpp against libm: an error here would tilt every image.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "nanobragg/physics.hpp"
+
+using namespace nanobragg;
+
+namespace {
+constexpr double kPi = 3.14159265358979323846;
+}
+
+TEST_CASE("sin_pi has the accuracy it claims over its whole range") {
+    for (int i = -500000; i <= 500000; ++i) {
+        const double x = i * 1e-6, exact = std::sin(kPi * x);
+        CHECK(std::abs(sin_pi(x) - exact) <= 6e-16 * std::abs(exact));
+        const float xf = static_cast<float>(x);
+        const double exact_f = std::sin(kPi * static_cast<double>(xf));
+        CHECK(std::abs(static_cast<double>(sin_pi(xf)) - exact_f) <= 3e-7 * std::abs(exact_f));
+    }
+}
+
+TEST_CASE("exp_negative follows exp down to its end") {
+    std::mt19937_64 random(1);
+    std::uniform_real_distribution<double> far(-700.0, 0.0), near(-1.0, 0.0);
+    for (int i = 0; i < 200000; ++i) {
+        const double x = i % 2 ? far(random) : near(random), exact = std::exp(x);
+        CHECK(std::abs(exp_negative(x) - exact) <= 1e-15 * exact);
+    }
+    CHECK(exp_negative(0.0) == 1.0);
+    CHECK(exp_negative(-1e5) == 0.0);
+    CHECK(exp_negative(-1e300) == 0.0);
+}
+
+TEST_CASE("the sphere's transform joins its series and its formula") {
+    for (int i = 0; i < 200000; ++i) {
+        const double u = i * 1e-4, x = kPi * u;
+        // Long double keeps enough digits where the formula cancels.
+        const long double xl = x;
+        const double exact = x < 1e-2 ? 1.0 - x * x / 10 + x * x * x * x / 280
+                                      : static_cast<double>(3 * (std::sin(xl) / xl - std::cos(xl)) / (xl * xl));
+        const double size = x < 1 ? 1.0 : 3.0 / (x * x);
+        CHECK(std::abs(std::abs(sphere_transform(u)) - std::abs(exact)) <= 3e-14 * size);
+        CHECK(std::abs(std::abs(static_cast<double>(sphere_transform_mixed(u * u))) - std::abs(exact)) <= 1e-6 * size);
+    }
+}
+
+TEST_CASE("phases wrap, and so do their multiples") {
+    std::mt19937_64 random(2);
+    std::uniform_real_distribution<double> index(-300.0, 300.0);
+    for (int i = 0; i < 100000; ++i) {
+        const double h = index(random);
+        const int32_t phase = phase_of(h + kPhaseShift);
+        CHECK(std::abs(static_cast<double>(turns(phase)) - (h - std::round(h))) < 3e-8);
+        const int cells = 1 + i % 1000;
+        const double product = h * cells, rest = product - std::round(product);
+        double error = std::abs(static_cast<double>(turns(times(phase, cells))) - rest);
+        error = std::min(error, std::abs(1.0 - error));  // a half turn has two names
+        CHECK(error < 3e-8 + cells * 2e-10);
+        CHECK(whole_of(h + kPhaseShift) == static_cast<int>(std::ceil(h - 0.5)));
+    }
+    CHECK(whole_of(2.5 + kPhaseShift) == 2);
+    CHECK(whole_of(-2.5 + kPhaseShift) == -3);
+    CHECK(whole_of(-0.25 + kPhaseShift) == 0);
+}
+
+TEST_CASE("the polarization factor is Kahn's") {
+    CHECK(polarization_factor(0.0, 1.0, 0.3, 0.4) == doctest::Approx(1.0));
+    CHECK(polarization_factor(0.0, 0.0, 0.3, 0.4) == doctest::Approx(0.5));
+    CHECK(polarization_factor(1.0, 0.0, 1.0, 0.0) == doctest::Approx(0.0));  // along the E vector: nothing
+    CHECK(polarization_factor(1.0, 0.0, 0.0, 1.0) == doctest::Approx(1.0));  // across it: everything
+    CHECK(polarization_factor(0.9, 1.0, 0.0, 0.0) == doctest::Approx(1.0));  // forward, where psi has no meaning
+}

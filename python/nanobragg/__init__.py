@@ -1,0 +1,84 @@
+"""X-ray diffraction images of crystals: nanoBragg.c's answers, from Python.
+
+    from nanobragg import simulate, Beam, Crystal, Detector
+    image = simulate(crystal=Crystal(cell=(79, 79, 38, 90, 90, 90), cells=10, default_F=100),
+                     beam=Beam(wavelength=0.98, flux=1e12), detector=Detector(distance=200))
+    image.data          # float32 (slow, fast), photons/pixel
+
+Names are imported when they are first used, so that ``import nanobragg`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nanobragg.errors import InputError
+    from nanobragg.experiment import Beam, Crystal, Detector, Experiment, Sampling
+    from nanobragg.image import Image
+    from nanobragg.rendering import render
+    from nanobragg.resolve import resolve
+    from nanobragg.scene import Factor, Interpolation, Scene, Shape
+    from nanobragg.simulation import simulate
+    from nanobragg.trace import trace_pixel
+
+_HOMES = {
+    "Beam": "experiment",
+    "Crystal": "experiment",
+    "Detector": "experiment",
+    "Experiment": "experiment",
+    "Factor": "scene",
+    "Image": "image",
+    "InputError": "errors",
+    "Interpolation": "scene",
+    "Sampling": "experiment",
+    "Scene": "scene",
+    "Shape": "scene",
+    "render": "rendering",
+    "resolve": "resolve",
+    "simulate": "simulation",
+    "trace_pixel": "trace",
+}
+
+__all__ = [
+    "Beam",
+    "Crystal",
+    "Detector",
+    "Experiment",
+    "Factor",
+    "Image",
+    "InputError",
+    "Interpolation",
+    "Sampling",
+    "Scene",
+    "Shape",
+    "__version__",
+    "render",
+    "resolve",
+    "simulate",
+    "trace_pixel",
+]
+
+
+def _version() -> str:
+    """The version that the compiled core was built with (CMakeLists.txt is where it is written)."""
+    from nanobragg import _core
+
+    return _core.__version__
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name == "__version__":
+        value: object = _version()
+    elif name in _HOMES:
+        value = getattr(import_module(f"nanobragg.{_HOMES[name]}"), name)
+    else:
+        raise AttributeError(f"module 'nanobragg' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

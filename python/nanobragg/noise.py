@@ -1,0 +1,227 @@
+"""What happens to a float image after it is made: statistics, whole numbers, grey levels, photons.
+
+``specs/physics.md`` ("After the image") and ``specs/random.md``. Comparisons with NaN are C's: false.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Roi = tuple[int, int, int, int]
+"""fast first, fast last, slow first, slow last, inclusive; may reach beyond the image"""
+
+_BLOCK = 1 << 19
+"""pixels handled at once: the temporaries stay in the cache"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Statistics of the region of interest, photons per pixel."""
+
+    mean: float
+    """Over the pixels that are not masked."""
+    rms: float
+    """sqrt(sum p² / (n - 1)), over the same."""
+    rmsd: float
+    """sqrt(sum (p - mean)² / (n - 1)), over all pixels, masked ones as 0."""
+    maximum: float
+    """Largest pixel that is not masked; 0 if none is above 0."""
+    maximum_at: tuple[int, ...] | None
+    """Its index, (slow, fast) or (panel, slow, fast), the first in reading order; ``None`` when the maximum is 0."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NoiseImage:
+    """An image of whole photons plus offset."""
+
+    pixels: NDArray[np.uint16]
+    """Shape of the float image; 0 outside the region of interest."""
+    photons: float
+    """Sum of the photons, those above the limit of the pixels included."""
+    overloads: int
+    """Pixels above 65535."""
+    seed: int
+    """The seed used, to repeat the image."""
+
+
+def statistics(image: ArrayLike, roi: Roi | None = None, mask: ArrayLike | None = None) -> Statistics:
+    """Statistics of ``image`` (slow, fast) or (panel, slow, fast) within ``roi``.
+
+    Pixels where ``mask`` (the image's shape, or one panel's) is 0 are left out as :class:`Statistics` says.
+    Squares are rounded to float32, as nanoBragg.c's are; sums are double.
+    """
+    pixels = _image(image)
+    used = None if mask is None else np.broadcast_to(np.asarray(mask) != 0, pixels.shape)
+    total = squares = 0.0
+    used_count = count = 0
+    maximum, maximum_at = 0.0, None
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(pixels.shape, roi):
+            part = pixels[block] if used is None else np.where(used[block], pixels[block], np.float32(0))
+            count += part.size
+            used_count += part.size if used is None else int(np.count_nonzero(used[block]))
+            total += float(part.sum(dtype=np.float64))
+            squares += float(np.square(part).sum(dtype=np.float64))
+            largest = float(np.fmax.reduce(part, axis=None))
+            if largest > maximum:
+                maximum = largest
+                first = np.unravel_index(int(np.argmax(part == np.float32(largest))), part.shape)
+                maximum_at = _global_index(block, first)
+        mean = total / max(used_count, 1)
+        deviations = 0.0
+        for block in _blocks(pixels.shape, roi):
+            part = pixels[block] if used is None else np.where(used[block], pixels[block], np.float32(0))
+            deviation = np.subtract(part, mean, dtype=np.float64).ravel()
+            deviations += float(np.dot(deviation, deviation))
+    return Statistics(
+        mean=mean,
+        rms=math.sqrt(squares / (max(used_count, 2) - 1)),
+        rmsd=math.sqrt(deviations / (max(count, 2) - 1)),
+        maximum=maximum,
+        maximum_at=maximum_at,
+    )
+
+
+def integer_scale(scale: float | None, maximum: float) -> float:
+    """The scale of the integer image: ``scale`` if it is positive; else the maximum becomes 55000."""
+    if scale is not None and not scale <= 0.0:
+        return float(scale)
+    return 55000.0 / maximum if maximum > 0.0 else 1.0
+
+
+def pgm_scale(scale: float | None, rmsd: float, int_scale: float) -> float:
+    """The scale of the grey levels: ``scale`` if it is positive; else five times ``rmsd`` becomes 250."""
+    if scale is not None and not scale <= 0.0:
+        return float(scale)
+    return 250.0 / (5.0 * rmsd) if rmsd > 0.0 else int_scale
+
+
+def to_integers(
+    image: ArrayLike,
+    scale: float | None = None,
+    adc_offset: float = 40.0,
+    roi: Roi | None = None,
+    maximum: float | None = None,
+) -> NDArray[np.uint16]:
+    """``floor(float32(p·scale + adc_offset + ½))``, clamped to 0…65535; 0 outside ``roi``, and for NaN.
+
+    Without a positive ``scale`` it is that of :func:`integer_scale` for ``maximum`` (default: the image's within
+    ``roi``).
+    """
+    pixels = _image(image)
+    if (scale is None or scale <= 0.0) and maximum is None:
+        maximum = statistics(pixels, roi).maximum
+    factor = integer_scale(scale, 0.0 if maximum is None else maximum)
+    result = np.zeros(pixels.shape, np.uint16)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(pixels.shape, roi):
+            values = pixels[block].astype(np.float64)
+            values *= factor
+            values += adc_offset
+            np.fmax(values, 0.0, out=values)  # NaN becomes 0
+            np.fmin(values, 65535.0, out=values)
+            values += 0.5
+            result[block] = values.astype(np.float32)  # the cast to whole numbers is the floor
+    return result
+
+
+def to_pgm_bytes(image: ArrayLike, scale: float, roi: Roi | None = None) -> NDArray[np.uint8]:
+    """``trunc(min(255, p·scale))``, 0 outside ``roi`` and for NaN; negative values wrap around, as in nanoBragg.c."""
+    pixels = _image(image)
+    result = np.zeros(pixels.shape, np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(pixels.shape, roi):
+            values = pixels[block].astype(np.float64)
+            values *= scale
+            values[~(values > -2147483649.0)] = 0.0  # NaN, and what no 32-bit integer holds
+            np.fmin(values, 255.0, out=values)
+            result[block] = values.astype(np.int32).astype(np.uint8)
+    return result
+
+
+def poisson_noise(
+    image: ArrayLike,
+    *,
+    seed: int | None = None,
+    rng: Literal["exact", "fast"] = "exact",
+    adc_offset: float = 40.0,
+    roi: Roi | None = None,
+    random_state: Sequence[int] | None = None,
+    threads: int = 0,
+) -> NoiseImage:
+    """Photons drawn for the means in ``image`` (slow, fast) or (panel, slow, fast), plus ``adc_offset``, as uint16.
+
+    ``exact`` is nanoBragg.c's serial generator: the same seed, the same bytes. A negative seed goes on from
+    ``random_state`` (``Resolved.random_state``). ``fast`` is a counter-based generator in as many threads as wanted
+    (0: all), with the same image for any number of them. Without ``seed`` the clock gives one.
+
+    Raises :class:`InputError` for an unknown generator, a seed beyond ±(2³¹ - 1) with ``exact`` or beyond 64 bits
+    with ``fast``, or an image of another number of dimensions.
+    """
+    from nanobragg import _core
+
+    pixels = np.ascontiguousarray(_image(image))
+    if seed is None:
+        seed = int(time.time()) if rng == "exact" else time.time_ns()
+    # Regions far beyond any image must still fit in 64 bits.
+    limits = [min(max(int(x), -(2**62)), 2**62) for x in (roi if roi is not None else _everything(pixels.shape))]
+    if rng == "exact":
+        if abs(seed) > 2**31 - 1:
+            raise InputError(f"-seed: found {seed}, expected a whole number from -2147483647 to 2147483647")
+        table = _core.RandomTable() if random_state is None else _core.RandomTable(_state(random_state))
+        noisy, photons, overloads = _core.noise_exact(pixels, adc_offset, limits, _core.Stream(seed), table)
+    elif rng == "fast":
+        if not -(2**63) <= seed < 2**64:
+            raise InputError(f"-seed: found {seed}, expected a whole number of 64 bits")
+        noisy, photons, overloads = _core.noise_fast(pixels, adc_offset, limits, seed % 2**64, threads)
+    else:
+        raise InputError(f"-noise_rng: found {rng!r}, expected exact or fast")
+    return NoiseImage(pixels=noisy, photons=photons, overloads=overloads, seed=seed)
+
+
+def _state(numbers: Sequence[int]) -> list[int]:
+    state = [int(number) for number in numbers]
+    if len(state) != 33 or not all(0 <= number < 2**31 for number in state):
+        raise InputError(f"random_state: found {str(state)[:60]}, expected RandomTable.state(), 33 numbers below 2^31")
+    return state
+
+
+def _image(image: ArrayLike) -> NDArray[np.float32]:
+    pixels = np.asarray(image, dtype=np.float32)
+    if pixels.ndim not in (2, 3):
+        raise InputError(f"image: found shape {pixels.shape}, expected (slow, fast) or (panel, slow, fast)")
+    return pixels
+
+
+def _everything(shape: tuple[int, ...]) -> Roi:
+    return 0, shape[-1] - 1, 0, shape[-2] - 1
+
+
+def _blocks(shape: tuple[int, ...], roi: Roi | None) -> Iterator[tuple[int | slice, ...]]:
+    """Indices of groups of rows that cover ``roi`` of every panel, in reading order."""
+    fast_first, fast_last, slow_first, slow_last = _everything(shape) if roi is None else roi
+    begin, end = max(slow_first, 0), min(slow_last + 1, shape[-2])
+    columns = slice(max(fast_first, 0), min(fast_last + 1, shape[-1]))
+    if columns.stop <= columns.start:
+        return
+    rows = max(1, _BLOCK // (columns.stop - columns.start))
+    panels: list[tuple[int, ...]] = [(panel,) for panel in range(shape[0])] if len(shape) == 3 else [()]
+    for panel in panels:
+        for first in range(begin, end, rows):
+            yield (*panel, slice(first, min(first + rows, end)), columns)
+
+
+def _global_index(block: tuple[int | slice, ...], index: Sequence[np.intp]) -> tuple[int, ...]:
+    inside = iter(index)
+    return tuple(part.start + int(next(inside)) if isinstance(part, slice) else part for part in block)

@@ -1,0 +1,56 @@
+"""Names of the deviations of nanoBragg.c from physics, and the choice among them (``specs/quirks.md``)."""
+
+from __future__ import annotations
+
+import difflib
+
+from nanobragg.errors import InputError
+
+QUIRKS: dict[str, str] = {
+    "stale_phi_zero": "a phi step of exactly 0 keeps the orientation of the step evaluated before it",
+    "last_layer_capture": "the sum over the sensor's layers is multiplied by the last layer's capture fraction",
+    "thickness_step": "sensor layers are thickness/(steps-1) apart, so that they reach past the sensor",
+    "first_subpixel_factors": "solid angle, polarization and capture are those of the pixel's first subpixel",
+    "running_product": "-oversample_thick/polar/omega multiply the running sum after every addition",
+    "sticky_interpolation_fallback": "the first reflection out of range switched interpolation off for good",
+    "source_weights_ignored": "the weights of the source file have no effect",
+    "water_scaling": "the water background goes through r_e^2 x fluence / steps a second time",
+    "pivot_overridden": "the named convention sets the pivot, whatever the other options ask for",
+    "pix0_ignored": "-pix0_vector selects the custom convention and is otherwise overwritten",
+    "twotheta_axis_parse": "-twotheta_axis x y z also sets twotheta to x degrees and the pivot to sample",
+    "misset_seed_parse": "-misset_seed reads the three words after it as missetting angles",
+    "curved_det_needs_word": "-curved_det as the very last word is ignored",
+    "random_misset_units": "the random orientation is drawn with a cap of 90 radians",
+    "header_substring": "header keys match as the last substring in the header",
+}
+
+
+def parse_quirks(text: str) -> frozenset[str]:
+    """The quirks that ``text`` keeps: ``all``, ``none``, names, ``-name`` to take one away.
+
+    Raises :class:`InputError` for a name that is none.
+    """
+    kept: set[str] = set()
+    words = [w.strip() for w in text.split(",") if w.strip()]
+    if not words:
+        raise InputError("-quirks: found nothing, expected all, none or names separated by commas")
+    for position, word in enumerate(words):
+        name = word.removeprefix("-")
+        if name in ("all", "none") and name == word:
+            kept = set(QUIRKS) if name == "all" else set()
+        elif name not in QUIRKS:
+            near = difflib.get_close_matches(name, [*QUIRKS, "all", "none"], 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"-quirks: found {word!r}, expected all, none or names of quirks{hint}")
+        elif word.startswith("-"):
+            if position == 0:
+                kept = set(QUIRKS)
+            kept.discard(name)
+        else:
+            kept.add(name)
+    return frozenset(kept)
+
+
+def off_switch(name: str) -> str:
+    """How to switch one quirk off on the command line."""
+    return f"-quirks all,-{name}"

@@ -1,0 +1,198 @@
+"""Cell, orientation and size of the crystal (``specs/geometry.md``, "Crystal")."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nanobragg.errors import InputError
+
+from .vectors import DEGREES, Vec, cross, dot, norm, rescale, rotate, scale
+
+if TYPE_CHECKING:
+    from nanobragg.experiment import Crystal
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A direct cell as said: lengths in Å, angles in radians."""
+
+    lengths: Vec
+    angles: Vec
+    volume: float
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The crystal at phi = 0: direct vectors in Å, reciprocal ones in 1/Å."""
+
+    a: Vec
+    b: Vec
+    c: Vec
+    a_star: Vec
+    b_star: Vec
+    c_star: Vec
+    volume: float
+
+
+def cell_of(values: Sequence[float]) -> Cell:
+    """The cell, with the defaults for what is missing or not positive.
+
+    Raises :class:`InputError` for a cell that cannot exist.
+    """
+    said = [float(v) for v in values]
+    text = " ".join(f"{v:g}" for v in said)
+    if not 1 <= len(said) <= 6 or not all(math.isfinite(v) for v in said):
+        raise InputError(f"-cell: found {text!r}, expected a b c (Å) and alpha beta gamma (degrees)")
+    said += [0.0] * (6 - len(said))
+    a = said[0]
+    lengths = (a, said[1] if said[1] > 0.0 else a, said[2] if said[2] > 0.0 else a)
+    right = math.pi / 2
+    alpha, beta, gamma = (v / DEGREES if v > 0.0 else right for v in said[3:])
+    half = (alpha + beta + gamma) / 2
+    skew = math.sin(half) * math.sin(half - alpha) * math.sin(half - beta) * math.sin(half - gamma)
+    possible = a > 0.0 and all(0.0 < v < math.pi for v in (alpha, beta, gamma))
+    # A skew below this is what rounding leaves of none.
+    if not possible or not skew > 1e-14:
+        raise InputError(f"-cell: found {text!r}, which has no volume, expected a possible unit cell (Å, degrees)")
+    volume = 2.0 * lengths[0] * lengths[1] * lengths[2] * math.sqrt(skew)
+    return Cell(lengths, (alpha, beta, gamma), volume)
+
+
+def _clamp(x: float) -> float:
+    return max(-1.0, min(1.0, x))
+
+
+def _cosine(x: float) -> float:
+    # The original's choice for a cosine out of range is +1, whatever its sign.
+    return 1.0 if x * x > 1.0 else x
+
+
+def reciprocal_of(cell: Cell) -> tuple[Vec, Vec, Vec]:
+    """a*, b*, c* (1/Å) in the default orientation: a* along x, b* in the xy plane."""
+    a, b, c = cell.lengths
+    alpha, beta, gamma = cell.angles
+    inverse = 1.0 / cell.volume
+    length_a = b * c * math.sin(alpha) * inverse
+    length_b = c * a * math.sin(beta) * inverse
+    length_c = a * b * math.sin(gamma) * inverse
+    sin_gamma = _clamp(c * inverse / length_a / length_b)
+    cos_alpha = (math.cos(beta) * math.cos(gamma) - math.cos(alpha)) / (math.sin(beta) * math.sin(gamma))
+    cos_beta = (math.cos(gamma) * math.cos(alpha) - math.cos(beta)) / (math.sin(gamma) * math.sin(alpha))
+    cos_gamma = (math.cos(alpha) * math.cos(beta) - math.cos(gamma)) / (math.sin(alpha) * math.sin(beta))
+    cos_alpha, cos_beta, cos_gamma = _cosine(cos_alpha), _cosine(cos_beta), _cosine(cos_gamma)
+    return (
+        (length_a, 0.0, 0.0),
+        (length_b * cos_gamma, length_b * sin_gamma, 0.0),
+        (
+            length_c * cos_beta,
+            length_c * (cos_alpha - cos_beta * cos_gamma) / sin_gamma,
+            length_c * cell.volume / (a * b * c * sin_gamma),
+        ),
+    )
+
+
+def lattice_of(
+    cell: Cell | None, matrix: Sequence[Sequence[float]] | None, wavelength: float, misset: Vec | None
+) -> Lattice:
+    """The lattice at phi = 0.
+
+    Args:
+        cell: forces the lengths of the direct cell.
+        matrix: three rows with columns a*, b*, c*, in units of 1/wavelength; stronger than the cell's orientation.
+        wavelength: m.
+        misset: radians about lab x, y, z.
+
+    """
+    if matrix is not None:
+        unwave = 1e-10 / wavelength
+        columns = [scale(unwave, (matrix[0][i], matrix[1][i], matrix[2][i])) for i in range(3)]
+    elif cell is not None:
+        columns = list(reciprocal_of(cell))
+    else:
+        raise InputError("-cell or -mat: found neither, expected the crystal's unit cell or orientation matrix")
+    if misset is not None:
+        columns = [rotate(v, *misset) for v in columns]
+    a_star, b_star, c_star = columns
+    ab, bc, ca = cross(a_star, b_star), cross(b_star, c_star), cross(c_star, a_star)
+    reciprocal_volume = dot(a_star, bc)
+    if reciprocal_volume == 0.0 or not math.isfinite(reciprocal_volume):
+        raise InputError("-mat: found a matrix whose vectors span no volume, expected three independent vectors")
+    if cell is not None:
+        bc = rescale(bc, cell.lengths[0] / cell.volume)
+        ca = rescale(ca, cell.lengths[1] / cell.volume)
+        ab = rescale(ab, cell.lengths[2] / cell.volume)
+        reciprocal_volume = 1.0 / cell.volume
+    volume = 1.0 / reciprocal_volume
+    a, b, c = scale(volume, bc), scale(volume, ca), scale(volume, ab)
+    return Lattice(
+        a,
+        b,
+        c,
+        scale(reciprocal_volume, cross(b, c)),
+        scale(reciprocal_volume, cross(c, a)),
+        scale(reciprocal_volume, cross(a, b)),
+        volume,
+    )
+
+
+def cell_constants(a: Vec, b: Vec, c: Vec) -> tuple[float, float, float, float, float, float]:
+    """Lengths (unit of the vectors) and angles (degrees) of three vectors."""
+
+    def angle(u: Vec, v: Vec) -> float:
+        return math.atan2(norm(cross(u, v)), dot(u, v)) * DEGREES
+
+    return (norm(a), norm(b), norm(c), angle(b, c), angle(a, c), angle(a, b))
+
+
+def cells_of(crystal: Crystal) -> tuple[int, int, int]:
+    """Na, Nb, Nc as said."""
+    said = crystal.cells
+    if isinstance(said, int):
+        return (said, said, said)
+    if len(said) != 3:
+        raise InputError(f"cells: found {said!r}, expected a number or three")
+    return (int(said[0]), int(said[1]), int(said[2]))
+
+
+def sizes_of(crystal: Crystal) -> Vec:
+    """Sample sizes along x, y, z (m); 0: not said."""
+    said = crystal.size
+    if said is None:
+        return (0.0, 0.0, 0.0)
+    values = (said, said, said) if isinstance(said, (int, float)) else tuple(said)
+    if len(values) != 3:
+        raise InputError(f"-xtalsize: found {said!r}, expected one size or three (mm)")
+    x, y, z = (0.0 if v is None else v / 1000 for v in values)
+    return (x, y, z)
+
+
+def crystal_cells(
+    cells: tuple[int, int, int], sizes: Vec, beam_size: float, lengths: Vec, warnings: list[str]
+) -> tuple[float, float, float]:
+    """Unit cells along each axis, from the size (m) where one is said; at least 1.
+
+    ``lengths``: |a|, |b|, |c| in m; ``beam_size``: m, clips y and z unless negative.
+    """
+    clipped = list(sizes)
+    if beam_size >= 0:
+        for i, word in ((1, "high"), (2, "wide")):
+            if beam_size < clipped[i]:
+                warnings.append(f"clipping sample ({clipped[i]:g} m {word}) with beam ({beam_size:g} m)")
+                clipped[i] = beam_size
+    out = []
+    for n, size, length in zip(cells, clipped, lengths, strict=True):
+        if size > 0 and not size / length < 1e9:
+            raise InputError(f"-xtalsize: found {size * 1000:g} mm, expected below 1e9 unit cells")
+        count = float(math.ceil(size / length)) if size > 0 else float(n)
+        out.append(count if count > 1.0 else 1.0)
+    return (out[0], out[1], out[2])
+
+
+def recommended_oversampling(extents: Vec, wavelength: float, distance: float, pixel_size: float) -> int:
+    """Subpixels that resolve the lattice transform of a crystal of the given extents (all in m), at least 1."""
+    reciprocal_pixel = wavelength * distance / pixel_size
+    ratio = 3.0 * max(extents) / reciprocal_pixel if reciprocal_pixel != 0.0 else 0.0
+    return max(1, math.ceil(ratio))

@@ -1,0 +1,73 @@
+"""The sensor's layers (``specs/physics.md``, "Absorption in the sensor")."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nanobragg.errors import InputError
+
+from .steps import sweep
+
+if TYPE_CHECKING:
+    from nanobragg.experiment import Detector
+
+MOST_LAYERS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensor:
+    """Resolved sensor. Metres; ``attenuation`` in 1/m, -1 when unset."""
+
+    thickness: float
+    step: float
+    count: int
+    attenuation: float
+    step_quirk: bool
+    """the quirk thickness_step changed the layers"""
+
+    @property
+    def absorbs(self) -> bool:
+        """Whether there is a capture fraction at all."""
+        return self.thickness != 0.0
+
+
+def sensor_of(detector: Detector, quirks: frozenset[str], warnings: list[str]) -> Sensor:
+    """The sensor as the step rules and the quirk thickness_step make it."""
+    said = 0.0 if detector.thickness is None else detector.thickness * 1e-6
+    steps = -1 if detector.layers is None else detector.layers
+    thickness, step, count = sweep("-thicksteps", said, -1.0, steps, default_extent=0.5e-6, thickness=True)
+    step_quirk = False
+    if said > 0.0 and steps > 0:
+        step_quirk = "thickness_step" in quirks
+        if not step_quirk:
+            count, step = steps, said / steps
+    if count > MOST_LAYERS:
+        raise InputError(f"-thicksteps: found {count}, expected at most {MOST_LAYERS} layers")
+    depth = detector.attenuation_depth
+    if depth is None:
+        attenuation = -1.0
+    elif math.isinf(depth) or depth == 0.0:
+        attenuation = 0.0
+    else:
+        attenuation = 1.0 / (depth * 1e-6)
+    if thickness > 0.0 and attenuation < 0.0:
+        attenuation = 1.0 / thickness
+        warnings.append(f"setting detector attenuation depth to {attenuation:g} m")
+    if thickness > 0.0 and attenuation == 0.0:
+        warnings.append("a sensor that absorbs nothing captures nothing: the image is black (-detector_abs inf)")
+    return Sensor(thickness=thickness, step=step, count=count, attenuation=attenuation, step_quirk=step_quirk)
+
+
+def layer_table(sensor: Sensor, *, last_layer: bool) -> list[tuple[float, float, float, float]]:
+    """Depth, slab front, slab back and incidence depth of each layer (m), as in ``Scene.layers``.
+
+    ``last_layer``: every layer is multiplied by the last one's capture fraction (quirk last_layer_capture).
+    """
+    depths = [t * sensor.step for t in range(sensor.count)]
+    rows = []
+    for t, depth in enumerate(depths):
+        use = sensor.count - 1 if last_layer else t
+        rows.append((depth, use * sensor.step, (use + 1) * sensor.step, depths[use]))
+    return rows

@@ -1,0 +1,75 @@
+"""The one call that most programs need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nanobragg.errors import InputError
+from nanobragg.experiment import Beam, Crystal, Detector, Experiment, Sampling
+
+if TYPE_CHECKING:
+    from nanobragg.image import Image
+    from nanobragg.rendering import Device, Precision
+
+
+def simulate(
+    experiment: Experiment | None = None,
+    *,
+    crystal: Crystal | None = None,
+    beam: Beam | None = None,
+    detector: Detector | None = None,
+    sampling: Sampling | None = None,
+    args: str | Sequence[str] | None = None,
+    quirks: str | None = None,
+    precision: Precision = "double",
+    threads: int = 0,
+    device: Device = "cpu",
+    progress: Callable[[float], object] | None = None,
+) -> Image:
+    """Simulate one diffraction image.
+
+    The experiment is given whole, by its parts, or as a command line of the ``nanobragg`` program; parts and
+    ``quirks`` replace those of the experiment or command line.
+
+    Args:
+        experiment: the whole experiment.
+        crystal: the sample.
+        beam: the incident X-rays.
+        detector: the detector.
+        sampling: rotation and fineness.
+        args: a command line, as one string or a list of words (output options are ignored).
+        quirks: which of nanoBragg.c's deviations from physics to keep (``specs/quirks.md``); default ``"all"``.
+        precision: ``double``, or ``mixed``: about twice as fast, relative error below 1e-5.
+        threads: 0 for all processors; the image does not depend on it.
+        device: ``cpu`` or ``auto``.
+        progress: called now and then with the fraction done.
+
+    Returns:
+        The :class:`~nanobragg.Image`: float32, (slow, fast), photons per pixel.
+
+    Raises:
+        InputError: one sentence naming what was found and what was expected.
+
+    """
+    from nanobragg.image import Image
+    from nanobragg.rendering import render_scene
+    from nanobragg.resolve import resolve
+
+    if args is not None:
+        if experiment is not None:
+            raise InputError("simulate: found an experiment and args, expected one of them")
+        experiment = Experiment.from_args(args)
+    whole = experiment if experiment is not None else Experiment()
+    whole = replace(
+        whole,
+        crystal=whole.crystal if crystal is None else crystal,
+        beam=whole.beam if beam is None else beam,
+        detector=whole.detector if detector is None else detector,
+        sampling=whole.sampling if sampling is None else sampling,
+        quirks=whole.quirks if quirks is None else quirks,
+    )
+    resolved = resolve(whole)
+    result = render_scene(resolved.scene, precision=precision, threads=threads, device=device, progress=progress)
+    return Image(result.image[0], resolved, solid_angle=result.solid_angle)

@@ -1,0 +1,54 @@
+"""Shared by all tests: the golden data, and how near two images must be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"
+
+BARS = {"double": (1e-6, 1e-9), "mixed": (1e-5, 1e-7)}
+"""(relative, of the largest finite pixel) by precision: specs/design.md, "Precision and parity"."""
+
+
+def golden_cases() -> list[dict[str, Any]]:
+    """The command lines of golden_data/cases.jsonl."""
+    return [json.loads(line) for line in (GOLDEN / "cases.jsonl").read_text().splitlines()]
+
+
+def golden_facts() -> dict[str, dict[str, Any]]:
+    """What the original printed of each case, by identifier."""
+    lines = (GOLDEN / "facts.jsonl").read_text().splitlines()
+    return {fact["id"]: fact for fact in map(json.loads, lines)}
+
+
+def outside_bar(image: np.ndarray, reference: np.ndarray, precision: str = "double") -> np.ndarray:
+    """Pixels (bool) whose difference is beyond the bar; non-finite pixels must agree in kind."""
+    relative, of_largest = BARS[precision]
+    got, ref = np.asarray(image, float), np.asarray(reference, float)
+    finite = np.isfinite(ref)
+    largest = np.abs(ref[finite]).max(initial=0.0)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(got - ref) <= relative * np.abs(ref) + of_largest * largest
+    return ~np.where(finite, near, (got == ref) | (np.isnan(got) & np.isnan(ref)))
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path):
+    """A function that makes an empty folder with some golden inputs the current one."""
+    before = Path.cwd()
+
+    def enter(files: list[str] | None = None) -> Path:
+        for name in files or []:
+            shutil.copy(GOLDEN / "inputs" / name, tmp_path)
+        os.chdir(tmp_path)
+        return tmp_path
+
+    yield enter
+    os.chdir(before)
