@@ -10,8 +10,7 @@ Names are imported when they are first used, so that ``import nanobragg`` costs 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing's own costs more to import than this whole package
 if TYPE_CHECKING:
     from nanobragg.errors import InputError
     from nanobragg.experiment import Beam, Crystal, Detector, Experiment, Sampling

@@ -1,0 +1,267 @@
+"""What the ``nanobragg`` command does: words in, files and text out (``specs/cli.md``).
+
+What needs NumPy is imported when a run begins, so that help and mistakes are quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nanobragg.rendering import RenderResult
+    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.run import Run
+
+FATAL = 9
+"""Exit status of every mistake, as of the original's fatal errors."""
+INTERRUPTED = 128 + signal.SIGINT
+PIPE_CLOSED = 128 + 13
+"""What a shell reports of a program that SIGPIPE ended."""
+
+
+def run_program(words: list[str]) -> int:
+    """Run the program with the words of a command line and give its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_on_characters(stream)
+    try:
+        status = _guarded(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_pipe()
+        return PIPE_CLOSED
+    return status
+
+
+def _guarded(words: list[str]) -> int:
+    """The program with every error made one sentence."""
+    try:
+        return _program(words)
+    except InputError as error:
+        # A pipe that closed while a file was written through it is no mistake in the input.
+        if isinstance(error.__cause__, BrokenPipeError):
+            raise BrokenPipeError from error
+        return _fail(str(error))
+    except BrokenPipeError:
+        raise
+    except MemoryError as error:
+        detail = f" ({error})" if str(error) else ""
+        return _fail(f"out of memory{detail}: expected fewer pixels, structure factors or steps")
+    except OSError as error:
+        name = "" if error.filename is None else f"{error.filename}: "
+        return _fail(f"{name}{error.strerror or error}")
+
+
+def _fail(sentence: str) -> int:
+    sys.stdout.flush()
+    _say(sentence)
+    return FATAL
+
+
+def _say(sentence: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"nanobragg: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
+
+
+def _never_fail_on_characters(stream: TextIO) -> None:
+    """File names may hold bytes, and help units, that the terminal's encoding does not know."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _close_pipe() -> None:
+    """Whoever read our output is gone: let the interpreter's last flush go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _program(words: list[str]) -> int:
+    from nanobragg.options import help_text
+    from nanobragg.words import config_to_write, parse_words
+
+    if any(word in ("-h", "--help", "-help") for word in words):
+        print(help_text(), end="")
+        return 0
+    run = parse_words(words)
+    missing = _missing(run)
+    if missing is not None:
+        from nanobragg.options import USAGE
+
+        for warning in run.warnings:
+            print(f"WARNING: {warning}")
+        print(USAGE, end="")
+        return _fail(missing)
+    config = config_to_write(words)
+    _check_outputs(run, config)
+    _simulate(run, config)
+    return 0
+
+
+def _missing(run: Run) -> str | None:
+    """What a run cannot do without and has not got."""
+    crystal = run.experiment.crystal
+    if crystal.matrix is None and (not crystal.cell or crystal.cell[0] == 0.0):
+        return "-cell or -mat: found neither, expected a unit cell or an orientation matrix"
+    if crystal.structure_factors is None and crystal.default_F == 0.0:
+        dump = None if crystal.dump is None else os.fspath(crystal.dump)
+        if dump is None or not os.path.exists(dump):
+            cache = "" if dump is None else f" and no cache {dump}"
+            return f"-hkl: found no structure factors{cache}, expected -hkl FILE, a cache, or a -default_F other than 0"
+    return None
+
+
+def _check_outputs(run: Run, config: str | None) -> None:
+    """Find out before the work whether its results can be written."""
+    output = run.output
+    files = {
+        "-write_config": config,
+        "-floatfile": output.floatfile,
+        "-intfile": output.intfile,
+        "-pgmfile": output.pgmfile,
+        "-noisefile": output.noisefile,
+    }
+    for option, file in files.items():
+        if file is None:
+            continue
+        if not file or "\0" in file:
+            raise InputError(f"{option}: found {file!r}, expected the name of a file")
+        folder = os.path.dirname(os.path.realpath(file))
+        if os.path.isdir(file):
+            raise InputError(f"{option}: found {file!r}, which is a folder, expected the name of a file")
+        if not os.path.isdir(folder):
+            raise InputError(f"{option}: found {file!r} in a folder that does not exist, expected an existing folder")
+        if not os.access(file if os.path.exists(file) else folder, os.W_OK):
+            raise InputError(f"{option}: found {file!r}, which is not writable, expected a file that can be written")
+
+
+def _simulate(run: Run, config: str | None) -> None:
+    from nanobragg.resolve import resolve
+
+    resolved = resolve(run.experiment)
+    _check_trace_pixel(run, resolved)
+    if config is not None:
+        from nanobragg.config import write_config
+
+        write_config(run, config)
+    seed = _noise_seed(run)
+    _introduce(run, resolved, seed)
+    _write_dump(resolved)
+    result = _render(run, resolved)
+    image = result.image[0]
+    if result.interpolation_left:
+        _tell_sticky(run)
+    _print_pixels(run, resolved, image)
+    sphere = 100.0 * result.solid_angle / 4.0 / 3.141592653589793
+    print(f"\nsolid angle subtended by detector = {result.solid_angle:g} steradian ( {sphere:g}% sphere)")
+    from nanobragg.outputs import write_outputs
+
+    write_outputs(run, resolved, image, seed)
+
+
+def _noise_seed(run: Run) -> int | None:
+    """Seed of the noise image, ``None`` without one."""
+    if run.output.noisefile is None:
+        return None
+    if run.output.seed is not None:
+        return run.output.seed
+    import time
+
+    return int(time.time())
+
+
+def _introduce(run: Run, resolved: Resolved, seed: int | None) -> None:
+    """What is about to be rendered, and how it came about."""
+    from nanobragg.quirks import QUIRKS
+    from nanobragg.summary import heading, summary
+
+    print(heading())
+    for note in resolved.notes:
+        print(note)
+    for warning in (*run.warnings, *resolved.warnings):
+        print(f"WARNING: {warning}")
+    print(summary(resolved, seed, with_heading=False))
+    touched = dict((*resolved.quirks, *run.parse_quirks))
+    for name in QUIRKS:
+        if name in touched:
+            _tell_quirk(name, touched[name])
+    sys.stdout.flush()
+
+
+def _tell_quirk(name: str, sentence: str) -> None:
+    from nanobragg.quirks import off_switch
+
+    print(f"quirk {name}: {sentence} (switch off with {off_switch(name)})")
+
+
+def _tell_sticky(run: Run) -> None:
+    from nanobragg.quirks import QUIRKS, parse_quirks
+
+    name = "sticky_interpolation_fallback"
+    if name in parse_quirks(run.experiment.quirks):
+        _tell_quirk(name, QUIRKS[name])
+
+
+def _write_dump(resolved: Resolved) -> None:
+    """The cache of a list that was read; not being able to write it is no reason to stop."""
+    crystal, scene = resolved.experiment.crystal, resolved.scene
+    if crystal.structure_factors is None or crystal.dump is None:
+        return
+    from nanobragg.io.hkl import StructureFactors, write_dump
+
+    name = os.fspath(crystal.dump)
+    factors = StructureFactors(grid=scene.f_grid, minimum=scene.f_min, count=resolved.sample.reflections)
+    try:
+        write_dump(name, factors)
+    except InputError as error:
+        print(f"WARNING: unable to write the dump file: {error}")
+    else:
+        print(f"writing dump file for next time: {name}")
+
+
+def _render(run: Run, resolved: Resolved) -> RenderResult:
+    from nanobragg.progress import Progress
+    from nanobragg.rendering import render_scene
+
+    with Progress() as progress:
+        return render_scene(
+            resolved.scene,
+            precision=run.precision,
+            threads=run.threads,
+            progress=progress if run.progress and not run.printout else None,
+        )
+
+
+def _check_trace_pixel(run: Run, resolved: Resolved) -> None:
+    nslow, nfast = resolved.scene.shape
+    if run.trace_pixel is not None:
+        slow, fast = run.trace_pixel
+        if slow >= nslow or fast >= nfast:
+            raise InputError(
+                f"-trace_pixel: found slow {slow}, fast {fast}, expected a pixel of {nslow} (slow) x {nfast} (fast)"
+            )
+
+
+def _print_pixels(run: Run, resolved: Resolved, image: np.ndarray) -> None:
+    if run.printout:
+        from nanobragg.printout import print_pixels
+
+        print_pixels(resolved, run.printout_pixel, image)
+    if run.trace_pixel is not None:
+        from nanobragg.trace import format_trace, trace_pixel
+
+        slow, fast = run.trace_pixel
+        for line in format_trace(trace_pixel(resolved.scene, slow=slow, fast=fast)):
+            print(line)
