@@ -18,9 +18,10 @@ constexpr int32_t kGaussScale = 60;  // powers of two that float sums of Gaussia
 
 constexpr int kLanes = 16;  // chunks are padded to a multiple, so that no loop has a remainder
 
-// Directions from the sample to the pixels of the chunk, and 1/distance (0 at the sample itself).
+// Directions from the sample to the pixels of the chunk, 1/distance (0 at the sample itself), and p times it for the
+// chunk's pixel p.
 struct Rays {
-    alignas(64) double x[kChunk], y[kChunk], z[kChunk], inverse[kChunk];
+    alignas(64) double x[kChunk], y[kChunk], z[kChunk], inverse[kChunk], along[kChunk];
 };
 
 struct Chunk {
@@ -87,6 +88,7 @@ void aim(const Chunk& c, const Subpixel& at, Rays& rays) {
         rays.y[p] *= inverse;
         rays.z[p] *= inverse;
         rays.inverse[p] = inverse;
+        rays.along[p] = p * inverse;
     }
 }
 
@@ -140,7 +142,7 @@ void polarizations(const Chunk& c, const Rays& rays, const KernelSource& source,
 
 // ---- the sweep over orientations --------------------------------------------------------------------------
 
-// A fractional index times the wavelength is linear in the pixel but for the distance: (alpha + beta p)/R + gamma.
+// A fractional index times the wavelength is linear in the pixel but for the distance: alpha/R + beta p/R + gamma.
 struct Axis {
     double alpha, beta, gamma;
 };
@@ -171,13 +173,13 @@ void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
     if (line.straight) {
         const Axis h = axis_of(line, o, 1.0, 0.0), k = axis_of(line, o + 3, 1.0, 0.0),
                    l = axis_of(line, o + 6, 1.0, 0.0);
-        const double* inverse = line.rays.inverse;
+        const double *inverse = line.rays.inverse, *along = line.rays.along;
 // must vectorise: indices of a straight row
 #pragma omp simd
         for (int p = 0; p < n; ++p) {
-            out.h[p] = (h.alpha + h.beta * p) * inverse[p] + h.gamma;
-            out.k[p] = (k.alpha + k.beta * p) * inverse[p] + k.gamma;
-            out.l[p] = (l.alpha + l.beta * p) * inverse[p] + l.gamma;
+            out.h[p] = h.alpha * inverse[p] + (h.beta * along[p] + h.gamma);
+            out.k[p] = k.alpha * inverse[p] + (k.beta * along[p] + k.gamma);
+            out.l[p] = l.alpha * inverse[p] + (l.beta * along[p] + l.gamma);
         }
         return;
     }
@@ -200,11 +202,11 @@ template <bool stored>
 struct Index {
     Axis h, k, l;
     const double *at_h, *at_k, *at_l;  // stored indices
-    const double* inverse;
+    const double *inverse, *along;     // 1/R and p/R
     double scale, shift;
 
     NANOBRAGG_FN_MEMBER double of(const Axis& axis, const double* values, int p) const {
-        return stored ? values[p] * scale + shift : (axis.alpha + axis.beta * p) * inverse[p] + axis.gamma;
+        return stored ? values[p] * scale + shift : axis.alpha * inverse[p] + (axis.beta * along[p] + axis.gamma);
     }
 };
 
@@ -216,8 +218,8 @@ NANOBRAGG_FN double radius_squared(const KernelScene& s, double da, double db, d
 
 template <class Real>
 NANOBRAGG_FN Real miss_squared(const KernelScene& s, Real a, Real b, Real c) {
-    return (Real)s.metric[0] * a * a + (Real)s.metric[1] * b * b + (Real)s.metric[2] * c * c +
-           (Real)s.metric[3] * a * b + (Real)s.metric[4] * b * c + (Real)s.metric[5] * a * c;
+    return a * ((Real)s.metric[0] * a + (Real)s.metric[3] * b + (Real)s.metric[5] * c) +
+           (b * ((Real)s.metric[1] * b + (Real)s.metric[4] * c) + (Real)s.metric[2] * c * c);
 }
 
 // What is left of N d after whole turns.
@@ -237,8 +239,7 @@ NANOBRAGG_FN Real grating_squared(Real da, Real db, Real dc, Real ra, Real rb, R
 // The same for few cells along an axis, where sin(N x)/sin(x) is a short polynomial of cos(2 x): no division, and no
 // second sine.
 template <int degree, bool even, class Real>
-NANOBRAGG_FN Real few_cells_squared(const FewCells& few, Real da, Real db, Real dc) {
-    const Real a = cos_two_pi(da), b = cos_two_pi(db), c = cos_two_pi(dc);
+NANOBRAGG_FN Real few_cells_squared(const FewCells& few, Real a, Real b, Real c) {
     Real pa = (Real)few.polynomial[0][degree], pb = (Real)few.polynomial[1][degree],
          pc = (Real)few.polynomial[2][degree];
     for (int i = degree - 1; i >= 0; --i) {
@@ -322,7 +323,8 @@ NANOBRAGG_FN double lattice_double(const KernelScene& s, double dh, double dk, d
         return f * f;
     }
     if (shape >= kFewCells) {
-        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0, double>(s.few, dh, dk, dl);
+        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0>(s.few, cos_two_pi(dh),
+                                                                                        cos_two_pi(dk), cos_two_pi(dl));
     }
     const double a = away_from_zero(dh), b = away_from_zero(dk), c = away_from_zero(dl);
     return grating_squared(a, b, c, remainder_of(a, s.cells[0]), remainder_of(b, s.cells[1]),
@@ -357,6 +359,7 @@ template <bool stored>
 Index<stored> index_for(const Beamline& line, const Indices* at, const double* o, double scale, double shift) {
     Index<stored> index{};
     index.inverse = line.rays.inverse;
+    index.along = line.rays.along;
     index.scale = scale;
     index.shift = shift;
     if (stored) {
@@ -407,8 +410,8 @@ NANOBRAGG_FN float lattice_mixed(const KernelScene& s, int32_t ph, int32_t pk, i
         return f * f;
     }
     if (shape >= kFewCells) {
-        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0, float>(s.few, turns(ph),
-                                                                                               turns(pk), turns(pl));
+        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0>(s.few, cos_two_pi(ph),
+                                                                                        cos_two_pi(pk), cos_two_pi(pl));
     }
     const int32_t a = odd_phase(ph), b = odd_phase(pk), c = odd_phase(pl);
     return grating_squared(turns(a), turns(b), turns(c), turns(times(a, (int32_t)s.cells[0])),
