@@ -1,4 +1,4 @@
-// Random numbers and Poisson noise.
+// Random numbers, Poisson noise, and what follows the image.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -8,6 +8,7 @@
 
 #include "nanobragg/error.hpp"
 #include "nanobragg/philox.hpp"
+#include "nanobragg/photons.hpp"
 #include "nanobragg/random.hpp"
 #include "register.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 
 using Image = py::array_t<float, py::array::c_style>;
 using Pixels = py::array_t<std::uint16_t, py::array::c_style>;
+using Mask = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;
 using Matrices = py::array_t<double, py::array::c_style>;
 using Roi = std::array<std::int64_t, 4>;
 
@@ -25,7 +27,7 @@ using Roi = std::array<std::int64_t, 4>;
 Frame frame_of(const Image& image, const Roi& roi) {
     const auto dimensions = image.ndim();
     if (dimensions != 2 && dimensions != 3) {
-        throw InputError("noise: found an image of " + std::to_string(dimensions) +
+        throw InputError("image: found an array of " + std::to_string(dimensions) +
                          " dimensions, expected (slow, fast) or (panel, slow, fast)");
     }
     Frame frame;
@@ -67,6 +69,33 @@ py::tuple noise_fast(const Image& image, double adc_offset, const Roi& roi, std:
         counts = noise_image_fast(in, frame, adc_offset, seed, threads, out);
     }
     return py::make_tuple(std::move(pixels), counts.photons, counts.overloads);
+}
+
+py::tuple statistics_of(const Image& image, const Roi& roi, const py::object& mask, int threads) {
+    const Frame frame = frame_of(image, roi);
+    Mask bytes;
+    if (!mask.is_none()) {
+        bytes = Mask::ensure(mask);
+        if (!bytes || bytes.size() != image.size()) throw InputError("mask: expected the image's shape");
+    }
+    const float* in = image.data();
+    const std::uint8_t* used = mask.is_none() ? nullptr : bytes.data();
+    ImageStatistics found;
+    {
+        py::gil_scoped_release release;
+        found = image_statistics(in, frame, used, threads);
+    }
+    return py::make_tuple(found.mean, found.rms, found.rmsd, found.maximum, found.maximum_at);
+}
+
+Pixels integers_of(const Image& image, double scale, double offset, const Roi& roi, int threads) {
+    const Frame frame = frame_of(image, roi);
+    Pixels pixels = pixels_like(image);
+    const float* in = image.data();
+    std::uint16_t* out = pixels.mutable_data();
+    const py::gil_scoped_release release;
+    image_integers(in, frame, scale, offset, threads, out);
+    return pixels;
 }
 
 Matrices mosaic_matrices(float spread, std::size_t count, Stream& stream, RandomTable& table) {
@@ -119,6 +148,10 @@ void register_random(py::module_& module) {
                py::arg("table"), "Pixels (uint16), sum of the deviates, overloads; nanoBragg.c's generator.");
     module.def("noise_fast", &noise_fast, py::arg("image"), py::arg("adc_offset"), py::arg("roi"), py::arg("seed"),
                py::arg("threads"), "Pixels (uint16), sum of the deviates, overloads; the counter-based generator.");
+    module.def("statistics", &statistics_of, py::arg("image"), py::arg("roi"), py::arg("mask"), py::arg("threads"),
+               "Mean, rms, rmsd, maximum and the flat index of its first pixel (-1: none).");
+    module.def("integers", &integers_of, py::arg("image"), py::arg("scale"), py::arg("offset"), py::arg("roi"),
+               py::arg("threads"), "floor(float32(p scale + offset + 1/2)) as uint16.");
     module.def("pixel_poisson", &philox_poisson, py::arg("mean"), py::arg("seed"), py::arg("first"), py::arg("count"),
                "Deviates of the counter-based generator for `count` pixels of one mean, before offset and rounding.");
 }

@@ -164,6 +164,7 @@ class PixelWalk {
 
     PixelResult walk() {
         sum_ = s_.background_sum;
+        background_ = s_.background_sum;
         polar_ = s_.polar == Factor::off ? 1.0 : 0.0;
         if (s_.omega == Factor::centre) omega_ = solid_angle(s_, panel_, centre_.airpath);
         for (std::size_t t = 0; t < s_.layers.size(); ++t) layer(t);
@@ -171,6 +172,11 @@ class PixelWalk {
     }
 
   private:
+    void multiply(double factor) {
+        sum_ *= factor;
+        background_ *= factor;
+    }
+
     Ray centre_ray() const {
         return ray_to(s_, panel_, s_.pixel_size * (static_cast<double>(fast_) + 0.5),
                       s_.pixel_size * (static_cast<double>(slow_) + 0.5), 0.0);
@@ -251,9 +257,9 @@ class PixelWalk {
             sum_ += term;
             now_.term = term;
             if (s_.running_product) {
-                if (s_.capture == Factor::each) sum_ *= capture_;
-                if (s_.polar == Factor::each) sum_ *= polar_;
-                if (s_.omega == Factor::each) sum_ *= omega_;
+                if (s_.capture == Factor::each) multiply(capture_);
+                if (s_.polar == Factor::each) multiply(polar_);
+                if (s_.omega == Factor::each) multiply(omega_);
             }
         }
         if (observer_ == nullptr) return;
@@ -333,7 +339,7 @@ class PixelWalk {
             if (s_.capture != Factor::each && capture_inside()) own *= central_capture();
             if (s_.polar == Factor::centre) own *= central_polar();
         }
-        if (own != 1.0) terms += s_.background_sum * (own - 1.0);
+        if (own != 1.0) terms += background_ * (own - 1.0);
         double value = s_.scale * terms / s_.steps;
         if (!capture_inside()) value *= capture_;
         if (!polar_inside) value *= polar_;
@@ -351,6 +357,7 @@ class PixelWalk {
     double subpixel_;
     Ray centre_;
     double sum_ = 0, omega_ = 0, capture_ = 0, polar_ = 0;
+    double background_ = 0;  // what is left of background_sum in sum_ after the running product
     Evaluation now_;
 };
 

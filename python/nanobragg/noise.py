@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,42 +54,22 @@ class NoiseImage:
     """The seed used, to repeat the image."""
 
 
-def statistics(image: ArrayLike, roi: Roi | None = None, mask: ArrayLike | None = None) -> Statistics:
+def statistics(
+    image: ArrayLike, roi: Roi | None = None, mask: ArrayLike | None = None, *, threads: int = 0
+) -> Statistics:
     """Statistics of ``image`` (slow, fast) or (panel, slow, fast) within ``roi``.
 
     Pixels where ``mask`` (the image's shape, or one panel's) is 0 are left out as :class:`Statistics` says.
-    Squares are rounded to float32, as nanoBragg.c's are; sums are double.
+    Squares are rounded to float32, as nanoBragg.c's are; sums are double, and do not depend on ``threads``.
     """
-    pixels = _image(image)
-    used = None if mask is None else np.broadcast_to(np.asarray(mask) != 0, pixels.shape)
-    total = squares = 0.0
-    used_count = count = 0
-    maximum, maximum_at = 0.0, None
-    with np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(pixels.shape, roi):
-            part = pixels[block] if used is None else np.where(used[block], pixels[block], np.float32(0))
-            count += part.size
-            used_count += part.size if used is None else int(np.count_nonzero(used[block]))
-            total += float(part.sum(dtype=np.float64))
-            squares += float(np.square(part).sum(dtype=np.float64))
-            largest = float(np.fmax.reduce(part, axis=None))
-            if largest > maximum:
-                maximum = largest
-                first = np.unravel_index(int(np.argmax(part == np.float32(largest))), part.shape)
-                maximum_at = _global_index(block, first)
-        mean = total / max(used_count, 1)
-        deviations = 0.0
-        for block in _blocks(pixels.shape, roi):
-            part = pixels[block] if used is None else np.where(used[block], pixels[block], np.float32(0))
-            deviation = np.subtract(part, mean, dtype=np.float64).ravel()
-            deviations += float(np.dot(deviation, deviation))
-    return Statistics(
-        mean=mean,
-        rms=math.sqrt(squares / (max(used_count, 2) - 1)),
-        rmsd=math.sqrt(deviations / (max(count, 2) - 1)),
-        maximum=maximum,
-        maximum_at=maximum_at,
-    )
+    from nanobragg import _core
+
+    pixels = np.ascontiguousarray(_image(image))
+    used = None if mask is None else np.broadcast_to(np.asarray(mask) != 0, pixels.shape).astype(np.uint8)
+    limits = _limits(pixels, roi)
+    mean, rms, rmsd, maximum, at = _core.statistics(pixels, limits, used, threads)
+    index = None if at < 0 else tuple(int(i) for i in np.unravel_index(at, pixels.shape))
+    return Statistics(mean=mean, rms=rms, rmsd=rmsd, maximum=maximum, maximum_at=index)
 
 
 def integer_scale(scale: float | None, maximum: float) -> float:
@@ -113,27 +92,21 @@ def to_integers(
     adc_offset: float = 40.0,
     roi: Roi | None = None,
     maximum: float | None = None,
+    *,
+    threads: int = 0,
 ) -> NDArray[np.uint16]:
     """``floor(float32(p·scale + adc_offset + ½))``, clamped to 0…65535; 0 outside ``roi``, and for NaN.
 
     Without a positive ``scale`` it is that of :func:`integer_scale` for ``maximum`` (default: the image's within
     ``roi``).
     """
-    pixels = _image(image)
+    from nanobragg import _core
+
+    pixels = np.ascontiguousarray(_image(image))
     if (scale is None or scale <= 0.0) and maximum is None:
-        maximum = statistics(pixels, roi).maximum
+        maximum = statistics(pixels, roi, threads=threads).maximum
     factor = integer_scale(scale, 0.0 if maximum is None else maximum)
-    result = np.zeros(pixels.shape, np.uint16)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(pixels.shape, roi):
-            values = pixels[block].astype(np.float64)
-            values *= factor
-            values += adc_offset
-            np.fmax(values, 0.0, out=values)  # NaN becomes 0
-            np.fmin(values, 65535.0, out=values)
-            values += 0.5
-            result[block] = values.astype(np.float32)  # the cast to whole numbers is the floor
-    return result
+    return _core.integers(pixels, factor, adc_offset, _limits(pixels, roi), threads)
 
 
 def to_pgm_bytes(image: ArrayLike, scale: float, roi: Roi | None = None) -> NDArray[np.uint8]:
@@ -174,8 +147,7 @@ def poisson_noise(
     pixels = np.ascontiguousarray(_image(image))
     if seed is None:
         seed = int(time.time()) if rng == "exact" else time.time_ns()
-    # Regions far beyond any image must still fit in 64 bits.
-    limits = [min(max(int(x), -(2**62)), 2**62) for x in (roi if roi is not None else _everything(pixels.shape))]
+    limits = _limits(pixels, roi)
     if rng == "exact":
         if abs(seed) > 2**31 - 1:
             raise InputError(f"-seed: found {seed}, expected a whole number from -2147483647 to 2147483647")
@@ -188,6 +160,11 @@ def poisson_noise(
     else:
         raise InputError(f"-noise_rng: found {rng!r}, expected exact or fast")
     return NoiseImage(pixels=noisy, photons=photons, overloads=overloads, seed=seed)
+
+
+def _limits(pixels: NDArray[np.float32], roi: Roi | None) -> list[int]:
+    """The region; one far beyond any image must still fit in 64 bits."""
+    return [min(max(x, -(2**62)), 2**62) for x in (roi if roi is not None else _everything(pixels.shape))]
 
 
 def _state(numbers: Sequence[int]) -> list[int]:
@@ -220,8 +197,3 @@ def _blocks(shape: tuple[int, ...], roi: Roi | None) -> Iterator[tuple[int | sli
     for panel in panels:
         for first in range(begin, end, rows):
             yield (*panel, slice(first, min(first + rows, end)), columns)
-
-
-def _global_index(block: tuple[int | slice, ...], index: Sequence[np.intp]) -> tuple[int, ...]:
-    inside = iter(index)
-    return tuple(part.start + int(next(inside)) if isinstance(part, slice) else part for part in block)

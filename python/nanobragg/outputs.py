@@ -24,16 +24,26 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
         InputError: when a file cannot be written; files are written whole or not at all.
 
     """
-    from nanobragg.io.pgm import write_pgm
+    from nanobragg.io.background import Background
     from nanobragg.io.raw import write_float_image
+
+    with Background() as background:
+        if run.output.floatfile is not None:
+            print(f"writing {run.output.floatfile} as {image.size} 4-byte floats")
+            background.start(write_float_image, run.output.floatfile, image)
+        _write_pictures(run, resolved, image)
+        if run.output.noisefile is not None:
+            _write_noise(run, resolved, image, seed)
+
+
+def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
+    """Statistics, and the images that are scaled by them."""
+    from nanobragg.io.pgm import write_pgm
     from nanobragg.io.smv import write_smv
     from nanobragg.noise import integer_scale, pgm_scale, statistics, to_integers, to_pgm_bytes
 
     output, roi, scene = run.output, resolved.geometry.roi, resolved.scene
-    found = statistics(image, roi, None if scene.mask is None else scene.mask[0])
-    if output.floatfile is not None:
-        print(f"writing {output.floatfile} as {image.size} 4-byte floats")
-        write_float_image(output.floatfile, image)
+    found = statistics(image, roi, None if scene.mask is None else scene.mask[0], threads=run.threads)
     x, y = (0.0, 0.0) if found.maximum_at is None else _last_subpixel(resolved, found.maximum_at)
     print(f"max_I = {found.maximum:g}  at {x:g} {y:g}")
     print(f"mean= {found.mean:g} rms= {found.rms:g} rmsd= {found.rmsd:g}")
@@ -41,14 +51,12 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
     if output.intfile is not None:
         print(f"intfile_scale = {scale:g}")
         print(f"writing {output.intfile} as 2-byte integers")
-        write_smv(output.intfile, to_integers(image, scale, output.adc_offset, roi), resolved)
+        write_smv(output.intfile, to_integers(image, scale, output.adc_offset, roi, threads=run.threads), resolved)
     if output.pgmfile is not None:
         grey = pgm_scale(output.pgm_scale, found.rmsd, scale)
         print(f"pgm_scale = {grey:g}")
         print(f"writing {output.pgmfile} as 1-byte integers")
         write_pgm(output.pgmfile, to_pgm_bytes(image, grey, roi), grey)
-    if output.noisefile is not None:
-        _write_noise(run, resolved, image, seed)
 
 
 def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | None) -> None:

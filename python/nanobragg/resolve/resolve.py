@@ -17,7 +17,7 @@ from nanobragg.scene import Factor, Interpolation, Scene, Shape
 from . import beam as beams
 from . import crystal as crystals
 from . import detector as detectors
-from . import headers, orientation, steps, structure_factors
+from . import headers, orientation, resolution, steps, structure_factors
 from .resolved import Geometry, Radiation, Resolved, Sample
 from .sensor import Sensor, layer_table, sensor_of
 from .vectors import DEGREES, Vec, norm, scale
@@ -75,8 +75,8 @@ class _Resolver:
         self._detector()
         self._steps()
         self._crystal()
-        self._structure_factors()
         self._sources()
+        self._structure_factors()
         self._orientations()
         self._background()
         scene = self._scene()
@@ -192,7 +192,8 @@ class _Resolver:
         if self.misset_random and self.misset is not None:
             angles = " ".join(f"{angle * DEGREES:f}" for angle in self.misset)
             self.log.notes.append(f"random orientation misset angles: {angles} deg")
-        cell = None if self.crystal.cell is None else crystals.cell_of(self.crystal.cell)
+        self.factor_file = structure_factors.open_file(self.crystal)
+        cell = self._cell()
         self.lattice = crystals.lattice_of(cell, self._matrix(), self.wavelength, self.misset)
         self.said_cells = crystals.cells_of(self.crystal)
         a, b, c = (scale(1e-10, v) for v in (self.lattice.a, self.lattice.b, self.lattice.c))
@@ -212,6 +213,16 @@ class _Resolver:
         self._oversample()
         if self.crystal.shape not in _SHAPES:
             raise InputError(f"shape: found {self.crystal.shape!r}, expected square, round, gauss or tophat")
+
+    def _cell(self) -> crystals.Cell | None:
+        """The cell as said; where nothing is said, that of the file of structure factors."""
+        said = self.crystal.cell
+        if said is None and self.crystal.matrix is None and self.factor_file is not None:
+            said = self.factor_file.cell
+            if said is not None:
+                numbers = " ".join(f"{value:g}" for value in said)
+                self.log.notes.append(f"unit cell {numbers} (Å, degrees) from {self.factor_file.name}")
+        return None if said is None else crystals.cell_of(said)
 
     def _matrix(self) -> list[list[float]] | None:
         given = self.crystal.matrix
@@ -247,13 +258,26 @@ class _Resolver:
             )
 
     def _structure_factors(self) -> None:
-        self.factors = structure_factors.load(self.crystal, self.log.notes, self.log.warnings)
         said = self.crystal.interpolate
         wanted = min(self.said_cells) <= 2 if said is None else said
+        lattice = self.lattice
+        use = structure_factors.Use(
+            cell=crystals.cell_constants(lattice.a, lattice.b, lattice.c),
+            wavelength=self.wavelength,
+            corner=self._corner,
+            reach=2.5 if wanted else 0.5,
+        )
+        self.factors = structure_factors.load(self.crystal, self.factor_file, use, self.log.notes, self.log.warnings)
         if said is None:
             chosen = "tricubic interpolation of structure factors" if wanted else "no interpolation"
             self.log.notes.append(f"auto-selected {chosen}")
         self.interpolate = wanted and self.factors.count > 0
+
+    def _corner(self) -> float:
+        """The highest resolution that the detector sees, at any source, or ``dmin`` where that is lower, Å."""
+        directions = np.array(self.sources.travel), np.array(self.sources.wavelengths)
+        seen = resolution.highest(self.placement, self.pixels, *directions, curved=self.detector.curved)
+        return max(seen, self.sampling.dmin or 0.0)
 
     def _interpolation(self) -> Interpolation:
         if not self.interpolate:

@@ -1,0 +1,24 @@
+// After the image: statistics and whole numbers (specs/physics.md, "After the image").
+#pragma once
+
+#include <cstdint>
+
+#include "nanobragg/random.hpp"
+
+namespace nanobragg {
+
+struct ImageStatistics {
+    double mean = 0, rms = 0, rmsd = 0;
+    float maximum = 0;             // 0 if nothing is above it
+    std::int64_t maximum_at = -1;  // first pixel that has it, in reading order
+};
+
+/// Statistics of the frame's region. Pixels whose `mask` (frame.pixels(), or null) is 0 count as 0 in rmsd, and not at
+/// all elsewhere. The result does not depend on the number of threads.
+ImageStatistics image_statistics(const float* image, const Frame& frame, const std::uint8_t* mask, int threads);
+
+/// floor(float32(p scale + offset + 1/2)) between 0 and 65535; 0 for NaN and outside the frame's region.
+void image_integers(const float* image, const Frame& frame, double scale, double offset, int threads,
+                    std::uint16_t* out);
+
+}  // namespace nanobragg

@@ -1,0 +1,138 @@
+#include "nanobragg/photons.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "nanobragg/render.hpp"
+
+namespace nanobragg {
+namespace {
+
+// The rows of the frame's region, over all panels.
+struct Rows {
+    std::int64_t begin, end;             // fast
+    std::int64_t first, per_panel, all;  // slow
+    std::int64_t slow, fast;             // of the image
+
+    explicit Rows(const Frame& f)
+        : begin(std::max<std::int64_t>(f.fast_first, 0)),
+          end(std::min(f.fast_last, static_cast<std::int64_t>(f.fast) - 1) + 1),
+          first(std::max<std::int64_t>(f.slow_first, 0)),
+          per_panel(
+              std::max<std::int64_t>(0, std::min(f.slow_last, static_cast<std::int64_t>(f.slow) - 1) + 1 - first)),
+          all(begin < end ? per_panel * static_cast<std::int64_t>(f.panels) : 0),
+          slow(static_cast<std::int64_t>(f.slow)),
+          fast(static_cast<std::int64_t>(f.fast)) {}
+
+    // Index of the row's first pixel at fast = 0.
+    std::int64_t start(std::int64_t row) const { return ((row / per_panel) * slow + first + row % per_panel) * fast; }
+    std::int64_t width() const { return end - begin; }
+};
+
+struct RowSums {
+    double total = 0, squares = 0;
+    std::int64_t used = 0;
+    float maximum = 0;
+    std::int64_t maximum_at = -1;
+};
+
+// Four sums side by side, so that the additions need not wait for each other.
+RowSums sum_row(const float* row, const std::uint8_t* mask, std::int64_t width) {
+    RowSums out;
+    double total[4] = {}, squares[4] = {};
+    float largest = 0;
+    for (std::int64_t i = 0; i < width; ++i) {
+        const float p = mask != nullptr && mask[i] == 0 ? 0.0F : row[i];
+        const float square = p * p;  // rounded to float32, as nanoBragg.c's is
+        total[i % 4] += static_cast<double>(p);
+        squares[i % 4] += static_cast<double>(square);
+        largest = p > largest ? p : largest;
+    }
+    out.total = (total[0] + total[1]) + (total[2] + total[3]);
+    out.squares = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+    out.used = mask == nullptr ? width : width - std::count(mask, mask + width, std::uint8_t{0});
+    out.maximum = largest;
+    return out;
+}
+
+double deviations_of_row(const float* row, const std::uint8_t* mask, std::int64_t width, double mean) {
+    double sums[4] = {};
+    for (std::int64_t i = 0; i < width; ++i) {
+        const double p = mask != nullptr && mask[i] == 0 ? 0.0 : static_cast<double>(row[i]);
+        sums[i % 4] += (p - mean) * (p - mean);
+    }
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+}  // namespace
+
+ImageStatistics image_statistics(const float* image, const Frame& frame, const std::uint8_t* mask, int threads) {
+    const Rows rows(frame);
+    const auto count = static_cast<std::size_t>(rows.all);
+    std::vector<RowSums> sums(count);
+    std::vector<double> deviations(count);
+    const int team = thread_count(threads);
+    const auto mask_of = [&](std::int64_t at) { return mask == nullptr ? nullptr : mask + at; };
+#pragma omp parallel for schedule(static) num_threads(team)
+    for (std::int64_t row = 0; row < rows.all; ++row) {
+        const std::int64_t at = rows.start(row) + rows.begin;
+        sums[static_cast<std::size_t>(row)] = sum_row(image + at, mask_of(at), rows.width());
+    }
+    ImageStatistics out;
+    double total = 0, squares = 0;
+    std::int64_t used = 0, largest_row = -1;
+    for (std::int64_t row = 0; row < rows.all; ++row) {
+        const RowSums& r = sums[static_cast<std::size_t>(row)];
+        total += r.total;
+        squares += r.squares;
+        used += r.used;
+        if (r.maximum > out.maximum) {
+            out.maximum = r.maximum;
+            largest_row = row;
+        }
+    }
+    if (largest_row >= 0) {
+        const std::int64_t at = rows.start(largest_row) + rows.begin;
+        const float* begin = image + at;
+        for (std::int64_t i = 0; i < rows.width() && out.maximum_at < 0; ++i) {
+            const bool seen = mask == nullptr || mask[at + i] != 0;
+            if (seen && begin[i] == out.maximum) out.maximum_at = at + i;
+        }
+    }
+    out.mean = total / static_cast<double>(std::max<std::int64_t>(used, 1));
+#pragma omp parallel for schedule(static) num_threads(team)
+    for (std::int64_t row = 0; row < rows.all; ++row) {
+        const std::int64_t at = rows.start(row) + rows.begin;
+        deviations[static_cast<std::size_t>(row)] = deviations_of_row(image + at, mask_of(at), rows.width(), out.mean);
+    }
+    double deviation = 0;
+    for (const double d : deviations) deviation += d;
+    const std::int64_t all = rows.all * rows.width();
+    out.rms = std::sqrt(squares / static_cast<double>(std::max<std::int64_t>(used, 2) - 1));
+    out.rmsd = std::sqrt(deviation / static_cast<double>(std::max<std::int64_t>(all, 2) - 1));
+    return out;
+}
+
+void image_integers(const float* image, const Frame& frame, double scale, double offset, int threads,
+                    std::uint16_t* out) {
+    const Rows rows(frame);
+    const auto panels = static_cast<std::int64_t>(frame.panels);
+#pragma omp parallel for schedule(static) num_threads(thread_count(threads))
+    for (std::int64_t row = 0; row < panels * rows.slow; ++row) {
+        const std::int64_t slow = row % rows.slow;
+        std::uint16_t* to = out + row * rows.fast;
+        const float* from = image + row * rows.fast;
+        const bool inside = rows.begin < rows.end && slow >= rows.first && slow < rows.first + rows.per_panel;
+        if (!inside || rows.begin > 0 || rows.end < rows.fast) std::fill_n(to, rows.fast, std::uint16_t{0});
+        if (!inside) continue;
+        for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+            const double value = static_cast<double>(from[i]) * scale + offset;
+            const double low = value > 0.0 ? value : 0.0;  // NaN becomes 0
+            const double clamped = low < 65535.0 ? low : 65535.0;
+            to[i] = static_cast<std::uint16_t>(static_cast<std::int32_t>(static_cast<float>(clamped + 0.5)));
+        }
+    }
+}
+
+}  // namespace nanobragg
