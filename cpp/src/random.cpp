@@ -224,6 +224,7 @@ struct Batch {
     double mean[pixels];
     double count[pixels];
     std::uint32_t words[4][pairs];
+    bool empty;  // all counts are 0
 };
 
 // The deviates of the batch's means (those below 0 or not small: 0 here), each the same as poisson()'s. `first` is the
@@ -241,13 +242,20 @@ struct Batch {
         u[i] = open_uniform(batch.words[0][i], batch.words[1][i]);
         u[i + Batch::pairs] = open_uniform(batch.words[2][i], batch.words[3][i]);
     }
+    // exp(-m) >= 1 - m: where u + m <= 1 the count is 0, and mostly that is so for every pixel of a batch.
+    double active = 0.0;
+    for (std::size_t i = 0; i < Batch::pixels; ++i) active += u[i] + batch.mean[i] > 1.0 - 1e-12 ? 1.0 : 0.0;
+    batch.empty = !(active > 0.0);
+    if (batch.empty) {
+        for (double& count : batch.count) count = 0.0;
+        return;
+    }
     for (std::size_t i = 0; i < Batch::pixels; ++i) {
         const double small = batch.mean[i] < small_mean_limit ? batch.mean[i] : 0.0;
         mean[i] = small > 0.0 ? small : 0.0;
         probability[i] = exp_minus(mean[i]);
         batch.count[i] = 0.0;
     }
-    double active = 1.0;
     for (double next = 1.0; active > 0.0; next += 1.0) {
         active = 0.0;
         const double inverse = 1.0 / next;
@@ -262,45 +270,92 @@ struct Batch {
     }
 }
 
-using DrawSmall = void (*)(std::uint64_t, std::uint64_t, Batch&);
-
-void draw_small_baseline(std::uint64_t seed, std::uint64_t first, Batch& batch) { draw_small(seed, first, batch); }
-
-#if defined(__x86_64__) && defined(__GNUC__)
-// Wider vectors, no fused operations: the same bits.
-[[gnu::target("avx2")]] void draw_small_avx2(std::uint64_t seed, std::uint64_t first, Batch& batch) {
+// A whole batch from image to pixels, if all its means are small; else false, with the batch drawn as far as it goes.
+[[gnu::always_inline]] inline bool draw_batch(const float* image, std::uint64_t seed, std::uint64_t first,
+                                              double adc_offset, Batch& batch, NoiseCounts& sums, std::uint16_t* out) {
+    double largest = 0.0;
+    for (std::size_t i = 0; i < Batch::pairs; ++i) {
+        batch.mean[i] = image[2 * i];
+        batch.mean[Batch::pairs + i] = image[2 * i + 1];
+    }
+    bool small = true;
+    for (std::size_t i = 0; i < Batch::pixels; ++i) {
+        largest = batch.mean[i] > largest ? batch.mean[i] : largest;
+        small &= batch.mean[i] == batch.mean[i];  // no NaN
+    }
     draw_small(seed, first, batch);
+    // Counts that overflow an integer pixel are left to the careful loop.
+    if (!small || !(largest < small_mean_limit) || !(adc_offset >= 0.0) || !(adc_offset < 60000.0)) return false;
+    if (batch.empty) {
+        const auto none = static_cast<std::uint16_t>(adc_offset);
+        for (std::size_t i = 0; i < Batch::pixels; ++i) out[i] = none;
+        return true;
+    }
+    double photons = 0.0;
+    for (std::size_t i = 0; i < Batch::pixels; ++i) photons += batch.count[i];
+    sums.photons += photons;
+    for (std::size_t i = 0; i < Batch::pairs; ++i) {
+        out[2 * i] = static_cast<std::uint16_t>(static_cast<std::int32_t>(batch.count[i] + adc_offset));
+        out[2 * i + 1] =
+            static_cast<std::uint16_t>(static_cast<std::int32_t>(batch.count[Batch::pairs + i] + adc_offset));
+    }
+    return true;
 }
+
+// The same code for several widths of vector, without fused operations: the same bits.
+struct DrawTable {
+    void (*small)(std::uint64_t, std::uint64_t, Batch&);
+    bool (*batch)(const float*, std::uint64_t, std::uint64_t, double, Batch&, NoiseCounts&, std::uint16_t*);
+};
+
+#define NANOBRAGG_DRAW(suffix, attribute)                                                                          \
+    attribute void draw_small_##suffix(std::uint64_t seed, std::uint64_t first, Batch& batch) {                    \
+        draw_small(seed, first, batch);                                                                            \
+    }                                                                                                              \
+    attribute bool draw_batch_##suffix(const float* image, std::uint64_t seed, std::uint64_t first, double offset, \
+                                       Batch& batch, NoiseCounts& sums, std::uint16_t* out) {                      \
+        return draw_batch(image, seed, first, offset, batch, sums, out);                                           \
+    }                                                                                                              \
+    constexpr DrawTable draw_table_##suffix{draw_small_##suffix, draw_batch_##suffix};
+
+NANOBRAGG_DRAW(baseline, )
+#if defined(__x86_64__) && defined(__GNUC__)
 #if defined(__clang__)
 #define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl"
 #else  // GCC prefers 256 bits unless told
 #define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"
 #endif
-[[gnu::target(NANOBRAGG_AVX512)]] void draw_small_avx512(std::uint64_t seed, std::uint64_t first, Batch& batch) {
-    draw_small(seed, first, batch);
-}
+NANOBRAGG_DRAW(avx2, [[gnu::target("avx2")]])
+NANOBRAGG_DRAW(avx512, [[gnu::target(NANOBRAGG_AVX512)]])
 
-DrawSmall choose_draw_small() {
+const DrawTable& choose_draw() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl")) {
-        return draw_small_avx512;
+        return draw_table_avx512;
     }
-    return __builtin_cpu_supports("avx2") ? draw_small_avx2 : draw_small_baseline;
+    return __builtin_cpu_supports("avx2") ? draw_table_avx2 : draw_table_baseline;
 }
 #else
-DrawSmall choose_draw_small() { return draw_small_baseline; }
+const DrawTable& choose_draw() { return draw_table_baseline; }
 #endif
 
 // Pixels [begin, end) of a flat image.
 NoiseCounts noise_of_run(const float* image, std::size_t begin, std::size_t end, double adc_offset, std::uint64_t seed,
-                         DrawSmall draw, std::uint16_t* out) {
+                         const DrawTable& draw, std::uint16_t* out) {
     NoiseCounts sums;
     Batch batch;
     while (begin < end) {
         const std::size_t start = begin - begin % Batch::pixels, stop = std::min(end, start + Batch::pixels);
-        if (stop - begin < Batch::pixels) std::fill_n(batch.mean, Batch::pixels, 0.0);
-        for (std::size_t pixel = begin; pixel < stop; ++pixel) batch.mean[Batch::lane(pixel)] = image[pixel];
-        draw(seed, start / 2, batch);
+        if (stop - begin == Batch::pixels) {
+            if (draw.batch(image + begin, seed, start / 2, adc_offset, batch, sums, out + begin)) {
+                begin = stop;
+                continue;
+            }
+        } else {
+            std::fill_n(batch.mean, Batch::pixels, 0.0);
+            for (std::size_t pixel = begin; pixel < stop; ++pixel) batch.mean[Batch::lane(pixel)] = image[pixel];
+            draw.small(seed, start / 2, batch);
+        }
         for (std::size_t pixel = begin; pixel < stop; ++pixel) {
             const std::size_t lane = Batch::lane(pixel), pair = lane % Batch::pairs;
             double deviate = batch.count[lane];
@@ -327,7 +382,7 @@ NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_
     const Span fast = clip(frame.fast_first, frame.fast_last, frame.fast);
     const std::size_t height = slow.end - slow.begin;
     const auto rows = static_cast<std::int64_t>(frame.panels * frame.slow);
-    const DrawSmall draw = choose_draw_small();
+    const DrawTable& draw = choose_draw();
     // Summed in the order of the rows afterwards, for the same rounding every time.
     std::vector<NoiseCounts> counts(static_cast<std::size_t>(rows));
     const auto noise_of_row = [&](std::size_t row) {

@@ -16,6 +16,7 @@ from nanobragg.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from nanobragg.experiment import Crystal
     from nanobragg.rendering import RenderResult
     from nanobragg.resolve.resolved import Resolved
     from nanobragg.run import Run
@@ -29,6 +30,8 @@ PIPE_CLOSED = 128 + 13
 
 def run_program(words: list[str]) -> int:
     """Run the program with the words of a command line and give its exit status."""
+    # NumPy's linear algebra, which is not used, would start a thread for each processor.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_characters(stream)
     try:
@@ -90,7 +93,7 @@ def _close_pipe() -> None:
 
 def _program(words: list[str]) -> int:
     from nanobragg.options import help_text
-    from nanobragg.words import config_to_write, parse_words
+    from nanobragg.words import config_to_write, parse_words, trace_json_to_write
 
     if any(word in ("-h", "--help", "-help") for word in words):
         print(help_text(), end="")
@@ -104,16 +107,16 @@ def _program(words: list[str]) -> int:
             print(f"WARNING: {warning}")
         print(USAGE, end="")
         return _fail(missing)
-    config = config_to_write(words)
-    _check_outputs(run, config)
-    _simulate(run, config)
+    config, trace_json = config_to_write(words), trace_json_to_write(words)
+    _check_outputs(run, config, trace_json)
+    _simulate(run, config, trace_json)
     return 0
 
 
 def _missing(run: Run) -> str | None:
     """What a run cannot do without and has not got."""
     crystal = run.experiment.crystal
-    if crystal.matrix is None and (not crystal.cell or crystal.cell[0] == 0.0):
+    if crystal.matrix is None and (not crystal.cell or crystal.cell[0] == 0.0) and not _cell_in_file(crystal):
         return "-cell or -mat: found neither, expected a unit cell or an orientation matrix"
     if crystal.structure_factors is None and crystal.default_F == 0.0:
         dump = None if crystal.dump is None else os.fspath(crystal.dump)
@@ -123,11 +126,22 @@ def _missing(run: Run) -> str | None:
     return None
 
 
-def _check_outputs(run: Run, config: str | None) -> None:
+def _cell_in_file(crystal: Crystal) -> bool:
+    """Whether the structure factors come with a unit cell, and none has been said."""
+    from nanobragg.io.kinds import has_cell
+
+    given = crystal.structure_factors
+    return crystal.cell is None and isinstance(given, (str, os.PathLike)) and has_cell(given)
+
+
+def _check_outputs(run: Run, config: str | None, trace_json: str | None) -> None:
     """Find out before the work whether its results can be written."""
+    if trace_json is not None and run.trace_pixel is None:
+        raise InputError(f"-trace_json: found {trace_json!r} without a pixel, expected -trace_pixel SLOW FAST as well")
     output = run.output
     files = {
         "-write_config": config,
+        "-trace_json": trace_json,
         "-floatfile": output.floatfile,
         "-intfile": output.intfile,
         "-pgmfile": output.pgmfile,
@@ -147,7 +161,7 @@ def _check_outputs(run: Run, config: str | None) -> None:
             raise InputError(f"{option}: found {file!r}, which is not writable, expected a file that can be written")
 
 
-def _simulate(run: Run, config: str | None) -> None:
+def _simulate(run: Run, config: str | None, trace_json: str | None) -> None:
     from nanobragg.resolve import resolve
 
     resolved = resolve(run.experiment)
@@ -163,7 +177,7 @@ def _simulate(run: Run, config: str | None) -> None:
     image = result.image[0]
     if result.interpolation_left:
         _tell_sticky(run)
-    _print_pixels(run, resolved, image)
+    _print_pixels(run, resolved, image, trace_json)
     sphere = 100.0 * result.solid_angle / 4.0 / 3.141592653589793
     print(f"\nsolid angle subtended by detector = {result.solid_angle:g} steradian ( {sphere:g}% sphere)")
     from nanobragg.outputs import write_outputs
@@ -217,7 +231,11 @@ def _tell_sticky(run: Run) -> None:
 def _write_dump(resolved: Resolved) -> None:
     """The cache of a list that was read; not being able to write it is no reason to stop."""
     crystal, scene = resolved.experiment.crystal, resolved.scene
-    if crystal.structure_factors is None or crystal.dump is None:
+    if not isinstance(crystal.structure_factors, (str, os.PathLike)) or crystal.dump is None:
+        return
+    from nanobragg.io.kinds import structure_factor_kind
+
+    if structure_factor_kind(crystal.structure_factors) != "text":
         return
     from nanobragg.io.hkl import StructureFactors, write_dump
 
@@ -254,7 +272,7 @@ def _check_trace_pixel(run: Run, resolved: Resolved) -> None:
             )
 
 
-def _print_pixels(run: Run, resolved: Resolved, image: np.ndarray) -> None:
+def _print_pixels(run: Run, resolved: Resolved, image: np.ndarray, trace_json: str | None) -> None:
     if run.printout:
         from nanobragg.printout import print_pixels
 
@@ -263,5 +281,11 @@ def _print_pixels(run: Run, resolved: Resolved, image: np.ndarray) -> None:
         from nanobragg.trace import format_trace, trace_pixel
 
         slow, fast = run.trace_pixel
-        for line in format_trace(trace_pixel(resolved.scene, slow=slow, fast=fast)):
+        trace = trace_pixel(resolved.scene, slow=slow, fast=fast)
+        for line in format_trace(trace):
             print(line)
+        if trace_json is not None:
+            from nanobragg.io.atomic import atomic_write
+
+            with atomic_write(trace_json) as file:
+                file.write(trace.to_json().encode())
