@@ -163,6 +163,16 @@ bool mixed_suffices(const Scene& s) {
     return indices && phases && peak * peak < 1e35;
 }
 
+// A thread is worth waking for half a millisecond's work.
+int worthwhile_threads(const Scene& s, int threads) {
+    const double width = static_cast<double>(std::max<std::int64_t>(0, s.roi[1] - s.roi[0] + 1));
+    const double height = static_cast<double>(std::max<std::int64_t>(0, s.roi[3] - s.roi[2] + 1));
+    const double evaluations = width * height * static_cast<double>(s.panels.size() * s.layers.size()) *
+                               static_cast<double>(s.sources.size()) * static_cast<double>(s.orientations.size()) *
+                               static_cast<double>(s.oversample * s.oversample);
+    return std::clamp(static_cast<int>(std::min(evaluations / 2e5, 1e6)), 1, threads);
+}
+
 // Order-dependent factors; a negative or NaN radius scale, which leaves the range of the kernels' functions; grids
 // beyond the kernels' 32-bit indices.
 bool needs_reference(const Scene& s) {
@@ -211,7 +221,7 @@ class CpuRender {
     CpuRender(const Scene& scene, const RenderOptions& options, float* image)
         : s_(scene),
           image_(image),
-          threads_(thread_count(options.threads)),
+          threads_(worthwhile_threads(scene, thread_count(options.threads))),
           reference_(needs_reference(scene)),
           plan_(scene, options.precision == Precision::mixed && mixed_suffices(scene)),
           pieces_(divide()),

@@ -89,9 +89,13 @@ NANOBRAGG_FN float exp2_fraction(float x) {
     return p * x + 1.0000000005542559385f;
 }
 
-// 2^n as a bit pattern; n in [-1022, 1023] (double), [-126, 127] (float).
-NANOBRAGG_FN double power_of_two(int64_t n) {
-    const int64_t bits = (n + 1023) << 52;
+// 2^n as a bit pattern; n whole, in [-1022, 1023] (double), [-126, 127] (float). In double without a conversion to an
+// integer, which few vector units have: added to 1.5 x 2^52, n stands in the last bits as it is.
+NANOBRAGG_FN double power_of_two(double n) {
+    const double shifted = n + (6755399441055744.0 + 1023.0);
+    uint64_t bits;
+    __builtin_memcpy(&bits, &shifted, sizeof bits);
+    bits <<= 52;
     double result;
     __builtin_memcpy(&result, &bits, sizeof result);
     return result;
@@ -110,7 +114,7 @@ NANOBRAGG_FN double exp_negative(double x) {
     const double n = round_whole(floor_x * log2e);
     // The remainder in two steps, so that no digit of a large x is lost.
     const double rest = ((floor_x - n * high) - n * low) * log2e;
-    const double value = exp2_fraction(rest) * power_of_two((int64_t)n);
+    const double value = exp2_fraction(rest) * power_of_two(n);
     return x < -708.0 ? 0.0 : value;
 }
 
