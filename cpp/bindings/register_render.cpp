@@ -159,5 +159,17 @@ void register_render(py::module_& m) {
           "Every intermediate of one pixel, from the reference renderer.");
     m.def("instruction_sets", &available_instruction_sets, "Instruction sets of this processor, best last.");
     m.def("instruction_set", &chosen_instruction_set, "The one in use (NANOBRAGG_ISA forces it).");
+    m.def(
+        "peak_flops",
+        [](const std::string& precision, double seconds) {
+            const bool full = precision == "double";
+            if (!full && precision != "single") {
+                throw InputError("precision: found " + precision + ", expected double or single");
+            }
+            const py::gil_scoped_release release;
+            return peak_rate(full, seconds);
+        },
+        py::arg("precision") = "double", py::arg("seconds") = 0.2,
+        "Floating-point operations per second of one core, in double or single precision.");
     m.def("thread_count", &thread_count, py::arg("threads") = 0, "Threads that a number of threads stands for.");
 }

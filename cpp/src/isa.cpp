@@ -1,5 +1,7 @@
 #include "isa.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -45,6 +47,21 @@ const KernelTable& chosen_kernels() {
     }
     throw InputError("NANOBRAGG_ISA: found " + std::string(forced) +
                      ", expected one that this processor has: " + names);
+}
+
+double peak_rate(bool double_precision, double seconds) {
+    using Clock = std::chrono::steady_clock;
+    const KernelTable& table = chosen_kernels();
+    const PeakFunction peak = double_precision ? table.peak_double : table.peak_float;
+    double sink = 0, best = 0;
+    const auto begin = Clock::now();
+    do {
+        const auto start = Clock::now();
+        const double operations = peak(100000, &sink);
+        const double spent = std::chrono::duration<double>(Clock::now() - start).count();
+        best = std::max(best, operations / spent);
+    } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
+    return sink < 0 ? 0 : best;  // sink is positive; the compiler does not know
 }
 
 std::string chosen_instruction_set() { return chosen_kernels().name; }

@@ -68,9 +68,14 @@ struct ChunkTask {
 
 using ChunkFunction = bool (*)(const ChunkTask&);  // false: stopped
 
+// Multiply-adds as fast as the registers allow: what the other kernels are measured against. Does `rounds` rounds and
+// returns the number of floating-point operations; `sink` keeps the compiler from leaving them out.
+using PeakFunction = double (*)(int64_t rounds, double* sink);
+
 struct KernelTable {
     const char* name;
     ChunkFunction chunk_double, chunk_mixed;
+    PeakFunction peak_double, peak_float;
 };
 
 namespace baseline {

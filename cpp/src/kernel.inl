@@ -789,6 +789,33 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     return true;
 }
 
+// ---- the processor's peak rate ----------------------------------------------------------------------------
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+template <class Real>
+double peak(int64_t rounds, double* sink) {
+    typedef Real Vector __attribute__((vector_size(kVectorBytes)));
+    constexpr int kChains = 12;  // more than latency times units, fewer than registers
+    constexpr int kVectorLanes = kVectorBytes / (int)sizeof(Real);
+    Vector chain[kChains];
+    for (int i = 0; i < kChains; ++i) chain[i] = Vector{} + (Real)i;
+    Vector factor = Vector{} + (Real)0.999, term = Vector{} + (Real)0.001;
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (int i = 0; i < kChains; ++i) chain[i] = chain[i] * factor + term;
+    }
+    Vector sum{};
+    for (int i = 0; i < kChains; ++i) sum += chain[i];
+    *sink += (double)sum[0];
+    return 2.0 * (double)rounds * kChains * kVectorLanes;
+}
+
 bool chunk_double(const ChunkTask& task) { return render_chunk(task, false); }
 bool chunk_mixed(const ChunkTask& task) { return render_chunk(task, true); }
 
@@ -797,7 +824,8 @@ bool chunk_mixed(const ChunkTask& task) { return render_chunk(task, true); }
 #define NANOBRAGG_QUOTE(name) #name
 #define NANOBRAGG_NAME(name) NANOBRAGG_QUOTE(name)
 extern const KernelTable kTable;
-const KernelTable kTable = {NANOBRAGG_NAME(NANOBRAGG_KERNEL_NAMESPACE), chunk_double, chunk_mixed};
+const KernelTable kTable = {NANOBRAGG_NAME(NANOBRAGG_KERNEL_NAMESPACE), chunk_double, chunk_mixed, peak<double>,
+                            peak<float>};
 
 }  // namespace NANOBRAGG_KERNEL_NAMESPACE
 }  // namespace nanobragg

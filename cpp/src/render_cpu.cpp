@@ -54,9 +54,6 @@ class Plan {
         for (const Layer& layer : scene.layers) {
             layers_.insert(layers_.end(), {layer.depth, layer.front, layer.back, layer.incidence_depth});
         }
-        for (const Orientation& o : scene.orientations) {
-            orientations_.insert(orientations_.end(), {o.a.x, o.a.y, o.a.z, o.b.x, o.b.y, o.b.z, o.c.x, o.c.y, o.c.z});
-        }
         for (const Source& source : scene.sources) add_source(scene, source);
         if (mixed_ && scene.has_grid() && scene.interpolation != Interpolation::tricubic) square_grid(scene);
         fill_common(scene);
@@ -113,7 +110,8 @@ class Plan {
         k.kahn_factor = scene.kahn_factor;
         k.sources = sources_.data();
         k.source_count = static_cast<std::int64_t>(scene.sources.size());
-        k.orientations = orientations_.data();
+        static_assert(sizeof(Orientation) == 9 * sizeof(double), "three vectors, nine numbers in a row");
+        k.orientations = &scene.orientations.front().a.x;
         k.orientation_count = static_cast<std::int64_t>(scene.orientations.size());
         k.shape = static_cast<int>(scene.shape);
         std::copy(scene.cells, scene.cells + 3, k.cells);
@@ -141,7 +139,7 @@ class Plan {
 
     bool mixed_;
     KernelScene common_{};
-    std::vector<double> layers_, orientations_;
+    std::vector<double> layers_;
     std::vector<KernelSource> sources_;
     std::vector<float> f_sqr_;
     std::vector<KernelScene> panels_;

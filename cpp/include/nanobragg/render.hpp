@@ -38,6 +38,10 @@ RenderResult render(const Scene& scene, const RenderOptions& options, float* ima
 std::vector<std::string> available_instruction_sets();
 std::string chosen_instruction_set();
 
+// Floating-point operations per second that one core reaches at the chosen instruction set, in double or single
+// precision, measured for about `seconds`.
+double peak_rate(bool double_precision, double seconds);
+
 // Threads that `threads` stands for.
 int thread_count(int threads);
 
