@@ -485,19 +485,22 @@ NANOBRAGG_FN void lagrange_weights(double t, double& w0, double& w1, double& w2,
 
 // Interpolation of one orientation over the chunk: the weights of the four points along each axis, and the place of
 // the first point in the grid (-1: out of range).
+// For a part of the chunk at a time, so that all of it stays in the L1 cache.
+constexpr int kCubicChunk = 64;
 struct Cubic {
-    alignas(64) double h[4][kChunk], k[4][kChunk], l[4][kChunk];
-    alignas(64) double hh[kChunk], kk[kChunk], ll[kChunk];  // the indices themselves
-    alignas(64) double place[kChunk];
+    alignas(64) double h[4][kCubicChunk], k[4][kCubicChunk], l[4][kCubicChunk];
+    alignas(64) double hh[kCubicChunk], kk[kCubicChunk], ll[kCubicChunk];  // the indices themselves
+    alignas(64) double place[kCubicChunk];
 };
 
-void prepare_cubic(const KernelScene& s, const Indices& at, double scale, int n, Cubic& c) {
+void prepare_cubic(const KernelScene& s, const Indices& at, double scale, int start, int n, Cubic& c) {
+    const double *stored_h = at.h + start, *stored_k = at.k + start, *stored_l = at.l + start;
     const double h_min = (double)s.f_min[0], k_min = (double)s.f_min[1], l_min = (double)s.f_min[2];
     const double nh = (double)s.f_shape[0], nk = (double)s.f_shape[1], nl = (double)s.f_shape[2];
 // must vectorise: tricubic weights
 #pragma omp simd
     for (int p = 0; p < n; ++p) {
-        const double h = at.h[p] * scale, k = at.k[p] * scale, l = at.l[p] * scale;
+        const double h = stored_h[p] * scale, k = stored_k[p] * scale, l = stored_l[p] * scale;
         const bool inside = (h - h_min + 3 <= nh) & (h - 2 >= h_min) & (k - k_min + 3 <= nk) & (k - 2 >= k_min) &
                             (l - l_min + 3 <= nl) & (l - 2 >= l_min);
         const double fh = floor_whole(h), fk = floor_whole(k), fl = floor_whole(l);
@@ -530,10 +533,52 @@ double cubic_value(const KernelScene& s, const Cubic& c, int p) {
     return along_l[0] * c.l[0][p] + along_l[1] * c.l[1][p] + along_l[2] * c.l[2][p] + along_l[3] * c.l[3][p];
 }
 
+// Structure factors of the pixels [begin, end), which lie between the same grid points: the 64 points are fetched once,
+// and the pixels are the vector.
+void cubic_run(const KernelScene& s, const Cubic& c, int begin, int end, double* f) {
+    const double* first = s.f_grid + (int64_t)c.place[begin];
+    const int64_t row = s.f_shape[2], plane = s.f_shape[1] * s.f_shape[2];
+    double points[4][4][4];
+    for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < 4; ++j) {
+            for (int m = 0; m < 4; ++m) points[i][j][m] = first[i * plane + j * row + m];
+        }
+    }
+// must vectorise: tricubic runs
+#pragma omp simd
+    for (int p = begin; p < end; ++p) {
+        const double l0 = c.l[0][p], l1 = c.l[1][p], l2 = c.l[2][p], l3 = c.l[3][p];
+        double total = 0;
+        for (int i = 0; i < 4; ++i) {
+            double rows = 0;
+            for (int j = 0; j < 4; ++j) {
+                rows += c.k[j][p] *
+                        ((points[i][j][0] * l0 + points[i][j][1] * l1) + (points[i][j][2] * l2 + points[i][j][3] * l3));
+            }
+            total += c.h[i][p] * rows;
+        }
+        f[p] = total;
+    }
+}
+
+void cubic_values(const KernelScene& s, const Cubic& c, int n, double* f) {
+    constexpr int kShort = 6;  // pixels that are not worth a run
+    for (int begin = 0; begin < n;) {
+        int end = begin + 1;
+        while (end < n && c.place[end] == c.place[begin]) ++end;
+        if (end - begin < kShort || !(c.place[begin] >= 0)) {
+            for (int p = begin; p < end; ++p) f[p] = cubic_value(s, c, p);
+        } else {
+            cubic_run(s, c, begin, end, f);
+        }
+        begin = end;
+    }
+}
+
 template <int shape>
 void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* acc) {
-    // The lattice factor of one orientation at a time, vectorised; then the structure factors, one by one.
-    alignas(64) double lattice[kChunk];
+    // The lattice factors of one orientation at a time, then the structure factors.
+    alignas(64) double lattice[kChunk], f[kChunk];
     const double unit = lattice_unit<shape>(s);
     Pending<double> pending;
     Indices indices;
@@ -548,11 +593,12 @@ void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* a
             for (int p = 0; p < n; ++p) lattice[p] = 0;
             const auto index = index_for<true>(line, &indices, o, source.inverse_wavelength, 0.0);
             add_double<shape, kConstant, true>(one, index, n, unit * source.weight, pending, lattice);
-            prepare_cubic(s, indices, source.inverse_wavelength, n, cubic);
-            for (int p = 0; p < n; ++p) {
-                const double f = cubic_value(s, cubic, p);
-                acc[p] += f * f * lattice[p];
+            for (int start = 0; start < n; start += kCubicChunk) {
+                const int count = n - start < kCubicChunk ? n - start : kCubicChunk;
+                prepare_cubic(s, indices, source.inverse_wavelength, start, count, cubic);
+                cubic_values(s, cubic, count, f + start);
             }
+            for (int p = 0; p < n; ++p) acc[p] += f[p] * f[p] * lattice[p];
         }
     }
 }
