@@ -61,12 +61,22 @@ struct ChunkTask {
     int64_t slow, fast;   // of the first pixel
     int count;            // pixels, at most kChunk
     int tricubic;         // interpolate in this chunk
+    int careful;          // mixed: no short cut that is accurate only next to a bright pixel
+    double* brightest;    // raised to the largest sum of terms of any pixel
     float* image;         // count values
     double* solid_angle;  // the sum over the chunk is added to it
     Poll poll;
 };
 
 using ChunkFunction = bool (*)(const ChunkTask&);  // false: stopped
+
+// Single-precision cosine polynomials lose digits next to the zeros of the lattice transform. True if they are the
+// short cut that a chunk of this scene would take in mixed precision.
+static inline bool takes_short_cut(const KernelScene& s) {
+    const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
+    const bool plain = s.polar <= 1 && s.omega == 1 && !s.capture_inside && !(s.dmin > 0);  // Factor::off or first
+    return s.shape == 0 && s.few.kind > 0 && s.few.kind <= 5 && !grid && plain;
+}
 
 // Multiply-adds as fast as the registers allow: what the other kernels are measured against. Does `rounds` rounds and
 // returns the number of floating-point operations; `sink` keeps the compiler from leaving them out.

@@ -622,7 +622,7 @@ struct Sweeps {
     Sweep direct, stored;
 };
 
-Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool stored) {
+Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool short_cut, bool stored) {
     switch (s.shape) {
         case kRound:
             return choose_storage<kRound>(lookup, mixed, stored);
@@ -633,8 +633,8 @@ Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool stored) {
         default:
             break;
     }
-    // Seven cells and more lose digits of a float in the polynomial.
-    switch (mixed && s.few.kind > 5 ? -1 : s.few.kind) {
+    // A polynomial of degree 0 is exact; in double precision all of them are as good.
+    switch (mixed && s.few.kind > 0 && !short_cut ? -1 : s.few.kind) {
         case 0:
             return choose_storage<kFewCells>(lookup, mixed, stored);
         case 1:
@@ -810,7 +810,9 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     Work w;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     const int lookup = !grid ? kConstant : task.tricubic ? kTricubic : kNearest;
-    const Sweeps sweeps{choose_sweep(s, lookup, mixed, false), choose_sweep(s, lookup, mixed, true)};
+    const bool short_cut = takes_short_cut(s) && !task.careful;
+    const Sweeps sweeps{choose_sweep(s, lookup, mixed, short_cut, false),
+                        choose_sweep(s, lookup, mixed, short_cut, true)};
     aim(c, subpixel_at(c, 0.5, 0.5, 0.0), w.centre);
     solid_angles(c, w.centre, w.omega_centre);
     for (int p = 0; p < task.count; ++p) *task.solid_angle += w.omega_centre[p];
@@ -821,6 +823,9 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
         w.polar[p] = s.polar == kFirst ? 0.0 : 1.0;
     }
     if (!sum_layers(c, w, sweeps, task.poll)) return false;
+    double brightest = *task.brightest;
+    for (int p = 0; p < task.count; ++p) brightest = w.total[p] > brightest ? w.total[p] : brightest;
+    *task.brightest = brightest;
     if (s.background_sum != 0) {
         add_background(c, w, s.background_sum, s.omega == kEach, s.polar == kEach || s.polar == kCentre,
                        s.capture_inside != 0, w.total);

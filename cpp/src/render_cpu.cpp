@@ -70,6 +70,17 @@ class Plan {
     const KernelScene& panel(std::int64_t index) const { return panels_[static_cast<std::size_t>(index)]; }
     bool mixed() const { return mixed_; }
 
+    // A pixel must have this sum of terms for the cosine polynomials to be accurate enough everywhere: their error is
+    // largest where two axes are on a peak and the third is next to a zero, up to about 1e-6 (N_j N_k)^2 of a term's
+    // unit, and may be 1e-7 of the brightest pixel. Their typical error is a quarter of that.
+    double short_cut_limit() const {
+        const double a = common_.cells[0], b = common_.cells[1], c = common_.cells[2];
+        const double edge = std::max({a * b, b * c, a * c});
+        const double terms = static_cast<double>(common_.orientation_count * common_.layer_count) * common_.weight_sum *
+                             static_cast<double>(common_.oversample * common_.oversample);
+        return 4.0 * edge * edge * common_.default_F * common_.default_F * terms;
+    }
+
   private:
     void add_source(const Scene& scene, const Source& source) {
         KernelSource out{};
@@ -184,6 +195,7 @@ class Progress {
         : options_(options), total_(std::max<std::int64_t>(1, total)) {}
 
     void add(std::int64_t pieces) { done_.fetch_add(pieces, std::memory_order_relaxed); }
+    void restart() { done_.store(0); }
     bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
 
     // Only the calling thread may run the user's code.
@@ -230,27 +242,40 @@ class CpuRender {
         out_of_range_ = locate_out_of_range(s_, threads_);
         chunk_ = plan_.mixed() ? chosen_kernels().chunk_mixed : chosen_kernels().chunk_double;
         std::fill_n(image_, s_.pixels(), 0.0f);
-        std::vector<double> solid_angles(pieces_.size(), 0.0);
-        const auto count = static_cast<std::int64_t>(pieces_.size());
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_)
-        for (std::int64_t i = 0; i < count; ++i) {
-            if (progress_.check()) continue;
-            render_piece(pieces_[static_cast<std::size_t>(i)], &solid_angles[static_cast<std::size_t>(i)]);
-            progress_.add(1);
+        RenderResult result;
+        result.interpolation_left = out_of_range_ >= 0;
+        const double brightest = render_pieces(result.solid_angle);
+        if (plan_.mixed() && takes_short_cut(plan_.panel(0)) && !(brightest >= plan_.short_cut_limit())) {
+            careful_ = 1;
+            progress_.restart();
+            render_pieces(result.solid_angle);
         }
         if (!progress_.stopped() && !reference_) {
             for (const std::int64_t pixel : {first_, out_of_range_}) {
                 if (pixel >= 0) render_alone(pixel);
             }
         }
-        RenderResult result;
         result.finished = !progress_.stopped();
-        result.interpolation_left = out_of_range_ >= 0;
-        for (const double part : solid_angles) result.solid_angle += part;
         return result;
     }
 
   private:
+    // Renders everything; returns the largest sum of terms of any pixel.
+    double render_pieces(double& solid_angle) {
+        std::vector<double> solid_angles(pieces_.size(), 0.0), brightest(pieces_.size(), 0.0);
+        const auto count = static_cast<std::int64_t>(pieces_.size());
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_)
+        for (std::int64_t i = 0; i < count; ++i) {
+            if (progress_.check()) continue;
+            const auto at = static_cast<std::size_t>(i);
+            render_piece(pieces_[at], &solid_angles[at], &brightest[at]);
+            progress_.add(1);
+        }
+        solid_angle = 0;
+        for (const double part : solid_angles) solid_angle += part;
+        return brightest.empty() ? 0.0 : *std::max_element(brightest.begin(), brightest.end());
+    }
+
     std::vector<Piece> divide() const {
         std::vector<Piece> pieces;
         if (s_.roi[1] < s_.roi[0] || s_.roi[3] < s_.roi[2]) return pieces;
@@ -277,7 +302,7 @@ class CpuRender {
         return result;
     }
 
-    void render_piece(const Piece& piece, double* solid_angle) {
+    void render_piece(const Piece& piece, double* solid_angle, double* brightest) {
         const std::int64_t begin = s_.index(piece.panel, piece.slow, piece.fast), end = begin + piece.end - piece.fast;
         if (reference_) {
             for (std::int64_t pixel = begin; pixel < end && !progress_.check(); ++pixel) {
@@ -291,8 +316,8 @@ class CpuRender {
             split = std::clamp(out_of_range_, begin, end);
         }
         const bool tricubic = s_.interpolation != Interpolation::nearest;
-        if (split > begin) render_chunk(piece, begin, split, tricubic, solid_angle);
-        if (end > split) render_chunk(piece, split, end, false, solid_angle);
+        if (split > begin) render_chunk(piece, begin, split, tricubic, solid_angle, brightest);
+        if (end > split) render_chunk(piece, split, end, false, solid_angle, brightest);
     }
 
     bool masked(std::int64_t begin, std::int64_t end) const {
@@ -300,13 +325,16 @@ class CpuRender {
         return std::all_of(s_.mask + begin, s_.mask + end, [](std::uint8_t value) { return value == 0; });
     }
 
-    void render_chunk(const Piece& piece, std::int64_t begin, std::int64_t end, bool tricubic, double* solid_angle) {
+    void render_chunk(const Piece& piece, std::int64_t begin, std::int64_t end, bool tricubic, double* solid_angle,
+                      double* brightest) {
         const std::int64_t fast = begin - s_.index(piece.panel, piece.slow, 0);
         const ChunkTask task{&plan_.panel(piece.panel),
                              piece.slow,
                              fast,
                              static_cast<int>(end - begin),
                              tricubic,
+                             careful_,
+                             brightest,
                              image_ + begin,
                              solid_angle,
                              {Progress::poll, &progress_}};
@@ -324,6 +352,7 @@ class CpuRender {
     std::vector<Piece> pieces_;
     Progress progress_;
     std::int64_t first_ = -1, out_of_range_ = -1;
+    int careful_ = 0;
     ChunkFunction chunk_ = nullptr;
 };
 

@@ -185,6 +185,29 @@ TEST_CASE("every instruction set and precision renders what the reference render
     }
 }
 
+TEST_CASE("few cells stay accurate in mixed precision where the whole image is dark") {
+    for (std::uint64_t seed = 1000; seed < 1200; ++seed) {
+        RandomScene random(seed);
+        Scene& s = random.scene;
+        s.f_shape[0] = s.f_shape[1] = s.f_shape[2] = 0;
+        s.default_F = 10;
+        s.interpolation = Interpolation::nearest;
+        s.shape = Shape::square;
+        s.dmin = 0;
+        s.omega = s.polar = Factor::first;
+        s.capture = Factor::off;
+        for (double& n : s.cells) n = static_cast<double>(random.whole(1, 6));
+        s.orientations.resize(1);
+        s.first_orientations.clear();
+        s.pixel_size = 1e-6;  // a tiny window somewhere between the spots
+        RenderOptions reference, mixed;
+        reference.reference = true;
+        mixed.precision = Precision::mixed;
+        CAPTURE(seed);
+        CHECK(outliers(image_of(s, mixed), image_of(s, reference), 1e-5, 1e-7) == 0);
+    }
+}
+
 TEST_CASE("the number of threads does not change a bit") {
     for (std::uint64_t seed = 200; seed < 220; ++seed) {
         const RandomScene random(seed);
