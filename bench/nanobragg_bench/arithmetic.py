@@ -1,0 +1,143 @@
+"""The arithmetic of one evaluation, counted by reading ``kernel.inl`` and ``physics.hpp``.
+
+A fused multiply-add is counted as two operations, and everything else that goes through a floating-point unit as one:
+additions, products, comparisons and maxima, divisions, square roots. Sums of a product and another term are taken as
+fused where the compiler may do so. Not counted: whole-number work, conversions, selections by mask, loads and stores;
+and what is done once per pixel (rays, factors) or once for several wavelengths (stored indices).
+
+The counts follow the kernels: whoever changes those, counts again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Count:
+    """Floating-point operations of one evaluation in one number type."""
+
+    fused: int = 0
+    """multiply-adds"""
+    plain: int = 0
+    """additions, products, comparisons, maxima"""
+    divisions: int = 0
+    roots: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Operations, multiply-adds as two."""
+        return 2 * self.fused + self.plain + self.divisions + self.roots
+
+    def __add__(self, other: Count) -> Count:
+        return Count(
+            self.fused + other.fused,
+            self.plain + other.plain,
+            self.divisions + other.divisions,
+            self.roots + other.roots,
+        )
+
+    def __mul__(self, times: int) -> Count:
+        return Count(self.fused * times, self.plain * times, self.divisions * times, self.roots * times)
+
+
+# An index from 1/R and p/R, or from a stored one and the wavelength; three of them.
+_INDICES = {"direct": Count(fused=2) * 3, "stored": Count(fused=1) * 3}
+
+# Building blocks, double.
+_OFFSETS = Count(plain=2 + 1) * 3  # the addition and subtraction of a large number; h - h0
+_SIN_PI = Count(fused=7, plain=2)
+_COS_TWO_PI = Count(fused=1) + _SIN_PI
+_MISS_SQUARED = Count(fused=5, plain=4)
+_RADIUS_SQUARED = Count(fused=2, plain=5)
+_EXP_NEGATIVE = Count(fused=1 + 2 + 11, plain=1 + 1 + 1 + 1 + 1)  # range, two-step remainder, polynomial, power of two
+_SPHERE = Count(fused=9 + 14, plain=4 + 4 + 6, divisions=1)  # series, two sines, the formula
+_SQUARE = Count(plain=1)
+_ADD = Count(fused=1)  # to the pixel's sum
+
+# Building blocks, single.
+_TURNS = Count(plain=1)  # a whole-number phase in turns
+_SIN_PI_SINGLE = Count(fused=4, plain=2)
+_COS_TWO_PI_SINGLE = Count(fused=1) + _SIN_PI_SINGLE
+
+
+def _few_cells(cosine: Count, degree: int) -> Count:
+    """Polynomials of that degree in the cosines of three axes (an odd number 2 degree + 1 of cells), squared."""
+    return (cosine + Count(fused=degree)) * 3 * bool(degree) + Count(plain=2) + _SQUARE
+
+
+KERNELS: dict[tuple[str, str], dict[str, Count]] = {
+    # three clamps, three remainders of N d, six sines, products, one division, the square
+    ("square", "double"): {
+        "double": _OFFSETS
+        + Count(plain=1 + 1, fused=2) * 3
+        + _SIN_PI * 6
+        + Count(plain=4, divisions=1)
+        + _SQUARE
+        + _ADD
+    },
+    ("square", "mixed"): {"single": _TURNS * 6 + _SIN_PI_SINGLE * 6 + Count(plain=4, divisions=1) + _SQUARE + _ADD},
+    # the square shape with 5 cells along each axis, and with 1: nothing but the product of constants and its square
+    ("square 5", "double"): {"double": _OFFSETS + _few_cells(_COS_TWO_PI, 2) + _ADD},
+    ("square 5", "mixed"): {"single": _few_cells(_COS_TWO_PI_SINGLE, 2) + _ADD},
+    ("square 1", "double"): {"double": _few_cells(_COS_TWO_PI, 0) + _ADD},
+    ("square 1", "mixed"): {"single": _few_cells(_COS_TWO_PI_SINGLE, 0) + _ADD},
+    ("round", "double"): {"double": _OFFSETS + _RADIUS_SQUARED + Count(roots=1) + _SPHERE + _SQUARE + _ADD},
+    ("round", "mixed"): {
+        # phases in turns, radius squared, the residual of the root
+        "double": Count(plain=3) + _RADIUS_SQUARED + Count(fused=1),
+        # root and residual; series; reduction; two sines; the formula
+        "single": Count(plain=2, divisions=1, roots=1)
+        + Count(fused=4, plain=2)
+        + Count(plain=5)
+        + _SIN_PI_SINGLE * 2
+        + Count(fused=1, plain=4, divisions=1)
+        + _SQUARE
+        + _ADD,
+    },
+    ("gauss", "double"): {"double": _OFFSETS + _MISS_SQUARED + Count(plain=2, divisions=1) + _EXP_NEGATIVE + _ADD},
+    ("gauss", "mixed"): {
+        # scale, bound and whole part of the exponent
+        "double": _MISS_SQUARED + Count(plain=2) + Count(plain=2) + Count(plain=3),
+        "single": Count(fused=6, plain=1) + _ADD,
+    },
+    ("tophat", "double"): {"double": _OFFSETS + _MISS_SQUARED + Count(plain=2) + _ADD},
+    ("tophat", "mixed"): {"single": _TURNS * 3 + _MISS_SQUARED + Count(plain=2) + _ADD},
+}
+"""By shape and precision, from the indices on, with a constant F; by number type."""
+
+# Scale, range, whole part, fraction, four weights and place along three axes; 64 points in 16 rows of 4; F squared.
+_TRICUBIC = Count(plain=(1 + 5 + 4 + 1 + 15 + 2) * 3, fused=2) + Count(fused=16 * 3 + 4, plain=16 * 3) + _SQUARE
+LOOKUPS: dict[tuple[str, str], dict[str, Count]] = {
+    ("constant", "double"): {},
+    ("constant", "mixed"): {},
+    # ties, limits and place in the grid; F squared and its unit. Mixed does all but the unit in whole numbers.
+    ("nearest", "double"): {"double": Count(plain=2) * 3 + Count(plain=3 + 6, fused=2) + Count(plain=2)},
+    ("nearest", "mixed"): {"single": Count(plain=1)},
+    ("tricubic", "double"): {"double": _TRICUBIC},
+}
+"""What the source of F adds, by source and precision."""
+
+
+def operations(shape: str, lookup: str, precision: str, stored: bool = False) -> dict[str, Count] | None:
+    """Operations of one evaluation by number type (``double``, ``single``); ``None`` if they have not been counted.
+
+    Args:
+        shape: of the crystal; ``square N`` for N cells along each axis where that has a kernel of its own.
+        lookup: where F comes from.
+        precision: ``double`` or ``mixed``; interpolation is in double whatever it is.
+        stored: several wavelengths share their indices.
+
+    """
+    if lookup == "tricubic":
+        precision = "double"
+    kernel, extra = KERNELS.get((shape, precision)), LOOKUPS.get((lookup, precision))
+    if kernel is None or extra is None:
+        return None
+    indices = _INDICES["stored" if stored else "direct"]
+    if lookup == "tricubic":  # stored, though they are used once
+        indices = _INDICES["direct"] + _INDICES["stored"]
+    return {
+        kind: kernel.get(kind, Count()) + extra.get(kind, Count()) + (indices if kind == "double" else Count())
+        for kind in {"double", *kernel, *extra}
+    }

@@ -1,0 +1,35 @@
+"""How near a kernel is to what the processor can do."""
+
+from __future__ import annotations
+
+from nanobragg_bench.arithmetic import operations
+
+Rates = dict[str, float]
+"""floating-point operations per second of one thread, a fused multiply-add being two: ``double`` and ``single``"""
+
+
+def peak_rates(seconds: float) -> Rates | None:
+    """Measure the peak rates; ``None`` if this build of the core cannot (``_core.peak_flops(precision, seconds)``)."""
+    from nanobragg import _core
+
+    measure = getattr(_core, "peak_flops", None)
+    if measure is None:
+        return None
+    return {precision: float(measure(precision, seconds)) for precision in ("double", "single")}
+
+
+def fraction_of_peak(
+    rates: Rates | None,
+    kernel: tuple[str, str],
+    precision: str,
+    stored: bool,
+    seconds: float,
+    evaluations: int,
+    threads: int,
+) -> float | None:
+    """Time that the arithmetic would take at the peak rate, over the time that it took."""
+    counted = operations(*kernel, precision, stored)
+    if rates is None or counted is None or evaluations == 0:
+        return None
+    ideal = sum(count.flops / rates[kind] for kind, count in counted.items())
+    return ideal * evaluations / (seconds * threads)

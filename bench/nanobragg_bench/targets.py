@@ -1,0 +1,70 @@
+"""What is to be reached, by case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MEMORY_ALLOWANCE = 150e6
+"""bytes of peak memory beyond the arrays that are written"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure to reach."""
+
+    kind: Literal["ratio", "seconds"]
+    """``ratio``: at least ``value`` times; ``seconds``: at most."""
+    value: float
+
+    def met(self, ratio: float | None, seconds: float) -> bool | None:
+        """Whether it is reached; ``None`` where the ratio is not known."""
+        if self.kind == "seconds":
+            return seconds <= self.value
+        return None if ratio is None else ratio >= self.value
+
+    def __str__(self) -> str:
+        return f">= {self.value:g}x" if self.kind == "ratio" else f"<= {self.value * 1e3:g} ms"
+
+
+_ENGINE = {
+    **dict.fromkeys(((case, "mixed") for case in ("mosaic_25", "sources_100", "xfel_3000")), 120.0),
+    **dict.fromkeys(((case, "double") for case in ("mosaic_25", "sources_100", "xfel_3000")), 60.0),
+    ("everything_512", "mixed"): 80.0,
+    ("real_crystal", "mixed"): 80.0,
+    ("round", "mixed"): 50.0,
+    ("gauss", "mixed"): 30.0,
+    ("tophat", "mixed"): 30.0,
+    ("tricubic", "mixed"): 8.0,
+    ("nearest", "mixed"): 8.0,
+}
+"""Engine time of the original over ours, per thread, with AVX-512."""
+_PROCESS = {"cubic_4096": 5.0, "real_crystal": 10.0}
+_OTHER = {
+    ("noise_4096", "fast"): Target("ratio", 5.0),
+    ("noise_4096", "exact"): Target("ratio", 1.0),
+    ("read_hkl", "text"): Target("ratio", 5.0),
+    ("start", "--version"): Target("seconds", 0.030),
+    ("start", "8x8 image"): Target("seconds", 0.100),
+}
+
+
+def target_of(case: str, what: str, variant: str, instruction_set: str) -> Target | None:
+    """The target of one row of the table.
+
+    Args:
+        case: its name.
+        what: ``engine``, ``process``, ``threads`` or the case's own name.
+        variant: precision, generator, kind of file, command.
+        instruction_set: engine targets are halved with ``avx2``, and there are none with ``baseline``.
+
+    """
+    if what == "engine":
+        value = _ENGINE.get((case, variant))
+        share = {"avx512": 1.0, "avx2": 0.5}.get(instruction_set)
+        return None if value is None or share is None else Target("ratio", value * share)
+    if what == "process":
+        return Target("ratio", _PROCESS[case]) if case in _PROCESS else None
+    if what == "threads":
+        return Target("ratio", 1.9)
+    return _OTHER.get((case, variant))
