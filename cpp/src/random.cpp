@@ -143,15 +143,15 @@ float ReferencePoisson::draw(float mean) {
 }
 
 float ReferencePoisson::multiply(float mean) {
+    const float first = uniform();
+    // exp(-m) >= 1 - m, by more than rounding takes away: faint pixels need no exponential.
+    if (mean >= 0.0F && static_cast<double>(first) < 1.0 - static_cast<double>(mean) - 2e-7) return 0.0F;
     if (mean != mean_) {
         mean_ = mean;
         exponent_ = to_float(std::exp(-static_cast<double>(mean)));
     }
-    float count = -1.0F, product = 1.0F;
-    do {
-        count += 1.0F;
-        product *= uniform();
-    } while (product > exponent_);
+    float count = 0.0F;
+    for (float product = first; product > exponent_; product *= uniform()) count += 1.0F;
     return count;
 }
 
