@@ -46,6 +46,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "tuple[float | None, float | None]": st.tuples(st.none() | reals, st.none() | reals),
     "tuple[int, int, int, int]": st.tuples(wholes, wholes, wholes, wholes),
     "tuple[int, int]": pixels,
+    "ColumnName": texts,
+    "Rings": texts,
     "CrystalShape": st.sampled_from(["square", "round", "gauss", "tophat"]),
     "Convention": st.sampled_from(["mosflm", "xds", "adxv", "denzo", "dials", "custom"]),
     "Pivot": st.sampled_from(["beam", "sample"]),

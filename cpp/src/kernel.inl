@@ -852,17 +852,17 @@ constexpr int kVectorBytes = 16;
 
 template <class Real>
 double peak(int64_t rounds, double* sink) {
-    typedef Real Vector __attribute__((vector_size(kVectorBytes)));
+    using Vector [[gnu::vector_size(kVectorBytes)]] = Real;
     constexpr int kChains = 12;  // more than latency times units, fewer than registers
     constexpr int kVectorLanes = kVectorBytes / (int)sizeof(Real);
     Vector chain[kChains];
     for (int i = 0; i < kChains; ++i) chain[i] = Vector{} + (Real)i;
     Vector factor = Vector{} + (Real)0.999, term = Vector{} + (Real)0.001;
     for (int64_t round = 0; round < rounds; ++round) {
-        for (int i = 0; i < kChains; ++i) chain[i] = chain[i] * factor + term;
+        for (Vector& value : chain) value = value * factor + term;
     }
     Vector sum{};
-    for (int i = 0; i < kChains; ++i) sum += chain[i];
+    for (const Vector& value : chain) sum += value;
     *sink += (double)sum[0];
     return 2.0 * (double)rounds * kChains * kVectorLanes;
 }

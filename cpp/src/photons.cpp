@@ -130,7 +130,9 @@ void image_integers(const float* image, const Frame& frame, double scale, double
             const double value = static_cast<double>(from[i]) * scale + offset;
             const double low = value > 0.0 ? value : 0.0;  // NaN becomes 0
             const double clamped = low < 65535.0 ? low : 65535.0;
-            to[i] = static_cast<std::uint16_t>(static_cast<std::int32_t>(static_cast<float>(clamped + 0.5)));
+            const double raised = clamped + 0.5;
+            const auto rounded = static_cast<float>(raised);  // in between, as in the original
+            to[i] = static_cast<std::uint16_t>(static_cast<std::int32_t>(rounded));
         }
     }
 }

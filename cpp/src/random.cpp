@@ -279,9 +279,9 @@ struct Batch {
         batch.mean[Batch::pairs + i] = image[2 * i + 1];
     }
     bool small = true;
-    for (std::size_t i = 0; i < Batch::pixels; ++i) {
-        largest = batch.mean[i] > largest ? batch.mean[i] : largest;
-        small &= batch.mean[i] == batch.mean[i];  // no NaN
+    for (const double mean : batch.mean) {
+        largest = mean > largest ? mean : largest;
+        small &= mean == mean;  // no NaN
     }
     draw_small(seed, first, batch);
     // Counts that overflow an integer pixel are left to the careful loop.
@@ -292,7 +292,7 @@ struct Batch {
         return true;
     }
     double photons = 0.0;
-    for (std::size_t i = 0; i < Batch::pixels; ++i) photons += batch.count[i];
+    for (const double count : batch.count) photons += count;
     sums.photons += photons;
     for (std::size_t i = 0; i < Batch::pairs; ++i) {
         out[2 * i] = static_cast<std::uint16_t>(static_cast<std::int32_t>(batch.count[i] + adc_offset));
@@ -308,6 +308,7 @@ struct DrawTable {
     bool (*batch)(const float*, std::uint64_t, std::uint64_t, double, Batch&, NoiseCounts&, std::uint16_t*);
 };
 
+// NOLINTBEGIN(bugprone-macro-parentheses): an attribute may not stand in parentheses
 #define NANOBRAGG_DRAW(suffix, attribute)                                                                          \
     attribute void draw_small_##suffix(std::uint64_t seed, std::uint64_t first, Batch& batch) {                    \
         draw_small(seed, first, batch);                                                                            \
@@ -317,6 +318,7 @@ struct DrawTable {
         return draw_batch(image, seed, first, offset, batch, sums, out);                                           \
     }                                                                                                              \
     constexpr DrawTable draw_table_##suffix{draw_small_##suffix, draw_batch_##suffix};
+// NOLINTEND(bugprone-macro-parentheses)
 
 NANOBRAGG_DRAW(baseline, )
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -15,19 +15,21 @@ from nanobragg.io.atomic import atomic_write, read_bytes
 from nanobragg.quirks import parse_quirks
 from nanobragg.run import Output, Run
 
-_SECTIONS: dict[str, type] = {
+SECTIONS: dict[str, type] = {
     "beam": Beam,
     "crystal": Crystal,
     "detector": Detector,
     "sampling": Sampling,
     "output": Output,
 }
-_RUN_KEYS = ("threads", "precision", "progress", "printout", "printout_pixel", "trace_pixel")
+RUN_KEYS = ("threads", "precision", "progress", "printout", "printout_pixel", "trace_pixel")
 _INPUT_FILES = frozenset(
     {"beam.sources", "crystal.matrix", "crystal.structure_factors", "detector.header", "detector.mask"}
 )
 """Relative to the folder of the TOML file; outputs and the cache are relative to the current one."""
-_OUTPUT_FILES = frozenset({"output.floatfile", "output.intfile", "output.pgmfile", "output.noisefile"})
+OUTPUT_FILES = frozenset(
+    {"output.floatfile", "output.intfile", "output.pgmfile", "output.noisefile", "output.pngfile", "output.truthfile"}
+)
 _NOT_WRITTEN = False
 """How TOML says that an output file is not written."""
 
@@ -42,19 +44,19 @@ def read_config(path: str | os.PathLike[str]) -> Run:
     """
     name = os.fspath(path)
     document = _parsed(name)
-    known = {f.name: f for f in fields(Run) if f.name in _RUN_KEYS}
+    known = {f.name: f for f in fields(Run) if f.name in RUN_KEYS}
     sections: dict[str, Any] = {}
     run: dict[str, Any] = {}
     quirks = "all"
     for key, value in document.items():
-        if key in _SECTIONS:
+        if key in SECTIONS:
             sections[key] = _read_section(name, key, value)
         elif key == "quirks":
             quirks = _read_quirks(name, value)
         elif key in known:
             run[key] = _read_value(f"{name}: {key}", known[key], value)
         else:
-            raise _unknown(f"{name}: {key}", key, [*_SECTIONS, "quirks", *known])
+            raise _unknown(f"{name}: {key}", key, [*SECTIONS, "quirks", *known])
     output = sections.pop("output", Output())
     return Run(experiment=Experiment(**sections, quirks=quirks), output=output, **run)
 
@@ -70,8 +72,8 @@ def write_config(run: Run, path: str | os.PathLike[str]) -> None:
     name = os.fspath(path)
     lines = ["# A run of nanobragg; the keys are explained in specs/config.md.", ""]
     lines.append(f"quirks = {_text(run.experiment.quirks, 'quirks')}")
-    lines += [line for f in fields(Run) if f.name in _RUN_KEYS for line in _write_value(run, f, f.name, name)]
-    for section in _SECTIONS:
+    lines += [line for f in fields(Run) if f.name in RUN_KEYS for line in _write_value(run, f, f.name, name)]
+    for section in SECTIONS:
         holder = run.output if section == "output" else getattr(run.experiment, section)
         lines += ["", f"[{section}]"]
         lines += [line for f in fields(holder) for line in _write_value(holder, f, f"{section}.{f.name}", name)]
@@ -99,14 +101,14 @@ def _parsed(name: str) -> dict[str, Any]:
 def _read_section(name: str, section: str, table: object) -> Any:
     if not isinstance(table, dict):
         raise InputError(f"{name}: {section}: found {_shown(table)}, expected a section [{section}]")
-    kind = _SECTIONS[section]
+    kind = SECTIONS[section]
     known = {f.name: f for f in fields(kind)}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
             raise _unknown(f"{name}: {section}.{key}", key, list(known))
         place = f"{section}.{key}"
-        if place in _OUTPUT_FILES and value is _NOT_WRITTEN:
+        if place in OUTPUT_FILES and value is _NOT_WRITTEN:
             values[key] = None
             continue
         values[key] = _read_value(f"{name}: {place}", known[key], value)
@@ -165,7 +167,7 @@ def _kind(field: Field[Any]) -> Kind:
 def _write_value(holder: object, field: Field[Any], place: str, name: str) -> list[str]:
     value = getattr(holder, field.name)
     if value is None:
-        return [f"{field.name} = false"] if place in _OUTPUT_FILES else []
+        return [f"{field.name} = false"] if place in OUTPUT_FILES else []
     if place in _INPUT_FILES and not isinstance(value, (str, os.PathLike)):
         raise InputError(f"{place}: found an array, expected the name of a file: arrays cannot be written to {name}")
     kind = _kind(field)

@@ -123,6 +123,8 @@ KINDS: dict[str, Kind] = {
     ),
     "tuple[int, int, int, int] | None": Kind("four whole numbers", _several(_whole, 4)),
     "tuple[int, int] | None": _PIXEL,
+    "ColumnName | None": Kind("the name of a column", _string),
+    "Rings | None": Kind('"auto" or resolutions separated by commas', _string),
     "CrystalShape": _choice("square", "round", "gauss", "tophat"),
     "Convention | None": _choice("mosflm", "xds", "adxv", "denzo", "dials", "custom"),
     "Pivot | None": _choice("beam", "sample"),

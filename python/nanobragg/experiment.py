@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Vector = tuple[float, float, float]
 Convention = Literal["mosflm", "xds", "adxv", "denzo", "dials", "custom"]
 Pivot = Literal["beam", "sample"]
+ColumnName = str
 CrystalShape = Literal["square", "round", "gauss", "tophat"]
 
 
@@ -94,7 +95,17 @@ class Crystal:
     fudge: float = 1.0
     """Scale of the lattice transform's radius (round, gauss, tophat)."""
     structure_factors: PathOrArray | None = None
-    """A file, or array (n, 4) of h, k, l, F. P1: no symmetry is applied, not even Friedel's."""
+    """A file, or array (n, 4) of h, k, l, F. Arrays and text lists are P1: no symmetry is applied, not even Friedel's.
+    MTZ and CIF reflections are expanded by symmetry, models (PDB, mmCIF, CIF) are transformed; these files give the
+    cell, too, where neither ``cell`` nor ``matrix`` does (``specs/formats.md``)."""
+    sf_column: ColumnName | None = None
+    """Column of an MTZ or CIF file; default: amplitudes, else intensities."""
+    sf_dmin: float | None = None
+    """Resolution of structure factors from a model (default: the detector's corner) or MTZ or CIF file, Å."""
+    k_sol: float | None = None
+    """Density of bulk solvent around a model, electrons/Å³ (0.35; 0 in small-molecule crystals)."""
+    b_sol: float = 46.0
+    """B factor of the bulk solvent, Å²."""
     default_F: float = 0.0
     """Structure factor of reflections that are not in the list."""
     dump: str | os.PathLike[str] | None = None
@@ -172,9 +183,9 @@ class Detector:
     roi: tuple[int, int, int, int] | None = None
     """fast min, fast max, slow min, slow max, inclusive, pixels; negative: the default."""
     mask: PathOrArray | None = None
-    """SMV image, or array (slow, fast): pixels equal to 0 are not rendered."""
+    """Image (SMV, or any format that fabio reads), or array (slow, fast): pixels equal to 0 are not rendered."""
     header: str | os.PathLike[str] | None = None
-    """SMV image whose header gives defaults for the geometry (``-img``)."""
+    """Image, NeXus file or DIALS experiment list that gives defaults for the geometry (``-img``)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

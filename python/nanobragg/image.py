@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -105,17 +106,62 @@ class Image:
         pixels = to_integers(self.data, scale, adc_offset, self.resolved.geometry.roi)
         return Image(pixels, self.resolved, solid_angle=self.solid_angle)
 
+    def truth(self, *, tolerance: float | None = None, radius: int | None = None) -> np.ndarray:
+        """Reflections near the Ewald sphere: indices, predicted centroids, intensities (``specs/formats.md``).
+
+        A structured array: ``pandas.DataFrame(image.truth())``.
+
+        Args:
+            tolerance: how far from the sphere, 1/Å; default: three half widths of a spot.
+            radius: half width of the square that is integrated, pixels; default: from the spots' size.
+
+        Raises:
+            InputError: for an image with noise, and for a curved detector.
+
+        """
+        from nanobragg.truth import truth
+
+        self._photons_only("truth")
+        return truth(self.resolved, self.data, tolerance=tolerance, radius=radius)
+
+    def plot(self, axes: Any = None, **options: Any) -> Any:
+        """Draw the image with matplotlib; gives the axes. ``options`` go to ``imshow``.
+
+        Raises :class:`InputError` without matplotlib.
+        """
+        from nanobragg.view import plot
+
+        return plot(self.data, axes, **options)
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture that Jupyter shows; none without pillow."""
+        from nanobragg.io.picture import png_bytes
+
+        try:
+            return png_bytes(self.data)
+        except InputError:
+            return None
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the image; the file's extension says how.
 
         ``.img`` and ``.smv``: SMV with a full header (uint16; a float image is scaled as by :meth:`integers`).
-        ``.bin``: bare float32. ``.npy``: NumPy. ``.pgm``: 8-bit picture.
+        ``.bin``: bare float32. ``.pgm``: 8-bit picture. ``.png``: preview. ``.npy``: NumPy. ``.tif``, ``.tiff``: TIFF.
+        ``.h5``, ``.nxs``: NeXus NXmx with geometry, beam and goniometer. ``.cbf``: with a PILATUS header, for whole
+        numbers only (see :meth:`noisy` and :meth:`integers`).
 
         Raises:
             InputError: for another extension, and where the file cannot be written.
 
         """
-        writers = {".img": _write_smv, ".smv": _write_smv, ".bin": _write_float, ".npy": _write_npy, ".pgm": _write_pgm}
+        writers = {
+            ".img": _write_smv,
+            ".smv": _write_smv,
+            ".bin": _write_float,
+            ".pgm": _write_pgm,
+            ".png": _write_png,
+            **dict.fromkeys((".npy", ".tif", ".tiff", ".h5", ".nxs", ".cbf"), _write_format),
+        }
         suffix = Path(path).suffix.lower()
         if suffix not in writers:
             raise InputError(f"{os.fspath(path)}: found extension {suffix!r}, expected {', '.join(sorted(writers))}")
@@ -135,11 +181,28 @@ def _write_float(image: Image, path: str | os.PathLike[str]) -> None:
     write_float_image(path, image.data)
 
 
-def _write_npy(image: Image, path: str | os.PathLike[str]) -> None:
-    from nanobragg.io.atomic import atomic_write
+def _write_format(image: Image, path: str | os.PathLike[str]) -> None:
+    from nanobragg.io.formats import check_format, format_of, write_format
 
-    with atomic_write(path) as file:
-        np.save(file, image.data)
+    if format_of(path) == ".cbf":
+        if image.data.dtype == np.float32:
+            raise InputError(
+                f"{os.fspath(path)}: found float32 photons, expected whole numbers for CBF: write image.noisy() or "
+                "image.integers()"
+            )
+        from nanobragg.io.cbf import beyond_header
+
+        doubt = beyond_header(image.resolved)
+        if doubt is not None:
+            warnings.warn(f"{os.fspath(path)}: {doubt}", stacklevel=3)
+    check_format("write", path, floats=image.data.dtype == np.float32)
+    write_format(path, image.data, image.resolved)
+
+
+def _write_png(image: Image, path: str | os.PathLike[str]) -> None:
+    from nanobragg.io.picture import write_png
+
+    write_png(path, image.data, image.resolved)
 
 
 def _write_pgm(image: Image, path: str | os.PathLike[str]) -> None:

@@ -25,21 +25,25 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
 
     """
     from nanobragg.io.background import Background
+    from nanobragg.io.formats import format_of, write_format
     from nanobragg.io.raw import write_float_image
 
     with Background() as background:
-        if run.output.floatfile is not None:
-            print(f"writing {run.output.floatfile} as {image.size} 4-byte floats")
-            background.start(write_float_image, run.output.floatfile, image)
+        floatfile = run.output.floatfile
+        if floatfile is not None and format_of(floatfile) is not None:
+            print(f"writing {floatfile} as {write_format(floatfile, image, resolved)}")
+        elif floatfile is not None:
+            print(f"writing {floatfile} as {image.size} 4-byte floats")
+            background.start(write_float_image, floatfile, image)
         _write_pictures(run, resolved, image)
-        if run.output.noisefile is not None:
-            _write_noise(run, resolved, image, seed)
+        noise = _write_noise(run, resolved, image, seed)
+        _write_preview(run, resolved, image if noise is None else noise)
+        _write_truth(run, resolved, image)
 
 
 def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     """Statistics, and the images that are scaled by them."""
     from nanobragg.io.pgm import write_pgm
-    from nanobragg.io.smv import write_smv
     from nanobragg.noise import integer_scale, pgm_scale, statistics, to_integers, to_pgm_bytes
 
     output, roi, scene = run.output, resolved.geometry.roi, resolved.scene
@@ -50,8 +54,8 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     scale = integer_scale(output.scale, found.maximum)
     if output.intfile is not None:
         print(f"intfile_scale = {scale:g}")
-        print(f"writing {output.intfile} as 2-byte integers")
-        write_smv(output.intfile, to_integers(image, scale, output.adc_offset, roi, threads=run.threads), resolved)
+        pixels = to_integers(image, scale, output.adc_offset, roi, threads=run.threads)
+        _write_integers(output.intfile, pixels, resolved)
     if output.pgmfile is not None:
         grey = pgm_scale(output.pgm_scale, found.rmsd, scale)
         print(f"pgm_scale = {grey:g}")
@@ -59,13 +63,57 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
         write_pgm(output.pgmfile, to_pgm_bytes(image, grey, roi), grey)
 
 
-def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | None) -> None:
+def _write_integers(name: str, pixels: np.ndarray, resolved: Resolved) -> None:
+    """An integer image: SMV, or what the extension says."""
+    from nanobragg.io.formats import format_of, write_format
     from nanobragg.io.smv import write_smv
+
+    if format_of(name) is None:
+        print(f"writing {name} as 2-byte integers")
+        write_smv(name, pixels, resolved)
+        return
+    if format_of(name) == ".cbf":
+        from nanobragg.io.cbf import beyond_header
+
+        doubt = beyond_header(resolved)
+        if doubt is not None:
+            print(f"WARNING: {name}: {doubt}")
+    print(f"writing {name} as {write_format(name, pixels, resolved)}")
+
+
+def _write_preview(run: Run, resolved: Resolved, pixels: np.ndarray) -> None:
+    output = run.output
+    if output.pngfile is None:
+        return
+    from nanobragg.io.picture import Marks, write_png
+
+    print(f"writing {output.pngfile} as a preview")
+    write_png(
+        output.pngfile,
+        pixels,
+        resolved,
+        Marks(rings=output.png_rings, beam=output.png_beam, roi=output.png_roi),
+    )
+
+
+def _write_truth(run: Run, resolved: Resolved, image: np.ndarray) -> None:
+    name = run.output.truthfile
+    if name is None:
+        return
+    from nanobragg.truth import truth, write_truth
+
+    table = truth(resolved, image)
+    print(f"writing {name} as a table of {len(table)} reflections")
+    write_truth(name, table)
+
+
+def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | None) -> np.ndarray | None:
+    """Write the noise image, if it is wanted, and give its pixels."""
     from nanobragg.noise import poisson_noise
 
     output = run.output
     if output.noisefile is None:
-        return
+        return None
     noise = poisson_noise(
         image,
         seed=seed,
@@ -76,8 +124,8 @@ def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | No
         threads=run.threads,
     )
     print(f"{noise.photons:.0f} photons on noise image ({noise.overloads} overloads)")
-    print(f"writing {output.noisefile} as 2-byte integers")
-    write_smv(output.noisefile, noise.pixels, resolved)
+    _write_integers(output.noisefile, noise.pixels, resolved)
+    return noise.pixels
 
 
 def _last_subpixel(resolved: Resolved, index: tuple[int, ...]) -> tuple[float, float]:

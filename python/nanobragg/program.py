@@ -16,7 +16,6 @@ from nanobragg.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nanobragg.experiment import Crystal
     from nanobragg.rendering import RenderResult
     from nanobragg.resolve.resolved import Resolved
     from nanobragg.run import Run
@@ -93,6 +92,11 @@ def _close_pipe() -> None:
 
 def _program(words: list[str]) -> int:
     from nanobragg.options import help_text
+
+    if words[:1] == ["view"]:
+        from nanobragg.view import view
+
+        return view(words[1:])
     from nanobragg.words import config_to_write, parse_words, trace_json_to_write
 
     if any(word in ("-h", "--help", "-help") for word in words):
@@ -116,7 +120,7 @@ def _program(words: list[str]) -> int:
 def _missing(run: Run) -> str | None:
     """What a run cannot do without and has not got."""
     crystal = run.experiment.crystal
-    if crystal.matrix is None and (not crystal.cell or crystal.cell[0] == 0.0) and not _cell_in_file(crystal):
+    if crystal.matrix is None and (not crystal.cell or crystal.cell[0] == 0.0) and not _cell_in_file(run):
         return "-cell or -mat: found neither, expected a unit cell or an orientation matrix"
     if crystal.structure_factors is None and crystal.default_F == 0.0:
         dump = None if crystal.dump is None else os.fspath(crystal.dump)
@@ -126,12 +130,21 @@ def _missing(run: Run) -> str | None:
     return None
 
 
-def _cell_in_file(crystal: Crystal) -> bool:
-    """Whether the structure factors come with a unit cell, and none has been said."""
-    from nanobragg.io.kinds import has_cell
+def _cell_in_file(run: Run) -> bool:
+    """Whether the structure factors or the geometry come with a unit cell, and none has been said."""
+    crystal, header = run.experiment.crystal, run.experiment.detector.header
+    if crystal.cell is not None:
+        return False
+    if isinstance(crystal.structure_factors, (str, os.PathLike)):
+        from nanobragg.io.kinds import has_cell
 
-    given = crystal.structure_factors
-    return crystal.cell is None and isinstance(given, (str, os.PathLike)) and has_cell(given)
+        if has_cell(crystal.structure_factors):
+            return True
+    if header is None:
+        return False
+    from nanobragg.io.file_geometry import has_crystal
+
+    return has_crystal(header)
 
 
 def _check_outputs(run: Run, config: str | None, trace_json: str | None) -> None:
@@ -146,6 +159,8 @@ def _check_outputs(run: Run, config: str | None, trace_json: str | None) -> None
         "-intfile": output.intfile,
         "-pgmfile": output.pgmfile,
         "-noisefile": output.noisefile,
+        "-pngfile": output.pngfile,
+        "-truthfile": output.truthfile,
     }
     for option, file in files.items():
         if file is None:
@@ -159,6 +174,36 @@ def _check_outputs(run: Run, config: str | None, trace_json: str | None) -> None
             raise InputError(f"{option}: found {file!r} in a folder that does not exist, expected an existing folder")
         if not os.access(file if os.path.exists(file) else folder, os.W_OK):
             raise InputError(f"{option}: found {file!r}, which is not writable, expected a file that can be written")
+    _check_formats(run)
+
+
+def _check_formats(run: Run) -> None:
+    """Whether files can be what their extensions say, and the packages for that are there."""
+    from nanobragg.io.formats import check_format
+
+    output = run.output
+    for option, file in (
+        ("-floatfile", output.floatfile),
+        ("-intfile", output.intfile),
+        ("-noisefile", output.noisefile),
+    ):
+        if file is not None:
+            check_format(option, file, floats=option == "-floatfile")
+    if output.pngfile is not None:
+        from nanobragg.io.extras import need
+
+        need("pillow", "-pngfile", module="PIL.Image")
+        if output.png_rings is not None:
+            from nanobragg.io.picture import parse_rings
+
+            parse_rings(output.png_rings)
+    if output.truthfile is not None:
+        from nanobragg.truth import check_truth_name
+
+        if check_truth_name(output.truthfile) in (".h5", ".hdf5"):
+            from nanobragg.io.extras import need
+
+            need("h5py", "-truthfile")
 
 
 def _simulate(run: Run, config: str | None, trace_json: str | None) -> None:

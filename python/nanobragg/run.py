@@ -7,6 +7,8 @@ from typing import Literal
 
 from nanobragg.experiment import Experiment
 
+Rings = str
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Output:
@@ -16,6 +18,16 @@ class Output:
     intfile: str | None = "intimage.img"
     pgmfile: str | None = "image.pgm"
     noisefile: str | None = "noiseimage.img"
+    pngfile: str | None = None
+    """Preview: of the noise image if there is one, else of the float image."""
+    truthfile: str | None = None
+    """Table of reflections: ``.h5``, ``.csv`` or ``.npy``."""
+    png_rings: Rings | None = None
+    """Resolution rings on the preview: ``"auto"``, or Å separated by commas."""
+    png_beam: bool = False
+    """Mark the direct beam on the preview."""
+    png_roi: bool = False
+    """Mark the region of interest on the preview."""
     scale: float | None = None
     """Scale of the integer image; default: the maximum becomes 55000."""
     adc_offset: float = 40.0

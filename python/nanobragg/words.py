@@ -55,8 +55,17 @@ def parse_words(args: str | Sequence[str]) -> Run:
 
 def config_to_write(args: Sequence[str]) -> str | None:
     """The file that ``-write_config`` names, if it is there."""
+    return _own_file(args, "-write_config")
+
+
+def trace_json_to_write(args: Sequence[str]) -> str | None:
+    """The file that ``-trace_json`` names, if it is there."""
+    return _own_file(args, "-trace_json")
+
+
+def _own_file(args: Sequence[str], name: str) -> str | None:
     own, _ = _own_words(list(args))
-    return next((values[0] for option, values in reversed(own) if "-write_config" in option.whole), None)
+    return next((values[0] for option, values in reversed(own) if name in option.whole), None)
 
 
 def _split(args: str | Sequence[str]) -> list[str]:
@@ -404,6 +413,16 @@ class _Scan:
             if values[0] not in CHOICES[name]:
                 raise InputError(f"{name}: found {values[0]!r}, expected {' or '.join(CHOICES[name])}")
             self.draft.set(option.sets[0], values[0])
+        elif option.action == "own_text":
+            if not values[0] or "\0" in values[0]:
+                raise InputError(f"{name}: found {values[0]!r}, expected {option.arguments}")
+            self.draft.set(option.sets[0], values[0])
+        elif option.action == "own_flag":
+            self.draft.set(option.sets[0], True)
+        elif option.action == "own_rings":
+            self._own_rings(values[0])
+        elif option.action in ("own_real", "own_positive"):
+            self.draft.set(option.sets[0], self._exact_real(option, values[0]))
         elif option.action == "own_device":
             self._own_device(values[0])
         elif option.action == "own_threads":
@@ -413,11 +432,27 @@ class _Scan:
             self.draft.set("run.trace_pixel", (slow, fast))
 
     @staticmethod
+    def _exact_real(option: Option, value: str) -> float:
+        """A finite number, right to the last character, of 0 or more, or above 0."""
+        read = leading_real(value)
+        positive = option.action == "own_positive"
+        if read is None or read[1] or not 0.0 <= read[0] < float("inf") or (positive and read[0] == 0.0):
+            least = "above 0" if positive else "of 0 or more"
+            raise InputError(f"{option.whole[0]}: found {value!r}, expected a number {least} ({option.arguments})")
+        return read[0]
+
+    @staticmethod
     def _count(option: Option, values: list[str]) -> list[int]:
         for value in values:
             if not (value.isascii() and value.isdigit() and len(value) < 10):
                 raise InputError(f"{option.whole[0]}: found {value!r}, expected a whole number, 0 or more")
         return [int(value) for value in values]
+
+    def _own_rings(self, value: str) -> None:
+        parts = [leading_real(part) for part in value.split(",")]
+        if value != "auto" and not all(p is not None and not p[1] and 0.0 < p[0] < float("inf") for p in parts):
+            raise InputError(f"-png_rings: found {value!r}, expected auto or resolutions in Å separated by commas")
+        self.draft.set("output.png_rings", value)
 
     @staticmethod
     def _own_device(value: str) -> None:

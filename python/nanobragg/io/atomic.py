@@ -50,6 +50,26 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """The same for writers that want a name: a temporary one in the same folder, renamed when the block ends.
+
+    Raises :class:`InputError` when the file cannot be written, or is no regular file.
+    """
+    _check_name(path)
+    try:
+        target = Path(os.path.realpath(path))
+        mode = target.stat().st_mode if target.exists() else None
+        if mode is not None and not stat.S_ISREG(mode):
+            raise IsADirectoryError(0, "it is not a regular file")
+        if mode is not None and not os.access(target, os.W_OK):
+            raise PermissionError(0, "it is not writable")
+        with _renamed_at_the_end(target, mode) as file:
+            yield Path(file.name)
+    except OSError as error:
+        raise InputError(f"{os.fspath(path)}: cannot be written ({_reason(error)})") from error
+
+
+@contextlib.contextmanager
 def _renamed_at_the_end(target: Path, mode: int | None) -> Iterator[BinaryIO]:
     # Not tempfile: its files are private, and ours should get the permissions that open() would have given.
     temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.{os.urandom(4).hex()}.tmp")

@@ -225,8 +225,9 @@ def _centres(convention: str, detector: Detector, header: HeaderValues, pixels: 
     given_x, given_y = _metres(detector.close_x), _metres(detector.close_y)
     Xclose = Fclose if given_x is None else given_x
     Yclose = Sclose if given_y is None else given_y
-    Xbeam = _first(_metres(detector.beam_x), _metres(header.beam_x))
-    Ybeam = _first(_metres(detector.beam_y), header.beam_y_metres, _metres(header.beam_y))
+    centre_x, centre_y = _centre_in_frame(convention, header.centre, pixels)
+    Xbeam = _first(_metres(detector.beam_x), centre_x, _metres(header.beam_x))
+    Ybeam = _first(_metres(detector.beam_y), centre_y, header.beam_y_metres, _metres(header.beam_y))
     if convention in ("mosflm", "denzo"):
         Xbeam = (size_s + pixel) / 2.0 if Xbeam is None else Xbeam
         Ybeam = (size_f + pixel) / 2.0 if Ybeam is None else Ybeam
@@ -241,6 +242,20 @@ def _centres(convention: str, detector: Detector, header: HeaderValues, pixels: 
     if convention == "custom":
         Fclose, Sclose = Xbeam, Ybeam
     return _Centres(Xbeam, Ybeam, Xbeam, Ybeam, Fclose, Sclose, Xclose, Yclose)
+
+
+def _centre_in_frame(
+    convention: str, centre: tuple[float, float] | None, pixels: Pixels
+) -> tuple[float | None, float | None]:
+    """Xbeam and Ybeam (m) that put the direct beam at ``centre`` (fast, slow; pixels)."""
+    if centre is None:
+        return None, None
+    pixel = pixels.pixel_size
+    f, s = centre[0] * pixel, centre[1] * pixel
+    if convention in ("mosflm", "denzo"):
+        half = 0.5 * pixel if convention == "mosflm" else 0.0
+        return s - half, f - half
+    return (f, pixels.detsize_s - s) if convention == "adxv" else (f, s)
 
 
 def _on_plane(along_f: float, along_s: float, along_o: float, fast: Vec, slow: Vec, normal: Vec) -> Vec:

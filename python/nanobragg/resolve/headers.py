@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nanobragg.experiment import Experiment
+    from nanobragg.io.file_geometry import FileGeometry
     from nanobragg.io.smv import SmvHeader
 
 _ALL_KEYS = (
@@ -46,6 +48,9 @@ class HeaderValues:
     orgy: float | None = None
     phi: float | None = None
     oscillation: float | None = None
+    centre: tuple[float, float] | None = None
+    """Direct beam (fast, slow), pixels from the outer corner of the first: of files that are not SMV, and stronger than
+    ``beam_x`` and ``beam_y``."""
 
 
 def _flipped(image: SmvHeader, value: float, pixel_size_mm: float) -> float:
@@ -74,6 +79,8 @@ def apply_header(values: HeaderValues, image: SmvHeader, *, mask: bool, substrin
     for field, key in keys.items():
         if (found := value(key)) is not None:
             new[field] = found
+    if "beam_x" in new:
+        new["centre"] = None
     if (beam_y := value("BEAM_CENTER_Y")) is not None:
         if mask:
             pixel_size = new.get("pixel_size", values.pixel_size)
@@ -82,6 +89,52 @@ def apply_header(values: HeaderValues, image: SmvHeader, *, mask: bool, substrin
             new["beam_y"] = beam_y
             new["beam_y_metres"] = None
     return replace(values, **new)
+
+
+def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
+    """``values`` with what a file that is not SMV says."""
+    new: dict[str, Any] = {"nfast": file.nfast, "nslow": file.nslow}
+    for name in ("pixel_size", "distance", "wavelength", "phi", "oscillation", "centre"):
+        if (found := getattr(file, name)) is not None:
+            new[name] = found
+    if "distance" in new:
+        new["close_distance"] = None
+    if file.centre is not None:
+        # ORGX counts from 1 at the centre of a pixel.
+        new["orgx"], new["orgy"] = file.centre[0] + 0.5, file.centre[1] + 0.5
+    return replace(values, **new)
+
+
+def with_vectors(experiment: Experiment, file: FileGeometry) -> Experiment | None:
+    """``experiment`` in the frame of a file that has one; ``None`` where a named convention wants another.
+
+    What was said stays: vectors, and a polarization other than 0.
+    """
+    vectors, detector, beam = file.vectors, experiment.detector, experiment.beam
+    if vectors is None or detector.convention not in (None, "custom"):
+        return None
+    f, s = vectors.fast, vectors.slow
+    normal = (f[1] * s[2] - f[2] * s[1], f[2] * s[0] - f[0] * s[2], f[0] * s[1] - f[1] * s[0])
+    polarization = beam.polarization
+    if polarization == 0.0 and file.polarization is not None:
+        polarization = file.polarization
+    return replace(
+        experiment,
+        detector=replace(
+            detector,
+            convention="custom",
+            fast_axis=detector.fast_axis or f,
+            slow_axis=detector.slow_axis or s,
+            normal_axis=detector.normal_axis or normal,
+        ),
+        beam=replace(
+            beam,
+            polarization=polarization,
+            direction=beam.direction or vectors.beam,
+            polarization_axis=beam.polarization_axis or vectors.polarization,
+        ),
+        crystal=replace(experiment.crystal, spindle_axis=experiment.crystal.spindle_axis or vectors.spindle),
+    )
 
 
 def substring_matters(image: SmvHeader) -> bool:

@@ -103,6 +103,8 @@ class _Resolver:
         self.header = headers.HeaderValues()
         self.mask: np.ndarray | None = None
         self.mask_name = ""
+        self.axes: np.ndarray | None = None
+        """(3, 3) Å: rows a, b, c at phi = 0, from a file"""
         substring = self._on("header_substring")
         for given, is_mask in ((self.detector.mask, True), (self.detector.header, False)):
             if given is None:
@@ -110,6 +112,11 @@ class _Resolver:
             if not isinstance(given, (str, os.PathLike)):
                 self.mask = np.asarray(given)
                 self.mask_name = "an array"
+                continue
+            from nanobragg.io.file_geometry import is_smv
+
+            if not is_smv(given):
+                self._file(os.fspath(given), is_mask)
                 continue
             from nanobragg.io.smv import SmvImage, read_smv, read_smv_header
 
@@ -121,13 +128,34 @@ class _Resolver:
                 self.mask = image.pixels
                 self.mask_name = os.fspath(given)
 
+    def _file(self, name: str, is_mask: bool) -> None:
+        """What a file says that is no SMV image."""
+        from nanobragg.io.file_geometry import read_file_geometry
+
+        file = read_file_geometry(name, mask=is_mask)
+        self.log.notes.append(f"reading {name}")
+        self.log.notes.append(file.used())
+        self.log.warnings.extend(file.warnings)
+        self.header = headers.apply_file(self.header, file)
+        if is_mask:
+            self.mask, self.mask_name = file.pixels, name
+        framed = None if is_mask else headers.with_vectors(self.experiment, file)
+        if framed is not None:
+            self.beam, self.crystal, self.detector = framed.beam, framed.crystal, framed.detector
+            self.axes = file.real_space
+        elif file.vectors is not None and not is_mask:
+            convention = self.detector.convention
+            self.log.warnings.append(f"{name}: its axes and crystal are not used in the {convention} convention")
+
     # ---- detector -----------------------------------------------------------------------------------------
 
     def _detector(self) -> None:
         self.pixels = detectors.pixels_of(self.detector, self.header)
         self.wavelength = beams.wavelength_of(self.beam, self.header)
         self.fluence = beams.fluence_of(self.beam)
-        self.placement = self._place(self.quirks, self.log.warnings)
+        # The axes of a file are two: the third is to be generated.
+        doubts = self.log.warnings if self.experiment.detector.convention == self.detector.convention else []
+        self.placement = self._place(self.quirks, doubts)
         for name in ("pivot_overridden", "pix0_ignored"):
             if self._on(name):
                 free = self._place(self.quirks - {name}, [])
@@ -217,7 +245,7 @@ class _Resolver:
     def _cell(self) -> crystals.Cell | None:
         """The cell as said; where nothing is said, that of the file of structure factors."""
         said = self.crystal.cell
-        if said is None and self.crystal.matrix is None and self.factor_file is not None:
+        if said is None and self.crystal.matrix is None and self.axes is None and self.factor_file is not None:
             said = self.factor_file.cell
             if said is not None:
                 numbers = " ".join(f"{value:g}" for value in said)
@@ -227,7 +255,7 @@ class _Resolver:
     def _matrix(self) -> list[list[float]] | None:
         given = self.crystal.matrix
         if given is None:
-            return None
+            return self._matrix_of_file()
         if isinstance(given, (str, os.PathLike)):
             from nanobragg.io.matrix import read_matrix
 
@@ -237,6 +265,12 @@ class _Resolver:
         if table.shape != (3, 3) or not np.isfinite(table).all():
             raise InputError(f"-mat: found an array of shape {table.shape}, expected (3, 3) finite numbers")
         return table.tolist()
+
+    def _matrix_of_file(self) -> list[list[float]] | None:
+        """The orientation that came with the geometry, where nothing is said."""
+        if self.axes is None or self.crystal.cell is not None:
+            return None
+        return (np.linalg.inv(self.axes) * (self.wavelength * 1e10)).tolist()
 
     def _oversample(self) -> None:
         recommended = crystals.recommended_oversampling(

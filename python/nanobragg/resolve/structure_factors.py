@@ -148,8 +148,8 @@ def _reflections(crystal: Crystal, file: ReflectionFile, notes: list[str]) -> St
     notes.append(f"read {expanded.factors.count} structure factors of P1 from {file.column.described} of {file.name}")
     if expanded.missing:
         notes.append(
-            f"{expanded.missing} of {expanded.expected} reflections to {expanded.resolution:.2f} Å are missing and take "
-            f"the default {crystal.default_F:g}"
+            f"{expanded.missing} of {expanded.expected} reflections to {expanded.resolution:.2f} Å are missing and "
+            f"take the default {crystal.default_F:g}"
         )
     return expanded.factors
 

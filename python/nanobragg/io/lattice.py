@@ -1,0 +1,42 @@
+"""Miller indices within a resolution limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+def reciprocal_metric(cell: Sequence[float]) -> NDArray[np.float64]:
+    """(3, 3) metric of the reciprocal lattice, 1/Å², of a cell in Å and degrees."""
+    lengths, cosines = np.array(cell[:3], dtype=float), np.cos(np.radians(np.array(cell[3:6], dtype=float)))
+    cosines[np.array(cell[3:6]) == 90.0] = 0.0
+    angles = np.array([[1, cosines[2], cosines[1]], [cosines[2], 1, cosines[0]], [cosines[1], cosines[0], 1]])
+    return np.linalg.inv(np.outer(lengths, lengths) * angles)
+
+
+def inverse_d2(cell: Sequence[float], hkl: ArrayLike) -> NDArray[np.float64]:
+    """1/d² (1/Å²) of indices (..., 3)."""
+    indices = np.asarray(hkl, dtype=float)
+    return np.einsum("...i,ij,...j->...", indices, reciprocal_metric(cell), indices)
+
+
+def bounds_of(cell: Sequence[float], dmin: float) -> tuple[int, int, int]:
+    """The largest h, k and l with d ≥ ``dmin`` (Å)."""
+    h, k, l = (int(np.floor(length / dmin + 1e-9)) for length in cell[:3])  # noqa: E741
+    return h, k, l
+
+
+def plane_of(
+    cell: Sequence[float], h: int, bounds: tuple[int, int, int], largest: float
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Indices (K, L, 3) of one plane of the box, and which of them have 1/d² ≤ ``largest``."""
+    k, l = (np.arange(-bound, bound + 1, dtype=np.int32) for bound in bounds[1:])  # noqa: E741
+    indices = np.empty((len(k), len(l), 3), dtype=np.int32)
+    indices[..., 0], indices[..., 1], indices[..., 2] = h, k[:, None], l[None, :]
+    return indices, inverse_d2(cell, indices) <= largest

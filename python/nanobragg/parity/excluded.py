@@ -1,0 +1,100 @@
+"""The pixels that a parity test leaves out, and why (``specs/design.md``, "Precision and parity").
+
+There the last bits of a product decide about the value: 0/0 of rounding noise, or a discontinuity.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from nanobragg.scene import Interpolation, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nanobragg.scene import Scene
+    from nanobragg.trace import Evaluation, Trace
+
+_CANCELLING = 1e-9
+_DIRECT_BEAM = 3e-5
+_TOPHAT_EDGE = 0.3969
+_NEAR = {"double": 1e-9, "mixed": 1e-6}
+
+
+def reasons(scene: Scene, trace: Trace, precision: str = "double") -> set[str]:
+    """Why the traced pixel of ``scene`` is left out: some of ``cancellation``, ``tophat edge``, ``half-integer index``,
+    ``tricubic limit``, ``resolution limit``; empty when it must agree.
+    """
+    near = _NEAR[precision]
+    found: set[str] = set()
+    for evaluation in trace.evaluations:
+        found.update(_reasons(scene, evaluation, near))
+    if _resolution_limit(scene, trace, near):
+        found.add("resolution limit")
+    return found
+
+
+def _reasons(scene: Scene, e: Evaluation, near: float) -> Iterator[str]:
+    deltas = [h - h0 for h, h0 in zip(e.hkl, e.hkl0, strict=True)]
+    shape = Shape(scene.crystal_shape)
+    if shape is Shape.SQUARE:
+        for h, h0, delta in zip(e.hkl, e.hkl0, deltas, strict=True):
+            if h0 != 0 and abs(delta) < _CANCELLING * abs(h):
+                yield "cancellation"
+    elif shape is Shape.ROUND:
+        rho = math.hypot(*(delta * n for delta, n in zip(deltas, scene.cells, strict=True)))
+        if 0.0 < math.pi * math.sqrt(scene.fudge) * rho < _DIRECT_BEAM:
+            yield "cancellation"
+    elif shape is Shape.TOPHAT and abs(_squared_radius(scene, deltas) / _TOPHAT_EDGE - 1.0) < near:
+        yield "tophat edge"
+    for h, delta in zip(e.hkl, deltas, strict=True):
+        if abs(abs(delta) - 0.5) < near * max(abs(h), 1.0):
+            yield "half-integer index"
+    if scene.interpolation is not Interpolation.NEAREST and _at_tricubic_limit(scene, e, near):
+        yield "tricubic limit"
+
+
+def _squared_radius(scene: Scene, deltas: list[float]) -> float:
+    vector = [sum(d * float(row[i]) for d, row in zip(deltas, scene.reciprocal, strict=True)) for i in range(3)]
+    return scene.fudge * sum(x * x for x in vector) * math.prod(n * n for n in scene.cells)
+
+
+def _at_tricubic_limit(scene: Scene, e: Evaluation, near: float) -> bool:
+    for h, low, size in zip(e.hkl, scene.f_min, scene.f_grid.shape, strict=True):
+        for limit in (low + size - 3, low + 2):
+            if abs(h - limit) < near * max(abs(h), 1.0):
+                return True
+    return False
+
+
+def _resolution_limit(scene: Scene, trace: Trace, near: float) -> bool:
+    """Whether a source is at the limit that culls it: its evaluations may or may not be in the trace."""
+    if scene.dmin <= 0.0:
+        return False
+    if any(abs(2.0 * e.stol * scene.dmin - 1.0) < near for e in trace.evaluations):
+        return True
+    return any(
+        abs(_length_of_q(scene, slow, fast, layer, source) * scene.dmin - 1.0) < near
+        for slow, fast in _subpixels(scene, trace)
+        for layer in range(len(scene.layers))
+        for source in range(len(scene.source_wavelength))
+    )
+
+
+def _subpixels(scene: Scene, trace: Trace) -> Iterator[tuple[float, float]]:
+    """Positions (slow, fast; m) on the panel."""
+    n = scene.oversample
+    for i in range(n):
+        for j in range(n):
+            yield (
+                scene.pixel_size / n * (trace.slow * n + i + 0.5),
+                scene.pixel_size / n * (trace.fast * n + j + 0.5),
+            )
+
+
+def _length_of_q(scene: Scene, slow: float, fast: float, layer: int, source: int) -> float:
+    depth = scene.layers[layer][0]
+    p = scene.panel_origin[0] + fast * scene.panel_fast[0] + slow * scene.panel_slow[0] + depth * scene.panel_normal[0]
+    d = p / math.hypot(*p)
+    return math.hypot(*(d - scene.source_direction[source])) / float(scene.source_wavelength[source])

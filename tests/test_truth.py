@@ -1,0 +1,146 @@
+"""Ground truth: whoever tests a spot finder or integrator against it must not be misled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simulate
+from nanobragg.truth import COLUMNS, write_truth
+
+
+def _image(phi_steps: int = 1, **fields: object) -> Image:
+    crystal = {"cell": (50, 60, 70, 80, 95, 100), "cells": 20, "misset": (10, 20, 30), "default_F": 100}
+    return simulate(
+        crystal=Crystal(**{**crystal, **fields}),  # type: ignore[arg-type]
+        beam=Beam(wavelength=1.1, fluence=1e30),
+        detector=Detector(shape=(300, 400), pixel_size=0.15, distance=80, convention="xds", rotx=8, roty=-5),
+        sampling=Sampling(oversample=3, phi=3.0, oscillation=1.0, phi_steps=phi_steps),
+        quirks="none",
+    )
+
+
+@pytest.fixture(scope="module", params=[1, 6], ids=["still", "rotation"])
+def image(request: pytest.FixtureRequest) -> Image:
+    return _image(request.param)
+
+
+def _spots(table: np.ndarray) -> np.ndarray:
+    strong = table["intensity"] > 0.3 * table["intensity"].max()
+    inside = (table["fast"] > 8) & (table["fast"] < 392) & (table["slow"] > 8) & (table["slow"] < 292)
+    return table[strong & inside & ~table["overlap"]]
+
+
+def test_predicted_centroids_are_those_of_the_spots(image: Image) -> None:
+    """Against the centre of mass of what was rendered, which pixels of this size know to a third of one."""
+    spots = _spots(image.truth())
+    assert len(spots) > 10
+    misses = []
+    for spot in spots:
+        f, s = int(spot["fast"]), int(spot["slow"])
+        box = image.data[s - 4 : s + 5, f - 4 : f + 5].astype(float)
+        box[box < 0.05 * box.max()] = 0.0
+        slow, fast = np.indices(box.shape)
+        centre = (box * fast).sum() / box.sum() + f - 3.5, (box * slow).sum() / box.sum() + s - 3.5
+        misses.append(np.subtract(centre, (spot["fast"], spot["slow"])))
+    assert np.abs(misses).max() < 0.4
+    assert np.abs(np.mean(misses, axis=0)).max() < 0.06
+
+
+def test_every_strong_spot_is_in_the_table(image: Image) -> None:
+    """A spot without an entry would count as a false positive of a good spot finder."""
+    table = image.truth()
+    peaks = image.data.copy()
+    for _ in range(15):
+        s, f = np.unravel_index(int(peaks.argmax()), peaks.shape)
+        nearest = np.hypot(table["fast"] - f - 0.5, table["slow"] - s - 0.5).min()
+        beam = image.resolved.geometry.Fbeam / 0.15e-3, image.resolved.geometry.Sbeam / 0.15e-3
+        at_beam = np.hypot(beam[0] - f, beam[1] - s) < 15  # 0 0 0 is no reflection
+        assert nearest < 1.5 or at_beam
+        peaks[max(s - 5, 0) : s + 6, max(f - 5, 0) : f + 6] = 0
+
+
+def test_intensities_go_with_f_squared_and_are_counted_from_the_image(image: Image) -> None:
+    spots = _spots(image.truth())
+    bright = replace(image.resolved.experiment, crystal=replace(image.resolved.experiment.crystal, default_F=200))
+    again = _spots(simulate(bright).truth())
+    np.testing.assert_allclose(again["intensity"], 4 * spots["intensity"], rtol=1e-4)
+    assert (spots["F"] == 100).all()
+    spot = spots[0]
+    radius = int((np.sqrt(spot["pixels"]) - 1) / 2)
+    f, s = int(spot["fast"]), int(spot["slow"])
+    total = image.data[s - radius : s + radius + 1, f - radius : f + radius + 1].astype(float).sum()
+    assert spot["intensity"] == pytest.approx(total - spot["pixels"] * spot["background"], rel=1e-6)
+
+
+def test_background_is_taken_off() -> None:
+    dry = _spots(_image().truth())
+    wet = {tuple(row)[:3]: row for row in _image(water=1.0).truth()}
+    assert wet[tuple(dry[0])[:3]]["background"] > dry[0]["background"]
+    for spot in dry:
+        assert wet[tuple(spot)[:3]]["intensity"] == pytest.approx(spot["intensity"], rel=0.05)
+
+
+def test_resolution_and_order(image: Image) -> None:
+    """D by Bragg's law from the angle; low resolution first."""
+    table = image.truth()
+    near = np.abs(table["distance_to_ewald"]) < 1e-4
+    bragg = 1.1 / (2 * np.sin(np.radians(table["two_theta"][near]) / 2))
+    np.testing.assert_allclose(bragg, table["d"][near], rtol=2e-3)
+    assert (np.diff(table["d"]) <= 0).all()
+    assert table.dtype == COLUMNS
+
+
+@pytest.mark.parametrize("extension", [".h5", ".csv", ".npy"])
+def test_tables_read_back(extension: str, tmp_path: Path) -> None:
+    table = _image().truth()
+    path = tmp_path / f"t{extension}"
+    write_truth(path, table)
+    if extension == ".h5":
+        with h5py.File(path) as file:
+            columns = {name: item[()] for name, item in file["truth"].items()}
+            assert file["truth/d"].attrs["units"] == "angstrom"
+    elif extension == ".npy":
+        loaded = np.load(path)
+        columns = {name: loaded[name] for name in loaded.dtype.names}
+    else:
+        loaded = np.genfromtxt(path, delimiter=",", names=True)
+        columns = {name: loaded[name] for name in loaded.dtype.names}
+    assert set(columns) == set(COLUMNS.names or ())
+    for name, values in columns.items():
+        np.testing.assert_array_equal(values, table[name])
+
+
+def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
+    image = _image()
+    with pytest.raises(InputError, match="without noise"):
+        image.noisy(seed=1).truth()
+    curved = replace(image.resolved.experiment.detector, curved=True)
+    with pytest.raises(InputError, match="curved"):
+        simulate(replace(image.resolved.experiment, detector=curved)).truth()
+    with pytest.raises(InputError, match=r"\.h5"):
+        write_truth(tmp_path / "a.txt", image.truth())
+
+
+def test_nothing_on_the_detector_is_an_empty_table() -> None:
+    table = _image(cell=(5, 5, 5, 90, 90, 90), cells=500).truth()
+    assert table.dtype == COLUMNS
+    assert len(table) < 5
+
+
+def test_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nanobragg.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    words = "-cell 70 80 90 90 90 90 -default_F 10 -N 10 -detpixels 100 -misset 10 20 30 -nonoise -nopgm -noprogress"
+    assert main([*words.split(), "-truthfile", "t.h5"]) == 0
+    assert "reflections" in capsys.readouterr().out
+    assert (tmp_path / "t.h5").exists()
+    assert main([*words.split(), "-truthfile", "t.txt"]) == 9
+    assert "-truthfile" in capsys.readouterr().err
