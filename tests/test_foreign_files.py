@@ -155,6 +155,16 @@ def test_damaged_images_are_used_or_refused(
         assert found.nfast > 0
 
 
+def test_a_cut_cbf_is_refused_at_once(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    """An interrupted copy: fabio would look for its pixels for ever."""
+    content = _image_bytes("a.cbf", tmp_path_factory)
+    path = tmp_path / "a.cbf"
+    for cut in (200, content.index(b"--CIF-BINARY") + 40, content.index(b"\x0c\x1a\x04\xd5")):
+        path.write_bytes(content[:cut])
+        with pytest.raises(InputError, match=r"a\.cbf"):
+            read_file_geometry(path)
+
+
 _IMAGES: dict[str, bytes] = {}
 
 

@@ -275,22 +275,14 @@ def _tell_sticky(run: Run) -> None:
 
 def _write_dump(resolved: Resolved) -> None:
     """The cache of a list that was read; not being able to write it is no reason to stop."""
-    crystal, scene = resolved.experiment.crystal, resolved.scene
-    if not isinstance(crystal.structure_factors, (str, os.PathLike)) or crystal.dump is None:
-        return
-    from nanobragg.io.kinds import structure_factor_kind
+    from nanobragg.cache import save_cache
 
-    if structure_factor_kind(crystal.structure_factors) != "text":
-        return
-    from nanobragg.io.hkl import StructureFactors, write_dump
-
-    name = os.fspath(crystal.dump)
-    factors = StructureFactors(grid=scene.f_grid, minimum=scene.f_min, count=resolved.sample.reflections)
     try:
-        write_dump(name, factors)
+        name = save_cache(resolved)
     except InputError as error:
         print(f"WARNING: unable to write the dump file: {error}")
-    else:
+        return
+    if name is not None:
         print(f"writing dump file for next time: {name}")
 
 

@@ -22,6 +22,8 @@ Vec = tuple[float, float, float]
 
 _SMV = re.compile(rb"\{\s*HEADER_BYTES\s*=")
 _JSON = re.compile(rb"\s*\{\s*[\"}]")
+_LARGEST_CBF_HEADER = 16 * 512
+"""what fabio reads of it"""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _LENGTHS = {"m": 1000.0, "mm": 1.0, "um": 1e-3, "": 1.0}
@@ -186,8 +188,21 @@ def ray_on_plane(vectors: Vectors) -> tuple[float, tuple[float, float]]:
 # ---- fabio ------------------------------------------------------------------------------------------------
 
 
+def _check_cbf(name: str) -> None:
+    """Refuse a CBF without pixels: fabio would look for their beginning for ever."""
+    from nanobragg.io.kinds import read_unpacked
+
+    if ".cbf" not in os.path.basename(name).lower() and read_bytes(name, 3) != b"###":
+        return
+    content = read_unpacked(name)
+    section = content.find(b"--CIF-BINARY-FORMAT-SECTION--", 0, _LARGEST_CBF_HEADER)
+    if section < 0 or content.find(b"\x0c\x1a\x04\xd5", section) < 0:
+        raise InputError(f"{name}: found no binary section, expected a CBF image")
+
+
 def _fabio_image(name: str) -> Any:
     fabio = need("fabio", name)
+    _check_cbf(name)
     try:
         image = fabio.open(name)
         if image.data is None or image.data.ndim != 2:

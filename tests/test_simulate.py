@@ -1,0 +1,65 @@
+"""The call that most programs make: parts, command line and experiment lead to the same image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, simulate
+from nanobragg.io.hkl import read_dump, read_hkl
+
+CRYSTAL = Crystal(cell=(70, 80, 90, 75, 85, 95), cells=6, default_F=100)
+DETECTOR = Detector(shape=(12, 20), pixel_size=0.5, distance=60)
+ARGS = "-cell 70 80 90 75 85 95 -N 6 -default_F 100 -detpixels_f 20 -detpixels_s 12 -pixel 0.5 -distance 60"
+
+
+def test_all_ways_lead_to_the_same_image(tmp_path) -> None:
+    """Whoever moves a script from the shell to Python must not move a single pixel."""
+    parts = simulate(crystal=CRYSTAL, detector=DETECTOR, sampling=Sampling(oversample=1))
+    words = simulate(args=ARGS + " -oversample 1")
+    experiment = Experiment(crystal=CRYSTAL, detector=DETECTOR, sampling=Sampling(oversample=1))
+    experiment.to_toml(tmp_path / "experiment.toml")
+    file = simulate(Experiment.from_toml(tmp_path / "experiment.toml"))
+    for other in (words, file, simulate(experiment)):
+        np.testing.assert_array_equal(np.asarray(parts), other.data)
+    assert parts.data.dtype == np.float32
+    assert parts.shape == (12, 20)
+    assert parts.data.max() > 0
+
+
+def test_parts_replace_those_of_a_command_line() -> None:
+    image = simulate(args=ARGS + " -oversample 1", beam=Beam(fluence=2 * 125932015286227086360700780544.0))
+    np.testing.assert_allclose(image.data, 2 * simulate(args=ARGS + " -oversample 1").data, rtol=1e-6)
+
+
+def test_two_ways_to_say_everything_are_refused() -> None:
+    with pytest.raises(InputError, match="expected one of them"):
+        simulate(Experiment(), args=ARGS)
+
+
+def test_the_cache_is_written_and_read_as_from_the_shell(tmp_path) -> None:
+    """The second run of a series must not parse the list again, and must give the same image."""
+    lines = [f"{h} {k} {2 * k} {7 + h - k}\n" for h in range(-3, 4) for k in (0, 1)]
+    (tmp_path / "P1.hkl").write_text("".join(lines))
+    cache = tmp_path / "Fdump.bin"
+    crystal = {"cell": (70, 80, 90, 75, 85, 95), "cells": 6, "dump": cache}
+    first = simulate(crystal=Crystal(structure_factors=tmp_path / "P1.hkl", **crystal), detector=DETECTOR)
+    np.testing.assert_array_equal(read_dump(cache).grid, read_hkl(tmp_path / "P1.hkl").grid)
+    second = simulate(crystal=Crystal(**crystal), detector=DETECTOR)
+    np.testing.assert_array_equal(first.data, second.data)
+
+
+def test_an_exception_of_the_progress_callback_stops_the_render() -> None:
+    """A program that wants to give up must get its own exception back, not a finished image minutes later."""
+
+    class GaveUpError(Exception):
+        pass
+
+    def give_up(fraction: float) -> None:
+        raise GaveUpError
+
+    crystal = Crystal(cell=(70, 80, 90, 75, 85, 95), cells=20, default_F=100, mosaic_spread=1, mosaic_domains=4000)
+    with pytest.raises(GaveUpError):
+        simulate(
+            crystal=crystal, detector=Detector(shape=(500, 500)), sampling=Sampling(oversample=1), progress=give_up
+        )
