@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, simulate
+from nanobragg.cache import save_cache
 from nanobragg.io.hkl import read_dump, read_hkl
 
 CRYSTAL = Crystal(cell=(70, 80, 90, 75, 85, 95), cells=6, default_F=100)
@@ -37,16 +38,21 @@ def test_two_ways_to_say_everything_are_refused() -> None:
         simulate(Experiment(), args=ARGS)
 
 
-def test_the_cache_is_written_and_read_as_from_the_shell(tmp_path) -> None:
-    """The second run of a series must not parse the list again, and must give the same image."""
+def test_the_cache_is_saved_on_request_only(tmp_path) -> None:
+    """The second run of a series must not parse the list again, and must give the same image; but a call from Python
+    must not leave files behind that nobody asked for.
+    """
     lines = [f"{h} {k} {2 * k} {7 + h - k}\n" for h in range(-3, 4) for k in (0, 1)]
     (tmp_path / "P1.hkl").write_text("".join(lines))
     cache = tmp_path / "Fdump.bin"
     crystal = {"cell": (70, 80, 90, 75, 85, 95), "cells": 6, "dump": cache}
     first = simulate(crystal=Crystal(structure_factors=tmp_path / "P1.hkl", **crystal), detector=DETECTOR)
+    assert not cache.exists()
+    assert save_cache(first.resolved) == str(cache)
     np.testing.assert_array_equal(read_dump(cache).grid, read_hkl(tmp_path / "P1.hkl").grid)
     second = simulate(crystal=Crystal(**crystal), detector=DETECTOR)
     np.testing.assert_array_equal(first.data, second.data)
+    assert save_cache(second.resolved) is None
 
 
 def test_an_exception_of_the_progress_callback_stops_the_render() -> None:

@@ -62,7 +62,8 @@ struct ChunkTask {
     int count;            // pixels, at most kChunk
     int tricubic;         // interpolate in this chunk
     int careful;          // mixed: no short cut that is accurate only next to a bright pixel
-    double* brightest;    // raised to the largest sum of terms of any pixel
+    double* brightest;    // raised to the largest sum of terms of any pixel that is not masked
+    const uint8_t* mask;  // count values, 0: masked; or null
     float* image;         // count values
     double* solid_angle;  // the sum over the chunk is added to it
     Poll poll;
@@ -74,7 +75,8 @@ using ChunkFunction = bool (*)(const ChunkTask&);  // false: stopped
 // short cut that a chunk of this scene would take in mixed precision.
 static inline bool takes_short_cut(const KernelScene& s) {
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
-    const bool plain = s.polar <= 1 && s.omega == 1 && !s.capture_inside && !(s.dmin > 0);  // Factor::off or first
+    // Factors inside the sum would hide how bright a pixel is; polarization, between 1/2 and 1, hides little.
+    const bool plain = s.omega != 3 && !s.capture_inside;  // 3: Factor::each
     return s.shape == 0 && s.few.kind > 0 && s.few.kind <= 5 && !grid && plain;
 }
 

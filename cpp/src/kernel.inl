@@ -824,7 +824,10 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     }
     if (!sum_layers(c, w, sweeps, task.poll)) return false;
     double brightest = *task.brightest;
-    for (int p = 0; p < task.count; ++p) brightest = w.total[p] > brightest ? w.total[p] : brightest;
+    for (int p = 0; p < task.count; ++p) {
+        const bool seen = task.mask == nullptr || task.mask[p] != 0;
+        brightest = seen && w.total[p] > brightest ? w.total[p] : brightest;
+    }
     *task.brightest = brightest;
     if (s.background_sum != 0) {
         add_background(c, w, s.background_sum, s.omega == kEach, s.polar == kEach || s.polar == kCentre,

@@ -335,6 +335,7 @@ class CpuRender {
                              tricubic,
                              careful_,
                              brightest,
+                             s_.mask == nullptr ? nullptr : s_.mask + begin,
                              image_ + begin,
                              solid_angle,
                              {Progress::poll, &progress_}};

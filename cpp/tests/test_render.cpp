@@ -1,6 +1,7 @@
 // The SIMD renderer against the scalar reference renderer, over random scenes and every instruction set.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <random>
@@ -206,6 +207,38 @@ TEST_CASE("few cells stay accurate in mixed precision where the whole image is d
         CAPTURE(seed);
         CHECK(outliers(image_of(s, mixed), image_of(s, reference), 1e-5, 1e-7) == 0);
     }
+}
+
+TEST_CASE("dark pixels around a masked bright one stay accurate in mixed precision") {
+    RandomScene random(1);
+    Scene& s = random.scene;
+    s = Scene{};
+    s.nslow = s.nfast = 64;  // about one reciprocal cell around the direct beam, which is masked
+    s.pixel_size = 1.5e-5;
+    s.beam_direction = {0, 0, 1};
+    Panel panel;
+    panel.fast = {1, 0, 0};
+    panel.slow = {0, 1, 0};
+    panel.normal = {0, 0, 1};
+    panel.close_distance = 0.1;
+    panel.origin = {-32 * s.pixel_size, -32 * s.pixel_size, 0.1};
+    s.panels = {panel};
+    s.layers = {Layer{}};
+    s.sources = {{{0, 0, 1}, 1e-10, 1}};
+    s.orientations = {{{100e-10, 0, 0}, {0, 100e-10, 0}, {0, 0, 100e-10}}};
+    s.default_F = 10;
+    for (double& n : s.cells) n = 5;
+    s.roi[1] = s.roi[3] = 63;
+    RenderOptions reference, mixed;
+    reference.reference = true;
+    mixed.precision = Precision::mixed;
+    const auto bright = image_of(s, reference);
+    const float limit = 1e-6f * *std::max_element(bright.begin(), bright.end());
+    random.mask.resize(bright.size());
+    for (std::size_t i = 0; i < bright.size(); ++i) random.mask[i] = bright[i] < limit;
+    CHECK(std::count(random.mask.begin(), random.mask.end(), 1) > 20);
+    s.mask = random.mask.data();
+    CHECK(outliers(image_of(s, mixed), image_of(s, reference), 1e-5, 1e-7) == 0);
 }
 
 TEST_CASE("the number of threads does not change a bit") {

@@ -109,8 +109,9 @@ class Crystal:
     default_F: float = 0.0
     """Structure factor of reflections that are not in the list."""
     dump: str | os.PathLike[str] | None = None
-    """Cache of the structure factors (``Fdump.bin``): written after a text list is read, read when
-    ``structure_factors`` is unset and the file exists. ``None``: no cache."""
+    """Cache of the structure factors (``Fdump.bin``): read when ``structure_factors`` is unset and the file exists.
+    The command writes it after it has read a text list; from Python, :func:`nanobragg.cache.save_cache` does.
+    ``None``: no cache."""
     interpolate: bool | None = None
     """Tricubic interpolation between structure factors; default: if any of ``cells`` ≤ 2."""
     mosaic_spread: float | None = None

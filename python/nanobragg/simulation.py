@@ -53,7 +53,6 @@ def simulate(
         InputError: one sentence naming what was found and what was expected.
 
     """
-    from nanobragg.cache import save_cache
     from nanobragg.image import Image
     from nanobragg.rendering import render_scene
     from nanobragg.resolve import resolve
@@ -72,6 +71,5 @@ def simulate(
         quirks=whole.quirks if quirks is None else quirks,
     )
     resolved = resolve(whole)
-    save_cache(resolved)
     result = render_scene(resolved.scene, precision=precision, threads=threads, device=device, progress=progress)
     return Image(result.image[0], resolved, solid_angle=result.solid_angle)
