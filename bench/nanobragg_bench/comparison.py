@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanobragg_bench.parity import MOST_LEFT_OUT, Agreement, outside_bar
+from nanobragg_bench.parity import MOST_LEFT_OUT, Agreement
 from nanobragg_bench.programs import ask_worker
 
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ def compare(
     """
     import numpy as np
 
+    from nanobragg.parity.bar import outside
+
     x0, _, y0, _ = roi
-    bad = outside_bar(_crop(ours, shape, roi), _crop(theirs, shape, roi), precision)
+    bad = outside(_crop(ours, shape, roi), _crop(theirs, shape, roi), precision)
     if skip_first:
         bad[0, 0] = False
     places = [[int(y) + y0, int(x) + x0] for y, x in np.argwhere(bad)]

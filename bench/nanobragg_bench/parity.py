@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nanobragg.scene import Scene
     from nanobragg.trace import Evaluation
 
-BARS = {"double": (1e-6, 1e-9), "mixed": (1e-5, 1e-7)}
-"""(relative, of the largest finite pixel) by precision"""
 NEAR = {"double": 1e-9, "mixed": 1e-6}
 """relative distance to a discontinuity within which pixels are left out"""
 MOST_LEFT_OUT = 500
@@ -37,19 +33,6 @@ class Agreement:
     def agrees(self) -> bool:
         """No pixel is outside."""
         return self.outside == 0
-
-
-def outside_bar(image: np.ndarray, reference: np.ndarray, precision: str) -> np.ndarray:
-    """Pixels (bool, the images' shape) beyond the bar; non-finite pixels must agree in kind."""
-    import numpy as np
-
-    relative, of_largest = BARS[precision]
-    got, ref = np.asarray(image, float), np.asarray(reference, float)
-    finite = np.isfinite(ref)
-    largest = np.abs(ref[finite]).max(initial=0.0)
-    with np.errstate(invalid="ignore"):
-        near = np.abs(got - ref) <= relative * np.abs(ref) + of_largest * largest
-    return ~np.where(finite, near, (got == ref) | (np.isnan(got) & np.isnan(ref)))
 
 
 def excusable(scene: Scene, slow: int, fast: int, precision: str) -> bool:

@@ -10,7 +10,7 @@ constexpr int kChunk = 256;  // pixels of a row that are computed together; thei
 
 struct KernelSource {
     double direction[3];  // of travel
-    double wavelength, inverse_wavelength, weight;
+    double inverse_wavelength, weight;
     double electric[3], magnetic[3];  // incident E and B directions (Kahn)
 };
 

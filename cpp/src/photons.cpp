@@ -34,7 +34,6 @@ struct RowSums {
     double total = 0, squares = 0;
     std::int64_t used = 0;
     float maximum = 0;
-    std::int64_t maximum_at = -1;
 };
 
 // Four sums side by side, so that the additions need not wait for each other.
@@ -84,7 +83,6 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
     const Rows rows(frame);
     const auto count = static_cast<std::size_t>(rows.all);
     std::vector<RowSums> sums(count);
-    std::vector<double> deviations(count);
     const int team = thread_count(threads);
     const auto mask_of = [&](std::int64_t at) { return mask == nullptr ? nullptr : mask + at; };
 #pragma omp parallel for schedule(static) num_threads(team)
@@ -123,11 +121,6 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
         }
     }
     out.mean = total / static_cast<double>(std::max<std::int64_t>(used, 1));
-#pragma omp parallel for schedule(static) num_threads(team)
-    for (std::int64_t row = 0; row < rows.all; ++row) {
-        const std::int64_t at = rows.start(row) + rows.begin;
-        deviations[static_cast<std::size_t>(row)] = deviations_of_row(image + at, mask_of(at), rows.width(), out.mean);
-    }
     double deviation = 0;
     if (all <= in_order) {
         each_pixel(image, mask, rows, [&](float p) {
@@ -135,6 +128,13 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
             deviation += d * d;
         });
     } else {
+        std::vector<double> deviations(count);
+#pragma omp parallel for schedule(static) num_threads(team)
+        for (std::int64_t row = 0; row < rows.all; ++row) {
+            const std::int64_t at = rows.start(row) + rows.begin;
+            deviations[static_cast<std::size_t>(row)] =
+                deviations_of_row(image + at, mask_of(at), rows.width(), out.mean);
+        }
         for (const double d : deviations) deviation += d;
     }
     out.rms = std::sqrt(squares / static_cast<double>(std::max<std::int64_t>(used, 2) - 1));

@@ -85,7 +85,6 @@ class Plan {
     void add_source(const Scene& scene, const Source& source) {
         KernelSource out{};
         store(source.direction, out.direction);
-        out.wavelength = source.wavelength;
         out.inverse_wavelength = 1.0 / source.wavelength;
         out.weight = source.weight;
         const Vec3 magnetic = unit(cross(scene.polarization_axis, source.direction));
