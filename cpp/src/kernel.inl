@@ -2,19 +2,13 @@
 // kernel_*.cpp files. The pixels of a piece of a row are the vector; sources and orientations are swept over them.
 #include <math.h>
 
+#include "evaluation.hpp"
 #include "kernel.hpp"
 #include "nanobragg/physics.hpp"
 
 namespace nanobragg {
 namespace NANOBRAGG_KERNEL_NAMESPACE {
 namespace {
-
-enum { kOff = 0, kFirst = 1, kCentre = 2, kEach = 3 };  // Factor
-// Shape; and the square shape with few cells: kFewCells + 2 degree + (1 if any number of cells is even).
-enum { kSquare = 0, kRound = 1, kGauss = 2, kTophat = 3, kFewCells = 4 };
-enum { kConstant = 0, kNearest = 1, kTricubic = 2 };  // where F comes from
-
-constexpr int32_t kGaussScale = 60;  // powers of two that float sums of Gaussians are scaled by
 
 constexpr int kLanes = 16;  // chunks are padded to a multiple, so that no loop has a remainder
 
@@ -100,9 +94,7 @@ void solid_angles(const Chunk& c, const Rays& rays, double* omega) {
     const bool point = s.point_pixel;
 #pragma omp simd
     for (int p = 0; p < c.n; ++p) {
-        // A pixel at the sample itself fills the sky.
-        const double inverse = rays.inverse[p] > 0 ? rays.inverse[p] : __builtin_inf();
-        omega[p] = inverse * inverse * (point ? 1.0 : area * inverse);
+        omega[p] = solid_angle_of(rays.inverse[p], area, point);
     }
 }
 
@@ -210,74 +202,6 @@ struct Index {
     }
 };
 
-// (Radius in units of the crystal's transform)^2.
-NANOBRAGG_FN double radius_squared(const KernelScene& s, double da, double db, double dc) {
-    const double x = da * s.cells[0], y = db * s.cells[1], z = dc * s.cells[2];
-    return (x * x + y * y + z * z) * s.fudge;
-}
-
-template <class Real>
-NANOBRAGG_FN Real miss_squared(const KernelScene& s, Real a, Real b, Real c) {
-    return a * ((Real)s.metric[0] * a + (Real)s.metric[3] * b + (Real)s.metric[5] * c) +
-           (b * ((Real)s.metric[1] * b + (Real)s.metric[4] * c) + (Real)s.metric[2] * c * c);
-}
-
-// What is left of N d after whole turns.
-NANOBRAGG_FN double remainder_of(double d, double cells) {
-    const double product = d * cells;
-    return product - round_whole(product);
-}
-
-// F_latt^2 of a parallelepiped from the distances d to the nearest index and what is left of N d after whole turns:
-// one division for all three axes.
-template <class Real>
-NANOBRAGG_FN Real grating_squared(Real da, Real db, Real dc, Real ra, Real rb, Real rc) {
-    const Real ratio = (sin_pi(ra) * sin_pi(rb) * sin_pi(rc)) / (sin_pi(da) * sin_pi(db) * sin_pi(dc));
-    return ratio * ratio;
-}
-
-// The same for few cells along an axis, where sin(N x)/sin(x) is a short polynomial of cos(2 x): no division, and no
-// second sine.
-template <int degree, bool even, class Real>
-NANOBRAGG_FN Real few_cells_squared(const FewCells& few, Real a, Real b, Real c) {
-    Real pa = (Real)few.polynomial[0][degree], pb = (Real)few.polynomial[1][degree],
-         pc = (Real)few.polynomial[2][degree];
-    for (int i = degree - 1; i >= 0; --i) {
-        pa = pa * a + (Real)few.polynomial[0][i];
-        pb = pb * b + (Real)few.polynomial[1][i];
-        pc = pc * c + (Real)few.polynomial[2][i];
-    }
-    const Real product = pa * pb * pc;
-    if (!even) return product * product;
-    const Real ea = (Real)few.even[0] * a + (Real)few.odd[0], eb = (Real)few.even[1] * b + (Real)few.odd[1],
-               ec = (Real)few.even[2] * c + (Real)few.odd[2];
-    return product * product * (ea * eb * ec);
-}
-
-NANOBRAGG_FN double nearest_whole(double x) {
-    // Ties go down, as ceil(x - 1/2) does.
-    const double whole = round_whole(x);
-    return whole - x == 0.5 ? whole - 1.0 : whole;
-}
-
-// Place of a nearest grid point in the grid, or -1 outside. Without short circuits, so that it becomes a selection.
-NANOBRAGG_FN int32_t grid_place(const KernelScene& s, double h0, double k0, double l0) {
-    const double h = h0 - (double)s.f_min[0], k = k0 - (double)s.f_min[1], l = l0 - (double)s.f_min[2];
-    const bool inside = (h >= 0) & (h < (double)s.f_shape[0]) & (k >= 0) & (k < (double)s.f_shape[1]) & (l >= 0) &
-                        (l < (double)s.f_shape[2]);
-    const double at = (h * (double)s.f_shape[1] + k) * (double)s.f_shape[2] + l;
-    return (int32_t)(inside ? at : -1.0);
-}
-
-// The same from whole indices; the place behind the last grid point outside.
-NANOBRAGG_FN int32_t grid_place(const KernelScene& s, int32_t h0, int32_t k0, int32_t l0) {
-    const uint32_t h = (uint32_t)(h0 - (int32_t)s.f_min[0]), k = (uint32_t)(k0 - (int32_t)s.f_min[1]),
-                   l = (uint32_t)(l0 - (int32_t)s.f_min[2]);
-    const uint32_t nh = (uint32_t)s.f_shape[0], nk = (uint32_t)s.f_shape[1], nl = (uint32_t)s.f_shape[2];
-    const bool inside = (h < nh) & (k < nk) & (l < nl);
-    return (int32_t)(inside ? (h * nk + k) * nl + l : nh * nk * nl);
-}
-
 // The lattice factors of one orientation, and where to find their structure factors. Looking those up is a loop of
 // its own: next to arithmetic, compilers make a branch of it and leave both scalar.
 template <class Real>
@@ -304,31 +228,6 @@ void add_nearest(const KernelScene& s, const Pending<float>& pending, int n, flo
     const float* grid = s.f_sqr_grid;
 #pragma omp simd
     for (int p = 0; p < n; ++p) acc[p] += grid[pending.place[p]] * (pending.lattice[p] * weight);
-}
-
-// F_latt^2 in these units is what the loops compute.
-template <int shape>
-double lattice_unit(const KernelScene& s) {
-    const double size = s.cells[0] * s.cells[1] * s.cells[2];
-    if (shape == kRound) return size * 0.723601254558268 * size * 0.723601254558268;
-    return shape == kGauss || shape == kTophat ? size * size : 1.0;
-}
-
-template <int shape>
-NANOBRAGG_FN double lattice_double(const KernelScene& s, double dh, double dk, double dl) {
-    if (shape == kGauss) return exp_negative(-2.0 * (miss_squared(s, dh, dk, dl) / 0.63 * s.fudge));
-    if (shape == kTophat) return miss_squared(s, dh, dk, dl) * s.fudge < 0.3969 ? 1.0 : 0.0;
-    if (shape == kRound) {
-        const double f = sphere_transform(__builtin_sqrt(radius_squared(s, dh, dk, dl)));
-        return f * f;
-    }
-    if (shape >= kFewCells) {
-        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0>(s.few, cos_two_pi(dh),
-                                                                                        cos_two_pi(dk), cos_two_pi(dl));
-    }
-    const double a = away_from_zero(dh), b = away_from_zero(dk), c = away_from_zero(dl);
-    return grating_squared(a, b, c, remainder_of(a, s.cells[0]), remainder_of(b, s.cells[1]),
-                           remainder_of(c, s.cells[2]));
 }
 
 // acc += weight x F^2 F_latt^2 of one orientation and wavelength, in double.
@@ -391,33 +290,6 @@ void sweep_double(const KernelScene& s, const Beamline& line, int n, double* acc
     }
 }
 
-template <int shape>
-NANOBRAGG_FN float lattice_mixed(const KernelScene& s, int32_t ph, int32_t pk, int32_t pl) {
-    if (shape == kGauss) {
-        // -2 Delta^2 fudge / 0.63 as a power of two; the scale keeps deep tails out of the denormals
-        const double e = miss_squared(s, (double)ph, (double)pk, (double)pl) * s.fudge *
-                         (-2.0 / 0.63 * 1.4426950408889634074 * 5.421010862427522e-20);
-        const double bounded = e < -180.0 ? -180.0 : e;
-        const double whole = round_whole(bounded);
-        const float value = exp2_fraction((float)(bounded - whole)) * power_of_two((int32_t)whole + kGaussScale);
-        return e < -180.0 ? 0.0f : value;
-    }
-    if (shape == kTophat)
-        return miss_squared(s, turns(ph), turns(pk), turns(pl)) * (float)s.fudge < 0.3969f ? 1.0f : 0.0f;
-    if (shape == kRound) {
-        const double turn = 2.3283064365386963e-10;
-        const float f = sphere_transform_mixed(radius_squared(s, ph * turn, pk * turn, pl * turn));
-        return f * f;
-    }
-    if (shape >= kFewCells) {
-        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0>(s.few, cos_two_pi(ph),
-                                                                                        cos_two_pi(pk), cos_two_pi(pl));
-    }
-    const int32_t a = odd_phase(ph), b = odd_phase(pk), c = odd_phase(pl);
-    return grating_squared(turns(a), turns(b), turns(c), turns(times(a, (int32_t)s.cells[0])),
-                           turns(times(b, (int32_t)s.cells[1])), turns(times(c, (int32_t)s.cells[2])));
-}
-
 // The same with fractional indices in double and the rest in float. Indices are carried as shifted doubles: their
 // fraction wraps by itself, in steps of 2^-32, and so does N times it.
 template <int shape, int lookup, bool stored>
@@ -474,15 +346,6 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
 
 // ---- tricubic interpolation -------------------------------------------------------------------------------
 
-// Weights of the cubic Lagrange polynomial through -1, 0, 1, 2 at t in [0, 1).
-NANOBRAGG_FN void lagrange_weights(double t, double& w0, double& w1, double& w2, double& w3) {
-    const double a = t + 1, b = t - 1, c = t - 2;
-    w0 = t * b * c * (-1.0 / 6.0);
-    w1 = a * b * c * 0.5;
-    w2 = a * t * c * -0.5;
-    w3 = a * t * b * (1.0 / 6.0);
-}
-
 // Interpolation of one orientation over the chunk: the weights of the four points along each axis, and the place of
 // the first point in the grid (-1: out of range).
 // For a part of the chunk at a time, so that all of it stays in the L1 cache.
@@ -496,13 +359,12 @@ struct Cubic {
 void prepare_cubic(const KernelScene& s, const Indices& at, double scale, int start, int n, Cubic& c) {
     const double *stored_h = at.h + start, *stored_k = at.k + start, *stored_l = at.l + start;
     const double h_min = (double)s.f_min[0], k_min = (double)s.f_min[1], l_min = (double)s.f_min[2];
-    const double nh = (double)s.f_shape[0], nk = (double)s.f_shape[1], nl = (double)s.f_shape[2];
+    const double nk = (double)s.f_shape[1], nl = (double)s.f_shape[2];
 // must vectorise: tricubic weights
 #pragma omp simd
     for (int p = 0; p < n; ++p) {
         const double h = stored_h[p] * scale, k = stored_k[p] * scale, l = stored_l[p] * scale;
-        const bool inside = (h - h_min + 3 <= nh) & (h - 2 >= h_min) & (k - k_min + 3 <= nk) & (k - 2 >= k_min) &
-                            (l - l_min + 3 <= nl) & (l - 2 >= l_min);
+        const bool inside = tricubic_inside(s, h, k, l);
         const double fh = floor_whole(h), fk = floor_whole(k), fl = floor_whole(l);
         lagrange_weights(h - fh, c.h[0][p], c.h[1][p], c.h[2][p], c.h[3][p]);
         lagrange_weights(k - fk, c.k[0][p], c.k[1][p], c.k[2][p], c.k[3][p]);
@@ -666,15 +528,10 @@ struct Work {
 
 // Pixels whose scattering vector is beyond dmin get 0, others 1.
 void cull(const Chunk& c, const Rays& rays, const KernelSource& source, double* keep) {
-    const double dmin = c.scene.dmin, half = 0.5 * source.inverse_wavelength;
+    const double dmin = c.scene.dmin, inverse = source.inverse_wavelength;
     const double ix = source.direction[0], iy = source.direction[1], iz = source.direction[2];
 #pragma omp simd
-    for (int p = 0; p < c.n; ++p) {
-        const double x = rays.x[p] - ix, y = rays.y[p] - iy, z = rays.z[p] - iz;
-        const double stol = half * __builtin_sqrt(x * x + y * y + z * z);
-        const double limit = stol > 0 ? 0.5 / (stol > 0 ? stol : 1.0) : dmin;
-        keep[p] = dmin > limit ? 0.0 : 1.0;
-    }
+    for (int p = 0; p < c.n; ++p) keep[p] = kept(rays.x[p] - ix, rays.y[p] - iy, rays.z[p] - iz, inverse, dmin);
 }
 
 void multiply(int n, double* values, const double* by) {

@@ -1,0 +1,66 @@
+// A Scene as the kernels see it, on the CPU and on the GPU: plain data and plain pointers, which belong to the Plan
+// (CPU) or lie in the memory of the device.
+#pragma once
+
+#include <stdint.h>
+
+#if defined(__CUDACC__)
+#define NANOBRAGG_HOST_DEVICE __host__ __device__
+#else
+#define NANOBRAGG_HOST_DEVICE
+#endif
+
+namespace nanobragg {
+
+struct KernelSource {
+    double direction[3];  // of travel
+    double inverse_wavelength, weight;
+    double electric[3], magnetic[3];  // incident E and B directions (Kahn)
+};
+
+// sin(N x)/sin(x) for the three axes as polynomials of c = cos(2 x), lowest power first, padded to one degree. Where N
+// is even the square has a factor 2 + 2 c besides: even c + odd (0 c + 1 where N is odd).
+struct FewCells {
+    int kind;  // 2 degree + (1 if any N is even), or -1: too many cells
+    double polynomial[3][4];
+    double even[3], odd[3];
+};
+
+struct KernelScene {
+    // panel of this chunk
+    double origin[3], fast[3], slow[3], normal[3];
+    double pixel_size, close_distance, curved_distance, beam[3];
+    const double* layers;  // 4 per layer: depth, front, back, incidence depth
+    int64_t layer_count;
+    double attenuation, sensor_depth;
+    int omega, polar, capture;  // Factor
+    int capture_inside;         // the capture fraction differs from term to term
+    int point_pixel;
+    double kahn_factor;
+    const KernelSource* sources;
+    int64_t source_count;
+    const double* orientations;  // 9 per orientation: a, b, c
+    int64_t orientation_count;
+    int shape;  // Shape
+    double cells[3];
+    FewCells few;
+    double fudge;
+    double metric[6];  // miss_sqr = m0 dh^2 + m1 dk^2 + m2 dl^2 + m3 dh dk + m4 dk dl + m5 dh dl
+    const double* f_grid;
+    const float* f_sqr_grid;  // F^2 for mixed precision, default_F^2 behind the last; or null
+    int64_t f_shape[3], f_min[3];
+    double default_F;
+    int64_t oversample;
+    double dmin, background_sum, background, scale, steps, weight_sum;
+};
+
+// Single-precision cosine polynomials lose digits next to the zeros of the lattice transform. True if they are the
+// short cut that a chunk of this scene would take in mixed precision.
+NANOBRAGG_HOST_DEVICE static inline bool takes_short_cut(const KernelScene& s) {
+    const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
+    // Factors inside the sum would hide how bright a pixel is; polarization, between 1/2 and 1, hides little.
+    const bool plain = s.omega != 3 && !s.capture_inside;  // 3: Factor::each
+    return s.shape == 0 && s.few.kind > 0 && s.few.kind <= 5 && !grid && plain;
+}
+
+}  // namespace nanobragg

@@ -1,0 +1,50 @@
+// The kernels' view of a Scene, and which kernels it may use: shared by the CPU and the GPU renderer.
+#pragma once
+
+#include <vector>
+
+#include "kernel_scene.hpp"
+#include "nanobragg/scene.hpp"
+
+namespace nanobragg {
+
+// Largest |F| of the grid and of default_F.
+double largest_structure_factor(const Scene& scene);
+
+// F^2 for mixed precision, and default_F^2 behind the last.
+std::vector<float> squared_grid(const Scene& scene);
+
+// Whether single precision keeps its promise (specs/performance.md); where it does not, mixed means double.
+bool mixed_suffices(const Scene& scene, double largest_F);
+
+// Why only the reference renderer can render a scene, or null: order-dependent factors; a negative or NaN radius scale,
+// which leaves the range of the kernels' functions; grids beyond the kernels' 32-bit indices.
+const char* reason_for_reference(const Scene& scene);
+
+// The orientations stay the Scene's, and the grids the caller's; the rest belongs to the Plan.
+class Plan {
+  public:
+    // `squares`: the squared grid of a scene in mixed precision, or null.
+    Plan(const Scene& scene, bool mixed, const float* squares);
+
+    const KernelScene& panel(std::size_t index) const { return panels_[index]; }
+    std::size_t panel_count() const { return panels_.size(); }
+    bool mixed() const { return mixed_; }
+
+    // A pixel must have this sum of terms for the cosine polynomials to be accurate enough everywhere: their error is
+    // largest where two axes are on a peak and the third is next to a zero, up to about 1e-6 (N_j N_k)^2 of a term's
+    // unit, and may be 1e-7 of the brightest pixel. Their typical error is a quarter of that.
+    double short_cut_limit() const;
+
+  private:
+    void add_source(const Scene& scene, const Source& source);
+    void fill_common(const Scene& scene, const float* squares);
+
+    bool mixed_;
+    KernelScene common_{};
+    std::vector<double> layers_;
+    std::vector<KernelSource> sources_;
+    std::vector<KernelScene> panels_;
+};
+
+}  // namespace nanobragg
