@@ -2,6 +2,8 @@
 // the GPU compile the same functions. The rules of physics.hpp hold here too.
 #pragma once
 
+#include <math.h>
+
 #include "kernel_scene.hpp"
 #include "nanobragg/physics.hpp"
 
@@ -13,6 +15,16 @@ enum { kSquare = 0, kRound = 1, kGauss = 2, kTophat = 3, kFewCells = 4 };
 enum { kConstant = 0, kNearest = 1, kTricubic = 2 };  // where F comes from
 
 constexpr int32_t kGaussScale = 60;  // powers of two that float sums of Gaussians are scaled by
+
+// Rodrigues' formula (vec3.hpp has it too, but its inline functions must not be compiled here).
+NANOBRAGG_FN void rotate(const double v[3], const double axis[3], double angle, double out[3]) {
+    const double s = sin(angle), c = cos(angle);
+    const double along = (axis[0] * v[0] + axis[1] * v[1] + axis[2] * v[2]) * (1.0 - c);
+    const double turned[3] = {axis[0] * along + v[0] * c + (axis[1] * v[2] - axis[2] * v[1]) * s,
+                              axis[1] * along + v[1] * c + (axis[2] * v[0] - axis[0] * v[2]) * s,
+                              axis[2] * along + v[2] * c + (axis[0] * v[1] - axis[1] * v[0]) * s};
+    for (int i = 0; i < 3; ++i) out[i] = turned[i];
+}
 
 // Solid angle of a pixel, steradian, from 1/distance; `area` is pixel area times the panel's distance. A pixel at the
 // sample itself (inverse 0) fills the sky.

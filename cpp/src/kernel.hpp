@@ -25,7 +25,7 @@ struct ChunkTask {
     double* brightest;    // raised to the largest sum of terms of any pixel that is not masked
     const uint8_t* mask;  // count values, 0: masked; or null
     float* image;         // count values
-    double* solid_angle;  // the sum over the chunk is added to it
+    double* solid_angle;  // the sum over the pixels that are not masked is added to it
     Poll poll;
 };
 

@@ -26,16 +26,6 @@ struct Chunk {
 
 // ---- geometry ---------------------------------------------------------------------------------------------
 
-// Rodrigues' formula (vec3.hpp has it too, but its inline functions must not be compiled here).
-inline void rotate(const double v[3], const double axis[3], double angle, double out[3]) {
-    const double s = sin(angle), c = cos(angle);
-    const double along = (axis[0] * v[0] + axis[1] * v[1] + axis[2] * v[2]) * (1.0 - c);
-    const double turned[3] = {axis[0] * along + v[0] * c + (axis[1] * v[2] - axis[2] * v[1]) * s,
-                              axis[1] * along + v[1] * c + (axis[2] * v[0] - axis[0] * v[2]) * s,
-                              axis[2] * along + v[2] * c + (axis[0] * v[1] - axis[1] * v[0]) * s};
-    for (int i = 0; i < 3; ++i) out[i] = turned[i];
-}
-
 void curve(const KernelScene& s, int n, Rays& rays) {
     const double start[3] = {s.curved_distance * s.beam[0], s.curved_distance * s.beam[1],
                              s.curved_distance * s.beam[2]};
@@ -623,16 +613,25 @@ void add_background(const Chunk& c, Work& w, double amount, bool with_omega, boo
     for (int p = 0; p < c.n; ++p) out[p] += value[p];
 }
 
-void capture_of_layer(const Chunk& c, const Rays& rays, Work& w, const double* layer, double offset, bool first) {
+// Whether a capture fraction is exactly 0, which stands for one that is still to be computed.
+bool capture_missing(const Chunk& c, const Work& w) {
+    bool missing = false;
+    for (int p = 0; p < c.n; ++p) missing |= w.capture[p] == 0.0;
+    return missing;
+}
+
+void capture_of_layer(const Chunk& c, const Rays& rays, Work& w, const double* layer, double offset_fast,
+                      double offset_slow, bool first) {
     const KernelScene& s = c.scene;
     if (s.capture == kEach) {
         captures(c, rays, layer[1], layer[2], w.capture);
     } else if (s.capture == kCentre && first) {
         captures(c, w.centre, layer[1], layer[2], w.capture);
-    } else if (s.capture == kFirst && first) {
+    } else if (s.capture == kFirst && (first || capture_missing(c, w))) {
         const bool here = layer[3] == layer[0];
-        if (!here) aim(c, subpixel_at(c, offset, offset, layer[3]), w.incidence);
-        captures(c, here ? rays : w.incidence, layer[1], layer[2], w.capture);
+        if (!here) aim(c, subpixel_at(c, offset_fast, offset_slow, layer[3]), w.incidence);
+        captures(c, here ? rays : w.incidence, layer[1], layer[2], w.spare);
+        for (int p = 0; p < c.n; ++p) w.capture[p] = first || w.capture[p] == 0.0 ? w.spare[p] : w.capture[p];
     }
 }
 
@@ -644,7 +643,8 @@ bool sum_layers(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& poll)
         for (int64_t i = 0; i < s.oversample; ++i) {
             for (int64_t j = 0; j < s.oversample; ++j) {
                 const bool first = i == 0 && j == 0;
-                const Subpixel at = subpixel_at(c, ((double)j + 0.5) * step, ((double)i + 0.5) * step, layer[0]);
+                const double offset_fast = ((double)j + 0.5) * step, offset_slow = ((double)i + 0.5) * step;
+                const Subpixel at = subpixel_at(c, offset_fast, offset_slow, layer[0]);
                 // The only subpixel of a thin sensor is the pixel's centre.
                 const bool central = s.oversample == 1 && layer[0] == 0;
                 const Rays& rays = central ? w.centre : w.rays;
@@ -653,7 +653,7 @@ bool sum_layers(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& poll)
                     if (!central) solid_angles(c, rays, w.omega);
                 }
                 // A capture fraction that all layers share is computed once.
-                if (s.capture_inside || t == 0) capture_of_layer(c, rays, w, layer, 0.5 * step, first);
+                if (s.capture_inside || t == 0) capture_of_layer(c, rays, w, layer, offset_fast, offset_slow, first);
                 if (!sum_sources(c, at, rays, w, sweeps, poll)) return false;
             }
         }
@@ -672,7 +672,9 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
                         choose_sweep(s, lookup, mixed, short_cut, true)};
     aim(c, subpixel_at(c, 0.5, 0.5, 0.0), w.centre);
     solid_angles(c, w.centre, w.omega_centre);
-    for (int p = 0; p < task.count; ++p) *task.solid_angle += w.omega_centre[p];
+    for (int p = 0; p < task.count; ++p) {
+        if (task.mask == nullptr || task.mask[p] != 0) *task.solid_angle += w.omega_centre[p];
+    }
     for (int p = 0; p < c.n; ++p) {
         w.total[p] = 0;
         w.omega[p] = w.omega_centre[p];

@@ -475,6 +475,13 @@ RunState state_at(const Scene& scene, std::int64_t pixel, std::int64_t first_eva
     return state;
 }
 
+PixelResult reference_alone(const Scene& s, std::int64_t pixel, std::int64_t first_evaluation,
+                            std::int64_t out_of_range) {
+    const std::int64_t panel = pixel / (s.nslow * s.nfast), rest = pixel % (s.nslow * s.nfast);
+    RunState state = state_at(s, pixel, first_evaluation, out_of_range);
+    return reference_pixel(s, panel, rest / s.nfast, rest % s.nfast, state);
+}
+
 bool render_reference(const Scene& s, float* image) {
     std::fill(image, image + s.pixels(), 0.0f);
     RunState state = initial_state(s);

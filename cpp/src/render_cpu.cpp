@@ -135,9 +135,7 @@ class CpuRender {
     }
 
     PixelResult render_alone(std::int64_t pixel) {
-        const std::int64_t panel = pixel / (s_.nslow * s_.nfast), rest = pixel % (s_.nslow * s_.nfast);
-        RunState state = state_at(s_, pixel, first_, out_of_range_);
-        const PixelResult result = reference_pixel(s_, panel, rest / s_.nfast, rest % s_.nfast, state);
+        const PixelResult result = reference_alone(s_, pixel, first_, out_of_range_);
         image_[pixel] = static_cast<float>(result.value);
         return result;
     }

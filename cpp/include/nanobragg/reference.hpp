@@ -56,6 +56,10 @@ std::int64_t locate_out_of_range(const Scene& scene, int threads);
 // The state in which the run arrives at `pixel`, given the two pixels above.
 RunState state_at(const Scene& scene, std::int64_t pixel, std::int64_t first_evaluation, std::int64_t out_of_range);
 
+// One pixel as the run would leave it, given the two pixels above.
+PixelResult reference_alone(const Scene& scene, std::int64_t pixel, std::int64_t first_evaluation,
+                            std::int64_t out_of_range);
+
 // The whole image in one thread, pixel after pixel: the definition that everything else is tested against.
 // `image` has Scene::pixels() elements. Returns whether interpolation was left (tricubic_sticky).
 bool render_reference(const Scene& scene, float* image);

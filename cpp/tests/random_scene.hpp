@@ -1,0 +1,178 @@
+// Scenes drawn at random, and the bar that images of them must pass.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "nanobragg/reference.hpp"
+#include "nanobragg/render.hpp"
+
+namespace nanobragg {
+
+// A scene with everything drawn at random, and the arrays it points to.
+struct RandomScene {
+    Scene scene;
+    std::vector<double> grid;
+    std::vector<std::uint8_t> mask;
+    std::mt19937_64 random;
+
+    explicit RandomScene(std::uint64_t seed) : random(seed) {
+        detector();
+        factors();
+        beam();
+        crystal();
+        sampling();
+    }
+
+    double between(double low, double high) { return std::uniform_real_distribution<double>(low, high)(random); }
+    std::int64_t whole(std::int64_t low, std::int64_t high) {
+        return std::uniform_int_distribution<std::int64_t>(low, high)(random);
+    }
+    // Large pixels, and a sensor behind so thick a layer that some of their subpixels capture exactly 0, that is too
+    // little for a double, and others do not.
+    void thicken() {
+        Scene& s = scene;
+        s.pixel_size = between(0.01, 0.05);
+        for (Layer& layer : s.layers) {
+            layer.front = 1e-3;
+            layer.back = 2e-3;
+        }
+        s.attenuation = 550e3;
+        s.scale = 1e250;
+        s.background = s.background_sum = 0;
+        s.capture = Factor::first;
+        s.running_product = false;
+        s.oversample = 3;
+    }
+
+    bool chance(double p) { return between(0, 1) < p; }
+    Vec3 direction() { return unit({between(-1, 1), between(-1, 1), between(-1, 1)}); }
+
+    void detector() {
+        Scene& s = scene;
+        s.nslow = whole(3, 9);
+        s.nfast = whole(3, 40);
+        s.pixel_size = between(1e-4, 2e-3);
+        s.beam_direction = {0, 0, 1};
+        for (std::int64_t i = whole(1, 2); i > 0; --i) {
+            Panel panel;
+            panel.fast = unit({1, between(-0.2, 0.2), between(-0.2, 0.2)});
+            panel.normal = unit(cross(panel.fast, unit({between(-0.2, 0.2), 1, between(-0.2, 0.2)})));
+            panel.slow = cross(panel.normal, panel.fast);
+            panel.close_distance = between(0.05, 0.2);
+            panel.origin = panel.close_distance * panel.normal + between(-0.02, 0.01) * panel.fast +
+                           between(-0.02, 0.01) * panel.slow;
+            s.panels.push_back(panel);
+        }
+        if (chance(0.2)) s.curved_distance = s.panels[0].close_distance;
+        const std::int64_t layers = whole(1, 3);
+        const double step = between(1e-5, 3e-4);
+        const bool shared = chance(0.5);
+        for (std::int64_t t = 0; t < layers; ++t) {
+            const std::int64_t use = shared ? layers - 1 : t;
+            s.layers.push_back({static_cast<double>(t) * step, static_cast<double>(use) * step,
+                                static_cast<double>(use + 1) * step, static_cast<double>(use) * step});
+        }
+        s.sensor_depth = static_cast<double>(layers) * step;
+        s.attenuation = between(500, 5000);
+    }
+
+    Factor factor(bool may_be_off) { return static_cast<Factor>(whole(may_be_off ? 0 : 1, 3)); }
+
+    void factors() {
+        scene.omega = factor(false);
+        scene.polar = factor(true);
+        scene.capture = factor(true);
+        scene.point_pixel = chance(0.2);
+        scene.running_product = chance(0.2);
+        scene.kahn_factor = chance(0.3) ? 0.0 : between(-1, 1);
+        scene.polarization_axis = unit({1, between(-0.1, 0.1), 0});
+    }
+
+    void beam() {
+        for (std::int64_t i = whole(1, 4); i > 0; --i) {
+            scene.sources.push_back(
+                {unit({between(-0.01, 0.01), between(-0.01, 0.01), 1}), between(0.8e-10, 1.2e-10), between(0.5, 1.5)});
+        }
+    }
+
+    Orientation orientation() {
+        const Vec3 axis = direction();
+        const double angle = between(0, 3);
+        const Orientation cell{{50e-10, 0, 0}, {8e-10, 60e-10, 0}, {-5e-10, 9e-10, 70e-10}};
+        return {rotate_axis(cell.a, axis, angle), rotate_axis(cell.b, axis, angle), rotate_axis(cell.c, axis, angle)};
+    }
+
+    void crystal() {
+        Scene& s = scene;
+        for (std::int64_t i = whole(1, 40); i > 0; --i) s.orientations.push_back(orientation());
+        if (chance(0.3)) {
+            for (std::size_t i = 0; i < s.orientations.size(); ++i) s.first_orientations.push_back(orientation());
+        }
+        s.shape = static_cast<Shape>(whole(0, 3));
+        const std::int64_t most_cells = chance(0.5) ? 8 : 300;  // few cells have kernels of their own
+        for (double& n : s.cells) n = static_cast<double>(whole(1, most_cells));
+        s.fudge = s.shape == Shape::gauss || s.shape == Shape::tophat ? between(1e-5, 1e-3) : between(0.5, 1.5);
+        s.a_star = {0.02, 0, 0};
+        s.b_star = {-0.003, 0.0167, 0};
+        s.c_star = {0.001, -0.002, 0.0143};
+        s.default_F = between(0, 50);
+        if (chance(0.6)) {
+            for (int i = 0; i < 3; ++i) {
+                s.f_shape[i] = whole(6, 40);
+                s.f_min[i] = -whole(0, s.f_shape[i]);
+            }
+            grid.resize(static_cast<std::size_t>(s.f_shape[0] * s.f_shape[1] * s.f_shape[2]));
+            for (double& f : grid) f = between(0, 100);
+            s.f_grid = grid.data();
+            s.interpolation = static_cast<Interpolation>(whole(0, 2));
+        }
+    }
+
+    void sampling() {
+        Scene& s = scene;
+        s.oversample = whole(1, 3);
+        s.dmin = chance(0.3) ? between(1e-10, 4e-10) : 0;
+        s.background_sum = chance(0.3) ? between(0, 1e4) : 0;
+        s.background = chance(0.3) ? between(0, 1e4) : 0;
+        s.scale = between(0.1, 10);
+        s.steps = static_cast<double>(s.sources.size() * s.orientations.size()) *
+                  static_cast<double>(s.oversample * s.oversample);
+        s.roi[0] = whole(0, 1);
+        s.roi[1] = s.nfast - 1 - whole(0, 1);
+        s.roi[2] = whole(0, 1);
+        s.roi[3] = s.nslow - 1 - whole(0, 1);
+        if (chance(0.3)) {
+            mask.resize(static_cast<std::size_t>(s.pixels()));
+            for (auto& m : mask) m = chance(0.8);
+            s.mask = mask.data();
+        }
+    }
+};
+
+inline std::vector<float> image_of(const Scene& scene, const RenderOptions& options) {
+    std::vector<float> image(static_cast<std::size_t>(scene.pixels()), -1.0f);
+    render(scene, options, image.data());
+    return image;
+}
+
+// Pixels outside the bar; a few may lie on a discontinuity (TOPHAT edge, half-integer index, dmin).
+inline int outliers(const std::vector<float>& got, const std::vector<float>& expected, double relative,
+                    double absolute) {
+    double largest = 0;
+    for (const float v : expected) {
+        if (std::isfinite(v)) largest = std::max(largest, std::abs(static_cast<double>(v)));
+    }
+    int bad = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        if (got[i] == expected[i] || (std::isnan(got[i]) && std::isnan(expected[i]))) continue;
+        const double error = std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
+        if (!(error <= relative * std::abs(static_cast<double>(expected[i])) + absolute * largest)) ++bad;
+    }
+    return bad;
+}
+
+}  // namespace nanobragg
