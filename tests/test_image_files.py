@@ -18,9 +18,11 @@ import PIL.Image
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simulate
+from nanobragg.cli import main
 from nanobragg.io.cbf import write_cbf
 from nanobragg.io.nexus import write_nxmx
 from nanobragg.io.picture import Marks, chosen_rings, contrast, parse_rings, png_bytes, ring
+from nanobragg.io.smv import read_smv
 from nanobragg.words import parse_words
 
 BASE = "-cell 70 80 90 75 85 95 -default_F 100 -lambda 1.0 -N 3 -detpixels_f 40 -detpixels_s 24 -distance 60 -pixel 2"
@@ -89,6 +91,36 @@ def test_floats_never_become_whole_numbers_unasked(image: Image, tmp_path: Path)
         image.write(tmp_path / "a.cbf")
     assert os.listdir(tmp_path) == []
     image.integers().write(tmp_path / "a.cbf")
+
+
+@pytest.mark.parametrize("name", ["a.cbf", "a.tif", "a.npy", "a.h5"])
+def test_strong_reflections_are_not_clipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Only files of 16 bits saturate at 65535; the others hold the same counts, and more above that."""
+    monkeypatch.chdir(tmp_path)
+    words = "-cell 50 60 70 90 90 90 -N 5 -default_F 100 -lambda 1 -distance 100 -detpixels 24 -fluence 1e32 -seed 3"
+    words += " -nopgm -floatfile /dev/null -scale 1 -intfile"
+    assert main([*words.split(), "i.img", "-noisefile", "n.img"]) == 0
+    assert main([*words.split(), f"i_{name}", "-noisefile", f"n_{name}"]) == 0
+    for kind in "in":
+        narrow = read_smv(f"{kind}.img").pixels
+        file = f"{kind}_{name}"
+        wide = np.load(file) if name == "a.npy" else fabio.open(file).data
+        assert wide.max() > 90_000
+        assert wide.dtype == np.int32
+        np.testing.assert_array_equal(np.minimum(wide, 65535), narrow)
+    if name == "a.cbf":
+        assert b"Count_cutoff 2147483647 counts" in Path("n_a.cbf").read_bytes()
+    if name == "a.h5":
+        with h5py.File("n_a.h5") as content:
+            assert content["entry/instrument/detector/saturation_value"][()] == 2**31 - 1
+
+
+def test_counts_saturate_when_they_become_smv(image: Image, tmp_path: Path) -> None:
+    """From Python too: 65535 and never a count that wrapped around."""
+    bright = Image(image.data * np.float32(1e6), image.resolved).noisy(seed=1)
+    assert bright.data.max() > 65535
+    bright.write(tmp_path / "a.img")
+    np.testing.assert_array_equal(read_smv(tmp_path / "a.img").pixels, np.minimum(bright.data, 65535))
 
 
 # ---- headers ----------------------------------------------------------------------------------------------

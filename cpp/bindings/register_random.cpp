@@ -18,7 +18,8 @@ namespace nanobragg {
 namespace {
 
 using Image = py::array_t<float, py::array::c_style>;
-using Pixels = py::array_t<std::uint16_t, py::array::c_style>;
+template <class Pixel>
+using Pixels = py::array_t<Pixel, py::array::c_style>;
 using Mask = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;
 using Matrices = py::array_t<double, py::array::c_style>;
 using Roi = std::array<std::int64_t, 4>;
@@ -41,15 +42,17 @@ Frame frame_of(const Image& image, const Roi& roi) {
     return frame;
 }
 
-Pixels pixels_like(const Image& image) {
-    return Pixels(std::vector<py::ssize_t>(image.shape(), image.shape() + image.ndim()));
+template <class Pixel>
+Pixels<Pixel> pixels_like(const Image& image) {
+    return Pixels<Pixel>(std::vector<py::ssize_t>(image.shape(), image.shape() + image.ndim()));
 }
 
+template <class Pixel>
 py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Stream stream, RandomTable& table) {
     const Frame frame = frame_of(image, roi);
-    Pixels pixels = pixels_like(image);
+    Pixels<Pixel> pixels = pixels_like<Pixel>(image);
     const float* in = image.data();
-    std::uint16_t* out = pixels.mutable_data();
+    Pixel* out = pixels.mutable_data();
     NoiseCounts counts;
     {
         py::gil_scoped_release release;
@@ -58,11 +61,12 @@ py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Str
     return py::make_tuple(std::move(pixels), counts.photons, counts.overloads);
 }
 
+template <class Pixel>
 py::tuple noise_fast(const Image& image, double adc_offset, const Roi& roi, std::uint64_t seed, int threads) {
     const Frame frame = frame_of(image, roi);
-    Pixels pixels = pixels_like(image);
+    Pixels<Pixel> pixels = pixels_like<Pixel>(image);
     const float* in = image.data();
-    std::uint16_t* out = pixels.mutable_data();
+    Pixel* out = pixels.mutable_data();
     NoiseCounts counts;
     {
         py::gil_scoped_release release;
@@ -88,11 +92,12 @@ py::tuple statistics_of(const Image& image, const Roi& roi, const py::object& ma
     return py::make_tuple(found.mean, found.rms, found.rmsd, found.maximum, found.maximum_at);
 }
 
-Pixels integers_of(const Image& image, double scale, double offset, const Roi& roi, int threads) {
+template <class Pixel>
+Pixels<Pixel> integers_of(const Image& image, double scale, double offset, const Roi& roi, int threads) {
     const Frame frame = frame_of(image, roi);
-    Pixels pixels = pixels_like(image);
+    Pixels<Pixel> pixels = pixels_like<Pixel>(image);
     const float* in = image.data();
-    std::uint16_t* out = pixels.mutable_data();
+    Pixel* out = pixels.mutable_data();
     const py::gil_scoped_release release;
     image_integers(in, frame, scale, offset, threads, out);
     return pixels;
@@ -144,14 +149,22 @@ void register_random(py::module_& module) {
                py::arg("table"), "Matrices (count, 3, 3) float64 of mosaic domains, the first the identity.");
     module.def("rotation_angles", &angles_of, py::arg("matrix"), "Missetting angles (radians) of a matrix (3, 3).");
 
-    module.def("noise_exact", &noise_exact, py::arg("image"), py::arg("adc_offset"), py::arg("roi"), py::arg("stream"),
-               py::arg("table"), "Pixels (uint16), sum of the deviates, overloads; nanoBragg.c's generator.");
-    module.def("noise_fast", &noise_fast, py::arg("image"), py::arg("adc_offset"), py::arg("roi"), py::arg("seed"),
-               py::arg("threads"), "Pixels (uint16), sum of the deviates, overloads; the counter-based generator.");
+    module.def("noise_exact", &noise_exact<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+               py::arg("stream"), py::arg("table"),
+               "Pixels (uint16), sum of the deviates, overloads; nanoBragg.c's generator.");
+    module.def("noise_exact_wide", &noise_exact<std::int32_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+               py::arg("stream"), py::arg("table"), "The same in 32 bits (int32).");
+    module.def("noise_fast", &noise_fast<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+               py::arg("seed"), py::arg("threads"),
+               "Pixels (uint16), sum of the deviates, overloads; the counter-based generator.");
+    module.def("noise_fast_wide", &noise_fast<std::int32_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+               py::arg("seed"), py::arg("threads"), "The same in 32 bits (int32).");
     module.def("statistics", &statistics_of, py::arg("image"), py::arg("roi"), py::arg("mask"), py::arg("threads"),
                "Mean, rms, rmsd, maximum and the flat index of its first pixel (-1: none).");
-    module.def("integers", &integers_of, py::arg("image"), py::arg("scale"), py::arg("offset"), py::arg("roi"),
-               py::arg("threads"), "floor(float32(p scale + offset + 1/2)) as uint16.");
+    module.def("integers", &integers_of<std::uint16_t>, py::arg("image"), py::arg("scale"), py::arg("offset"),
+               py::arg("roi"), py::arg("threads"), "floor(float32(p scale + offset + 1/2)) as uint16.");
+    module.def("integers_wide", &integers_of<std::int32_t>, py::arg("image"), py::arg("scale"), py::arg("offset"),
+               py::arg("roi"), py::arg("threads"), "The same in 32 bits (int32).");
     module.def("pixel_poisson", &philox_poisson, py::arg("mean"), py::arg("seed"), py::arg("first"), py::arg("count"),
                "Deviates of the counter-based generator for `count` pixels of one mean, before offset and rounding.");
 }

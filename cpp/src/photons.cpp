@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "nanobragg/philox.hpp"
 #include "nanobragg/render.hpp"
 
 namespace nanobragg {
@@ -29,6 +30,12 @@ struct Rows {
     std::int64_t start(std::int64_t row) const { return ((row / per_panel) * slow + first + row % per_panel) * fast; }
     std::int64_t width() const { return end - begin; }
 };
+
+// Threads for a pass over the rows: starting them costs more than a small image.
+int team_of(const Rows& rows, int threads) {
+    constexpr std::int64_t small = 1 << 16;
+    return rows.slow * rows.fast < small ? 1 : thread_count(threads);
+}
 
 struct RowSums {
     double total = 0, squares = 0;
@@ -83,7 +90,7 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
     const Rows rows(frame);
     const auto count = static_cast<std::size_t>(rows.all);
     std::vector<RowSums> sums(count);
-    const int team = thread_count(threads);
+    const int team = team_of(rows, threads);
     const auto mask_of = [&](std::int64_t at) { return mask == nullptr ? nullptr : mask + at; };
 #pragma omp parallel for schedule(static) num_threads(team)
     for (std::int64_t row = 0; row < rows.all; ++row) {
@@ -142,27 +149,32 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
     return out;
 }
 
-void image_integers(const float* image, const Frame& frame, double scale, double offset, int threads,
-                    std::uint16_t* out) {
+template <class Pixel>
+void image_integers(const float* image, const Frame& frame, double scale, double offset, int threads, Pixel* out) {
     const Rows rows(frame);
     const auto panels = static_cast<std::int64_t>(frame.panels);
-#pragma omp parallel for schedule(static) num_threads(thread_count(threads))
+#pragma omp parallel for schedule(static) num_threads(team_of(rows, threads))
     for (std::int64_t row = 0; row < panels * rows.slow; ++row) {
         const std::int64_t slow = row % rows.slow;
-        std::uint16_t* to = out + row * rows.fast;
+        Pixel* to = out + row * rows.fast;
         const float* from = image + row * rows.fast;
         const bool inside = rows.begin < rows.end && slow >= rows.first && slow < rows.first + rows.per_panel;
-        if (!inside || rows.begin > 0 || rows.end < rows.fast) std::fill_n(to, rows.fast, std::uint16_t{0});
+        if (!inside || rows.begin > 0 || rows.end < rows.fast) std::fill_n(to, rows.fast, Pixel{0});
         if (!inside) continue;
         for (std::int64_t i = rows.begin; i < rows.end; ++i) {
             const double value = static_cast<double>(from[i]) * scale + offset;
             const double low = value > 0.0 ? value : 0.0;  // NaN becomes 0
-            const double clamped = low < 65535.0 ? low : 65535.0;
+            const double clamped = low < largest_pixel(Pixel{}) ? low : largest_pixel(Pixel{});
             const double raised = clamped + 0.5;
-            const auto rounded = static_cast<float>(raised);  // in between, as in the original
-            to[i] = static_cast<std::uint16_t>(static_cast<std::int32_t>(rounded));
+            const double rounded = clamped <= 65535.0
+                                       ? static_cast<double>(static_cast<float>(raised))  // as the original
+                                       : raised;
+            to[i] = static_cast<Pixel>(static_cast<std::int32_t>(rounded));
         }
     }
 }
+
+template void image_integers(const float*, const Frame&, double, double, int, std::uint16_t*);
+template void image_integers(const float*, const Frame&, double, double, int, std::int32_t*);
 
 }  // namespace nanobragg

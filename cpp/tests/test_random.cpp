@@ -1,6 +1,7 @@
 // Random numbers: the same seeds must give the same images for ever (specs/random.md).
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -87,6 +88,17 @@ TEST_CASE("the exponential is good to 1e-14") {
     for (double x = 0.0; x < 10.0; x += 0.0137) CHECK(std::fabs(exp_minus(x) / std::exp(-x) - 1.0) < 1e-14);
 }
 
+TEST_CASE("the logarithms are good to a few units in the last place") {
+    for (double x = 1e-300; x < 1e300; x *= 1.37) {
+        CHECK(std::fabs(natural_log(x) - std::log(x)) < 4e-16 * std::fmax(1.0, std::fabs(std::log(x))));
+    }
+    for (double x = -0.999; x < 20.0; x += 0.00137) {
+        const double expected = static_cast<double>(std::log1p(static_cast<long double>(x)) - x);
+        CHECK(std::fabs(log_defect(x) - expected) < 3e-15 * std::fabs(expected) + 1e-25);
+    }
+    CHECK(log_defect(1e-9) == doctest::Approx(-5e-19).epsilon(1e-8));
+}
+
 TEST_CASE("the inversion ends for the largest deviate") {
     for (double mean = 0.0; mean < 10.0; mean += 0.00037) {
         const double count = poisson_small(mean, open_uniform(~0u, ~0u));
@@ -117,11 +129,32 @@ TEST_CASE("a fast noise image is made of the deviates of its pixels, for any num
             const double deviate = pixel_poisson(image[i], 77, i);
             photons += deviate;
             overloads += deviate + 40.5 > 65535.0;
-            REQUIRE(pixels[i] == pixel_of(deviate + 40.5));
+            REQUIRE(pixels[i] == pixel_of<std::uint16_t>(deviate + 40.5));
         }
         CHECK(counts.photons == photons);
         CHECK(counts.overloads == overloads);
     }
+}
+
+TEST_CASE("images of 32 bits hold the same photons beyond 65535") {
+    const std::size_t slow = 20, fast = 150;
+    const std::vector<float> image = some_means(slow * fast);
+    std::vector<std::uint16_t> narrow(image.size());
+    std::vector<std::int32_t> wide(image.size());
+    for (const double offset : {40.0, -3.7}) {
+        const NoiseCounts few = noise_image_fast(image.data(), whole(slow, fast), offset, 3, 1, narrow.data());
+        const NoiseCounts many = noise_image_fast(image.data(), whole(slow, fast), offset, 3, 1, wide.data());
+        CHECK(few.photons == many.photons);
+        CHECK(few.overloads > 0);
+        CHECK(many.overloads == 0);
+        for (std::size_t i = 0; i < image.size(); ++i) {
+            REQUIRE(narrow[i] == static_cast<std::uint16_t>(std::min(wide[i], 65535)));
+            REQUIRE(wide[i] == static_cast<std::int32_t>(pixel_poisson(image[i], 3, i) + offset));
+        }
+    }
+    CHECK(pixel_of<std::int32_t>(-3.7) == -3);
+    CHECK(pixel_of<std::int32_t>(3e9) == 2147483647);
+    CHECK(pixel_of<std::int32_t>(std::numeric_limits<double>::quiet_NaN()) == 0);
 }
 
 TEST_CASE("a region draws the exact generator's numbers in reading order") {
@@ -140,23 +173,23 @@ TEST_CASE("a region draws the exact generator's numbers in reading order") {
         for (std::size_t f = 0; f < fast; ++f) {
             const bool inside = f >= 2 && s <= 5;
             const double mean = inside ? deviates.draw(image[s * fast + f]) : 0.0;
-            CHECK(pixels[s * fast + f] == (inside ? pixel_of(mean + 40.0) : 0));
+            CHECK(pixels[s * fast + f] == (inside ? pixel_of<std::uint16_t>(mean + 40.0) : 0));
         }
     }
     CHECK(table.state() == same_table.state());
 }
 
 TEST_CASE("values become pixels as nanoBragg.c's do on x86-64") {
-    CHECK(pixel_of(0.99) == 0);
-    CHECK(pixel_of(65535.0) == 65535);
-    CHECK(pixel_of(65535.5) == 65535);
-    CHECK(pixel_of(1e300) == 65535);
-    CHECK(pixel_of(-0.9) == 0);
-    CHECK(pixel_of(-3.7) == 65533);
-    CHECK(pixel_of(-70000.0) == 61072);
-    CHECK(pixel_of(-2147483648.5) == 0);
-    CHECK(pixel_of(-1e300) == 0);
-    CHECK(pixel_of(std::numeric_limits<double>::quiet_NaN()) == 0);
+    CHECK(pixel_of<std::uint16_t>(0.99) == 0);
+    CHECK(pixel_of<std::uint16_t>(65535.0) == 65535);
+    CHECK(pixel_of<std::uint16_t>(65535.5) == 65535);
+    CHECK(pixel_of<std::uint16_t>(1e300) == 65535);
+    CHECK(pixel_of<std::uint16_t>(-0.9) == 0);
+    CHECK(pixel_of<std::uint16_t>(-3.7) == 65533);
+    CHECK(pixel_of<std::uint16_t>(-70000.0) == 61072);
+    CHECK(pixel_of<std::uint16_t>(-2147483648.5) == 0);
+    CHECK(pixel_of<std::uint16_t>(-1e300) == 0);
+    CHECK(pixel_of<std::uint16_t>(std::numeric_limits<double>::quiet_NaN()) == 0);
 }
 
 TEST_CASE("means that are no numbers end") {

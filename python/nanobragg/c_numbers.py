@@ -7,9 +7,10 @@ import re
 
 _BLANKS = r"[ \t\n\v\f\r]*"
 _INTEGER = re.compile(_BLANKS + r"([+-]?)([0-9]+)")
-_HEXADECIMAL = re.compile(_BLANKS + r"([+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?)")
 _DECIMAL = re.compile(_BLANKS + r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
-_NOT_FINITE = re.compile(_BLANKS + r"([+-]?)(inf(?:inity)?|nan(?:\([0-9a-zA-Z_]*\))?)", re.IGNORECASE | re.ASCII)
+# Rare ones are compiled when a word may need them.
+_HEXADECIMAL = _BLANKS + r"([+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?)"
+_NOT_FINITE = _BLANKS + r"([+-]?)(inf(?:inity)?|nan(?:\([0-9a-zA-Z_]*\))?)"
 
 _LONG_DIGITS = 19
 
@@ -41,13 +42,13 @@ def integer_overflows(word: str) -> bool:
 
 def leading_real(word: str) -> tuple[float, str] | None:
     """What ``atof`` makes of ``word``, and the characters that it leaves; ``None`` where no number leads."""
-    match = _HEXADECIMAL.match(word)
+    match = re.match(_HEXADECIMAL, word) if "x" in word or "X" in word else None
     if match is not None:
         return _hexadecimal(match[1]), word[match.end() :]
     match = _DECIMAL.match(word)
     if match is not None:
         return float(match[1]), word[match.end() :]
-    match = _NOT_FINITE.match(word)
+    match = re.match(_NOT_FINITE, word, re.IGNORECASE | re.ASCII)
     if match is not None:
         value = math.inf if match[2][0] in "iI" else math.nan
         return (-value if match[1] == "-" else value), word[match.end() :]

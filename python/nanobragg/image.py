@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Image:
     """A simulated image.
 
-    ``np.asarray(image)`` gives the pixels: float32 photons per pixel, or uint16 after :meth:`noisy` and
+    ``np.asarray(image)`` gives the pixels: float32 photons per pixel, or int32 after :meth:`noisy` and
     :meth:`integers`.
     """
 
@@ -32,7 +32,7 @@ class Image:
     solid_angle: float = 0.0
     """steradian, of all rendered pixels"""
     overloads: int = 0
-    """pixels at the top of the integer range (noisy images)"""
+    """pixels above what 32 bits hold (noisy images)"""
     photons: float = 0.0
     """sum of all photons (noisy images)"""
     seed: int | None = None
@@ -68,7 +68,9 @@ class Image:
         adc_offset: float = 40.0,
         threads: int = 0,
     ) -> Image:
-        """The image as a counting detector sees it: a Poisson deviate of each pixel plus ``adc_offset``, uint16.
+        """The image as a counting detector sees it: a Poisson deviate of each pixel plus ``adc_offset``, int32.
+
+        Files of 16 bits (SMV) saturate at 65535 when they are written.
 
         Args:
             seed: the same seed gives the same image; default: the clock.
@@ -87,6 +89,7 @@ class Image:
             adc_offset=adc_offset,
             roi=self.resolved.geometry.roi,
             random_state=self.resolved.random_state,
+            wide=True,
             threads=threads,
         )
         return Image(
@@ -99,11 +102,11 @@ class Image:
         )
 
     def integers(self, scale: float | None = None, adc_offset: float = 40.0) -> Image:
-        """The noiseless image scaled to uint16; by default the maximum becomes 55000 (plus the offset)."""
+        """The noiseless image scaled to int32; by default the maximum becomes 55000 (plus the offset)."""
         from nanobragg.noise import to_integers
 
         self._photons_only("integers")
-        pixels = to_integers(self.data, scale, adc_offset, self.resolved.geometry.roi)
+        pixels = to_integers(self.data, scale, adc_offset, self.resolved.geometry.roi, wide=True)
         return Image(pixels, self.resolved, solid_angle=self.solid_angle)
 
     def truth(self, *, tolerance: float | None = None, radius: int | None = None) -> np.ndarray:
@@ -145,10 +148,10 @@ class Image:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the image; the file's extension says how.
 
-        ``.img`` and ``.smv``: SMV with a full header (uint16; a float image is scaled as by :meth:`integers`).
-        ``.bin``: bare float32. ``.pgm``: 8-bit picture. ``.png``: preview. ``.npy``: NumPy. ``.tif``, ``.tiff``: TIFF.
-        ``.h5``, ``.nxs``: NeXus NXmx with geometry, beam and goniometer. ``.cbf``: with a PILATUS header, for whole
-        numbers only (see :meth:`noisy` and :meth:`integers`).
+        ``.img`` and ``.smv``: SMV with a full header (uint16, saturated at 65535; a float image is scaled as by
+        :meth:`integers`). ``.bin``: bare float32. ``.pgm``: 8-bit picture. ``.png``: preview. ``.npy``: NumPy.
+        ``.tif``, ``.tiff``: TIFF. ``.h5``, ``.nxs``: NeXus NXmx with geometry, beam and goniometer. ``.cbf``: with a
+        PILATUS header, for whole numbers only (see :meth:`noisy` and :meth:`integers`).
 
         Raises:
             InputError: for another extension, and where the file cannot be written.

@@ -44,12 +44,12 @@ class Statistics:
 class NoiseImage:
     """An image of whole photons plus offset."""
 
-    pixels: NDArray[np.uint16]
+    pixels: NDArray[np.uint16] | NDArray[np.int32]
     """Shape of the float image; 0 outside the region of interest."""
     photons: float
     """Sum of the photons, those above the limit of the pixels included."""
     overloads: int
-    """Pixels above 65535."""
+    """Pixels above 65535, or above 2³¹ - 1 in an image of 32 bits."""
     seed: int
     """The seed used, to repeat the image."""
 
@@ -93,9 +93,12 @@ def to_integers(
     roi: Roi | None = None,
     maximum: float | None = None,
     *,
+    wide: bool = False,
     threads: int = 0,
-) -> NDArray[np.uint16]:
+) -> NDArray[np.uint16] | NDArray[np.int32]:
     """``floor(float32(p·scale + adc_offset + ½))``, clamped to 0…65535; 0 outside ``roi``, and for NaN.
+
+    ``wide``: int32 instead of uint16, the same up to 65535, and above that up to 2³¹ - 1 without float32 in between.
 
     Without a positive ``scale`` it is that of :func:`integer_scale` for ``maximum`` (default: the image's within
     ``roi``).
@@ -106,7 +109,8 @@ def to_integers(
     if (scale is None or scale <= 0.0) and maximum is None:
         maximum = statistics(pixels, roi, threads=threads).maximum
     factor = integer_scale(scale, 0.0 if maximum is None else maximum)
-    return _core.integers(pixels, factor, adc_offset, _limits(pixels, roi), threads)
+    convert = _core.integers_wide if wide else _core.integers
+    return convert(pixels, factor, adc_offset, _limits(pixels, roi), threads)
 
 
 def to_pgm_bytes(image: ArrayLike, scale: float, roi: Roi | None = None) -> NDArray[np.uint8]:
@@ -131,9 +135,12 @@ def poisson_noise(
     adc_offset: float = 40.0,
     roi: Roi | None = None,
     random_state: Sequence[int] | None = None,
+    wide: bool = False,
     threads: int = 0,
 ) -> NoiseImage:
     """Photons drawn for the means in ``image`` (slow, fast) or (panel, slow, fast), plus ``adc_offset``, as uint16.
+
+    ``wide``: as int32, the same photons, up to 2³¹ - 1; what an offset takes below 0 is negative.
 
     ``exact`` is nanoBragg.c's serial generator: the same seed, the same bytes. A negative seed goes on from
     ``random_state`` (``Resolved.random_state``). ``fast`` is a counter-based generator in as many threads as wanted
@@ -152,11 +159,13 @@ def poisson_noise(
         if abs(seed) > 2**31 - 1:
             raise InputError(f"-seed: found {seed}, expected a whole number from -2147483647 to 2147483647")
         table = _core.RandomTable() if random_state is None else _core.RandomTable(_state(random_state))
-        noisy, photons, overloads = _core.noise_exact(pixels, adc_offset, limits, _core.Stream(seed), table)
+        draw = _core.noise_exact_wide if wide else _core.noise_exact
+        noisy, photons, overloads = draw(pixels, adc_offset, limits, _core.Stream(seed), table)
     elif rng == "fast":
         if not -(2**63) <= seed < 2**64:
             raise InputError(f"-seed: found {seed}, expected a whole number of 64 bits")
-        noisy, photons, overloads = _core.noise_fast(pixels, adc_offset, limits, seed % 2**64, threads)
+        draw = _core.noise_fast_wide if wide else _core.noise_fast
+        noisy, photons, overloads = draw(pixels, adc_offset, limits, seed % 2**64, threads)
     else:
         raise InputError(f"-noise_rng: found {rng!r}, expected exact or fast")
     return NoiseImage(pixels=noisy, photons=photons, overloads=overloads, seed=seed)

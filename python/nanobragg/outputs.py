@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from nanobragg.resolve.resolved import Resolved
     from nanobragg.run import Run
 
+_WORTH_A_THREAD = 1 << 16
+"""pixels; smaller files are written sooner than a thread starts"""
+
 
 def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | None) -> None:
     """Write what ``run.output`` asks for.
@@ -34,7 +37,10 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
             print(f"writing {floatfile} as {write_format(floatfile, image, resolved)}")
         elif floatfile is not None:
             print(f"writing {floatfile} as {image.size} 4-byte floats")
-            background.start(write_float_image, floatfile, image)
+            if image.size < _WORTH_A_THREAD:
+                write_float_image(floatfile, image)
+            else:
+                background.start(write_float_image, floatfile, image)
         _write_pictures(run, resolved, image)
         noise = _write_noise(run, resolved, image, seed)
         _write_preview(run, resolved, image if noise is None else noise)
@@ -43,6 +49,7 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
 
 def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     """Statistics, and the images that are scaled by them."""
+    from nanobragg.io.formats import format_of
     from nanobragg.io.pgm import write_pgm
     from nanobragg.noise import integer_scale, pgm_scale, statistics, to_integers, to_pgm_bytes
 
@@ -54,7 +61,8 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     scale = integer_scale(output.scale, found.maximum)
     if output.intfile is not None:
         print(f"intfile_scale = {scale:g}")
-        pixels = to_integers(image, scale, output.adc_offset, roi, threads=run.threads)
+        wide = format_of(output.intfile) is not None
+        pixels = to_integers(image, scale, output.adc_offset, roi, wide=wide, threads=run.threads)
         _write_integers(output.intfile, pixels, resolved)
     if output.pgmfile is not None:
         grey = pgm_scale(output.pgm_scale, found.rmsd, scale)
@@ -109,6 +117,7 @@ def _write_truth(run: Run, resolved: Resolved, image: np.ndarray) -> None:
 
 def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | None) -> np.ndarray | None:
     """Write the noise image, if it is wanted, and give its pixels."""
+    from nanobragg.io.formats import format_of
     from nanobragg.noise import poisson_noise
 
     output = run.output
@@ -121,6 +130,7 @@ def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | No
         adc_offset=output.adc_offset,
         roi=resolved.geometry.roi,
         random_state=resolved.random_state,
+        wide=format_of(output.noisefile) is not None,
         threads=run.threads,
     )
     print(f"{noise.photons:.0f} photons on noise image ({noise.overloads} overloads)")

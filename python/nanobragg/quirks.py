@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from nanobragg.errors import InputError
 
 QUIRKS: dict[str, str] = {
@@ -39,6 +37,8 @@ def parse_quirks(text: str) -> frozenset[str]:
         if name in ("all", "none") and name == word:
             kept = set(QUIRKS) if name == "all" else set()
         elif name not in QUIRKS:
+            import difflib
+
             near = difflib.get_close_matches(name, [*QUIRKS, "all", "none"], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InputError(f"-quirks: found {word!r}, expected all, none or names of quirks{hint}")

@@ -2,7 +2,9 @@
 //
 // A pixel's deviate is a function of (seed, pixel index, mean) and of nothing else, so that the image does not depend
 // on the number of threads, the order of the pixels or the machine that takes them. Plain functions without tables or
-// state, for the CPU and, compiled by nvcc, for the GPU.
+// state, for the CPU and, compiled by nvcc, for the GPU. Sums, products, quotients, square roots and floor only, all of
+// which IEEE 754 rounds in one way: every compiler that leaves contraction alone (-ffp-contract=off, nvcc -fmad=false)
+// gets the same bits.
 #pragma once
 
 #include <cmath>
@@ -22,19 +24,25 @@ struct Words {
     std::uint32_t w[4];
 };
 
-NANOBRAGG_HD inline Words philox_round(Words c, std::uint32_t key0, std::uint32_t key1) {
-    const std::uint64_t product0 = static_cast<std::uint64_t>(0xD2511F53u) * c.w[0];
-    const std::uint64_t product1 = static_cast<std::uint64_t>(0xCD9E8D57u) * c.w[2];
-    return Words{{static_cast<std::uint32_t>(product1 >> 32) ^ c.w[1] ^ key0, static_cast<std::uint32_t>(product1),
-                  static_cast<std::uint32_t>(product0 >> 32) ^ c.w[3] ^ key1, static_cast<std::uint32_t>(product0)}};
+/// The same in 64 bits each, the upper halves 0: a vector unit multiplies lanes of 64 bits without shuffling them.
+struct WideWords {
+    std::uint64_t w[4];
+};
+
+NANOBRAGG_HD inline WideWords philox_round(const WideWords& c, std::uint32_t key0, std::uint32_t key1) {
+    constexpr std::uint64_t low_half = 0xFFFFFFFFu;
+    const std::uint64_t product0 = std::uint64_t{0xD2511F53u} * static_cast<std::uint32_t>(c.w[0]);
+    const std::uint64_t product1 = std::uint64_t{0xCD9E8D57u} * static_cast<std::uint32_t>(c.w[2]);
+    return WideWords{
+        {(product1 >> 32) ^ c.w[1] ^ key0, product1 & low_half, (product0 >> 32) ^ c.w[3] ^ key1, product0 & low_half}};
 }
 
 /// Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11). The rounds are
 /// written out: compilers do not vectorise a loop around a loop.
-NANOBRAGG_HD inline Words philox(Words counter, std::uint64_t key) {
+NANOBRAGG_HD inline WideWords philox(const WideWords& counter, std::uint64_t key) {
     constexpr std::uint32_t weyl0 = 0x9E3779B9u, weyl1 = 0xBB67AE85u;
     const auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
-    Words c = philox_round(counter, key0, key1);
+    WideWords c = philox_round(counter, key0, key1);
     c = philox_round(c, key0 + 1 * weyl0, key1 + 1 * weyl1);
     c = philox_round(c, key0 + 2 * weyl0, key1 + 2 * weyl1);
     c = philox_round(c, key0 + 3 * weyl0, key1 + 3 * weyl1);
@@ -46,9 +54,15 @@ NANOBRAGG_HD inline Words philox(Words counter, std::uint64_t key) {
     return philox_round(c, key0 + 9 * weyl0, key1 + 9 * weyl1);
 }
 
+NANOBRAGG_HD inline Words philox(const Words& counter, std::uint64_t key) {
+    const WideWords c = philox(WideWords{{counter.w[0], counter.w[1], counter.w[2], counter.w[3]}}, key);
+    return Words{{static_cast<std::uint32_t>(c.w[0]), static_cast<std::uint32_t>(c.w[1]),
+                  static_cast<std::uint32_t>(c.w[2]), static_cast<std::uint32_t>(c.w[3])}};
+}
+
 /// A uniform deviate in the open interval (0, 1): the middle of one of 2^52 equal cells, exact in double.
-NANOBRAGG_HD inline double open_uniform(std::uint32_t high, std::uint32_t low) {
-    const std::uint64_t cell = (static_cast<std::uint64_t>(high) << 32 | low) >> 12;
+NANOBRAGG_HD inline double open_uniform(std::uint64_t high, std::uint64_t low) {
+    const std::uint64_t cell = (high << 32 | low) >> 12;
     const std::uint64_t bits = cell | 0x3FF0000000000000u;  // as the fraction of a double in [1, 2)
     double value;
     std::memcpy(&value, &bits, sizeof value);
@@ -56,23 +70,23 @@ NANOBRAGG_HD inline double open_uniform(std::uint32_t high, std::uint32_t low) {
 }
 
 /// First words of the pixels 2*pair and 2*pair + 1: most pixels need one deviate only, so two of them share a block.
-NANOBRAGG_HD inline Words pair_words(std::uint64_t seed, std::uint64_t pair) {
-    return philox(Words{{static_cast<std::uint32_t>(pair), static_cast<std::uint32_t>(pair >> 32), 0u, 0u}}, seed);
+NANOBRAGG_HD inline WideWords pair_words(std::uint64_t seed, std::uint64_t pair) {
+    return philox(WideWords{{pair & 0xFFFFFFFFu, pair >> 32, 0u, 0u}}, seed);
+}
+
+/// Further words of one pixel: its block number `block`.
+NANOBRAGG_HD inline WideWords pixel_words(std::uint64_t seed, std::uint64_t pixel, std::uint32_t block) {
+    return philox(WideWords{{pixel & 0xFFFFFFFFu, pixel >> 32, block, 1u}}, seed);
 }
 
 /// The uniform deviates of one pixel (index in the image, fast axis fastest): the first from the words that it shares
 /// with its neighbour, the others from blocks of its own.
 class PixelStream {
   public:
-    NANOBRAGG_HD PixelStream(std::uint64_t seed, std::uint64_t pixel)
-        : PixelStream(seed, pixel, pair_words(seed, pixel >> 1)) {}
-
-    /// The same, with the `pair_words` of pixel/2 at hand.
-    NANOBRAGG_HD PixelStream(std::uint64_t seed, std::uint64_t pixel, const Words& shared)
-        : seed_(seed),
-          pixel_(pixel),
-          ready_{(pixel & 1u) != 0 ? open_uniform(shared.w[2], shared.w[3]) : open_uniform(shared.w[0], shared.w[1]),
-                 0.0} {}
+    NANOBRAGG_HD PixelStream(std::uint64_t seed, std::uint64_t pixel) : seed_(seed), pixel_(pixel) {
+        const WideWords shared = pair_words(seed, pixel >> 1);
+        ready_[0] = (pixel & 1u) != 0 ? open_uniform(shared.w[2], shared.w[3]) : open_uniform(shared.w[0], shared.w[1]);
+    }
 
     NANOBRAGG_HD double uniform() {
         if (left_ == 0) refill();
@@ -81,21 +95,22 @@ class PixelStream {
 
   private:
     NANOBRAGG_HD void refill() {
-        const auto low = static_cast<std::uint32_t>(pixel_), high = static_cast<std::uint32_t>(pixel_ >> 32);
-        const Words words = philox(Words{{low, high, block_++, 1u}}, seed_);
+        const WideWords words = pixel_words(seed_, pixel_, block_++);
         ready_[0] = open_uniform(words.w[0], words.w[1]);
         ready_[1] = open_uniform(words.w[2], words.w[3]);
         left_ = 2;
     }
 
     std::uint64_t seed_, pixel_;
-    double ready_[2];
+    double ready_[2] = {0.0, 0.0};
     std::uint32_t block_ = 0;
     int left_ = 1;
 };
 
 /// Means below this are drawn by inversion, others by rejection.
 constexpr double small_mean_limit = 10.0;
+/// Above every finite float; means beyond it are not drawn.
+constexpr double largest_mean = 3.5e38;
 /// The inversion takes what is left of a uniform deviate up to this (2^-44) for rounding: more than the probabilities
 /// can fall short of 1, so that the search ends.
 constexpr double smallest_remainder = 5.684341886080802e-14;
@@ -136,37 +151,96 @@ NANOBRAGG_HD inline double poisson_small(double mean, double u) {
     return count;
 }
 
-/// ln of the probability of `count` (a whole number >= 0) under a mean >= 10. For large counts the terms of the size
-/// of the mean are cancelled by hand and ln(count!) is Stirling's series (C. Loader, 2000: the saddle-point form).
-NANOBRAGG_HD inline double poisson_log_probability(double count, double mean) {
-    if (count < 10.0) {
-        double factorial = 1.0;
-        for (double factor = 2.0; factor <= count; factor += 1.0) factorial *= factor;
-        return count * std::log(mean) - mean - std::log(factorial);
-    }
-    const double excess = mean - count, inverse = 1.0 / count, square = inverse * inverse;
-    const double series =
-        inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0))));
-    constexpr double two_pi = 6.283185307179586;
-    return count * std::log1p(excess * inverse) - excess - 0.5 * std::log(two_pi * count) - series;
+/// 2 atanh(s) - 2 s for |s| < 0.18, to 1e-16 of 2 atanh(s): Taylor's series.
+NANOBRAGG_HD inline double atanh_excess(double s) {
+    const double z = s * s;
+    double p = 2.0 / 23.0;
+    p = p * z + 2.0 / 21.0;
+    p = p * z + 2.0 / 19.0;
+    p = p * z + 2.0 / 17.0;
+    p = p * z + 2.0 / 15.0;
+    p = p * z + 2.0 / 13.0;
+    p = p * z + 2.0 / 11.0;
+    p = p * z + 2.0 / 9.0;
+    p = p * z + 2.0 / 7.0;
+    p = p * z + 2.0 / 5.0;
+    p = p * z + 2.0 / 3.0;
+    return p * z * s;
 }
 
-/// Poisson deviate of a mean of 10 or more: transformed rejection with squeeze (PTRS; W. Hoermann, "The transformed
-/// rejection method for generating Poisson random variables", Insurance: Mathematics and Economics 12, 1993, 39-45).
-NANOBRAGG_HD inline double poisson_large(double mean, PixelStream& random) {
-    const double b = 0.931 + 2.53 * std::sqrt(mean);
-    const double a = -0.059 + 0.02483 * b;
-    const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-    const double squeeze = 0.9277 - 3.6224 / (b - 2.0);
-    for (;;) {
-        const double u = random.uniform() - 0.5;
-        const double v = random.uniform();
+/// ln(x) of a normal positive number, to 3e-16 relative or absolute, whichever is larger.
+NANOBRAGG_HD inline double natural_log(double x) {
+    constexpr std::uint64_t root_half = 0x3FE6A09E667F3BCDu;  // the fraction is in [sqrt(1/2), sqrt(2))
+    constexpr double ln2_high = 0.6931471803691238, ln2_low = 1.9082149292705877e-10;
+    std::uint64_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    const std::uint64_t steps = bits - root_half + (std::uint64_t{1024} << 52);
+    const std::uint64_t fraction_bits = bits - (((steps >> 52) - 1024) << 52);
+    const std::uint64_t exponent_bits = steps >> 52 | 0x4330000000000000u;  // 2^52 + 1024 + exponent
+    double fraction, exponent;
+    std::memcpy(&fraction, &fraction_bits, sizeof fraction);
+    std::memcpy(&exponent, &exponent_bits, sizeof exponent);
+    exponent -= 4503599627371520.0;
+    const double s = (fraction - 1.0) / (fraction + 1.0);
+    return exponent * ln2_high + (2.0 * s + (atanh_excess(s) + exponent * ln2_low));
+}
+
+/// ln(1 + x) - x for x > -1, without cancellation where x is small.
+NANOBRAGG_HD inline double log_defect(double x) {
+    const double s = x / (2.0 + x);
+    const double near = atanh_excess(s) - x * s, far = natural_log(1.0 + x) - x;
+    return x > -0.25 && x < 0.4 ? near : far;
+}
+
+/// ln of the probability of a whole number `count` >= 10 under a mean >= 10: the saddle-point form (C. Loader, 2000),
+/// in which the terms of the size of the mean are cancelled by hand, with Stirling's series for ln(count!).
+NANOBRAGG_HD inline double poisson_log_probability_of_many(double count, double mean) {
+    constexpr double two_pi = 6.283185307179586;
+    const double inverse = 1.0 / count, square = inverse * inverse;
+    const double series =
+        inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0))));
+    return count * log_defect((mean - count) * inverse) - 0.5 * natural_log(two_pi * count) - series;
+}
+
+/// The same for every whole number >= 0.
+NANOBRAGG_HD inline double poisson_log_probability(double count, double mean) {
+    if (count >= 10.0) return poisson_log_probability_of_many(count, mean);
+    double factorial = 1.0;
+    for (double factor = 2.0; factor <= count; factor += 1.0) factorial *= factor;
+    return count * natural_log(mean) - mean - natural_log(factorial);
+}
+
+/// One attempt at a Poisson deviate of a mean of 10 or more by transformed rejection with squeeze (PTRS; W. Hoermann,
+/// "The transformed rejection method for generating Poisson random variables", Insurance: Mathematics and Economics 12,
+/// 1993, 39-45), from the uniform deviates `first` and `second`.
+struct Attempt {
+    double count;
+    bool squeezed;  // accepted at once
+    bool rejected;  // without a look at the probability
+    double bound;   // else accepted if the ln of the probability is as large
+
+    NANOBRAGG_HD Attempt(double mean, double first, double second) {
+        const double b = 0.931 + 2.53 * std::sqrt(mean);
+        const double a = -0.059 + 0.02483 * b;
+        const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
+        const double squeeze = 0.9277 - 3.6224 / (b - 2.0);
+        const double u = first - 0.5;
         const double us = 0.5 - std::fabs(u);
-        const double count = std::floor((2.0 * a / us + b) * u + mean + 0.43);
-        if (us >= 0.07 && v <= squeeze) return count;
-        if (count < 0.0 || (us < 0.013 && v > us)) continue;
-        const double bound = std::log(v * inverse_alpha / (a / (us * us) + b));
-        if (bound <= poisson_log_probability(count, mean)) return count;
+        count = std::floor((2.0 * a / us + b) * u + mean + 0.43);
+        squeezed = (us >= 0.07) & (second <= squeeze);
+        rejected = (count < 0.0) | ((us < 0.013) & (second > us));
+        // The paper's v / alpha / (a / us^2 + b), in one quotient.
+        bound = natural_log(second * inverse_alpha * (us * us) / (a + b * (us * us)));
+    }
+};
+
+/// Poisson deviate of a mean of 10 or more.
+NANOBRAGG_HD inline double poisson_large(double mean, PixelStream& random) {
+    for (;;) {
+        const double first = random.uniform(), second = random.uniform();
+        const Attempt attempt(mean, first, second);
+        if (attempt.squeezed) return attempt.count;
+        if (!attempt.rejected && attempt.bound <= poisson_log_probability(attempt.count, mean)) return attempt.count;
     }
 }
 
@@ -175,7 +249,7 @@ NANOBRAGG_HD inline double poisson_large(double mean, PixelStream& random) {
 NANOBRAGG_HD inline double poisson(double mean, PixelStream& random) {
     if (mean <= 0.0) return 0.0;
     if (mean < small_mean_limit) return poisson_small(mean, random.uniform());
-    if (mean <= 3.5e38) return poisson_large(mean, random);  // every finite float
+    if (mean <= largest_mean) return poisson_large(mean, random);
     return mean;
 }
 
@@ -185,13 +259,23 @@ NANOBRAGG_HD inline double pixel_poisson(double mean, std::uint64_t seed, std::u
     return poisson(mean, random);
 }
 
-/// The 16-bit pixel of `value`, as nanoBragg.c compiled for x86-64 makes it: above 65535 an overload (the caller's
-/// test) and 65535; otherwise truncated to a 32-bit integer of which the low 16 bits are kept, so that negative values
-/// wrap around; NaN and what does not fit in 32 bits is 0.
-NANOBRAGG_HD inline std::uint16_t pixel_of(double value) {
-    if (value > 65535.0) return 65535;
-    if (!(value > -2147483649.0)) return 0;
-    return static_cast<std::uint16_t>(static_cast<std::uint32_t>(static_cast<std::int32_t>(value)));
+/// The largest count of a pixel: the original's 16 bits, or what a signed 32-bit integer holds.
+NANOBRAGG_HD constexpr double largest_pixel(std::uint16_t /*unused*/) { return 65535.0; }
+NANOBRAGG_HD constexpr double largest_pixel(std::int32_t /*unused*/) { return 2147483647.0; }
+
+/// The whole number of `value`: truncated, 2^31 - 1 above that, and 0 for NaN and what is below -2^31.
+NANOBRAGG_HD inline std::int32_t truncated(double value) {
+    if (value > 2147483647.0) return 2147483647;
+    return value > -2147483649.0 ? static_cast<std::int32_t>(value) : 0;
+}
+
+/// The pixel of `value`. One of 16 bits is as nanoBragg.c compiled for x86-64 makes it: above 65535 an overload (the
+/// caller's test) and 65535; otherwise truncated to a 32-bit integer of which the low 16 bits are kept, so that
+/// negative values wrap around; NaN and what does not fit in 32 bits is 0.
+template <class Pixel>
+NANOBRAGG_HD inline Pixel pixel_of(double value) {
+    if (value > largest_pixel(Pixel{})) return static_cast<Pixel>(largest_pixel(Pixel{}));
+    return static_cast<Pixel>(truncated(value));
 }
 
 }  // namespace nanobragg

@@ -17,8 +17,10 @@ struct ImageStatistics {
 /// all elsewhere. The result does not depend on the number of threads.
 ImageStatistics image_statistics(const float* image, const Frame& frame, const std::uint8_t* mask, int threads);
 
-/// floor(float32(p scale + offset + 1/2)) between 0 and 65535; 0 for NaN and outside the frame's region.
-void image_integers(const float* image, const Frame& frame, double scale, double offset, int threads,
-                    std::uint16_t* out);
+/// floor(float32(p scale + offset + 1/2)) between 0 and 65535; 0 for NaN and outside the frame's region. With a
+/// `Pixel` of std::int32_t instead of std::uint16_t the same up to 65535, and above that up to 2^31 - 1 without the
+/// rounding to float32.
+template <class Pixel>
+void image_integers(const float* image, const Frame& frame, double scale, double offset, int threads, Pixel* out);
 
 }  // namespace nanobragg

@@ -81,18 +81,21 @@ struct Frame {
 struct NoiseCounts {
     /// Sum of the deviates, the offset not included.
     double photons = 0.0;
-    /// Pixels above 65535.
+    /// Pixels above 65535, or above 2^31 - 1 in an image of 32 bits.
     std::int64_t overloads = 0;
 };
 
 /// Poisson noise of `image` (photons per pixel) plus `adc_offset`, by nanoBragg.c's serial generator: the same seed
-/// gives the same bytes. `out` has frame.pixels() elements; those outside the frame's region become 0.
+/// gives the same bytes. `out` has frame.pixels() elements; those outside the frame's region become 0. `Pixel` is
+/// std::uint16_t, or std::int32_t for counts up to 2^31 - 1 (and down to -2^31: an offset may be negative).
+template <class Pixel>
 NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc_offset, Stream stream,
-                              RandomTable& table, std::uint16_t* out);
+                              RandomTable& table, Pixel* out);
 
-/// The same by the counter-based generator of philox.hpp, for any number of threads (0: OpenMP's choice), with the same
+/// The same by the counter-based generator of philox.hpp, for any number of threads (0: all processors), with the same
 /// result for each.
+template <class Pixel>
 NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_offset, std::uint64_t seed, int threads,
-                             std::uint16_t* out);
+                             Pixel* out);
 
 }  // namespace nanobragg

@@ -1,4 +1,7 @@
-"""Reading and writing whole files or none (``specs/formats.md``), with errors of one sentence."""
+"""Reading and writing whole files or none (``specs/formats.md``), with errors of one sentence.
+
+Every run comes here: no pathlib, which is slow to import.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from nanobragg.errors import InputError
@@ -16,7 +18,7 @@ def read_bytes(path: str | os.PathLike[str], limit: int = -1) -> bytes:
     """The file's content, or its first ``limit`` bytes. Raises :class:`InputError` when it cannot be read."""
     _check_name(path)
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             return file.read(limit)
     except OSError as error:
         raise InputError(f"{os.fspath(path)}: cannot be read ({_reason(error)})") from error
@@ -33,12 +35,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     _check_name(path)
     try:
-        target = Path(os.path.realpath(path))
-        mode = target.stat().st_mode if target.exists() else None
+        target = os.path.realpath(path)
+        mode = os.stat(target).st_mode if os.path.exists(target) else None
         if mode is not None and stat.S_ISDIR(mode):
             raise IsADirectoryError(0, "it is a folder")
         if mode is not None and not stat.S_ISREG(mode):
-            with target.open("wb") as device:
+            with open(target, "wb") as device:
                 yield device
             return
         if mode is not None and not os.access(target, os.W_OK):
@@ -50,37 +52,39 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
     """The same for writers that want a name: a temporary one in the same folder, renamed when the block ends.
 
     Raises :class:`InputError` when the file cannot be written, or is no regular file.
     """
     _check_name(path)
     try:
-        target = Path(os.path.realpath(path))
-        mode = target.stat().st_mode if target.exists() else None
+        target = os.path.realpath(path)
+        mode = os.stat(target).st_mode if os.path.exists(target) else None
         if mode is not None and not stat.S_ISREG(mode):
             raise IsADirectoryError(0, "it is not a regular file")
         if mode is not None and not os.access(target, os.W_OK):
             raise PermissionError(0, "it is not writable")
         with _renamed_at_the_end(target, mode) as file:
-            yield Path(file.name)
+            yield file.name
     except OSError as error:
         raise InputError(f"{os.fspath(path)}: cannot be written ({_reason(error)})") from error
 
 
 @contextlib.contextmanager
-def _renamed_at_the_end(target: Path, mode: int | None) -> Iterator[BinaryIO]:
+def _renamed_at_the_end(target: str, mode: int | None) -> Iterator[BinaryIO]:
     # Not tempfile: its files are private, and ours should get the permissions that open() would have given.
-    temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name[:200]}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb") as file:
             yield file
         if mode is not None:
-            temporary.chmod(stat.S_IMODE(mode))
-        temporary.replace(target)
+            os.chmod(temporary, stat.S_IMODE(mode))
+        os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
 
 
 class Background:
@@ -19,6 +22,7 @@ class Background:
 
     def start(self, function: Callable[..., object], *args: object) -> None:
         """Begin ``function(*args)``; it should spend its time without the interpreter's lock."""
+        import threading
 
         def run() -> None:
             try:

@@ -25,14 +25,13 @@ _START = b"\x0c\x1a\x04\xd5"
 _PADDING = 4095
 
 
-def write_cbf(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved, *, cutoff: int = 65535) -> None:
+def write_cbf(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
     """Write whole numbers (slow, fast) as signed 32-bit integers, every one exactly.
 
     Args:
         path: the file.
         pixels: of an integer type, each within 32 bits.
         resolved: what the header tells of.
-        cutoff: the count at which pixels are overloaded.
 
     Raises:
         InputError: for pixels of another type or range, and when the file cannot be written.
@@ -73,7 +72,7 @@ def write_cbf(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolve
         '_array_data.header_convention "PILATUS_1.2"',
         "_array_data.header_contents",
         ";",
-        *(f"# {line}" for line in header_lines(resolved, cutoff)),
+        *(f"# {line}" for line in header_lines(resolved, min(int(np.iinfo(data.dtype).max), 2**31 - 1))),
         ";",
         "",
         "_array_data.data",
@@ -86,7 +85,7 @@ def write_cbf(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolve
 
 
 def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
-    """The PILATUS header, a line for each quantity."""
+    """The PILATUS header, a line for each quantity. ``cutoff``: the count at which pixels are overloaded."""
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
     pixel, energy = g.pixel_size, _ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.atomic import read_bytes
 from nanobragg.io.extras import need
+from nanobragg.io.header_geometry import dtrek_fields, header_fields, marccd_fields, square_pixel
+from nanobragg.io.smv import read_smv_header
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
 Vec = tuple[float, float, float]
 
 _SMV = re.compile(rb"\{\s*HEADER_BYTES\s*=")
+_DTREK = re.compile(rb"[;{\n]\s*DETECTOR_NAMES\s*=")
+_PIXEL_SIZE = re.compile(rb"[;{\n]\s*PIXEL_SIZE\s*=")
+_SMV_BEGINNING = 16384
+"""of a header, in which the key that tells d*TREK from SMV is looked for"""
+_MAR345 = (b"\x2d\x04", b"\xd2\x04", b"\x04\x2d", b"\x04\xd2")
+_PCK = re.compile(rb"CCP4 packed image(?: V2)?, X: *(\d{1,5}), Y: *(\d{1,5})")
 _JSON = re.compile(rb"\s*\{\s*[\"}]")
 _LARGEST_CBF_HEADER = 16 * 512
 """what fabio reads of it"""
@@ -92,6 +101,8 @@ class FileGeometry:
             parts.append("axes of detector, beam and spindle")
         if self.real_space is not None:
             parts.append("the crystal's cell and orientation")
+        if len(parts) == 1:
+            parts.append("no geometry that is known")
         return f"from {self.name} ({self.kind}): {', '.join(parts)}"
 
 
@@ -107,11 +118,20 @@ def has_crystal(path: str | os.PathLike[str]) -> bool:
 
 
 def is_smv(path: str | os.PathLike[str]) -> bool:
-    """Whether ``path`` is read as SMV: it is, or it is no regular file (a pipe is read only once)."""
+    """Whether ``path`` is read as SMV: it is, or it is no regular file (a pipe is read only once).
+
+    d*TREK's files begin as SMV's do, with other keys: they are not.
+    """
     name = os.fspath(path)
     if os.path.exists(name) and not os.path.isfile(name):
         return True
-    return _SMV.match(read_bytes(name, 512)) is not None
+    beginning = read_bytes(name, _SMV_BEGINNING)
+    return _SMV.match(beginning) is not None and not _is_dtrek(beginning)
+
+
+def _is_dtrek(beginning: bytes) -> bool:
+    header = beginning.partition(b"}")[0]
+    return _SMV.match(header) is not None and bool(_DTREK.search(header)) and not _PIXEL_SIZE.search(header)
 
 
 def read_file_geometry(path: str | os.PathLike[str], *, mask: bool = False) -> FileGeometry:
@@ -200,12 +220,38 @@ def _check_cbf(name: str) -> None:
         raise InputError(f"{name}: found no binary section, expected a CBF image")
 
 
-def _fabio_image(name: str) -> Any:
+def _is_mar345(name: str) -> bool:
+    """Whether fabio takes the file for a mar345, by two bytes or by its name."""
+    return read_bytes(name, 2) in _MAR345 or re.search(r"\.mar\d{4}", os.path.basename(name).lower()) is not None
+
+
+def _check_mar345(name: str) -> None:
+    """Refuse a mar345 whose packed pixels are not those of its header: fabio would write beyond its memory."""
+    from nanobragg.io.kinds import read_unpacked
+
+    content = read_unpacked(name)
+    order = "<" if content.startswith(b"\xd2") else ">"
+    magic, width, high, _, _, count = struct.unpack_from(f"{order}6i", content.ljust(24, b"\0"))
+    if magic != 1234:
+        raise InputError(f"{name}: found no header of a mar345 image, expected one")
+    packed = _PCK.search(content, 4096)
+    records = 4096 + 64 * -(-high // 8)
+    if packed is None or not 0 <= high <= count or packed.start() not in range(records, records + 2):
+        raise InputError(f"{name}: found no packed pixels behind {high} high ones, expected a mar345 image")
+    if width <= 0 or (int(packed[1]), int(packed[1]) * int(packed[2])) != (width, count):
+        raise InputError(f"{name}: found {count} pixels in the header, expected {int(packed[1])} x {int(packed[2])}")
+
+
+def _fabio_image(name: str, *, pixels: bool = True) -> Any:
+    """The image; of a mar345 the header only where its ``pixels`` are not wanted: fabio crashes on damaged ones."""
     fabio = need("fabio", name)
     _check_cbf(name)
+    mar345 = _is_mar345(name)
+    if mar345 and pixels:
+        _check_mar345(name)
     try:
-        image = fabio.open(name)
-        if image.data is None or image.data.ndim != 2:
+        image = fabio.openheader(name) if mar345 and not pixels else fabio.open(name)
+        if len(image.shape) != 2 or (image.data is None and pixels):
             raise ValueError("no image of two dimensions")
     except Exception as error:  # fabio raises whatever its many readers do
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -216,17 +262,28 @@ def _fabio_image(name: str) -> Any:
 
 
 def _from_fabio(name: str, *, mask: bool) -> FileGeometry:
-    image = _fabio_image(name)
+    image = _fabio_image(name, pixels=mask)
     kind = type(image).__name__.removesuffix("Image")
-    nslow, nfast = image.data.shape
-    header = str(image.header.get("_array_data.header_contents", ""))
+    nslow, nfast = image.shape
+    beginning = read_bytes(name, _SMV_BEGINNING)
+    marccd = marccd_fields(name, beginning, (int(nslow), int(nfast)))
+    if marccd is not None:
+        kind, fields = "MarCCD", marccd
+    elif kind == "Cbf":
+        fields = _pilatus_header(name, str(image.header.get("_array_data.header_contents", "")))
+    elif kind == "Pilatus":
+        fields = _pilatus_header(name, "\n".join(f"# {key} {value}" for key, value in image.header.items()))
+    elif _is_dtrek(beginning):
+        kind, fields = "d*TREK", dtrek_fields(name, read_smv_header(name))
+    else:
+        fields = header_fields(name, kind, image.header)
     return FileGeometry(
         name=name,
         kind=kind,
         nfast=int(nfast),
         nslow=int(nslow),
         pixels=np.asarray(image.data) if mask else None,
-        **_pilatus_header(name, header),
+        **fields,
     )
 
 
@@ -246,8 +303,6 @@ def _pilatus_header(name: str, header: str) -> dict[str, Any]:
 
     angles = {"deg": 1.0, "": 1.0}
     pixel = quantity("Pixel_size", _LENGTHS, 2)
-    if pixel is not None and abs(pixel[0] - pixel[1]) > 1e-6 * pixel[0]:
-        raise InputError(f"{name}: found pixels of {pixel[0]:g} x {pixel[1]:g} mm, expected square ones")
     centre = quantity("Beam_xy", {"pixels": 1.0, "": 1.0}, 2)
     swing = quantity("Detector_2theta", angles)
     doubts = ()
@@ -261,7 +316,7 @@ def _pilatus_header(name: str, header: str) -> dict[str, Any]:
     }
     values: dict[str, Any] = {key: found[0] for key, found in single.items() if found is not None}
     if pixel is not None:
-        values["pixel_size"] = pixel[0]
+        values["pixel_size"] = square_pixel(name, pixel[0], pixel[1])
     if centre is not None:
         values["centre"] = (centre[0], centre[1])
     return {**values, "warnings": doubts}

@@ -47,7 +47,7 @@ def check_format(what: str, path: str | os.PathLike[str], *, floats: bool) -> No
 
 
 def write_format(path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved) -> str:
-    """Write ``pixels`` (slow, fast), float32 or uint16, as the extension says.
+    """Write ``pixels`` (slow, fast), float32, int32 or uint16, as the extension says.
 
     Returns:
         What was written, for messages.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +55,9 @@ def read_hkl(path: str | os.PathLike[str], default_F: float = 0.0) -> StructureF
     name = os.fspath(path)
     data = read_bytes(path)
     if data.startswith(_GZIP_MAGIC):
+        import gzip
+        import zlib
+
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:

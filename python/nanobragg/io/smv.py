@@ -192,8 +192,13 @@ def _header_text(resolved: Resolved, size: int) -> bytes:
 
 
 def write_smv(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
-    """Write ``pixels`` (slow, fast) uint16. Raises :class:`InputError` when the file cannot be written."""
-    data = np.ascontiguousarray(pixels, dtype=np.uint16)
+    """Write ``pixels`` (slow, fast) as uint16: 65535 for what is above it, and negative ones wrap around, as in
+    nanoBragg.c. Raises :class:`InputError` when the file cannot be written.
+    """
+    whole = np.asarray(pixels)
+    if whole.dtype != np.uint16:
+        whole = np.minimum(whole, 65535)
+    data = np.ascontiguousarray(whole, dtype=np.uint16)
     with atomic_write(path) as file:
         file.write(smv_header(resolved))
         file.write(data.data)

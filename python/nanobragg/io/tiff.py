@@ -1,4 +1,4 @@
-"""TIFF images: float32 or uint16, one page, not compressed (``specs/formats.md``)."""
+"""TIFF images: float32, int32 or uint16, one page, not compressed (``specs/formats.md``)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def write_tiff(path: str | os.PathLike[str], pixels: ArrayLike) -> None:
-    """Write ``pixels`` (slow, fast), float32 or uint16, the first row on top.
+    """Write ``pixels`` (slow, fast), float32, int32 or uint16, the first row on top.
 
     Raises :class:`InputError` for other pixels, and when the file cannot be written.
     """
     data = np.ascontiguousarray(pixels)
-    if data.dtype not in (np.float32, np.uint16):
-        raise InputError(f"{os.fspath(path)}: found {data.dtype} pixels, expected float32 or uint16")
+    if data.dtype not in (np.float32, np.int32, np.uint16):
+        raise InputError(f"{os.fspath(path)}: found {data.dtype} pixels, expected float32, int32 or uint16")
     pillow = need("pillow", os.fspath(path), module="PIL.Image")
     with atomic_write(path) as file:
         pillow.fromarray(data).save(file, format="TIFF")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
 
@@ -25,8 +24,7 @@ SOURCE_DISTANCE = 10.0
 """m; shows in the list of sources only."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(NamedTuple):
     """Sources as the Scene wants them, and the grid they came from (None with a source file)."""
 
     positions: list[Vec]

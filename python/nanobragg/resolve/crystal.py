@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from nanobragg.experiment import Crystal
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A direct cell as said: lengths in Å, angles in radians."""
 
     lengths: Vec
@@ -24,8 +22,7 @@ class Cell:
     volume: float
 
 
-@dataclass(frozen=True)
-class Lattice:
+class Lattice(NamedTuple):
     """The crystal at phi = 0: direct vectors in Å, reciprocal ones in 1/Å."""
 
     a: Vec

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from .headers import HeaderValues
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """The vectors of a convention."""
 
     beam: Vec
@@ -44,8 +42,7 @@ _CUSTOM = Frame(_X, _Z, _MINUS_Y, _X, _Y, _Z, _Z)
 _NAMED_PIVOT = {"mosflm": "beam", "denzo": "beam", "adxv": "beam", "xds": "sample", "dials": "sample"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pixels:
+class Pixels(NamedTuple):
     """The raster: numbers of pixels, pixel size and detector size (m)."""
 
     nfast: int
@@ -55,8 +52,7 @@ class Pixels:
     detsize_s: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placement:
+class Placement(NamedTuple):
     """Where the detector is, after all rotations. Metres, lab frame."""
 
     convention: str
@@ -196,8 +192,7 @@ def _pivots(convention: str, detector: Detector, quirks: frozenset[str]) -> tupl
     return (with_quirk if on else free), on and with_quirk != free
 
 
-@dataclass(frozen=True)
-class _Centres:
+class _Centres(NamedTuple):
     Xbeam: float
     Ybeam: float
     Fbeam: float

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from nanobragg.experiment import Experiment
@@ -29,8 +29,7 @@ _ALL_KEYS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeaderValues:
+class HeaderValues(NamedTuple):
     """Geometry found in headers, in the header's units (mm, Å, pixels, degrees); None: not there."""
 
     nfast: int | None = None
@@ -88,7 +87,16 @@ def apply_header(values: HeaderValues, image: SmvHeader, *, mask: bool, substrin
         else:
             new["beam_y"] = beam_y
             new["beam_y_metres"] = None
-    return replace(values, **new)
+    return values._replace(**new)
+
+
+def used(image: SmvHeader, *, substring: bool) -> str:
+    """One line: the values that a header gives, and their units."""
+    units = dict.fromkeys(_ALL_KEYS, "mm") | {"WAVELENGTH": "Å", "PHI": "deg", "OSC_RANGE": "deg"}
+    units |= {"ORGX": "pixels", "ORGY": "pixels"}
+    found = {key: image.value(key, substring=substring) for key in _ALL_KEYS if not key.startswith("SIZE")}
+    parts = [f"{key} {value:g} {units[key]}" for key, value in found.items() if value is not None]
+    return f"from {image.name} (SMV): {', '.join([f'{image.nfast} x {image.nslow} pixels', *parts])}"
 
 
 def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
@@ -102,7 +110,7 @@ def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
     if file.centre is not None:
         # ORGX counts from 1 at the centre of a pixel.
         new["orgx"], new["orgy"] = file.centre[0] + 0.5, file.centre[1] + 0.5
-    return replace(values, **new)
+    return values._replace(**new)
 
 
 def with_vectors(experiment: Experiment, file: FileGeometry) -> Experiment | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -59,8 +58,7 @@ def misset_of(crystal: Crystal, table: _core.RandomTable, quirks: frozenset[str]
     return (said[0] / DEGREES, said[1] / DEGREES, said[2] / DEGREES), False
 
 
-@dataclass(frozen=True)
-class PhiSteps:
+class PhiSteps(NamedTuple):
     """Cells (steps, 3, 3) of the phi steps: in general, and in the very first sweep of the run."""
 
     general: np.ndarray

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,13 +33,13 @@ AVOGADRO = 6.02214179e23
 _SHAPES = {"square": Shape.SQUARE, "round": Shape.ROUND, "gauss": Shape.GAUSS, "tophat": Shape.TOPHAT}
 
 
-@dataclass
 class _Log:
     """What there is to say, in order."""
 
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.touched: set[str] = set()
 
     def touch(self, name: str, touches: bool) -> None:
         if touches:
@@ -122,6 +121,7 @@ class _Resolver:
 
             image = read_smv(given) if is_mask else read_smv_header(given)
             self.log.notes.append(f"reading {os.fspath(given)}")
+            self.log.notes.append(headers.used(image, substring=substring))
             self.header = headers.apply_header(self.header, image, mask=is_mask, substring=substring)
             self.log.touch("header_substring", substring and headers.substring_matters(image))
             if isinstance(image, SmvImage):

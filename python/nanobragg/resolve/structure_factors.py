@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -47,8 +46,7 @@ def _age(path: str) -> str:
     return f"{seconds:.0f} seconds old"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Use:
+class Use(NamedTuple):
     """What the structure factors are for."""
 
     cell: tuple[float, float, float, float, float, float]
@@ -111,7 +109,7 @@ def load(crystal: Crystal, file: FactorFile | None, use: Use, notes: list[str], 
             factors = structure_factors_from_array(given, crystal.default_F)
         warnings.extend(factors.warnings)
         return Grid(factors.grid, factors.minimum, factors.count)
-    if crystal.dump is not None and Path(crystal.dump).exists():
+    if crystal.dump is not None and os.path.exists(crystal.dump):
         name = os.fspath(crystal.dump)
         factors = read_dump(name)
         notes.append(f"reading Fs from {name}, the cache of an earlier run ({_age(name)})")
