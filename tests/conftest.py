@@ -39,6 +39,27 @@ def outside_bar(image: np.ndarray, reference: np.ndarray, precision: str = "doub
     return ~np.where(finite, near, (got == ref) | (np.isnan(got) & np.isnan(ref)))
 
 
+def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
+    """The image (panel, slow, fast) of ``reference``, ``cpu``, a GPU that the CPU plays (``played``), or ``cuda``."""
+    from nanobragg import _core
+    from nanobragg.devices import cuda_system, only_cpu
+    from nanobragg.rendering import render_scene
+
+    if renderer in ("reference", "cpu"):
+        return render_scene(scene, renderer=renderer, precision=precision).image  # type: ignore[arg-type]
+    if renderer == "played" and not hasattr(_core, "PlayedRenderer"):
+        pytest.skip("only builds with tests have the device that the CPU plays")
+    if renderer == "cuda" and cuda_system().reason:
+        pytest.skip(cuda_system().reason)
+    if only_cpu(scene):
+        pytest.skip(f"only the CPU renders this scene: {only_cpu(scene)}")
+    if renderer == "cuda":
+        return render_scene(scene, device="cuda", precision=precision).image  # type: ignore[arg-type]
+    device = _core.PlayedRenderer()  # type: ignore[attr-defined]
+    device.load(scene, precision)
+    return device.render()[0].numpy()
+
+
 @pytest.fixture
 def in_folder(tmp_path: Path):
     """A function that makes an empty folder with some golden inputs the current one."""

@@ -216,7 +216,7 @@ def test_every_off_switch_that_is_told_is_accepted(tmp_path: Path) -> None:
         (f"{QUIET} -intfile .", "-intfile"),
         (f"{QUIET} -write_config no/x.toml", "-write_config"),
         (f"{QUIET} -trace_pixel 24 0", "-trace_pixel"),
-        (f"{QUIET} -device cuda", "-device"),
+        (f"{QUIET} -device tpu", "-device"),
         (f"{QUIET} -quirks some", "-quirks"),
         (f"{QUIET} -config nowhere.toml", "nowhere.toml"),
         ("-cell 10 10 10 10 10 170 -default_F 5", "-cell"),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import GOLDEN, golden_cases, golden_facts, outside_bar
+from conftest import GOLDEN, golden_cases, golden_facts, outside_bar, rendered
 from nanobragg import InputError, _core, resolve
 from nanobragg.io.hkl import StructureFactors, write_dump
 from nanobragg.rendering import render_scene
@@ -28,6 +28,7 @@ FAILING = [name for name in CASES if name.startswith("fail_")]
 RENDERED = [name for name in CASES if name not in FAILING]
 WITH_SCENE = [name for name in RENDERED if "scene" in FACTS[name]]
 """Findings of the fuzzer have none: the original does not print it."""
+RENDERERS = [("reference", "double"), *((r, p) for r in ("cpu", "played", "cuda") for p in ("double", "mixed"))]
 
 
 def resolved_case(case: dict[str, Any]):
@@ -48,12 +49,11 @@ def stored_part(case: dict[str, Any], image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", RENDERED)
-@pytest.mark.parametrize(("renderer", "precision"), [("reference", "double"), ("cpu", "double"), ("cpu", "mixed")])
+@pytest.mark.parametrize(("renderer", "precision"), RENDERERS)
 def test_image(name: str, renderer: str, precision: str, in_folder) -> None:
     case = CASES[name]
     in_folder(case.get("files"))
-    scene = resolved_case(case).scene
-    image = render_scene(scene, renderer=renderer, precision=precision).image[0]
+    image = rendered(resolved_case(case).scene, renderer, precision)[0]
     reference = np.load(GOLDEN / f"{name}.npz")["float"]
     assert not outside_bar(stored_part(case, image), reference, precision).any()
 

@@ -449,7 +449,7 @@ def test_a_word_that_belongs_to_nothing_is_told() -> None:
         ("-threads 1.5", ("-threads", "'1.5'")),
         ("-precision single", ("-precision", "double or mixed")),
         ("-noise_rng quick", ("-noise_rng", "exact or fast")),
-        ("-device cuda", ("-device", "no CUDA renderer")),
+        ("-device cuda:x", ("-device", "'cuda:x'", "cuda:NUMBER")),
         ("-device tpu", ("-device", "'tpu'")),
         ("-trace_pixel 3", ("-trace_pixel", "two whole numbers")),
         ("-trace_pixel -3 4", ("-trace_pixel", "'-3'")),

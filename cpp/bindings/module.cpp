@@ -3,6 +3,10 @@
 
 #include "nanobragg/error.hpp"
 #include "register.hpp"
+#ifdef NANOBRAGG_PLAYED_DEVICE
+#include "host_device.hpp"
+#include "register_gpu.hpp"
+#endif
 
 namespace py = pybind11;
 
@@ -20,4 +24,7 @@ PYBIND11_MODULE(_core, m) {
     register_render(m);
     register_random(m);
     register_files(m);
+#ifdef NANOBRAGG_PLAYED_DEVICE
+    nanobragg::register_gpu(m, [](int) { return std::make_shared<nanobragg::gpu::HostDevice>(); }, "Played");
+#endif
 }

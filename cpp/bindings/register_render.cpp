@@ -6,6 +6,7 @@
 #include "nanobragg/error.hpp"
 #include "nanobragg/reference.hpp"
 #include "nanobragg/render.hpp"
+#include "plan.hpp"
 #include "register.hpp"
 #include "scene_from_python.hpp"
 
@@ -13,12 +14,6 @@ namespace py = pybind11;
 using namespace nanobragg;
 
 namespace {
-
-Precision precision_of(const std::string& name) {
-    if (name == "double") return Precision::full;
-    if (name == "mixed") return Precision::mixed;
-    throw InputError("precision: found " + name + ", expected double or mixed");
-}
 
 py::tuple render_scene(const py::object& python, const std::string& precision, int threads, bool reference,
                        const py::object& progress) {
@@ -154,6 +149,14 @@ void register_render(py::module_& m) {
           "Image (panel, slow, fast) float32, solid angle (steradian), whether interpolation was left.");
     m.def("locate", &locate, py::arg("scene"), py::arg("threads") = 0,
           "Pixel of the first evaluation, and of the first one out of range; -1: none.");
+    m.def(
+        "reason_for_reference",
+        [](const py::object& python) {
+            const PythonScene input = scene_from_python(python);
+            const char* reason = reason_for_reference(input.scene);
+            return std::string(reason == nullptr ? "" : reason);
+        },
+        py::arg("scene"), "Why only the reference renderer can render a scene, or an empty text.");
     m.def("trace_pixel", &trace_pixel, py::arg("scene"), py::arg("panel"), py::arg("slow"), py::arg("fast"),
           py::arg("all"), py::arg("first_evaluation"), py::arg("out_of_range"),
           "Every intermediate of one pixel, from the reference renderer.");

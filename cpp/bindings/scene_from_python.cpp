@@ -21,9 +21,9 @@ using Bytes = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecas
     throw InputError("Scene: " + name + ": expected " + expected);
 }
 
-// The attribute as a C-contiguous float64 array of the given shape; -1 stands for any length.
-Doubles array_of(const py::object& scene, const char* name, const std::vector<py::ssize_t>& shape) {
-    const auto array = Doubles::ensure(scene.attr(name));
+// A C-contiguous float64 array of the given shape; -1 stands for any length.
+Doubles doubles(const py::object& values, const char* name, const std::vector<py::ssize_t>& shape) {
+    const auto array = Doubles::ensure(values);
     std::string wanted = "an array (";
     for (const auto n : shape) wanted += (n < 0 ? std::string("n") : std::to_string(n)) + ", ";
     wanted += ") of float64";
@@ -37,6 +37,10 @@ Doubles array_of(const py::object& scene, const char* name, const std::vector<py
     }
     if (!fits) refuse(name, wanted);
     return array;
+}
+
+Doubles array_of(const py::object& scene, const char* name, const std::vector<py::ssize_t>& shape) {
+    return doubles(scene.attr(name), name, shape);
 }
 
 Vec3 vec3(const double* v) { return {v[0], v[1], v[2]}; }
@@ -110,19 +114,10 @@ void read_sources(const py::object& p, Scene& s) {
     }
 }
 
-std::vector<Orientation> read_orientations(const py::object& p, const char* name) {
-    const auto array = array_of(p, name, {-1, 3, 3});
-    std::vector<Orientation> out;
-    for (py::ssize_t i = 0; i < array.shape(0); ++i) {
-        out.push_back({vec3(array.data(i, 0, 0)), vec3(array.data(i, 1, 0)), vec3(array.data(i, 2, 0))});
-    }
-    return out;
-}
-
 void read_crystal(const py::object& p, PythonScene& out) {
     Scene& s = out.scene;
-    s.orientations = read_orientations(p, "orientations");
-    s.first_orientations = read_orientations(p, "first_orientations");
+    s.orientations = orientations_from_python(p.attr("orientations"), "orientations");
+    s.first_orientations = orientations_from_python(p.attr("first_orientations"), "first_orientations");
     s.shape = choice<Shape>(p, "crystal_shape", 4);
     const auto cells = numbers<double>(p, "cells", 3);
     for (std::size_t i = 0; i < 3; ++i) {
@@ -173,6 +168,21 @@ void read_sampling(const py::object& p, PythonScene& out) {
 }
 
 }  // namespace
+
+std::vector<Orientation> orientations_from_python(const py::object& values, const char* name) {
+    const Doubles array = doubles(values, name, {-1, 3, 3});
+    std::vector<Orientation> out;
+    for (py::ssize_t i = 0; i < array.shape(0); ++i) {
+        out.push_back({vec3(array.data(i, 0, 0)), vec3(array.data(i, 1, 0)), vec3(array.data(i, 2, 0))});
+    }
+    return out;
+}
+
+Precision precision_of(const std::string& name) {
+    if (name == "double") return Precision::full;
+    if (name == "mixed") return Precision::mixed;
+    throw InputError("precision: found " + name + ", expected double or mixed");
+}
 
 PythonScene scene_from_python(const py::object& python) {
     PythonScene out;

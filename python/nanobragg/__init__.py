@@ -12,9 +12,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's own costs more to import than this whole package
 if TYPE_CHECKING:
-    from nanobragg.errors import InputError
+    from nanobragg.errors import DeviceError, InputError
     from nanobragg.experiment import Beam, Crystal, Detector, Experiment, Sampling
     from nanobragg.image import Image
+    from nanobragg.renderer import Renderer
     from nanobragg.rendering import render
     from nanobragg.resolve import resolve
     from nanobragg.scene import Factor, Interpolation, Scene, Shape
@@ -25,11 +26,13 @@ _HOMES = {
     "Beam": "experiment",
     "Crystal": "experiment",
     "Detector": "experiment",
+    "DeviceError": "errors",
     "Experiment": "experiment",
     "Factor": "scene",
     "Image": "image",
     "InputError": "errors",
     "Interpolation": "scene",
+    "Renderer": "renderer",
     "Sampling": "experiment",
     "Scene": "scene",
     "Shape": "scene",
@@ -43,11 +46,13 @@ __all__ = [
     "Beam",
     "Crystal",
     "Detector",
+    "DeviceError",
     "Experiment",
     "Factor",
     "Image",
     "InputError",
     "Interpolation",
+    "Renderer",
     "Sampling",
     "Scene",
     "Shape",

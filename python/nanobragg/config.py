@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any
 
@@ -22,7 +23,7 @@ SECTIONS: dict[str, type] = {
     "sampling": Sampling,
     "output": Output,
 }
-RUN_KEYS = ("threads", "precision", "progress", "printout", "printout_pixel", "trace_pixel")
+RUN_KEYS = ("threads", "precision", "device", "progress", "printout", "printout_pixel", "trace_pixel")
 _INPUT_FILES = frozenset(
     {"beam.sources", "crystal.matrix", "crystal.structure_factors", "detector.header", "detector.mask"}
 )
@@ -43,7 +44,46 @@ def read_config(path: str | os.PathLike[str]) -> Run:
 
     """
     name = os.fspath(path)
-    document = _parsed(name)
+    return _run_of(_parsed(name, read_bytes(name)), name)
+
+
+def write_config(run: Run, path: str | os.PathLike[str], like: str | os.PathLike[str] | None = None) -> None:
+    """Write ``run`` so that :func:`read_config` gives it back, number for number; its warnings are not kept.
+
+    Args:
+        run: the run.
+        path: the file to write.
+        like: a TOML file whose comments, order and layout are kept: what the run has changed is changed in place.
+
+    Raises:
+        InputError: when something in it is an array rather than a file, is of the wrong type, when the file cannot
+            be written, or ``like`` cannot be read.
+
+    """
+    name = os.fspath(path)
+    values = _written_values(run, name)
+    content = (_plain_text(values) if like is None else _like_text(run, values, os.fspath(like), name)).encode()
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+# ---- reading ----------------------------------------------------------------------------------------------
+
+
+def _parsed(name: str, content: bytes) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{name}: found {reason[:120]}, expected a TOML file") from error
+
+
+def _run_of(document: dict[str, Any], name: str) -> Run:
     known = {f.name: f for f in fields(Run) if f.name in RUN_KEYS}
     sections: dict[str, Any] = {}
     run: dict[str, Any] = {}
@@ -59,43 +99,6 @@ def read_config(path: str | os.PathLike[str]) -> Run:
             raise _unknown(f"{name}: {key}", key, [*SECTIONS, "quirks", *known])
     output = sections.pop("output", Output())
     return Run(experiment=Experiment(**sections, quirks=quirks), output=output, **run)
-
-
-def write_config(run: Run, path: str | os.PathLike[str]) -> None:
-    """Write ``run`` so that :func:`read_config` gives it back, number for number; its warnings are not kept.
-
-    Raises:
-        InputError: when something in it is an array rather than a file, is of the wrong type, or when the file cannot
-            be written.
-
-    """
-    name = os.fspath(path)
-    lines = ["# A run of nanobragg; the keys are explained in specs/config.md.", ""]
-    lines.append(f"quirks = {_text(run.experiment.quirks, 'quirks')}")
-    lines += [line for f in fields(Run) if f.name in RUN_KEYS for line in _write_value(run, f, f.name, name)]
-    for section in SECTIONS:
-        holder = run.output if section == "output" else getattr(run.experiment, section)
-        lines += ["", f"[{section}]"]
-        lines += [line for f in fields(holder) for line in _write_value(holder, f, f"{section}.{f.name}", name)]
-    content = ("\n".join(lines) + "\n").encode()
-    with atomic_write(path) as file:
-        file.write(content)
-
-
-# ---- reading ----------------------------------------------------------------------------------------------
-
-
-def _parsed(name: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    try:
-        return tomllib.loads(read_bytes(name).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{name}: found {reason[:120]}, expected a TOML file") from error
 
 
 def _read_section(name: str, section: str, table: object) -> Any:
@@ -164,20 +167,99 @@ def _kind(field: Field[Any]) -> Kind:
 # ---- writing ----------------------------------------------------------------------------------------------
 
 
-def _write_value(holder: object, field: Field[Any], place: str, name: str) -> list[str]:
+def _places(run: Run) -> Iterator[tuple[str, object, Field[Any]]]:
+    """Every key with what holds its value, in the order in which they are written."""
+    yield "quirks", run.experiment, next(f for f in fields(Experiment) if f.name == "quirks")
+    for field in fields(Run):
+        if field.name in RUN_KEYS:
+            yield field.name, run, field
+    for section in SECTIONS:
+        holder = run.output if section == "output" else getattr(run.experiment, section)
+        for field in fields(holder):
+            yield f"{section}.{field.name}", holder, field
+
+
+def _written_values(run: Run, name: str) -> dict[str, Any]:
+    """What a file of that name says, by key; keys that are unset are not there."""
+    values = {place: _written_value(holder, field, place, name) for place, holder, field in _places(run)}
+    return {place: value for place, value in values.items() if value is not None}
+
+
+def _written_value(holder: object, field: Field[Any], place: str, name: str) -> Any:
     value = getattr(holder, field.name)
     if value is None:
-        return [f"{field.name} = false"] if place in OUTPUT_FILES else []
+        return _NOT_WRITTEN if place in OUTPUT_FILES else None
     if place in _INPUT_FILES and not isinstance(value, (str, os.PathLike)):
         raise InputError(f"{place}: found an array, expected the name of a file: arrays cannot be written to {name}")
+    if place == "quirks":
+        return value
     kind = _kind(field)
     try:
         checked = kind.read(_plain(value))
     except Mismatch:
         raise InputError(f"{place}: found {_shown(value)}, expected {kind.expected}") from None
-    if place in _INPUT_FILES:
-        checked = _relative(checked, name)
-    return [f"{field.name} = {_toml(checked, place)}"]
+    return _relative(checked, name) if place in _INPUT_FILES else checked
+
+
+def _plain_text(values: dict[str, Any]) -> str:
+    """The file without another one as its pattern."""
+    lines = ["# A run of nanobragg; the keys are explained in specs/config.md.", ""]
+    lines += [f"{place} = {_toml(value, place)}" for place, value in values.items() if "." not in place]
+    for section in SECTIONS:
+        lines += ["", f"[{section}]"]
+        for place, value in values.items():
+            if place.startswith(f"{section}."):
+                lines.append(f"{place.removeprefix(f'{section}.')} = {_toml(value, place)}")
+    return "\n".join(lines) + "\n"
+
+
+def _like_text(run: Run, values: dict[str, Any], like: str, name: str) -> str:
+    """The file ``like``, changed where it is to say something else under the name ``name``."""
+    from nanobragg.config_update import update_toml
+
+    content = read_bytes(like)
+    document = _parsed(like, content)
+    _run_of(document, like)  # for its sentences about mistakes
+    said = _said(document)
+    changes: dict[str, str | None] = {}
+    for place, _, field in _places(run):
+        value = values.get(place)
+        if place in said:
+            same = value is not None and _same(_said_value(field, said[place], place), value)
+            same = same or (place in _INPUT_FILES and _same_file(like, str(said[place]), name, value))
+        else:
+            same = value is None or _same(_default(field, place), value)
+        if not same:
+            changes[place] = None if value is None else _toml(value, place)
+    return update_toml(content.decode("utf-8"), changes, like)
+
+
+def _said(document: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file by key."""
+    said = {key: value for key, value in document.items() if key not in SECTIONS}
+    return said | {f"{section}.{key}": v for section in SECTIONS for key, v in document.get(section, {}).items()}
+
+
+def _said_value(field: Field[Any], value: object, place: str) -> Any:
+    return value if place == "quirks" or value is _NOT_WRITTEN else _kind(field).read(value)
+
+
+def _default(field: Field[Any], place: str) -> object:
+    return _NOT_WRITTEN if field.default is None and place in OUTPUT_FILES else field.default
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two values mean the same: one number may stand for three, and NaN is NaN."""
+    if isinstance(a, tuple) != isinstance(b, tuple):
+        number, several = (b, a) if isinstance(a, tuple) else (a, b)
+        return isinstance(number, (int, float)) and all(repr(number) == repr(each) for each in several)
+    return repr(a) == repr(b)
+
+
+def _same_file(like: str, said: str, name: str, value: object) -> bool:
+    """Whether a file that ``like`` names is still meant, and the same words name it in the new file."""
+    folders = [os.path.realpath(os.path.dirname(file) or ".") for file in (like, name)]
+    return folders[0] == folders[1] and _relative(_beside(like, said), name) == value
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nanobragg.errors import InputError
+
 
 class Mismatch(Exception):
     """The value is not of the kind."""
@@ -52,6 +54,15 @@ def _string(value: object) -> str:
     if not isinstance(value, str):
         raise Mismatch
     return value
+
+
+def _device(value: object) -> str:
+    from nanobragg.devices import check_device
+
+    try:
+        return check_device(value)
+    except InputError:
+        raise Mismatch from None
 
 
 def _unset_or(read: Callable[[object], Any]) -> Callable[[object], Any]:
@@ -109,6 +120,7 @@ KINDS: dict[str, Kind] = {
     "Vector | Literal['random'] | None": Kind('three numbers or "random"', _either(_VECTOR, _exactly("random"))),
     "PathOrArray | None": _FILE,
     "str | os.PathLike[str] | None": _FILE,
+    "Device": Kind("cpu, cuda, cuda:NUMBER or auto", _device),
     "str | None": Kind("the name of a file, or false for none", _string),
     "Sequence[float] | None": Kind("one to six numbers", _several(_number, 1, 6)),
     "int | tuple[int, int, int]": Kind("a whole number or three", _either(_whole, _several(_whole, 3))),

@@ -11,7 +11,7 @@ from nanobragg.run import Output, Run
 DEFAULT_DUMP = "Fdump.bin"
 _OUTPUT = Output()
 _SECTIONS = ("beam", "crystal", "detector", "sampling")
-_RUN_FIELDS = ("threads", "precision", "progress", "printout", "printout_pixel", "trace_pixel")
+_RUN_FIELDS = ("threads", "precision", "device", "progress", "printout", "printout_pixel", "trace_pixel")
 _NAMED_PIVOT = {"mosflm": "beam", "denzo": "beam", "adxv": "beam", "xds": "sample", "dials": "sample"}
 
 # What words say overrides a stronger way of saying the same in the file: (said, cleared unless said).

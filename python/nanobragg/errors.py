@@ -8,3 +8,7 @@ class InputError(ValueError):
 
     The command line prints it and exits with status 9.
     """
+
+
+class DeviceError(InputError):
+    """A device that is not there or cannot do the work: no GPU, an old driver, too little memory on it."""

@@ -6,7 +6,7 @@ options that end the scan of their word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PRECISIONS = ("double", "mixed")
 GROUPS = (
@@ -22,8 +22,7 @@ GROUPS = (
 _FILES, _CRYSTAL, _BEAM, _DETECTOR, _POSITION, _SAMPLING, _OUTPUT, _RUNNING = GROUPS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """One option of nanoBragg.c, or one of ours."""
 
     keys: tuple[str, ...]
@@ -877,7 +876,15 @@ OWN_OPTIONS: tuple[Option, ...] = (
         action="own_choice",
         sets="run.precision",
     ),
-    _option("-device=", _RUNNING, "where to render (cpu)", values="t", arguments="cpu | auto", action="own_device"),
+    _option(
+        "-device=",
+        _RUNNING,
+        "where to render; auto: on a GPU if there is one and the work is worth it (cpu)",
+        values="t",
+        arguments="cpu | cuda | cuda:n | auto",
+        action="own_device",
+        sets="run.device",
+    ),
     _option(
         "-noise_rng=",
         _OUTPUT,
@@ -934,12 +941,21 @@ OWN_OPTIONS: tuple[Option, ...] = (
         arguments="file.json",
         action="ignore",
     ),
+    _option(
+        "-completion=",
+        _RUNNING,
+        "print the script that completes these options in a shell",
+        values="t",
+        arguments="bash | zsh | fish",
+        action="ignore",
+    ),
     _option("-h= --help= -help=", _RUNNING, "this text", action="ignore"),
+    _option("--devices=", _RUNNING, "list the devices that can render", action="ignore"),
     _option("--version=", _RUNNING, "the version", action="ignore"),
 )
 """Ours: whole words, whose values are not looked at for other options."""
 
-CHOICES = {"-precision": PRECISIONS, "-noise_rng": ("exact", "fast"), "-device": ("cpu", "auto")}
+CHOICES = {"-precision": PRECISIONS, "-noise_rng": ("exact", "fast"), "-device": ("cpu", "cuda", "auto")}
 
 
 def own_option(word: str) -> Option | None:

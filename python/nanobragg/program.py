@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 
 FATAL = 9
 """Exit status of every mistake, as of the original's fatal errors."""
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED = 128 + 2
+"""Of SIGINT. (The module signal would cost a millisecond to import.)"""
 PIPE_CLOSED = 128 + 13
 """What a shell reports of a program that SIGPIPE ended."""
 
@@ -97,10 +97,27 @@ def _program(words: list[str]) -> int:
         from nanobragg.view import view
 
         return view(words[1:])
-    from nanobragg.words import config_to_write, parse_words, trace_json_to_write
+    from nanobragg.words import (
+        completion_to_print,
+        config_to_read,
+        config_to_write,
+        parse_words,
+        trace_json_to_write,
+    )
 
     if any(word in ("-h", "--help", "-help") for word in words):
         print(help_text(), end="")
+        return 0
+    if "--devices" in words:
+        from nanobragg.devices import describe
+
+        print(describe(), end="")
+        return 0
+    shell = completion_to_print(words)
+    if shell is not None:
+        from nanobragg.completion import completion_script
+
+        print(completion_script(shell), end="")
         return 0
     run = parse_words(words)
     missing = _missing(run)
@@ -113,7 +130,7 @@ def _program(words: list[str]) -> int:
         return _fail(missing)
     config, trace_json = config_to_write(words), trace_json_to_write(words)
     _check_outputs(run, config, trace_json)
-    _simulate(run, config, trace_json)
+    _simulate(run, config, config_to_read(words), trace_json)
     return 0
 
 
@@ -206,7 +223,7 @@ def _check_formats(run: Run) -> None:
             need("h5py", "-truthfile")
 
 
-def _simulate(run: Run, config: str | None, trace_json: str | None) -> None:
+def _simulate(run: Run, config: str | None, like: str | None, trace_json: str | None) -> None:
     from nanobragg.resolve import resolve
 
     resolved = resolve(run.experiment)
@@ -214,12 +231,17 @@ def _simulate(run: Run, config: str | None, trace_json: str | None) -> None:
     if config is not None:
         from nanobragg.config import write_config
 
-        write_config(run, config)
+        # A pipe can be read only once: nothing of its layout is left.
+        write_config(run, config, like if like is not None and os.path.isfile(like) else None)
     seed = _noise_seed(run)
     _introduce(run, resolved, seed)
     _write_dump(resolved)
     result = _render(run, resolved)
     image = result.image[0]
+    if result.device != "cpu":
+        print(f"rendered on {result.device}")
+    elif result.note:
+        print(f"rendered on the CPU: {result.note}")
     if result.interpolation_left:
         _tell_sticky(run)
     _print_pixels(run, resolved, image, trace_json)
@@ -295,6 +317,7 @@ def _render(run: Run, resolved: Resolved) -> RenderResult:
             resolved.scene,
             precision=run.precision,
             threads=run.threads,
+            device=run.device,
             progress=progress if run.progress and not run.printout else None,
         )
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nanobragg import _core
 from nanobragg.errors import InputError
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
     from nanobragg.scene import Scene
 
 Precision = Literal["double", "mixed"]
-Device = Literal["cpu", "auto"]
+Device = str
+"""``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto``"""
 
 
-@dataclass(frozen=True, eq=False)
-class RenderResult:
+class RenderResult(NamedTuple):
     """An image and what rendering it brought to light."""
 
     image: np.ndarray
@@ -28,6 +27,10 @@ class RenderResult:
     """steradian, of all rendered pixels"""
     interpolation_left: bool
     """A tricubic evaluation was out of range (quirk sticky_interpolation_fallback)."""
+    device: str = "cpu"
+    """Where it was rendered."""
+    note: str = ""
+    """Why ``auto`` took the CPU although the work is large; empty otherwise."""
 
 
 def render_scene(
@@ -40,13 +43,33 @@ def render_scene(
     progress: Callable[[float], object] | None = None,
 ) -> RenderResult:
     """Render a Scene; see :func:`render` for the arguments."""
-    if device not in ("cpu", "auto"):
-        raise InputError(f"device: found {device!r}, expected cpu or auto (this build renders on the CPU)")
     if renderer not in ("cpu", "reference"):
         raise InputError(f"renderer: found {renderer!r}, expected cpu or reference")
     if threads < 0:
         raise InputError(f"threads: found {threads}, expected a positive number, or 0 for all processors")
-    return RenderResult(*_core.render(scene, precision, threads, renderer == "reference", progress))
+    note = ""
+    if device != "cpu":
+        from nanobragg.devices import choose
+
+        place = choose(device, scene)
+        if renderer == "reference":
+            if device != "auto":
+                raise InputError(f"device: found {device!r}, expected cpu or auto for the reference renderer")
+        elif place.number is not None:
+            return _render_cuda(scene, place.number, precision, threads, progress)
+        note = place.note
+    return RenderResult(*_core.render(scene, precision, threads, renderer == "reference", progress), note=note)
+
+
+def _render_cuda(
+    scene: Scene, number: int, precision: Precision, threads: int, progress: Callable[[float], object] | None
+) -> RenderResult:
+    from nanobragg import _cuda
+
+    device = _cuda.Renderer(number)
+    device.load(scene, precision)
+    image, solid_angle, left = device.render(progress, threads)
+    return RenderResult(image.numpy(), solid_angle, left, device=f"cuda:{number}")
 
 
 def render(
@@ -64,7 +87,7 @@ def render(
         scene: what to render.
         precision: ``double``, or ``mixed``: the lattice transform in single precision, about twice as fast.
         threads: 0 for all processors. The image does not depend on it.
-        device: ``cpu`` or ``auto``.
+        device: ``cpu``, ``cuda``, ``cuda:NUMBER``, or ``auto``: a GPU if there is one and the work is worth it.
         renderer: ``reference`` is the slow scalar oracle, in one thread.
         progress: called now and then with the fraction done; what it raises stops the render.
 
@@ -72,7 +95,8 @@ def render(
         (panel, slow, fast) float32, photons per pixel; 0 where nothing was rendered.
 
     Raises:
-        InputError: for a Scene that cannot be rendered.
+        InputError: for a Scene that cannot be rendered; on a GPU, for factors that depend on the order of evaluations.
+        DeviceError: if there is no such device, or too little memory on it.
         KeyboardInterrupt: on Ctrl-C, within a fraction of a second.
 
     """

@@ -8,6 +8,7 @@ from typing import Literal
 from nanobragg.experiment import Experiment
 
 Rings = str
+Device = str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +49,8 @@ class Run:
     threads: int = 0
     """0: as many as the machine has."""
     precision: Literal["double", "mixed"] = "double"
+    device: Device = "cpu"
+    """``cpu``, ``cuda``, ``cuda:NUMBER``, or ``auto``: a GPU if there is one and the work is worth it."""
     progress: bool = True
     printout: bool = False
     printout_pixel: tuple[int, int] | None = None

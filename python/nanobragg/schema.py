@@ -52,6 +52,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "str | os.PathLike[str]": _TEXT,
     "str": _TEXT,
     "ColumnName": _TEXT,
+    "Device": {"type": "string", "pattern": r"^(cpu|cuda|cuda:[0-9]{1,5}|auto)$"},
     "Rings": {"type": "string", "pattern": r"^(auto|[-+0-9.eE]+(,[-+0-9.eE]+)*)$"},
     "Sequence[float]": _list(_NUMBER, 1, 6),
     "int | tuple[int, int, int]": _any(_WHOLE, _list(_WHOLE, 3)),

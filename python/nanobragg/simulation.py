@@ -43,7 +43,7 @@ def simulate(
         quirks: which of nanoBragg.c's deviations from physics to keep (``specs/quirks.md``); default ``"all"``.
         precision: ``double``, or ``mixed``: about twice as fast, relative error below 1e-5.
         threads: 0 for all processors; the image does not depend on it.
-        device: ``cpu`` or ``auto``.
+        device: ``cpu``, ``cuda``, ``cuda:NUMBER``, or ``auto``: a GPU if there is one and the work is worth it.
         progress: called now and then with the fraction done.
 
     Returns:

@@ -6,10 +6,8 @@ not skipped, the last occurrence wins. Options of ours are whole words whose val
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from nanobragg.c_numbers import integer_overflows, is_number, leading_integer, leading_real
 from nanobragg.draft import Draft
@@ -55,15 +53,25 @@ def parse_words(args: str | Sequence[str]) -> Run:
 
 def config_to_write(args: Sequence[str]) -> str | None:
     """The file that ``-write_config`` names, if it is there."""
-    return _own_file(args, "-write_config")
+    return _own_value(args, "-write_config")
+
+
+def config_to_read(args: Sequence[str]) -> str | None:
+    """The file that ``-config`` names, if it is there."""
+    return _own_value(args, "-config")
+
+
+def completion_to_print(args: Sequence[str]) -> str | None:
+    """The shell that ``-completion`` names, if it is there."""
+    return _own_value(args, "-completion")
 
 
 def trace_json_to_write(args: Sequence[str]) -> str | None:
     """The file that ``-trace_json`` names, if it is there."""
-    return _own_file(args, "-trace_json")
+    return _own_value(args, "-trace_json")
 
 
-def _own_file(args: Sequence[str], name: str) -> str | None:
+def _own_value(args: Sequence[str], name: str) -> str | None:
     own, _ = _own_words(list(args))
     return next((values[0] for option, values in reversed(own) if name in option.whole), None)
 
@@ -215,6 +223,8 @@ class _Scan:
         if is_number(word):
             self._stray(at)
             return
+        import difflib
+
         near = difflib.get_close_matches(word, all_names(), 1, 0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         self.draft.warn(f"unknown option {word} is ignored{hint}")
@@ -277,7 +287,7 @@ class _Scan:
         self._need(option, at, 1)
         name = self.words[at + 1]
         try:
-            with Path(name).open("rb") as file:
+            with open(name, "rb") as file:  # not pathlib: slow to import
                 file.read(1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -454,9 +464,7 @@ class _Scan:
             raise InputError(f"-png_rings: found {value!r}, expected auto or resolutions in Å separated by commas")
         self.draft.set("output.png_rings", value)
 
-    @staticmethod
-    def _own_device(value: str) -> None:
-        if value == "cuda":
-            raise InputError("-device: found 'cuda', but this build has no CUDA renderer, expected cpu or auto")
-        if value not in CHOICES["-device"]:
-            raise InputError(f"-device: found {value!r}, expected cpu or auto")
+    def _own_device(self, value: str) -> None:
+        from nanobragg.devices import check_device
+
+        self.draft.set("run.device", check_device(value, "-device"))

@@ -1,0 +1,34 @@
+// The Python extension nanobragg._cuda: the GPU renderer. It needs neither a GPU nor a driver to be imported.
+#include <pybind11/pybind11.h>
+
+#include "cuda_device.hpp"
+#include "register_gpu.hpp"
+
+namespace py = pybind11;
+using namespace nanobragg;
+
+PYBIND11_MODULE(_cuda, m) {
+    m.doc() = "CUDA renderer of nanobragg.";
+    register_gpu(m, gpu::cuda_device, "");
+    m.def(
+        "system",
+        [] {
+            const gpu::CudaSystem system = gpu::cuda_system();
+            py::list devices;
+            for (const gpu::CudaInfo& info : system.devices) {
+                py::dict d;
+                d["number"] = info.number;
+                d["name"] = info.name;
+                d["capability"] = py::make_tuple(info.major, info.minor);
+                d["memory"] = info.memory;
+                devices.append(d);
+            }
+            py::dict d;
+            d["devices"] = devices;
+            d["reason"] = system.reason;
+            d["driver"] = system.driver;
+            d["runtime"] = system.runtime;
+            return d;
+        },
+        "The CUDA devices, why there are none, and the versions of CUDA that the driver and this build have.");
+}

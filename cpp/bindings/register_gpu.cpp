@@ -1,0 +1,160 @@
+#include "register_gpu.hpp"
+
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <string>
+
+#include "dlpack.hpp"
+#include "gpu_renderer.hpp"
+#include "nanobragg/error.hpp"
+#include "scene_from_python.hpp"
+
+namespace py = pybind11;
+
+namespace nanobragg {
+namespace {
+
+using gpu::Buffer;
+using gpu::DeviceResult;
+
+// An image that stays on its device.
+struct DeviceImage {
+    std::shared_ptr<Buffer> pixels;
+    std::vector<py::ssize_t> shape;  // (panel, slow, fast)
+};
+
+py::array_t<float> to_numpy(const DeviceImage& image) {
+    py::array_t<float> out(image.shape);
+    float* to = out.mutable_data();
+    const py::gil_scoped_release release;
+    image.pixels->device().download(to, image.pixels->as<void>(), image.pixels->bytes());
+    return out;
+}
+
+py::tuple dlpack_device(const DeviceImage& image) {
+    const int number = image.pixels->device().number();
+    return py::make_tuple(number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
+}
+
+// Work of the device is done when an image is handed out, so that any stream may read it at once.
+py::capsule to_dlpack(const DeviceImage& image, const py::object& dl_device, const py::object& copy) {
+    if (!dl_device.is_none() && !dl_device.equal(dlpack_device(image))) {
+        throw py::buffer_error("DeviceImage: the image is on another device; numpy() copies it to the host");
+    }
+    if (!copy.is_none() && copy.cast<bool>()) {
+        throw py::buffer_error("DeviceImage: no copy is made by __dlpack__, expected copy=False or None");
+    }
+    const int number = image.pixels->device().number();
+    return dlpack_capsule(image.pixels, image.pixels->as<void>(), {image.shape.begin(), image.shape.end()},
+                          number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
+}
+
+py::dict cuda_array_interface(const DeviceImage& image) {
+    if (image.pixels->device().number() < 0) throw py::attribute_error("__cuda_array_interface__");
+    py::dict d;
+    d["shape"] = py::tuple(py::cast(image.shape));
+    d["typestr"] = "<f4";
+    d["data"] = py::make_tuple(reinterpret_cast<std::uintptr_t>(image.pixels->as<void>()), false);
+    d["strides"] = py::none();
+    d["version"] = 3;
+    d["stream"] = 1;  // the legacy default stream
+    return d;
+}
+
+// The renderer, and the Python objects whose memory its scene points to.
+class PythonRenderer {
+  public:
+    PythonRenderer(std::shared_ptr<gpu::Device> device, double budget) : renderer_(std::move(device), budget) {}
+
+    void load(const py::object& scene, const std::string& precision, bool same_grid) {
+        PythonScene next = scene_from_python(scene);
+        renderer_.load(next.scene, precision_of(precision), same_grid);
+        owned_ = std::move(next);
+    }
+
+    void orient(const py::object& orientations, const py::object& first) {
+        renderer_.orient(
+            orientations_from_python(orientations, "orientations"),
+            first.is_none() ? std::vector<Orientation>() : orientations_from_python(first, "first_orientations"));
+    }
+
+    py::tuple render(const py::object& progress, int threads) {
+        // As in register_render.cpp: what is raised in a callback stops the work, and is raised again after it.
+        std::exception_ptr raised;
+        const auto tick = [&](double fraction) {
+            const py::gil_scoped_acquire gil;
+            try {
+                if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+                if (!progress.is_none()) progress(fraction);
+            } catch (...) {
+                raised = std::current_exception();
+                return false;
+            }
+            return true;
+        };
+        DeviceResult result;
+        {
+            const py::gil_scoped_release release;
+            result = renderer_.render(tick, threads);
+        }
+        if (raised) std::rethrow_exception(raised);
+        const Scene& s = renderer_.scene();
+        const DeviceImage image{std::move(result.image),
+                                {static_cast<py::ssize_t>(s.panels.size()), static_cast<py::ssize_t>(s.nslow),
+                                 static_cast<py::ssize_t>(s.nfast)}};
+        return py::make_tuple(image, result.solid_angle, result.interpolation_left);
+    }
+
+  private:
+    gpu::GpuRenderer renderer_;
+    PythonScene owned_;
+};
+
+}  // namespace
+
+void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& prefix) {
+    py::register_local_exception_translator([](std::exception_ptr thrown) {
+        try {
+            if (thrown) std::rethrow_exception(thrown);
+        } catch (const gpu::DeviceError& error) {
+            const py::object type = py::module_::import("nanobragg.errors").attr("DeviceError");
+            py::set_error(type, error.what());
+        } catch (const InputError& error) {
+            const py::object type = py::module_::import("nanobragg.errors").attr("InputError");
+            py::set_error(type, error.what());
+        }
+    });
+    py::class_<DeviceImage>(m, (prefix + "DeviceImage").c_str(), py::module_local(),
+                            "An image (panel, slow, fast) float32 in the memory of its device.")
+        .def_property_readonly("shape", [](const DeviceImage& image) { return py::tuple(py::cast(image.shape)); })
+        .def("numpy", &to_numpy, "A copy on the host.")
+        .def(
+            "__array__",
+            [](const DeviceImage& image, const py::object& dtype, const py::object&) {
+                const py::array_t<float> array = to_numpy(image);
+                return dtype.is_none() ? py::object(array) : array.attr("astype")(dtype);
+            },
+            py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+        .def("__dlpack_device__", &dlpack_device)
+        .def(
+            "__dlpack__",
+            [](const DeviceImage& image, const py::object&, const py::object&, const py::object& dl_device,
+               const py::object& copy) { return to_dlpack(image, dl_device, copy); },
+            py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(),
+            py::arg("dl_device") = py::none(), py::arg("copy") = py::none())
+        .def_property_readonly("__cuda_array_interface__", &cuda_array_interface);
+    py::class_<PythonRenderer>(m, (prefix + "Renderer").c_str(), py::module_local(),
+                               "Renders scenes on one device, where structure factors and buffers stay.")
+        .def(py::init(
+                 [make](int number, double budget) { return std::make_unique<PythonRenderer>(make(number), budget); }),
+             py::arg("number") = 0, py::arg("budget") = gpu::kBudget)
+        .def("load", &PythonRenderer::load, py::arg("scene"), py::arg("precision") = "double",
+             py::arg("same_grid") = false)
+        .def("orient", &PythonRenderer::orient, py::arg("orientations"), py::arg("first_orientations") = py::none())
+        .def("render", &PythonRenderer::render, py::arg("progress") = py::none(), py::arg("threads") = 0,
+             "DeviceImage, solid angle (steradian), whether interpolation was left.");
+}
+
+}  // namespace nanobragg

@@ -1,0 +1,136 @@
+#include <cuda_runtime.h>
+
+#include <exception>
+
+#include "cuda_device.hpp"
+#include "kernels.cuh"
+
+namespace nanobragg::gpu {
+namespace {
+
+// Every call sets the device anew: a thread of the host may serve several.
+void check(cudaError_t status, const char* doing) {
+    if (status == cudaSuccess) return;
+    (void)cudaGetLastError();
+    throw DeviceError(std::string("CUDA: ") + doing + " failed: " + cudaGetErrorString(status));
+}
+
+__global__ void __launch_bounds__(kMostThreads)
+    finish_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job, int64_t slices) {
+    __shared__ Shared shared;
+    finish(panel, job, (int64_t)blockIdx.x, slices, shared, DeviceTeam{(int)threadIdx.x, (int)blockDim.x});
+}
+
+// All work goes to the default stream, which other libraries' streams wait for.
+class CudaDevice : public Device {
+  public:
+    explicit CudaDevice(int number) : number_(number) { select(); }
+    ~CudaDevice() override {
+        if (cudaSetDevice(number_) == cudaSuccess) forget();
+    }
+
+    void upload(void* to, const void* from, std::size_t bytes) override {
+        select();
+        check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "copying to the device");
+    }
+    void download(void* to, const void* from, std::size_t bytes) override {
+        select();
+        check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost), "copying from the device");
+    }
+    void clear(void* memory, std::size_t bytes) override {
+        select();
+        check(cudaMemsetAsync(memory, 0, bytes), "clearing memory");
+    }
+    void accumulate(Kind kind, const PanelScene& panel, const Job& job) override {
+        select();
+        kind.mixed ? launch_mixed(kind, panel, job) : launch_double(kind, panel, job);
+        check(cudaGetLastError(), "a launch");
+    }
+    void finish(const PanelScene& panel, const Job& job, std::int64_t slices) override {
+        select();
+        const auto blocks = static_cast<unsigned>((job.pixel_count + kMostThreads - 1) / kMostThreads);
+        finish_kernel<<<blocks, kMostThreads>>>(panel, job, slices);
+        check(cudaGetLastError(), "a launch");
+    }
+    void wait() override {
+        select();
+        check(cudaDeviceSynchronize(), "rendering");
+    }
+    int team_size() const override { return kMostThreads; }
+    int number() const override { return number_; }
+
+  protected:
+    void* reserve(std::size_t bytes) override {
+        select();
+        void* memory = nullptr;
+        const cudaError_t status = cudaMalloc(&memory, bytes);
+        if (status == cudaErrorMemoryAllocation) {
+            (void)cudaGetLastError();
+            return nullptr;
+        }
+        check(status, "taking memory");
+        return memory;
+    }
+    void free(void* memory) noexcept override {
+        if (cudaSetDevice(number_) == cudaSuccess) (void)cudaFree(memory);
+    }
+
+  private:
+    void select() const { check(cudaSetDevice(number_), "choosing the device"); }
+
+    int number_;
+};
+
+std::string version_name(int version) {
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+std::string reason_of(cudaError_t status, int driver, int runtime) {
+    if (driver == 0) return "no NVIDIA driver was found";
+    if (status == cudaErrorInsufficientDriver) {
+        return "the NVIDIA driver runs CUDA up to " + version_name(driver) + ", and this build needs " +
+               version_name(runtime);
+    }
+    if (status == cudaErrorNoDevice) return "no CUDA device was found";
+    return cudaGetErrorString(status);
+}
+
+}  // namespace
+
+CudaSystem cuda_system() noexcept {
+    CudaSystem out;
+    try {
+        (void)cudaDriverGetVersion(&out.driver);
+        (void)cudaRuntimeGetVersion(&out.runtime);
+        int count = 0;
+        const cudaError_t status = cudaGetDeviceCount(&count);
+        if (status != cudaSuccess) {
+            (void)cudaGetLastError();
+            out.reason = reason_of(status, out.driver, out.runtime);
+            return out;
+        }
+        for (int i = 0; i < count; ++i) {
+            cudaDeviceProp properties{};
+            if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+            out.devices.push_back({i, properties.name, properties.major, properties.minor, properties.totalGlobalMem});
+        }
+        if (out.devices.empty()) out.reason = "no CUDA device was found";
+    } catch (const std::exception& error) {
+        out.reason = error.what();
+    }
+    return out;
+}
+
+std::shared_ptr<Device> cuda_device(int number) {
+    const CudaSystem system = cuda_system();
+    if (system.devices.empty())
+        throw DeviceError("device: found no CUDA device to use (" + system.reason +
+                          "), expected one, or the device cpu");
+    if (number < 0 || number >= static_cast<int>(system.devices.size())) {
+        throw DeviceError("device: found cuda:" + std::to_string(number) +
+                          ", expected cuda:0 to cuda:" + std::to_string(system.devices.size() - 1));
+    }
+    return std::make_shared<CudaDevice>(number);
+}
+
+}  // namespace nanobragg::gpu

@@ -1,0 +1,56 @@
+#include "device.hpp"
+
+#include <algorithm>
+
+namespace nanobragg::gpu {
+namespace {
+
+constexpr std::size_t kMostKept = std::size_t{1} << 31;  // bytes
+
+std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB"; }
+
+}  // namespace
+
+void* Device::allocate(std::size_t bytes) {
+    const std::size_t size = std::max<std::size_t>(bytes, 16);
+    if (const auto found = kept_.find(size); found != kept_.end() && !found->second.empty()) {
+        void* memory = found->second.back();
+        found->second.pop_back();
+        kept_bytes_ -= size;
+        return memory;
+    }
+    void* memory = reserve(size);
+    if (memory == nullptr) {
+        forget();
+        memory = reserve(size);
+    }
+    if (memory == nullptr) {
+        throw DeviceError("CUDA: found too little memory on the device, expected " + megabytes(size) +
+                          " to be free for one of the buffers");
+    }
+    return memory;
+}
+
+void Device::release(void* memory, std::size_t bytes) noexcept {
+    const std::size_t size = std::max<std::size_t>(bytes, 16);
+    if (kept_bytes_ + size > kMostKept) {
+        free(memory);
+        return;
+    }
+    try {
+        kept_[size].push_back(memory);
+        kept_bytes_ += size;
+    } catch (...) {
+        free(memory);
+    }
+}
+
+void Device::forget() noexcept {
+    for (auto& [size, blocks] : kept_) {
+        for (void* memory : blocks) free(memory);
+    }
+    kept_.clear();
+    kept_bytes_ = 0;
+}
+
+}  // namespace nanobragg::gpu

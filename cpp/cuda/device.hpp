@@ -1,0 +1,126 @@
+// A device that renders: memory, copies and launches. CUDA's is cuda_device.cu; host_device.cpp does the same work on
+// the host, so that all but the launches themselves is tested where there is no GPU.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "walk.hpp"
+
+namespace nanobragg::gpu {
+
+// No device, an old driver, too little memory, a failed launch: one sentence.
+class DeviceError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+// Which instance of the kernel: a Shape (or kFewCells + kind) and a way to look up F, in mixed or double precision.
+struct Kind {
+    bool mixed;
+    int shape, lookup;
+};
+
+class Device {
+  public:
+    Device() = default;
+    Device(const Device&) = delete;
+    Device& operator=(const Device&) = delete;
+    virtual ~Device() = default;
+
+    // Memory that was given back is kept for the next request of the same size.
+    void* allocate(std::size_t bytes);
+    void release(void* memory, std::size_t bytes) noexcept;
+
+    // All of these are done in the order of the calls; download and wait come back when they are done.
+    virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
+    virtual void download(void* to, const void* from, std::size_t bytes) = 0;
+    virtual void clear(void* memory, std::size_t bytes) = 0;
+    virtual void accumulate(Kind kind, const PanelScene& panel, const Job& job) = 0;
+    virtual void finish(const PanelScene& panel, const Job& job, std::int64_t slices) = 0;
+    virtual void wait() = 0;
+    // Threads that work together on kPixels pixels each (accumulate) or one (finish).
+    virtual int team_size() const = 0;
+    // CUDA's number of the device, or -1.
+    virtual int number() const = 0;
+
+  protected:
+    // Gives all kept memory back; for the destructors of devices.
+    void forget() noexcept;
+    virtual void* reserve(std::size_t bytes) = 0;  // null: not enough memory
+    virtual void free(void* memory) noexcept = 0;
+
+  private:
+    std::map<std::size_t, std::vector<void*>> kept_;
+    std::size_t kept_bytes_ = 0;
+};
+
+// Memory of a device that gives itself back.
+class Buffer {
+  public:
+    Buffer(std::shared_ptr<Device> device, std::size_t bytes)
+        : device_(std::move(device)), bytes_(bytes), memory_(device_->allocate(bytes)) {}
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() { device_->release(memory_, bytes_); }
+
+    template <class T>
+    T* as() const {
+        return static_cast<T*>(memory_);
+    }
+    std::size_t bytes() const { return bytes_; }
+    Device& device() const { return *device_; }
+
+  private:
+    std::shared_ptr<Device> device_;
+    std::size_t bytes_;
+    void* memory_;
+};
+
+// Calls call(Real(), shape, lookup), the latter two as std::integral_constant, for the instance that `kind` names.
+template <class Real, int lookup, class Call>
+void with_shape(int shape, const Call& call) {
+#define NANOBRAGG_SHAPE(value) \
+    case value:                \
+        return call(Real(), std::integral_constant<int, value>(), std::integral_constant<int, lookup>());
+    switch (shape) {
+        NANOBRAGG_SHAPE(kRound)
+        NANOBRAGG_SHAPE(kGauss)
+        NANOBRAGG_SHAPE(kTophat)
+        NANOBRAGG_SHAPE(kFewCells)
+        default:
+            break;
+    }
+    // Longer cosine polynomials pay only where nothing has to be looked up.
+    if constexpr (lookup == kConstant) {
+        switch (shape) {
+            NANOBRAGG_SHAPE(kFewCells + 1)
+            NANOBRAGG_SHAPE(kFewCells + 2)
+            NANOBRAGG_SHAPE(kFewCells + 3)
+            NANOBRAGG_SHAPE(kFewCells + 4)
+            NANOBRAGG_SHAPE(kFewCells + 5)
+            NANOBRAGG_SHAPE(kFewCells + 6)
+            NANOBRAGG_SHAPE(kFewCells + 7)
+            default:
+                break;
+        }
+    }
+    return call(Real(), std::integral_constant<int, kSquare>(), std::integral_constant<int, lookup>());
+#undef NANOBRAGG_SHAPE
+}
+
+template <class Real, class Call>
+void with_lookup(Kind kind, const Call& call) {
+    if (kind.lookup == kConstant) return with_shape<Real, kConstant>(kind.shape, call);
+    if constexpr (sizeof(Real) == sizeof(double)) {
+        if (kind.lookup == kTricubic) return with_shape<Real, kTricubic>(kind.shape, call);
+    }
+    with_shape<Real, kNearest>(kind.shape, call);
+}
+
+}  // namespace nanobragg::gpu

@@ -1,0 +1,298 @@
+#include "gpu_renderer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "nanobragg/error.hpp"
+#include "nanobragg/reference.hpp"
+
+namespace nanobragg::gpu {
+namespace {
+
+// Teams that keep the largest of today's devices busy; fewer pixels are made up for by slices of the sums. A number
+// and not the device's own, so that every device adds in the same order.
+constexpr std::int64_t kTeams = 2048, kTeamPixels = 128 * kPixels;
+constexpr std::int64_t kFewestPixels = 1 << 18;  // of a launch that does not cover the image
+
+template <class T>
+std::unique_ptr<Buffer> uploaded(const std::shared_ptr<Device>& device, const T* values, std::size_t count) {
+    auto buffer = std::make_unique<Buffer>(device, count * sizeof(T));
+    device->upload(buffer->as<void>(), values, count * sizeof(T));
+    return buffer;
+}
+
+// At least as large as asked for; kept if it is already.
+double* room(std::unique_ptr<Buffer>& buffer, const std::shared_ptr<Device>& device, std::int64_t count) {
+    const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(1, count)) * sizeof(double);
+    if (!buffer || buffer->bytes() < bytes) {
+        buffer.reset();
+        buffer = std::make_unique<Buffer>(device, bytes);
+    }
+    return buffer->as<double>();
+}
+
+std::vector<double> downloaded(const Buffer& buffer, std::int64_t count) {
+    std::vector<double> values(static_cast<std::size_t>(count));
+    buffer.device().download(values.data(), buffer.as<void>(), values.size() * sizeof(double));
+    return values;
+}
+
+// An evaluation's price against that of the cheapest.
+double price(Kind kind) {
+    if (kind.lookup == kTricubic) return 40;
+    return (kind.mixed ? 1.0 : 2.0) * (kind.lookup == kNearest ? 2.0 : 1.0);
+}
+
+// Sources from `begin` on that share a direction; beyond dmin, each has pixels of its own.
+std::vector<Beam> beams_of(const KernelScene& s) {
+    std::vector<Beam> beams;
+    for (std::int64_t n = 0; n < s.source_count; ++n) {
+        const double* own = s.sources[n].direction;
+        if (!beams.empty() && !(s.dmin > 0) && beams.back().count < kWavelengths &&
+            std::equal(own, own + 3, s.sources[beams.back().first].direction)) {
+            ++beams.back().count;
+        } else {
+            beams.push_back({n, 1});
+        }
+    }
+    return beams;
+}
+
+std::int64_t up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+}  // namespace
+
+// How the work on one panel is divided into launches.
+struct GpuRenderer::Jobs {
+    std::int64_t pixels = 0, rays = 0, orientations = 0;                   // in all
+    std::int64_t pixel_step = 1, ray_step = 1, orientation_step = 1;       // in one launch
+    std::int64_t ray_slices = 1, orientation_slices = 1, finish_step = 1;  // summed apart; pixels in a last launch
+    double count = 0;
+};
+
+GpuRenderer::GpuRenderer(std::shared_ptr<Device> device, double budget) : device_(std::move(device)), budget_(budget) {}
+
+void GpuRenderer::load(const Scene& scene, Precision precision, bool same_grid) {
+    validate(scene);
+    if (const char* reason = reason_for_reference(scene)) {
+        throw InputError(std::string("device: found cuda, expected cpu, since ") + reason);
+    }
+    const bool keep = same_grid && plan_ && scene_.has_grid() == scene.has_grid() &&
+                      std::equal(scene.f_shape, scene.f_shape + 3, scene_.f_shape) &&
+                      std::equal(scene.f_min, scene.f_min + 3, scene_.f_min) && scene.default_F == scene_.default_F;
+    plan_.reset();
+    scene_ = scene;
+    precision_ = precision;
+    if (!keep) upload_grid();
+    mask_ =
+        scene_.mask == nullptr ? nullptr : uploaded(device_, scene_.mask, static_cast<std::size_t>(scene_.pixels()));
+    refresh();
+    upload_beams();
+}
+
+void GpuRenderer::orient(std::vector<Orientation> orientations, std::vector<Orientation> first) {
+    if (!plan_) throw InputError("orientations: found no scene, expected one to be loaded first");
+    Scene next = scene_;
+    next.orientations = std::move(orientations);
+    next.first_orientations = std::move(first);
+    validate(next);
+    // The divisor counts the orientations; the grids stay.
+    next.steps *= static_cast<double>(next.orientations.size()) / static_cast<double>(scene_.orientations.size());
+    scene_ = std::move(next);
+    refresh();
+}
+
+void GpuRenderer::upload_grid() {
+    grid_.reset();
+    squares_.reset();
+    largest_F_ = largest_structure_factor(scene_);
+    if (!scene_.has_grid()) return;
+    const auto size = static_cast<std::size_t>(scene_.f_shape[0] * scene_.f_shape[1] * scene_.f_shape[2]);
+    grid_ = uploaded(device_, scene_.f_grid, size);
+}
+
+void GpuRenderer::upload_beams() {
+    const KernelScene& k = plan_->panel(0);
+    layers_ = uploaded(device_, k.layers, static_cast<std::size_t>(4 * k.layer_count));
+    sources_ = uploaded(device_, k.sources, static_cast<std::size_t>(k.source_count));
+    const std::vector<Beam> beams = beams_of(k);
+    beams_ = uploaded(device_, beams.data(), beams.size());
+    beam_count_ = static_cast<std::int64_t>(beams.size());
+}
+
+// What depends on the orientations.
+void GpuRenderer::refresh() {
+    const bool mixed = precision_ == Precision::mixed && mixed_suffices(scene_, largest_F_);
+    if (mixed && scene_.has_grid() && scene_.interpolation == Interpolation::nearest && !squares_) {
+        const std::vector<float> squares = squared_grid(scene_);
+        squares_ = uploaded(device_, squares.data(), squares.size());
+    }
+    plan_ = std::make_unique<Plan>(scene_, mixed, nullptr);
+    const auto bytes = scene_.orientations.size() * sizeof(Orientation);
+    if (!orientations_ || orientations_->bytes() != bytes) {
+        orientations_.reset();
+        orientations_ = std::make_unique<Buffer>(device_, bytes);
+    }
+    device_->upload(orientations_->as<void>(), scene_.orientations.data(), bytes);
+}
+
+PanelScene GpuRenderer::panel(std::size_t index, const Buffer& image) {
+    PanelScene g{};
+    g.scene = plan_->panel(index);
+    g.scene.layers = layers_->as<double>();
+    g.scene.sources = sources_->as<KernelSource>();
+    g.scene.orientations = orientations_->as<double>();
+    g.scene.f_grid = grid_ ? grid_->as<double>() : nullptr;
+    g.scene.f_sqr_grid = squares_ ? squares_->as<float>() : nullptr;
+    g.beams = beams_->as<Beam>();
+    g.beam_count = beam_count_;
+    g.roi_fast = scene_.roi[0];
+    g.roi_slow = scene_.roi[2];
+    g.roi_width = scene_.roi[1] - scene_.roi[0] + 1;
+    g.roi_pixels = g.roi_width * (scene_.roi[3] - scene_.roi[2] + 1);
+    g.nfast = scene_.nfast;
+    const std::int64_t size = scene_.nslow * scene_.nfast, begin = static_cast<std::int64_t>(index) * size;
+    g.mask = mask_ ? mask_->as<std::uint8_t>() + begin : nullptr;
+    const bool sticky = scene_.interpolation == Interpolation::tricubic_sticky && out_of_range_ >= 0;
+    g.tricubic_end = sticky ? std::clamp<std::int64_t>(out_of_range_ - begin, 0, size) : size;
+    g.image = image.as<float>() + begin;
+    return g;
+}
+
+Kind GpuRenderer::kind(bool short_cut) const {
+    const KernelScene& k = plan_->panel(0);
+    Kind out{plan_->mixed(), k.shape, kConstant};
+    if (scene_.has_grid()) out.lookup = scene_.interpolation == Interpolation::nearest ? kNearest : kTricubic;
+    if (out.lookup == kTricubic) out.mixed = false;
+    if (k.shape != kSquare) return out;
+    // A polynomial of degree 0 is exact; in double precision all of them are as good.
+    const bool few = k.few.kind == 0 || (k.few.kind > 0 && out.lookup == kConstant && (!out.mixed || short_cut));
+    if (few) out.shape = kFewCells + k.few.kind;
+    return out;
+}
+
+GpuRenderer::Jobs GpuRenderer::divide(Kind kind) const {
+    Jobs jobs;
+    const KernelScene& k = plan_->panel(0);
+    jobs.pixels = (scene_.roi[1] - scene_.roi[0] + 1) * (scene_.roi[3] - scene_.roi[2] + 1);
+    jobs.rays = k.layer_count * k.oversample * k.oversample * beam_count_;
+    jobs.orientations = k.orientation_count;
+    const std::int64_t teams = (jobs.pixels + kTeamPixels - 1) / kTeamPixels;
+    const std::int64_t slices = std::clamp<std::int64_t>(kTeams / teams, 1, 1024);
+    jobs.orientation_slices = std::min(slices, (jobs.orientations + 15) / 16);
+    jobs.ray_slices = std::min((slices + jobs.orientation_slices - 1) / jobs.orientation_slices, jobs.rays);
+    // The evaluations of one ray and orientation are those of a beam's wavelengths.
+    const double wavelengths = static_cast<double>(k.source_count) / static_cast<double>(beam_count_);
+    const double budget = std::max(1.0, budget_ / price(kind) / wavelengths);
+    const double each = static_cast<double>(jobs.rays) * static_cast<double>(jobs.orientations);
+    const auto fitting = static_cast<std::int64_t>(std::min(budget / each, 1e15));
+    jobs.pixel_step =
+        std::clamp(up(fitting, kTeamPixels), std::min(up(kFewestPixels, kTeamPixels), up(jobs.pixels, kTeamPixels)),
+                   up(jobs.pixels, kTeamPixels));
+    const double share = budget / static_cast<double>(std::min(jobs.pixels, jobs.pixel_step));
+    const auto rays = static_cast<std::int64_t>(std::min(share / static_cast<double>(jobs.orientations), 1e15));
+    jobs.ray_step = std::clamp<std::int64_t>(rays, 1, jobs.rays);
+    jobs.orientation_step =
+        rays >= 1 ? jobs.orientations
+                  : std::clamp<std::int64_t>(static_cast<std::int64_t>(std::min(share, 1e15)), 1, jobs.orientations);
+    // The last step looks at every source where a background or a polarization needs it.
+    const double sources = static_cast<double>(k.source_count);
+    jobs.finish_step = up(
+        static_cast<std::int64_t>(std::clamp(budget_ / sources, 1.0, static_cast<double>(jobs.pixels))), kMostThreads);
+    const auto steps = [](std::int64_t n, std::int64_t step) {
+        return std::ceil(static_cast<double>(n) / static_cast<double>(step));
+    };
+    jobs.count = steps(jobs.pixels, jobs.pixel_step) * steps(jobs.rays, jobs.ray_step) *
+                 steps(jobs.orientations, jobs.orientation_step);
+    return jobs;
+}
+
+bool GpuRenderer::run(const PanelScene& g, Kind kind, const Jobs& jobs, const std::function<bool(double)>& tick,
+                      double done, double total) {
+    Job job{};
+    job.ray_slices = jobs.ray_slices;
+    job.orientation_slices = jobs.orientation_slices;
+    for (std::int64_t pixel = 0; pixel < jobs.pixels; pixel += jobs.pixel_step) {
+        job.pixel_begin = pixel;
+        job.pixel_count = std::min(jobs.pixel_step, jobs.pixels - pixel);
+        for (std::int64_t ray = 0; ray < jobs.rays; ray += jobs.ray_step) {
+            job.ray_begin = ray;
+            job.ray_end = std::min(ray + jobs.ray_step, jobs.rays);
+            for (std::int64_t m = 0; m < jobs.orientations; m += jobs.orientation_step) {
+                job.orientation_begin = m;
+                job.orientation_end = std::min(m + jobs.orientation_step, jobs.orientations);
+                if (tick && done > 0) {
+                    device_->wait();
+                    if (!tick(done / total)) return false;
+                }
+                device_->accumulate(kind, g, job);
+                done += 1;
+            }
+        }
+    }
+    for (std::int64_t pixel = 0; pixel < jobs.pixels; pixel += jobs.finish_step) {
+        job.pixel_begin = pixel;
+        job.pixel_count = std::min(jobs.finish_step, jobs.pixels - pixel);
+        if (tick && pixel > 0) {
+            device_->wait();
+            if (!tick(done / total)) return false;
+        }
+        device_->finish(g, job, jobs.ray_slices * jobs.orientation_slices);
+    }
+    return true;
+}
+
+bool GpuRenderer::render_panels(Kind kind, const std::function<bool(double)>& tick, DeviceResult& result,
+                                double& brightest) {
+    const Jobs jobs = divide(kind);
+    const std::int64_t parts = (jobs.pixels + device_->team_size() - 1) / device_->team_size();
+    const std::int64_t slices = jobs.ray_slices * jobs.orientation_slices;
+    double* sums = room(sums_, device_, jobs.pixels * slices);
+    double* solid_angles = room(solid_angles_, device_, parts);
+    double* brightest_of = room(brightest_, device_, parts);
+    result.solid_angle = 0;
+    const double total = jobs.count * static_cast<double>(plan_->panel_count());
+    for (std::size_t index = 0; index < plan_->panel_count(); ++index) {
+        PanelScene g = panel(index, *result.image);
+        g.sums = sums;
+        g.solid_angles = solid_angles;
+        g.brightest = brightest_of;
+        device_->clear(sums, static_cast<std::size_t>(jobs.pixels * slices) * sizeof(double));
+        if (!run(g, kind, jobs, tick, jobs.count * static_cast<double>(index), total)) return false;
+        for (const double part : downloaded(*solid_angles_, parts)) result.solid_angle += part;
+        for (const double part : downloaded(*brightest_, parts)) brightest = std::max(brightest, part);
+    }
+    return true;
+}
+
+DeviceResult GpuRenderer::render(const std::function<bool(double)>& tick, int threads) {
+    if (!plan_) throw InputError("render: found no scene, expected one to be loaded first");
+    DeviceResult result;
+    const auto bytes = static_cast<std::size_t>(scene_.pixels()) * sizeof(float);
+    result.image = std::make_shared<Buffer>(device_, bytes);
+    device_->clear(result.image->as<void>(), bytes);
+    first_ = locate_first_evaluation(scene_);
+    out_of_range_ = locate_out_of_range(scene_, thread_count(threads));
+    result.interpolation_left = out_of_range_ >= 0;
+    if (scene_.roi[1] < scene_.roi[0] || scene_.roi[3] < scene_.roi[2]) return result;
+    // In mixed precision the cosine polynomials are accurate only next to a bright pixel.
+    const bool short_cut = plan_->mixed() && takes_short_cut(plan_->panel(0));
+    double brightest = 0;
+    result.finished = render_panels(kind(short_cut), tick, result, brightest);
+    if (result.finished && short_cut && !(brightest >= plan_->short_cut_limit())) {
+        result.finished = render_panels(kind(false), tick, result, brightest);
+    }
+    if (!result.finished) return result;
+    // What depends on the order of evaluations is one pixel's or two.
+    for (const std::int64_t pixel : {first_, out_of_range_}) {
+        if (pixel < 0) continue;
+        const float value = static_cast<float>(reference_alone(scene_, pixel, first_, out_of_range_).value);
+        device_->upload(result.image->as<float>() + pixel, &value, sizeof value);
+    }
+    device_->wait();
+    return result;
+}
+
+}  // namespace nanobragg::gpu

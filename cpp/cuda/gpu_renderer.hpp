@@ -1,0 +1,66 @@
+// From a Scene to an image on a device, for any number of images: the structure factors and buffers stay there.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "device.hpp"
+#include "nanobragg/render.hpp"
+#include "plan.hpp"
+
+namespace nanobragg::gpu {
+
+struct DeviceResult {
+    std::shared_ptr<Buffer> image;  // (panel, slow, fast) float32 on the device
+    bool finished = true;           // false: stopped by tick
+    double solid_angle = 0;         // steradian, of all rendered pixels
+    bool interpolation_left = false;
+};
+
+// Evaluations of the cheapest kind in one launch: a fraction of a second's work.
+constexpr double kBudget = 4e9;
+
+class GpuRenderer {
+  public:
+    explicit GpuRenderer(std::shared_ptr<Device> device, double budget = kBudget);
+
+    // Takes a scene, whose grid and mask must outlive the renderer or the next load. `same_grid`: its structure factors
+    // (grid, limits and default_F) are those of the scene before, and stay on the device. Throws InputError for what
+    // only the CPU renders.
+    void load(const Scene& scene, Precision precision, bool same_grid);
+
+    // Replaces the orientations of the scene, and those of its first evaluation (as many, or none).
+    void orient(std::vector<Orientation> orientations, std::vector<Orientation> first);
+
+    // `tick` as in RenderOptions. `threads`: of the host, where a search through the pixels is needed.
+    DeviceResult render(const std::function<bool(double)>& tick, int threads = 0);
+
+    const Scene& scene() const { return scene_; }
+
+  private:
+    struct Jobs;
+
+    void upload_grid();
+    void upload_beams();
+    void refresh();
+    PanelScene panel(std::size_t index, const Buffer& image);
+    Kind kind(bool short_cut) const;
+    Jobs divide(Kind kind) const;
+    bool render_panels(Kind kind, const std::function<bool(double)>& tick, DeviceResult& result, double& brightest);
+    bool run(const PanelScene& g, Kind kind, const Jobs& jobs, const std::function<bool(double)>& tick, double done,
+             double total);
+
+    std::shared_ptr<Device> device_;
+    double budget_;
+    Scene scene_;
+    Precision precision_ = Precision::full;
+    double largest_F_ = 0;
+    std::unique_ptr<Plan> plan_;
+    std::int64_t beam_count_ = 0;
+    std::int64_t first_ = -1, out_of_range_ = -1;
+    std::unique_ptr<Buffer> grid_, squares_, mask_, layers_, sources_, beams_, orientations_, sums_, solid_angles_,
+        brightest_;
+};
+
+}  // namespace nanobragg::gpu

@@ -1,0 +1,52 @@
+#include "host_device.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace nanobragg::gpu {
+namespace {
+
+struct TeamOfOne {
+    int index = 0, size = 1;
+    void sync() const {}
+};
+
+}  // namespace
+
+HostDevice::~HostDevice() { forget(); }
+
+void HostDevice::upload(void* to, const void* from, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+void HostDevice::download(void* to, const void* from, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+void HostDevice::clear(void* memory, std::size_t bytes) { std::memset(memory, 0, bytes); }
+
+void HostDevice::accumulate(Kind kind, const PanelScene& panel, const Job& job) {
+    ++launches_;
+    const std::int64_t blocks = (job.pixel_count + kPixels - 1) / kPixels,
+                       slices = job.ray_slices * job.orientation_slices;
+    const auto call = [&](auto real, auto shape, auto lookup) {
+        Shared shared;
+        for (std::int64_t i = 0; i < blocks * slices; ++i) {
+            gpu::accumulate<decltype(real), shape.value, lookup.value>(panel, job, i % blocks, i / blocks, shared,
+                                                                       TeamOfOne());
+        }
+    };
+    kind.mixed ? with_lookup<float>(kind, call) : with_lookup<double>(kind, call);
+}
+
+void HostDevice::finish(const PanelScene& panel, const Job& job, std::int64_t slices) {
+    ++launches_;
+    Shared shared;
+    for (std::int64_t i = 0; i < job.pixel_count; ++i) gpu::finish(panel, job, i, slices, shared, TeamOfOne());
+}
+
+void* HostDevice::reserve(std::size_t bytes) { return bytes > limit_ ? nullptr : std::malloc(bytes); }
+
+void HostDevice::free(void* memory) noexcept { std::free(memory); }
+
+}  // namespace nanobragg::gpu

@@ -1,0 +1,33 @@
+// The GPU's work done on the host, by teams of one thread: for tests where there is no GPU.
+#pragma once
+
+#include "device.hpp"
+
+namespace nanobragg::gpu {
+
+class HostDevice : public Device {
+  public:
+    // Refuses requests for more memory than this, as a real device does.
+    explicit HostDevice(std::size_t memory = std::size_t{1} << 34) : limit_(memory) {}
+    ~HostDevice() override;
+    void upload(void* to, const void* from, std::size_t bytes) override;
+    void download(void* to, const void* from, std::size_t bytes) override;
+    void clear(void* memory, std::size_t bytes) override;
+    void accumulate(Kind kind, const PanelScene& panel, const Job& job) override;
+    void finish(const PanelScene& panel, const Job& job, std::int64_t slices) override;
+    void wait() override {}
+    int team_size() const override { return 1; }
+    int number() const override { return -1; }
+
+    std::int64_t launches() const { return launches_; }
+
+  protected:
+    void* reserve(std::size_t bytes) override;
+    void free(void* memory) noexcept override;
+
+  private:
+    std::size_t limit_;
+    std::int64_t launches_ = 0;
+};
+
+}  // namespace nanobragg::gpu

@@ -1,0 +1,9 @@
+// Compiled with approximate single-precision division and square root: two units in the last place, of which mixed
+// precision promises far fewer.
+#include "kernels.cuh"
+
+namespace nanobragg::gpu {
+
+void launch_mixed(Kind kind, const PanelScene& panel, const Job& job) { launch<float>(kind, panel, job); }
+
+}  // namespace nanobragg::gpu

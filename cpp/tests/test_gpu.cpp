@@ -1,0 +1,185 @@
+// The GPU renderer, its threads played by the host: everything but CUDA's own calls, against the reference renderer.
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "gpu_renderer.hpp"
+#include "host_device.hpp"
+#include "nanobragg/error.hpp"
+#include "random_scene.hpp"
+
+using namespace nanobragg;
+using gpu::DeviceError;
+using gpu::GpuRenderer;
+using gpu::HostDevice;
+
+namespace {
+
+std::vector<float> fetched(const gpu::DeviceResult& result) {
+    std::vector<float> image(result.image->bytes() / sizeof(float));
+    result.image->device().download(image.data(), result.image->as<void>(), result.image->bytes());
+    return image;
+}
+
+std::vector<float> gpu_image(const Scene& scene, Precision precision, double budget = gpu::kBudget) {
+    GpuRenderer renderer(std::make_shared<HostDevice>(), budget);
+    renderer.load(scene, precision, false);
+    return fetched(renderer.render({}));
+}
+
+RandomScene suitable(std::uint64_t seed) {
+    RandomScene random(seed);
+    random.scene.running_product = false;
+    return random;
+}
+
+RenderOptions by_reference() {
+    RenderOptions options;
+    options.reference = true;
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("the GPU's threads render what the reference renders") {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        const RandomScene random = suitable(seed);
+        const auto expected = image_of(random.scene, by_reference());
+        CAPTURE(seed);
+        CHECK(outliers(gpu_image(random.scene, Precision::full), expected, 1e-6, 1e-9) == 0);
+        CHECK(outliers(gpu_image(random.scene, Precision::mixed), expected, 1e-5, 1e-7) == 0);
+    }
+}
+
+TEST_CASE("the GPU's threads compute a capture fraction of exactly 0 again, too") {
+    for (std::uint64_t seed = 2000; seed < 2200; ++seed) {
+        RandomScene random = suitable(seed);
+        random.thicken();
+        CAPTURE(seed);
+        CHECK(outliers(gpu_image(random.scene, Precision::full), image_of(random.scene, by_reference()), 1e-6, 1e-9) ==
+              0);
+    }
+}
+
+TEST_CASE("many wavelengths of one direction are rendered like as many sources") {
+    for (std::uint64_t seed = 500; seed < 560; ++seed) {
+        RandomScene random = suitable(seed);
+        Scene& s = random.scene;
+        const Source first = s.sources.front();
+        for (int i = 0; i < 300; ++i) {  // more than one beam may have
+            s.sources.push_back({first.direction, random.between(0.8e-10, 1.2e-10), random.between(0.5, 1.5)});
+        }
+        s.orientations.resize(2, s.orientations.front());
+        s.first_orientations.clear();
+        s.oversample = 1;
+        s.layers.resize(1);
+        const auto expected = image_of(s, by_reference());
+        CAPTURE(seed);
+        CHECK(outliers(gpu_image(s, Precision::full), expected, 1e-6, 1e-9) == 0);
+        CHECK(outliers(gpu_image(s, Precision::mixed), expected, 1e-5, 1e-7) == 0);
+    }
+}
+
+TEST_CASE("more orientations than a team keeps at hand are all rendered") {
+    for (std::uint64_t seed = 600; seed < 620; ++seed) {
+        RandomScene random = suitable(seed);
+        Scene& s = random.scene;
+        while (s.orientations.size() < 5000) s.orientations.push_back(random.orientation());
+        s.first_orientations.clear();
+        s.oversample = 1;
+        s.layers.resize(1);
+        s.nslow = std::min<std::int64_t>(s.nslow, 3);
+        s.roi[2] = 0;
+        s.roi[3] = s.nslow - 1;
+        s.mask = nullptr;
+        CAPTURE(seed);
+        CHECK(outliers(gpu_image(s, Precision::full), image_of(s, by_reference()), 1e-6, 1e-9) == 0);
+    }
+}
+
+TEST_CASE("work in many short launches gives the same image") {
+    for (std::uint64_t seed = 700; seed < 760; ++seed) {
+        const RandomScene random = suitable(seed);
+        const auto expected = image_of(random.scene, by_reference());
+        const auto device = std::make_shared<HostDevice>();
+        GpuRenderer renderer(device, 50);  // evaluations
+        renderer.load(random.scene, Precision::full, false);
+        int ticks = 0;
+        double last = 0;
+        bool forward = true;
+        const auto result = renderer.render([&](double done) {
+            forward &= done >= last && done <= 1;
+            last = done;
+            return ++ticks > 0;
+        });
+        CAPTURE(seed);
+        CHECK(outliers(fetched(result), expected, 1e-6, 1e-9) == 0);
+        CHECK(forward);
+        const double evaluations = static_cast<double>(random.scene.pixels()) * random.scene.steps;
+        if (evaluations > 2000) CHECK(ticks > 1);
+    }
+}
+
+TEST_CASE("a renderer that stays renders new orientations, scenes and precisions") {
+    GpuRenderer renderer(std::make_shared<HostDevice>());
+    for (std::uint64_t seed = 800; seed < 840; ++seed) {
+        RandomScene random = suitable(seed);
+        random.scene.first_orientations.clear();
+        const Precision precision = seed % 2 != 0 ? Precision::full : Precision::mixed;
+        const double relative = seed % 2 != 0 ? 1e-6 : 1e-5, absolute = seed % 2 != 0 ? 1e-9 : 1e-7;
+        renderer.load(random.scene, precision, false);
+        CAPTURE(seed);
+        CHECK(outliers(fetched(renderer.render({})), image_of(random.scene, by_reference()), relative, absolute) == 0);
+        Scene turned = random.scene;
+        for (Orientation& o : turned.orientations) o = random.orientation();
+        turned.orientations.push_back(random.orientation());
+        turned.steps = static_cast<double>(turned.sources.size() * turned.orientations.size()) *
+                       static_cast<double>(turned.oversample * turned.oversample);
+        renderer.orient(turned.orientations, {});
+        const auto image = fetched(renderer.render({}));
+        CHECK(outliers(image, image_of(turned, by_reference()), relative, absolute) == 0);
+        // The same structure factors and another beam.
+        turned.sources.front().wavelength *= 1.1;
+        renderer.load(turned, precision, true);
+        CHECK(outliers(fetched(renderer.render({})), image_of(turned, by_reference()), relative, absolute) == 0);
+    }
+}
+
+TEST_CASE("the solid angle and the out-of-range flag are the CPU's") {
+    for (std::uint64_t seed = 900; seed < 960; ++seed) {
+        const RandomScene random = suitable(seed);
+        std::vector<float> image(static_cast<std::size_t>(random.scene.pixels()));
+        const RenderResult cpu = render(random.scene, {}, image.data());
+        GpuRenderer renderer(std::make_shared<HostDevice>());
+        renderer.load(random.scene, Precision::full, false);
+        const auto result = renderer.render({});
+        CAPTURE(seed);
+        CHECK(result.solid_angle == doctest::Approx(cpu.solid_angle).epsilon(1e-12));
+        CHECK(result.interpolation_left == cpu.interpolation_left);
+        CHECK(result.finished);
+    }
+}
+
+TEST_CASE("order-dependent scenes, missing scenes and missing memory are refused in a sentence") {
+    RandomScene random = suitable(5);
+    GpuRenderer renderer(std::make_shared<HostDevice>());
+    CHECK_THROWS_AS(renderer.render({}), InputError);
+    CHECK_THROWS_AS(renderer.orient(random.scene.orientations, {}), InputError);
+    random.scene.running_product = true;
+    random.scene.omega = Factor::each;
+    CHECK_THROWS_AS(renderer.load(random.scene, Precision::full, false), InputError);
+    random.scene.running_product = false;
+    GpuRenderer small(std::make_shared<HostDevice>(100));
+    CHECK_THROWS_AS(small.load(random.scene, Precision::full, false); small.render({}), DeviceError);
+    renderer.load(random.scene, Precision::full, false);
+    CHECK_THROWS_AS(renderer.orient({}, {}), InputError);
+    // ... and the renderer is as it was.
+    CHECK(renderer.render({}).finished);
+}
+
+TEST_CASE("a stopped GPU render says so") {
+    const RandomScene random = suitable(7);
+    GpuRenderer renderer(std::make_shared<HostDevice>(), 10);
+    renderer.load(random.scene, Precision::full, false);
+    CHECK_FALSE(renderer.render([](double) { return false; }).finished);
+}

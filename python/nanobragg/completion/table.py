@@ -1,0 +1,140 @@
+"""What each option of our commands takes, as far as shells can complete it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from nanobragg.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, Option
+from nanobragg.quirks import QUIRKS
+
+IMAGES = ("img", "cbf", "h5", "nxs", "tif", "tiff", "npy", "bin", "edf", "mccd")
+_WRITTEN = ("img", "cbf", "h5", "nxs", "tif", "tiff", "npy")
+_ANY: tuple[str, ...] = ()
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "-img": ("img", "cbf", "h5", "nxs", "expt", "tif", "tiff", "edf", "mccd"),
+    "-mask": ("img", "cbf", "h5", "nxs", "tif", "tiff", "edf", "mccd"),
+    "-mat": ("mat",),
+    "-hkl": ("hkl", "mtz", "cif", "mmcif", "pdb", "ent", "gz"),
+    "-dump": ("bin",),
+    "-stolout": _ANY,
+    "-stol": _ANY,
+    "-sourcefile": _ANY,
+    "-floatfile": ("bin", *_WRITTEN[2:]),
+    "-intfile": _WRITTEN,
+    "-pgmfile": ("pgm",),
+    "-noisefile": _WRITTEN,
+    "-truthfile": ("h5", "csv", "npy"),
+}
+"""Extensions of the files that options name; without any: all files."""
+QUIRK_NAMES = (*QUIRKS, *(f"-{name}" for name in QUIRKS))
+MOST_VALUES = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """An option with all its names, and what follows it."""
+
+    names: tuple[str, ...]
+    help: str
+    least: int = 0
+    """Values that must follow."""
+    most: int = 0
+    """Values that may follow."""
+    choices: tuple[str, ...] = ()
+    """What the first value may be, besides numbers."""
+    suffixes: tuple[str, ...] | None = None
+    """Extensions, if the values are files; ``()``: any."""
+    folders: bool = False
+    """Whether the value is a folder."""
+    quirks: bool = False
+    """Whether the value is a list of quirks, after ``choices`` that stand alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command, or a subcommand, with its options."""
+
+    name: str
+    words: tuple[Word, ...]
+    files: tuple[str, ...] | None = None
+    """Extensions of the files that stand without an option; ``()``: any; ``None``: there are none."""
+
+    def names(self) -> list[str]:
+        """All names of all options."""
+        return [name for word in self.words for name in word.names]
+
+
+def commands() -> tuple[Command, Command, Command, Command]:
+    """``nanobragg``, ``nanobragg view``, ``nb-compare`` and ``nb-trace-diff``."""
+    from nanobragg.parity import compare, trace_diff
+
+    view = (
+        Word(names=("-o",), help="write a PNG file; {} stands for the number", least=1, most=1, suffixes=("png",)),
+        Word(names=("-shape",), help="pixels of bare float images: slow, fast", least=2, most=2),
+        Word(names=("-h", "--help", "-help"), help="how it is used"),
+    )
+    return (
+        Command(
+            name="nanobragg", words=tuple(_own_word(option) for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS))
+        ),
+        Command(name="view", words=view, files=IMAGES),
+        Command(name="nb-compare", words=_parser_words(compare.make_parser())),
+        Command(name="nb-trace-diff", words=_parser_words(trace_diff.make_parser()), files=_ANY),
+    )
+
+
+def _own_word(option: Option) -> Word:
+    name = option.names[0]
+    most = _most_values(option)
+    return Word(
+        names=option.names,
+        help=option.help,
+        least=min(most, 1) if option.action in ("set_cell", "set_misset", "set_curved") else most,
+        most=most,
+        choices=_choices(option),
+        suffixes=_suffixes(option),
+        quirks=name == "-quirks",
+    )
+
+
+def _most_values(option: Option) -> int:
+    if option.action == "set_cell":
+        return MOST_VALUES
+    return 3 if option.action == "set_misset" else len(option.values)
+
+
+def _choices(option: Option) -> tuple[str, ...]:
+    """The words among the alternatives of the option's arguments."""
+    if option.names[0] in CHOICES:
+        return tuple(CHOICES[option.names[0]])
+    alternatives = option.arguments.split(" | ")
+    if len(alternatives) == 1 or option.names[0] == "-quirks":
+        alternatives = [word for word in alternatives if word in ("all", "none")]
+    return tuple(word for word in alternatives if word.isascii() and word.isalpha())
+
+
+def _suffixes(option: Option) -> tuple[str, ...] | None:
+    stem, dot, suffix = option.arguments.partition(".")
+    if stem != "file":
+        return None
+    return SUFFIXES.get(option.names[0], (suffix,) if dot else _ANY)
+
+
+def _parser_words(parser: argparse.ArgumentParser) -> tuple[Word, ...]:
+    return tuple(_parser_word(action) for action in parser._actions if action.option_strings)
+
+
+def _parser_word(action: argparse.Action) -> Word:
+    count = 1 if action.nargs is None else int(action.nargs)
+    files: dict[object, tuple[str, ...]] = {"FILE": _ANY, ("A", "B"): IMAGES}
+    return Word(
+        names=tuple(action.option_strings),
+        help=action.help or "",
+        least=count,
+        most=count,
+        choices=() if action.choices is None else tuple(action.choices),
+        suffixes=files.get(action.metavar),
+        folders=action.metavar == "DIR",
+        quirks=action.dest == "quirks",
+    )

@@ -1,0 +1,153 @@
+"""Many images of one crystal: what does not change stays where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nanobragg.devices import Place, choose
+from nanobragg.errors import DeviceError, InputError
+from nanobragg.experiment import Experiment
+from nanobragg.rendering import Precision, RenderResult, render_scene
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
+
+    from nanobragg.scene import Scene
+
+
+class Renderer:
+    """Renders a Scene, and then the same one in other orientations, or others like it.
+
+    On a CUDA device the structure factors and buffers stay in its memory, so that a new orientation costs the copy of
+    its nine numbers, and the image can be left there for CuPy, PyTorch and others::
+
+        renderer = Renderer(experiment, device="cuda", precision="mixed")
+        for cells in orientations:                   # (n, 3, 3) m: rows a, b, c of every mosaic domain and phi step
+            image = renderer.render(cells)           # (panel, slow, fast), float32
+            tensor = torch.from_dlpack(renderer.render_on_device(cells))
+
+    Args:
+        scene: what to render; an :class:`~nanobragg.Experiment` is resolved first.
+        device: ``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto`` (a GPU if there is one and the work is worth it).
+        precision: ``double`` or ``mixed``.
+        threads: of the CPU; 0 for all processors.
+
+    Raises:
+        InputError: for a scene that cannot be rendered there.
+        DeviceError: if there is no such device, or too little memory on it.
+
+    """
+
+    def __init__(
+        self,
+        scene: Scene | Experiment,
+        *,
+        device: str = "auto",
+        precision: Precision = "double",
+        threads: int = 0,
+    ) -> None:
+        self._scene = _scene_of(scene)
+        self._precision: Precision = precision
+        self._threads = threads
+        self.place: Place = choose(device, self._scene)
+        """Where it renders, and why ``auto`` took the CPU."""
+        self._device: Any = None
+        self._loaded = self._scene
+        if self.place.number is not None:
+            from nanobragg import _cuda
+
+            self._device = _cuda.Renderer(self.place.number)
+            self._device.load(self._scene, precision)
+
+    @property
+    def scene(self) -> Scene:
+        """The Scene as it was given last."""
+        return self._scene
+
+    def load(self, scene: Scene | Experiment) -> None:
+        """Take another Scene, on the same device. Structure factors that are the same array are not copied again."""
+        new = _scene_of(scene)
+        if self._device is not None:
+            self._device.load(new, self._precision, new.f_grid is self._loaded.f_grid)
+        self._scene = self._loaded = new
+
+    def render(
+        self,
+        orientations: ArrayLike | None = None,
+        *,
+        first_orientations: ArrayLike | None = None,
+        progress: Callable[[float], object] | None = None,
+    ) -> np.ndarray:
+        """One image, on the host.
+
+        Args:
+            orientations: (n, 3, 3) m: rows a, b, c of every orientation, in place of the Scene's; the image is scaled
+                to their number. They hold for this image only.
+            first_orientations: likewise for the run's very first evaluation (quirks of nanoBragg.c); none by default.
+            progress: called now and then with the fraction done; what it raises stops the render.
+
+        Returns:
+            (panel, slow, fast) float32, photons per pixel.
+
+        Raises:
+            InputError: for orientations of another shape.
+            DeviceError: for a failure of the device.
+
+        """
+        if self._device is None:
+            return self._on_cpu(orientations, first_orientations, progress).image
+        return self._on_device(orientations, first_orientations, progress).numpy()
+
+    def render_on_device(
+        self,
+        orientations: ArrayLike | None = None,
+        *,
+        first_orientations: ArrayLike | None = None,
+        progress: Callable[[float], object] | None = None,
+    ) -> Any:
+        """One image, left on the device; arguments and errors as for :meth:`render`.
+
+        Returns:
+            An object with ``shape`` (panel, slow, fast), ``numpy()``, ``__dlpack__`` and ``__cuda_array_interface__``.
+
+        """
+        if self._device is None:
+            raise DeviceError("render_on_device: found a renderer on the cpu, expected one on a CUDA device")
+        return self._on_device(orientations, first_orientations, progress)
+
+    def _on_cpu(self, orientations: Any, first: Any, progress: Any) -> RenderResult:
+        scene = self._scene
+        if orientations is not None:
+            import numpy as np
+
+            try:
+                given = np.ascontiguousarray(orientations, dtype=np.float64)
+            except (TypeError, ValueError):
+                given = np.empty(0)
+            if given.ndim != 3 or given.shape[1:] != (3, 3) or len(given) == 0:
+                raise InputError("orientations: expected an array (n, 3, 3) of float64, with n of 1 or more")
+            none = np.empty((0, 3, 3))
+            steps = scene.steps * len(given) // len(scene.orientations)
+            scene = replace(scene, orientations=given, first_orientations=none if first is None else first, steps=steps)
+        return render_scene(scene, precision=self._precision, threads=self._threads, progress=progress)
+
+    def _on_device(self, orientations: Any, first: Any, progress: Any) -> Any:
+        if orientations is not None:
+            self._device.orient(orientations, first)
+        try:
+            image, _, _ = self._device.render(progress, self._threads)
+        finally:
+            if orientations is not None:
+                self._device.orient(self._scene.orientations, self._scene.first_orientations)
+        return image
+
+
+def _scene_of(scene: Scene | Experiment) -> Scene:
+    if not isinstance(scene, Experiment):
+        return scene
+    from nanobragg.resolve.resolve import resolve
+
+    return resolve(scene).scene

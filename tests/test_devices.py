@@ -1,0 +1,290 @@
+"""Where images are rendered: whoever has a GPU gets the same images from it, and whoever has none is told why.
+
+Where there is no GPU, the CPU plays one (``_core.PlayedRenderer``): the same C++ but for CUDA's own calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nanobragg
+from conftest import outside_bar
+from nanobragg import (
+    Beam,
+    Crystal,
+    Detector,
+    DeviceError,
+    Experiment,
+    InputError,
+    Renderer,
+    Sampling,
+    _core,
+    resolve,
+    simulate,
+)
+from nanobragg.cli import main
+from nanobragg.devices import check_device, choose, cuda_system, describe, evaluations
+from nanobragg.rendering import render_scene
+
+needs_cuda = pytest.mark.skipif(bool(cuda_system().reason), reason=cuda_system().reason or "there is a CUDA device")
+needs_none = pytest.mark.skipif(not cuda_system().reason, reason="there is a CUDA device")
+SMALL = "-cell 50 60 70 80 90 100 -N 5 -default_F 10 -lambda 1 -distance 100 -detpixels 32 -nopgm -nonoise"
+
+
+def small(**changes: Any) -> Experiment:
+    """A crystal of few cells before a small detector."""
+    whole = Experiment(
+        beam=Beam(wavelength=1.0, flux=1e20),
+        crystal=Crystal(cell=(50, 60, 70, 80, 90, 100), cells=5, default_F=10, mosaic_spread=1, mosaic_domains=7),
+        detector=Detector(shape=(24, 40), pixel_size=1.0, distance=80),
+        sampling=Sampling(oversample=1),
+        quirks="none",
+    )
+    return replace(whole, **changes)
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computer with a CUDA device, which the CPU plays."""
+    if not hasattr(_core, "PlayedRenderer"):
+        pytest.skip("only builds with tests have the device that the CPU plays")
+    info = {"number": 0, "name": "Played", "capability": (9, 0), "memory": 2**34}
+    system = {"devices": [info], "reason": "", "driver": 13000, "runtime": 13000}
+    renderer = partial(_core.PlayedRenderer, budget=1e4)  # many short launches
+    module = SimpleNamespace(Renderer=renderer, system=lambda: system)
+    monkeypatch.setitem(sys.modules, "nanobragg._cuda", module)
+    monkeypatch.setattr(nanobragg, "_cuda", module, raising=False)
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "auto", "cuda:0", "cuda:12"])
+def test_names_of_devices(name: str) -> None:
+    """These are the names that options, files and arguments take."""
+    assert check_device(name) == name
+
+
+@pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1.5", "cuda:123456", "", "cuda:²", 0, None])
+def test_other_names_are_refused(name: object) -> None:
+    """A misspelt device must not silently render elsewhere."""
+    with pytest.raises(InputError, match="expected cpu, cuda, cuda:NUMBER or auto"):
+        check_device(name)
+    with pytest.raises(InputError, match="device"):
+        render_scene(resolve(small()).scene, device=name)  # type: ignore[arg-type]
+
+
+def test_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`nanobragg --devices` tells of the CPU, and of every CUDA device or why there is none."""
+    assert main(["--devices"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"cpu: {_core.thread_count(0)} threads, {_core.instruction_set()}"
+    system = cuda_system()
+    if system.reason:
+        assert lines[1:] == [f"cuda: not available: {system.reason}"]
+    else:
+        assert lines[1].startswith(f"cuda:0: {system.devices[0].name}, compute capability ")
+
+
+def test_a_played_device_is_listed(played: None) -> None:
+    """The list names number, capability, memory and versions."""
+    assert describe().splitlines()[1:] == [
+        "cuda:0: Played, compute capability 9.0, 16 GiB",
+        "CUDA: driver for 13.0, built with 13.0",
+    ]
+
+
+@needs_none
+def test_cuda_without_a_device_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever asks for a GPU that is not there learns why, and finds no files."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL.split(), "-device", "cuda"]) == 9
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert cuda_system().reason in error
+    assert list(tmp_path.glob("*.*")) == []
+    with pytest.raises(DeviceError, match="expected a CUDA device, or the device cpu"):
+        Renderer(small(), device="cuda")
+
+
+@needs_none
+def test_auto_without_a_device_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts with `auto` run anywhere, and large work says why it was not done by a GPU."""
+    scene = resolve(small()).scene
+    expected = render_scene(scene)
+    little = render_scene(scene, device="auto")
+    assert (little.image == expected.image).all()
+    assert (little.device, little.note) == ("cpu", "")
+    monkeypatch.setattr("nanobragg.devices.WORTHWHILE", 0.0)
+    assert render_scene(scene, device="auto").note == cuda_system().reason
+
+
+def test_auto_takes_the_gpu_for_large_work(played: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """... and for that only: waking a GPU takes longer than a small image."""
+    scene = resolve(small()).scene
+    assert evaluations(scene) == 24 * 40 * 7
+    assert choose("auto", scene).name == "cpu"
+    monkeypatch.setattr("nanobragg.devices.WORTHWHILE", 24 * 40 * 7)
+    assert choose("auto", scene).name == "cuda:0"
+    assert render_scene(scene, device="auto").device == "cuda:0"
+
+
+def test_what_only_the_cpu_renders(played: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order-dependent quirks are refused if CUDA was asked for, and done on the CPU under auto, with a note."""
+    scene = replace(resolve(small()).scene, running_product=True, omega=nanobragg.Factor.EACH)
+    with pytest.raises(InputError, match=r"found 'cuda', expected cpu or auto, since .*order of evaluations"):
+        render_scene(scene, device="cuda")
+    monkeypatch.setattr("nanobragg.devices.WORTHWHILE", 0.0)
+    result = render_scene(scene, device="auto")
+    assert result.device == "cpu"
+    assert "order of evaluations" in result.note
+    assert (result.image == render_scene(scene).image).all()
+
+
+def test_a_device_that_is_not_there(played: None) -> None:
+    """cuda:1 on a computer with one device."""
+    with pytest.raises(DeviceError, match=r"found 'cuda:1', expected cuda:0$"):
+        render_scene(resolve(small()).scene, device="cuda:1")
+
+
+def test_the_command_renders_on_the_device(
+    played: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`-device cuda` gives the files that the CPU gives, and says where they come from."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL.split(), "-floatfile", "cpu.bin"]) == 0
+    assert main([*SMALL.split(), "-floatfile", "gpu.bin", "-device", "cuda"]) == 0
+    assert "rendered on cuda:0" in capsys.readouterr().out
+    cpu, gpu = np.fromfile("cpu.bin", np.float32), np.fromfile("gpu.bin", np.float32)
+    assert not outside_bar(gpu, cpu).any()
+
+
+def _turned(scene: Any, count: int) -> np.ndarray:
+    """Other orientations of the Scene's cell."""
+    rng = np.random.default_rng(count)
+    turns = np.linalg.qr(rng.normal(size=(count, 3, 3)))[0]
+    return np.einsum("nij,kj->nki", turns, scene.orientations[0])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_new_orientations(device: str, precision: Any, request: pytest.FixtureRequest) -> None:
+    """A Renderer's image of other orientations is that of a Scene with them; the Scene's own come back after it."""
+    if device == "cuda" and cuda_system().reason:
+        request.getfixturevalue("played")
+    scene = resolve(small()).scene
+    renderer = Renderer(scene, device=device, precision=precision)
+    for count in (7, 3, 40):
+        cells = _turned(scene, count)
+        expected = render_scene(replace(scene, orientations=cells, steps=count)).image
+        assert not outside_bar(renderer.render(cells), expected, precision).any()
+    assert not outside_bar(renderer.render(), render_scene(scene).image, precision).any()
+    other = resolve(small(beam=Beam(wavelength=1.2, flux=1e20))).scene
+    renderer.load(other)
+    assert renderer.scene is other
+    assert not outside_bar(renderer.render(), render_scene(other).image, precision).any()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("bad", [np.zeros((3, 3)), np.zeros((0, 3, 3)), np.zeros((2, 3, 4)), "cells"])
+def test_bad_orientations(device: str, bad: Any, request: pytest.FixtureRequest) -> None:
+    """They are refused by name, and the Renderer works on."""
+    if device == "cuda" and cuda_system().reason:
+        request.getfixturevalue("played")
+    scene = resolve(small()).scene
+    renderer = Renderer(scene, device=device)
+    with pytest.raises(InputError, match=r"orientations.*expected"):
+        renderer.render(bad)
+    assert not outside_bar(renderer.render(), render_scene(scene).image).any()
+
+
+def test_structure_factors_stay_on_the_device(played: None) -> None:
+    """A Scene with the same array of structure factors is rendered with it; one with another array with the other."""
+    grid = np.random.default_rng(1).uniform(0, 100, (21, 21, 21))
+    crystal = Crystal(cell=(20, 20, 20, 90, 90, 90), cells=3, default_F=1)
+    scene = replace(resolve(small(crystal=crystal)).scene, f_grid=grid, f_min=(-10, -10, -10))
+    renderer = Renderer(scene, device="cuda")
+    for changed in (
+        replace(scene, source_wavelength=scene.source_wavelength * 1.1),
+        replace(scene, f_grid=grid[::-1].copy()),
+        replace(scene, f_grid=np.empty((0, 0, 0))),
+        scene,
+    ):
+        renderer.load(changed)
+        assert not outside_bar(renderer.render(), render_scene(changed).image).any()
+
+
+def test_images_for_other_libraries(played: None) -> None:
+    """An image left on a device is read without a copy, and outlives its renderer."""
+    scene = resolve(small()).scene
+    renderer = Renderer(scene, device="cuda")
+    image = renderer.render_on_device()
+    expected = image.numpy()
+    assert image.shape == expected.shape == (1, 24, 40)
+    assert image.__dlpack_device__() == (1, 0)
+    view = np.from_dlpack(image)
+    assert view.dtype == np.float32
+    other = renderer.render_on_device(_turned(scene, 3))
+    del image, renderer
+    assert (view == expected).all()
+    assert (np.asarray(other) != expected).any()
+    assert np.asarray(other, dtype=float).dtype == np.float64
+    with pytest.raises(BufferError):
+        other.__dlpack__(dl_device=(2, 0))
+    assert not hasattr(other, "__cuda_array_interface__")
+
+
+def test_the_cpu_leaves_no_image_on_a_device() -> None:
+    """Asking for it is an error, not a silent copy."""
+    with pytest.raises(DeviceError, match="expected one on a CUDA device"):
+        Renderer(small(), device="cpu").render_on_device()
+
+
+def test_an_error_in_the_progress_callback_stops_the_device(played: None) -> None:
+    """Ctrl-C and a user's exception come out, and the Renderer works on."""
+    scene = resolve(small()).scene
+    renderer = Renderer(scene, device="cuda")
+    done: list[float] = []
+
+    def stop(fraction: float) -> None:
+        done.append(fraction)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        renderer.render(_turned(scene, 500), progress=stop)
+    assert len(done) == 3
+    assert 0 < done[0] < done[2] < 1
+    assert not outside_bar(renderer.render(), render_scene(scene).image).any()
+
+
+@needs_cuda
+def test_simulate_on_cuda() -> None:
+    """The one call that most programs need, on the GPU."""
+    cpu, gpu = simulate(small()), simulate(small(), device="cuda")
+    assert not outside_bar(gpu.data, cpu.data).any()
+    assert gpu.solid_angle == pytest.approx(cpu.solid_angle, rel=1e-12)
+
+
+@needs_cuda
+def test_cuda_array_interface() -> None:
+    """CuPy and others find the image by its address."""
+    interface = Renderer(small(), device="cuda").render_on_device().__cuda_array_interface__
+    assert interface["shape"] == (1, 24, 40)
+    assert interface["typestr"] == "<f4"
+    assert interface["data"][0] != 0
+
+
+@needs_cuda
+def test_too_little_memory_is_a_sentence() -> None:
+    """A detector larger than the device's memory."""
+    scene = replace(resolve(small()).scene, shape=(2**20, 2**20), roi=(0, 9, 0, 9))
+    with pytest.raises(DeviceError, match="too little memory"):
+        Renderer(scene, device="cuda").render_on_device()
