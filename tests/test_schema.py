@@ -45,7 +45,7 @@ def test_it_is_a_schema_whose_fields_are_described() -> None:
     assert found["properties"]["output"]["properties"]["adc_offset"]["default"] == 40.0
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.toml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/**/*.toml")), ids=lambda path: path.name)
 def test_examples_are_valid(path: Path) -> None:
     _validate(tomllib.loads(path.read_text("utf-8")))
 
