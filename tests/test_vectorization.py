@@ -7,12 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BENCH = REPOSITORY / "bench"
 sys.path.insert(0, str(BENCH))
 
+from nanobragg_bench.cases import by_name  # noqa: E402
 from nanobragg_bench.loops import Source  # noqa: E402
+from nanobragg_bench.profiling import build  # noqa: E402
+from nanobragg_bench.shares import OTHER, OUTSIDE, attribute, inventory, loop_of, markdown, measure  # noqa: E402
 from nanobragg_bench.vectorizer import count_arithmetic, levels  # noqa: E402
+from vectorization import PROFILED, main  # noqa: E402
 
 KERNEL = REPOSITORY / "cpp" / "src" / "kernel.inl"
 MARKED = [loop for loop in Source([KERNEL]).loops if loop.name]
@@ -95,3 +101,82 @@ def test_object_code_is_counted_by_register() -> None:
     counts = count_arithmetic(listing)
     assert counts["first"] == {"zmm": 1, "ymm": 1, "scalar": 1}
     assert counts["second"] == {"xmm": 1}
+
+
+def test_shares_of_the_run_time(tmp_path: Path) -> None:
+    """The inventory says where the time goes: all of it, and in mosaic_25 most of it in the loop over evaluations."""
+    source = Source([KERNEL])
+    instruments = build(REPOSITORY, PROFILED, "g++")
+    found = measure(by_name("mosaic_25"), instruments, source, 1.0, tmp_path, tmp_path)
+    assert [shares.precision for shares in found] == ["double", "mixed"]
+    for shares in found:
+        assert shares.samples >= 20
+        assert sum(shares.fractions.values()) == pytest.approx(1.0)
+        assert shares.fractions[f"evaluations, {shares.precision}"] > 0.6
+    entries = inventory([], found, source)
+    assert {entry["loop"] for entry in entries if entry["must"]} == {loop.name for loop in MARKED}
+    for precision in ("double", "mixed"):
+        assert sum(entry["shares"][precision]["mosaic_25"] for entry in entries) == pytest.approx(1.0, abs=0.01)
+
+
+SHARED_KERNEL = """
+inline double helper(double x) {
+    double sum = 0;
+    for (int i = 0; i < 3; ++i) sum += x;
+    return sum;
+}
+void sweep(const double* x, double* y, int n, int times) {
+    for (int w = 0; w < times; ++w) {
+// must vectorise: summing
+#pragma omp simd
+        for (int p = 0; p < n; ++p) {
+            y[p] += helper(x[p]);
+        }
+        y[0] += 1;
+    }
+    y[1] = 0;
+}
+"""
+
+
+def test_samples_belong_to_the_innermost_vector_loop(tmp_path: Path) -> None:
+    """A helper's time is that of the vector loop which it is inlined in; what is between loops is told apart."""
+    (tmp_path / "kernel.inl").write_text(SHARED_KERNEL)
+    source = Source([tmp_path / "kernel.inl"])
+    frames = {
+        1: [("kernel.inl", 4), ("kernel.inl", 12)],  # the helper's loop, inlined
+        2: [("physics.hpp", 30), ("kernel.inl", 12)],
+        3: [("kernel.inl", 14)],
+        4: [("kernel.inl", 16)],
+        5: [("render_cpu.cpp", 100)],
+    }
+    counts = attribute({1: 10, 2: 20, 3: 3, 4: 2, 5: 1, 6: 1}, frames, source)
+    assert counts == {"summing": 30, "sweep": 3, OUTSIDE: 2, OTHER: 2}
+    loop = loop_of(frames[1], source)
+    assert loop is not None
+    assert loop.name == "summing"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--shares", "mosaic"], "--shares: found 'mosaic', expected one of cubic_1024"),
+        (["--shares", "start"], "--shares: found 'start', expected one of cubic_1024"),
+        (["--shares", "--seconds", "0"], "--seconds: found 0, expected more than 0"),
+        (["--markdown", "shares.md"], "--markdown: found no --shares, expected both"),
+    ],
+)
+def test_bad_words_are_named(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name is told before minutes are spent on compiling."""
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_committed_page_is_of_the_committed_figures() -> None:
+    """The table of shares in bench/results is what the command makes of the figures beside it."""
+    results = json.loads((BENCH / "results" / "loop_shares.json").read_text(encoding="utf-8"))
+    assert (BENCH / "results" / "loop_shares.md").read_text(encoding="utf-8") == markdown(results)
+    for precision, samples in results["samples"].items():
+        for case in samples:
+            total = sum(entry["shares"][precision][case] for entry in results["loops"])
+            assert total == pytest.approx(1.0, abs=0.01)

@@ -69,6 +69,10 @@ class Source:
             waiting |= self._calls.get(current, set()) - seen
         return False
 
+    def home(self, loop: Block) -> Block | None:
+        """The function that a loop is in."""
+        return _innermost(self.functions, loop.file, loop.first)
+
     def loops_at(self, file: str, line: int, function: str) -> list[Block]:
         """The loops that GCC may mean by a place in an instance of ``function``.
 
@@ -83,7 +87,7 @@ class Source:
             return []
         found = []
         for loop in self.loops:
-            home = _innermost(self.functions, loop.file, loop.first)
+            home = self.home(loop)
             if loop.simd and home is not None and self.reaches({function}, home.name):
                 found += [loop] if self.reaches(loop.calls, helper.name) else []
         return found

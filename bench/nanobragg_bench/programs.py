@@ -66,6 +66,11 @@ def ask_worker(folder: Path, do: str, **arguments: Any) -> Any:
     return _ask([sys.executable, "-m", "nanobragg_bench.worker"], {"do": do, **arguments}, folder)
 
 
+def ask_profiler(folder: Path, **arguments: Any) -> Any:
+    """One answer of :mod:`nanobragg_bench.profiler`, run in ``folder``."""
+    return _ask([sys.executable, "-m", "nanobragg_bench.profiler"], arguments, folder)
+
+
 def _ask(command: list[str], request: Any, folder: Path | None) -> Any:
     path = os.pathsep.join(filter(None, (str(_HERE.parent), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(

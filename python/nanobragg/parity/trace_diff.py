@@ -43,8 +43,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nb-trace-diff`` with ``argv`` (default: the process's arguments) and give its exit status."""
+def make_parser() -> argparse.ArgumentParser:
+    """The options."""
     parser = _Parser(
         prog="nb-trace-diff",
         description="Names the first quantity in which two traces of a pixel differ. A trace is what nanobragg "
@@ -55,6 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("b")
     parser.add_argument("--tolerance", type=float, default=1e-9, help="relative difference allowed (1e-9)")
     parser.add_argument("--all", action="store_true", help="list every difference, not just the first")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``nb-trace-diff`` with ``argv`` (default: the process's arguments) and give its exit status."""
+    parser = make_parser()
     options = parser.parse_args(argv)
     if not options.tolerance >= 0.0:
         parser.error("--tolerance: expected 0 or more")

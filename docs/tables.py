@@ -1,0 +1,159 @@
+"""The parts of the pages that are made from the program: ``<!-- generated: NAME -->`` in a page becomes one of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_FIELDS = {
+    "-cell": "crystal.cell",
+    "-misset": "crystal.misset",
+    "-pivot": "detector.pivot",
+    "-detector_absorb": "detector.attenuation_depth",
+    "-twotheta": "detector.twotheta",
+    "-roi": "detector.roi",
+    "-lambda": "beam.wavelength",
+    "-energy": "beam.energy",
+    "-quirks": "quirks",
+    "-threads": "threads",
+    "-printout_pixel": "printout_pixel",
+    "-trace_pixel": "trace_pixel",
+    "-nonoise": "output.noisefile",
+    "-nopgm": "output.pgmfile",
+}
+"""What options set that the option table leaves to the scanner of the words."""
+_NO_FIELDS = {"write.config"}
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [tuple(head)]
+    lines += [("---",) * len(lines[0]), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
+
+
+# ---- the command line -------------------------------------------------------------------------------------
+
+
+def fields_of(option: Any) -> list[str]:
+    """Fields of the dataclasses, which are keys of TOML files, that an option of ``options.py`` sets."""
+    name = option.names[0]
+    if name in _FIELDS:
+        return [_FIELDS[name]]
+    if option.convention and not option.sets:
+        return ["detector.convention"]
+    whole = (field for field in option.sets if field not in _NO_FIELDS)
+    # section.field.index: one element; run.field: at the top of the file
+    return list(dict.fromkeys(".".join(field.removeprefix("run.").split(".")[:2]) for field in whole))
+
+
+def options() -> str:
+    """All options of the command line, a table for each subject."""
+    from nanobragg.options import EARLY_OPTIONS, GROUPS, OPTIONS, OWN_OPTIONS
+
+    own = set(OWN_OPTIONS)
+    parts = []
+    for group in GROUPS:
+        rows = []
+        for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS):
+            if option.group != group:
+                continue
+            first = f"`{f'{option.names[0]} {option.arguments}'.rstrip()}`"
+            others = ", ".join(f"`{name}`" for name in option.names[1:])
+            text = _plain(option.help) + (f"; also {others}" if others else "")
+            new = "*new:* " if option in own else ""
+            rows.append((first, new + text, ", ".join(f"`{f}`" for f in fields_of(option))))
+        parts.append(f"## {group}\n\n" + _table(("option", "meaning (default)", "Python, TOML"), rows))
+    return "\n".join(parts)
+
+
+def _plain(text: str) -> str:
+    """``text`` with the characters that mean something to Markdown taken literally, and links to ``specs/``."""
+    literal = "".join(f"\\{c}" if c in "*_<>[]|`" else c for c in text)
+    return re.sub(r"specs/(\w+)\.md", r"[specs/\1](../../specs/\1.md)", literal)
+
+
+# ---- TOML files -------------------------------------------------------------------------------------------
+
+
+def toml_keys() -> str:
+    """All keys of a TOML file, a table for each section."""
+    from nanobragg.schema import schema
+
+    properties = schema()["properties"]
+    top = {key: value for key, value in properties.items() if value.get("type") != "object"}
+    parts = ["## At the top\n\n" + _keys(top)]
+    for section, value in properties.items():
+        if value.get("type") == "object":
+            parts.append(f"## [{section}]\n\n{_sentence(value['description'])}\n\n" + _keys(value["properties"]))
+    return "\n".join(parts)
+
+
+def _keys(properties: dict[str, dict[str, Any]]) -> str:
+    rows = []
+    for key, value in properties.items():
+        default = f"`{_toml(value['default'])}`" if "default" in value else ""
+        rows.append((f"`{key}`", _kind(value), default, _plain(_sentence(value.get("description", "")))))
+    return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.replace("``", "").split())
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _kind(value: dict[str, Any]) -> str:
+    """What a key's value may be, in words."""
+    if "anyOf" in value:
+        return " or ".join(_kind(kind) for kind in value["anyOf"])
+    if "enum" in value:
+        return ", ".join(f"`{_toml(name)}`" for name in value["enum"])
+    if "const" in value:
+        return f"`{_toml(value['const'])}`"
+    if value["type"] == "array":
+        least, most = value["minItems"], value["maxItems"]
+        return f"{least if least == most else f'{least} to {most}'} × {_kind(value['items'])}"
+    return {"number": "number", "integer": "whole number", "string": "text", "boolean": "`true`, `false`"}[
+        value["type"]
+    ]
+
+
+# ---- how to cite ------------------------------------------------------------------------------------------
+
+
+def citation() -> str:
+    """The paper of ``CITATION.cff``, as text and as BibTeX."""
+    import yaml
+
+    paper = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["preferred-citation"]
+    people = [(a["given-names"], a["family-names"]) for a in paper["authors"]]
+    names = [f"{''.join(f'{n[0]}. ' for n in given.split())}{family}" for given, family in people]
+    pages = f"{paper['start']}–{paper['end']}"
+    printed = (
+        f"*{paper['journal']}* **{paper['volume']}**, {pages}. [doi:{paper['doi']}](https://doi.org/{paper['doi']})"
+    )
+    return f"""> {", ".join(names[:-1])} and {names[-1]} ({paper["year"]}). {paper["title"]}. {printed}
+
+```bibtex
+@article{{{people[0][1]}{paper["year"]},
+  author  = {{{" and ".join(f"{family}, {given}" for given, family in people)}}},
+  title   = {{{paper["title"]}}},
+  journal = {{{paper["journal"]}}},
+  year    = {paper["year"]},
+  volume  = {paper["volume"]},
+  pages   = {{{pages.replace("–", "--")}}},
+  doi     = {{{paper["doi"]}}},
+}}
+```
+"""
+
+
+PARTS = {"options": options, "TOML keys": toml_keys, "citation": citation}
