@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -58,6 +61,25 @@ def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
     device = _core.PlayedRenderer()  # type: ignore[attr-defined]
     device.load(scene, precision)
     return device.render()[0].numpy()
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computer with a CUDA device, which the CPU plays."""
+    import nanobragg
+    from nanobragg import _core
+
+    if not hasattr(_core, "PlayedRenderer"):
+        pytest.skip("only builds with tests have the device that the CPU plays")
+    info = {
+        "number": 0, "name": "Played", "capability": (9, 0), "memory": 2**34,
+        "multiprocessors": 100, "clock_hz": 1e9, "memory_bandwidth": 2e12,
+    }  # fmt: skip
+    system = {"devices": [info], "reason": "", "driver": 13000, "runtime": 13000}
+    renderer = partial(_core.PlayedRenderer, budget=1e4)  # type: ignore[attr-defined]  # many short launches
+    module = SimpleNamespace(Renderer=renderer, system=lambda: system)
+    monkeypatch.setitem(sys.modules, "nanobragg._cuda", module)
+    monkeypatch.setattr(nanobragg, "_cuda", module, raising=False)
 
 
 @pytest.fixture

@@ -529,6 +529,15 @@ void multiply(int n, double* values, const double* by) {
     for (int p = 0; p < n; ++p) values[p] *= by[p];
 }
 
+// Whether a factor is exactly 0 somewhere, which stands for one that is still to be computed. Counted in doubles, which
+// compilers vectorise everywhere.
+bool holds_zero(const double* factors, int n) {
+    double zeros = 0;
+#pragma omp simd reduction(+ : zeros)
+    for (int p = 0; p < n; ++p) zeros += factors[p] == 0.0 ? 1.0 : 0.0;
+    return zeros > 0;
+}
+
 // Sources from `begin` on that share a direction, and may so share everything but the wavelength.
 int64_t same_direction(const KernelScene& s, int64_t begin) {
     if (s.dmin > 0) return 1;  // each has pixels of its own
@@ -543,9 +552,7 @@ int64_t same_direction(const KernelScene& s, int64_t begin) {
 
 // The first source that is not culled decides on the polarization; a factor of exactly 0 is computed again.
 void first_polarization(const Chunk& c, const Rays& rays, const KernelSource& source, bool culling, Work& w) {
-    bool missing = false;
-    for (int p = 0; p < c.n; ++p) missing |= w.polar[p] == 0.0;
-    if (!missing) return;
+    if (!holds_zero(w.polar, c.n)) return;
     polarizations(c, rays, source, w.polar_now);
     for (int p = 0; p < c.n; ++p) {
         if (w.polar[p] == 0.0 && (!culling || w.keep[p] != 0.0)) w.polar[p] = w.polar_now[p];
@@ -613,13 +620,6 @@ void add_background(const Chunk& c, Work& w, double amount, bool with_omega, boo
     for (int p = 0; p < c.n; ++p) out[p] += value[p];
 }
 
-// Whether a capture fraction is exactly 0, which stands for one that is still to be computed.
-bool capture_missing(const Chunk& c, const Work& w) {
-    bool missing = false;
-    for (int p = 0; p < c.n; ++p) missing |= w.capture[p] == 0.0;
-    return missing;
-}
-
 void capture_of_layer(const Chunk& c, const Rays& rays, Work& w, const double* layer, double offset_fast,
                       double offset_slow, bool first) {
     const KernelScene& s = c.scene;
@@ -627,7 +627,7 @@ void capture_of_layer(const Chunk& c, const Rays& rays, Work& w, const double* l
         captures(c, rays, layer[1], layer[2], w.capture);
     } else if (s.capture == kCentre && first) {
         captures(c, w.centre, layer[1], layer[2], w.capture);
-    } else if (s.capture == kFirst && (first || capture_missing(c, w))) {
+    } else if (s.capture == kFirst && (first || holds_zero(w.capture, c.n))) {
         const bool here = layer[3] == layer[0];
         if (!here) aim(c, subpixel_at(c, offset_fast, offset_slow, layer[3]), w.incidence);
         captures(c, here ? rays : w.incidence, layer[1], layer[2], w.spare);
@@ -661,6 +661,30 @@ bool sum_layers(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& poll)
     return true;
 }
 
+// Over the pixels that are not masked.
+double seen_sum(const ChunkTask& task, const double* values) {
+    double sum = 0;
+    if (task.mask == nullptr) {
+#pragma omp simd reduction(+ : sum)
+        for (int p = 0; p < task.count; ++p) sum += values[p];
+    } else {
+        for (int p = 0; p < task.count; ++p) sum += task.mask[p] != 0 ? values[p] : 0.0;
+    }
+    return sum;
+}
+
+// Likewise; 0 if all are below.
+double seen_maximum(const ChunkTask& task, const double* values) {
+    double most = 0;
+    if (task.mask == nullptr) {
+#pragma omp simd reduction(max : most)
+        for (int p = 0; p < task.count; ++p) most = values[p] > most ? values[p] : most;
+    } else {
+        for (int p = 0; p < task.count; ++p) most = task.mask[p] != 0 && values[p] > most ? values[p] : most;
+    }
+    return most;
+}
+
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
     const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast};
@@ -672,9 +696,7 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
                         choose_sweep(s, lookup, mixed, short_cut, true)};
     aim(c, subpixel_at(c, 0.5, 0.5, 0.0), w.centre);
     solid_angles(c, w.centre, w.omega_centre);
-    for (int p = 0; p < task.count; ++p) {
-        if (task.mask == nullptr || task.mask[p] != 0) *task.solid_angle += w.omega_centre[p];
-    }
+    *task.solid_angle += seen_sum(task, w.omega_centre);
     for (int p = 0; p < c.n; ++p) {
         w.total[p] = 0;
         w.omega[p] = w.omega_centre[p];
@@ -682,12 +704,8 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
         w.polar[p] = s.polar == kFirst ? 0.0 : 1.0;
     }
     if (!sum_layers(c, w, sweeps, task.poll)) return false;
-    double brightest = *task.brightest;
-    for (int p = 0; p < task.count; ++p) {
-        const bool seen = task.mask == nullptr || task.mask[p] != 0;
-        brightest = seen && w.total[p] > brightest ? w.total[p] : brightest;
-    }
-    *task.brightest = brightest;
+    const double brightest = seen_maximum(task, w.total);
+    if (brightest > *task.brightest) *task.brightest = brightest;
     if (s.background_sum != 0) {
         add_background(c, w, s.background_sum, s.omega == kEach, s.polar == kEach || s.polar == kCentre,
                        s.capture_inside != 0, w.total);

@@ -387,12 +387,35 @@ bool any_source(const Scene& s, std::int64_t panel_index, std::int64_t slow, std
     return false;
 }
 
-bool pixel_leaves_range(const Scene& s, std::int64_t panel, std::int64_t slow, std::int64_t fast,
+// The longest axes of all orientations, m: |h| <= |a| |q|, whatever the orientation.
+struct Reach {
+    double a = 0, b = 0, c = 0;
+
+    explicit Reach(const Scene& s) {
+        for (const auto* list : {&s.orientations, &s.first_orientations}) {
+            for (const Orientation& o : *list) {
+                a = std::max(a, norm(o.a));
+                b = std::max(b, norm(o.b));
+                c = std::max(c, norm(o.c));
+            }
+        }
+    }
+    // No orientation's indices are out of range at scattering vectors of this length, 1/m. A little more than that
+    // length, for rounding.
+    bool within(const Scene& s, double q) const {
+        const double most = q * (1.0 + 1e-9);
+        return tricubic_in_range(s, a * most, b * most, c * most) &&
+               tricubic_in_range(s, -a * most, -b * most, -c * most);
+    }
+};
+
+bool pixel_leaves_range(const Scene& s, const Reach& reach, std::int64_t panel, std::int64_t slow, std::int64_t fast,
                         std::int64_t first_evaluation) {
     bool first = s.index(panel, slow, fast) == first_evaluation;
     return any_source(s, panel, slow, fast, [&](Vec3 q) {
         const auto& orientations = first ? s.first_orientations : s.orientations;
         first = false;
+        if (reach.within(s, norm(q))) return false;
         for (const Orientation& o : orientations) {
             if (tricubic_in_range(s, dot(o.a, q), dot(o.b, q), dot(o.c, q))) continue;
             if (s.background_sum != 0.0 || lattice(s, o, q).F_latt != 0.0) return true;
@@ -401,23 +424,14 @@ bool pixel_leaves_range(const Scene& s, std::int64_t panel, std::int64_t slow, s
     });
 }
 
-// No evaluation of the run can leave the range: |h| <= |a| |q|, and |q| <= 2/wavelength.
-bool never_leaves_range(const Scene& s) {
+// No evaluation of the run can leave the range: |q| <= 2/wavelength.
+bool never_leaves_range(const Scene& s, const Reach& reach) {
     double shortest = s.sources.front().wavelength;
     for (const Source& source : s.sources) shortest = std::min(shortest, source.wavelength);
     if (!(shortest > 0)) return false;
     double q = 2.0 / shortest;
     if (s.dmin > 0.0) q = std::min(q, 1.0 / s.dmin);
-    for (const auto* list : {&s.orientations, &s.first_orientations}) {
-        for (const Orientation& o : *list) {
-            const double reach[3] = {norm(o.a) * q, norm(o.b) * q, norm(o.c) * q};
-            if (!tricubic_in_range(s, reach[0], reach[1], reach[2]) ||
-                !tricubic_in_range(s, -reach[0], -reach[1], -reach[2])) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return reach.within(s, q);
 }
 
 }  // namespace
@@ -446,7 +460,9 @@ std::int64_t locate_first_evaluation(const Scene& s) {
 }
 
 std::int64_t locate_out_of_range(const Scene& s, int threads) {
-    if (!sticky(s) || never_leaves_range(s)) return -1;
+    if (!sticky(s)) return -1;
+    const Reach reach(s);
+    if (never_leaves_range(s, reach)) return -1;
     const std::int64_t first_evaluation = locate_first_evaluation(s);
     const std::int64_t rows_per_panel = std::max<std::int64_t>(0, s.roi[3] - s.roi[2] + 1);
     const std::int64_t rows = rows_per_panel * static_cast<std::int64_t>(s.panels.size());
@@ -457,7 +473,7 @@ std::int64_t locate_out_of_range(const Scene& s, int threads) {
         for (std::int64_t fast = s.roi[0]; fast <= s.roi[1]; ++fast) {
             const std::int64_t pixel = s.index(panel, slow, fast);
             if (pixel >= found.load(std::memory_order_relaxed)) break;
-            if (!s.rendered(pixel) || !pixel_leaves_range(s, panel, slow, fast, first_evaluation)) continue;
+            if (!s.rendered(pixel) || !pixel_leaves_range(s, reach, panel, slow, fast, first_evaluation)) continue;
             std::int64_t best = found.load();
             while (pixel < best && !found.compare_exchange_weak(best, pixel)) {
             }
