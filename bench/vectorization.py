@@ -90,7 +90,8 @@ def _check(args: argparse.Namespace) -> None:
         raise BenchError(f"--seconds: found {args.seconds:g}, expected more than 0, at most 600")
     if args.shares is None and args.markdown is not None:
         raise BenchError("--markdown: found no --shares, expected both")
-    known = (*(case.name for case in CASES), *GROUPS)
+    cases = [case.name for case in CASES]
+    known = (*cases, *(group for group, members in GROUPS.items() if members[0] in cases))
     for name in args.shares or ():
         if name not in known:
             raise BenchError(f"--shares: found {name!r}, expected one of {', '.join(known)}")

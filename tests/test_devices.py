@@ -5,11 +5,8 @@ Where there is no GPU, the CPU plays one (``_core.PlayedRenderer``): the same C+
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +29,7 @@ from nanobragg import (
 )
 from nanobragg.cli import main
 from nanobragg.devices import check_device, choose, cuda_system, describe, evaluations
+from nanobragg.noise import poisson_noise
 from nanobragg.rendering import render_scene
 
 needs_cuda = pytest.mark.skipif(bool(cuda_system().reason), reason=cuda_system().reason or "there is a CUDA device")
@@ -49,19 +47,6 @@ def small(**changes: Any) -> Experiment:
         quirks="none",
     )
     return replace(whole, **changes)
-
-
-@pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A computer with a CUDA device, which the CPU plays."""
-    if not hasattr(_core, "PlayedRenderer"):
-        pytest.skip("only builds with tests have the device that the CPU plays")
-    info = {"number": 0, "name": "Played", "capability": (9, 0), "memory": 2**34}
-    system = {"devices": [info], "reason": "", "driver": 13000, "runtime": 13000}
-    renderer = partial(_core.PlayedRenderer, budget=1e4)  # many short launches
-    module = SimpleNamespace(Renderer=renderer, system=lambda: system)
-    monkeypatch.setitem(sys.modules, "nanobragg._cuda", module)
-    monkeypatch.setattr(nanobragg, "_cuda", module, raising=False)
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda", "auto", "cuda:0", "cuda:12"])
@@ -97,6 +82,8 @@ def test_a_played_device_is_listed(played: None) -> None:
         "cuda:0: Played, compute capability 9.0, 16 GiB",
         "CUDA: driver for 13.0, built with 13.0",
     ]
+    (device,) = cuda_system().devices
+    assert (device.multiprocessors, device.clock_hz, device.memory_bandwidth) == (100, 1e9, 2e12)
 
 
 @needs_none
@@ -241,6 +228,27 @@ def test_images_for_other_libraries(played: None) -> None:
     assert not hasattr(other, "__cuda_array_interface__")
 
 
+def test_noise_on_the_device_is_the_cpus(played: None) -> None:
+    """The same seed gives the same counts, to the last one, wherever they are drawn."""
+    means = resolve(small(crystal=Crystal(cell=(50, 60, 70, 80, 90, 100), cells=3, default_F=10))).scene
+    brightest = float(render_scene(means).image.max())
+    for largest in (3.0, 30.0, 3e4, 1e7):
+        scene = replace(means, scale=means.scale * largest / brightest)
+        image = Renderer(scene, device="cuda").render_on_device()
+        for seed in (1, -1, 2**40):
+            expected = poisson_noise(image.numpy(), seed=seed, rng="fast", wide=True).pixels
+            counts = image.noisy(seed)
+            assert counts.numpy().dtype == np.int32
+            assert (counts.numpy() == expected).all()
+            assert np.asarray(counts).max() > 40
+    part = image.noisy(3, adc_offset=7, roi=(3, 9, 2, 5)).numpy()
+    assert (part[:, 2:6, 3:10] >= 7).all()
+    assert part.sum() == part[:, 2:6, 3:10].sum()
+    assert (np.from_dlpack(counts) == counts.numpy()).all()
+    with pytest.raises(InputError, match="counts"):
+        counts.noisy(1)
+
+
 def test_the_cpu_leaves_no_image_on_a_device() -> None:
     """Asking for it is an error, not a silent copy."""
     with pytest.raises(DeviceError, match="expected one on a CUDA device"):
@@ -271,6 +279,15 @@ def test_simulate_on_cuda() -> None:
     cpu, gpu = simulate(small()), simulate(small(), device="cuda")
     assert not outside_bar(gpu.data, cpu.data).any()
     assert gpu.solid_angle == pytest.approx(cpu.solid_angle, rel=1e-12)
+
+
+@needs_cuda
+def test_a_device_tells_its_rates() -> None:
+    """The benchmark's ceilings are computed from them."""
+    for device in cuda_system().devices:
+        assert device.multiprocessors > 0
+        assert 1e8 < device.clock_hz < 1e10
+        assert 1e10 < device.memory_bandwidth < 1e14
 
 
 @needs_cuda

@@ -122,15 +122,29 @@ CASES = (
         stored=True,
     ),
 )
+CUDA_CASES = (
+    Case(
+        name="gpu_mosaic_1000",
+        command=f"{_MOSAIC_25} {_MOSAIC} 1000",
+        quick="-detpixels 32",
+        group="cuda",
+    ),
+    replace(next(case for case in CASES if case.name == "xfel_3000"), name="gpu_xfel_3000", group="cuda"),
+    Case(name="gpu_next_image", command=_MOSAIC_25, quick="-detpixels 64", group="cuda"),
+)
+"""Only for CUDA devices."""
 OTHERS = ("noise_4096", "read_hkl", "start", "threads")
 """Cases that measure something else than the engine."""
-NAMES = (*(case.name for case in CASES), *OTHERS)
-GROUPS = {"shapes": tuple(case.name for case in CASES if case.group == "shapes")}
+NAMES = (*(case.name for case in (*CASES, *CUDA_CASES)), *OTHERS)
+GROUPS = {
+    "shapes": tuple(case.name for case in CASES if case.group == "shapes"),
+    "cuda": tuple(case.name for case in CUDA_CASES),
+}
 
 
 def by_name(name: str) -> Case:
     """The case of that name."""
-    return next(case for case in CASES if case.name == name)
+    return next(case for case in (*CASES, *CUDA_CASES) if case.name == name)
 
 
 def expand(names: list[str] | None) -> list[str]:

@@ -31,6 +31,7 @@ def compare(
     roi: Roi,
     with_what: str,
     skip_first: bool,
+    turn: int = 0,
 ) -> Agreement:
     """Compare two files of bare floats within ``roi``.
 
@@ -44,6 +45,7 @@ def compare(
         roi: fast first, fast last, slow first, slow last, inclusive.
         with_what: what ``theirs`` is.
         skip_first: leave out the first pixel of ``roi``, whose crystal was a stale one in the run that started there.
+        turn: number of the orientation, as the worker turns the crystal.
 
     """
     import numpy as np
@@ -57,7 +59,7 @@ def compare(
     places = [[int(y) + y0, int(x) + x0] for y, x in np.argwhere(bad)]
     left_out = 0
     if places and len(places) <= MOST_LEFT_OUT:
-        left_out = sum(ask_worker(folder, "excuse", words=words, precision=precision, pixels=places))
+        left_out = sum(ask_worker(folder, "excuse", words=words, precision=precision, pixels=places, turn=turn))
     return Agreement(with_what, bad.size - int(skip_first), len(places) - left_out, left_out)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nanobragg_bench.cases import Case, furnish
+from nanobragg_bench.ceilings import ceilings_of
 from nanobragg_bench.comparison import compare
 from nanobragg_bench.parity import Agreement
 from nanobragg_bench.peak import fraction_of_peak
@@ -63,6 +64,7 @@ class EngineCase:
             image=image,
             at_least=self.settings.at_least,
             at_most=5,
+            device=self.settings.device.name,
         )
 
     def _original(self, runs: _Runs, threads: int) -> None:
@@ -120,6 +122,15 @@ class EngineCase:
         self.agreements[precision] = found
         return found
 
+    def _fraction_of_peak(self, precision: str, seconds: float, threads: int) -> float | None:
+        case, evaluations, gpu = self.case, self.facts["evaluations"], self.settings.device.gpu
+        if gpu is None:
+            rates = self.settings.rates
+            return fraction_of_peak(rates, case.kernel, precision, case.stored, seconds, evaluations, threads)
+        pixels = self.facts["pixels"]
+        ceilings = ceilings_of(gpu, case.kernel, precision, case.stored, pixels, seconds, evaluations)
+        return ceilings.arithmetic_fraction
+
     def _row(self, runs: _Runs, threads: int, precision: str) -> Row:
         facts, case = self.facts, self.case
         seconds = statistics.median(runs.ours[precision])
@@ -131,15 +142,14 @@ class EngineCase:
             variant=precision,
             threads=threads,
             seconds=seconds,
+            device=self.settings.device.label,
             original_seconds=median(runs.original),
             ratios=ratios_of(runs.original, runs.ours[precision]),
             evaluations=facts["evaluations"],
             peak_memory_bytes=runs.peak[precision],
             original_peak_memory_bytes=runs.original_peak,
-            bytes_written=4 * facts["pixels"],
-            fraction_of_peak=fraction_of_peak(
-                self.settings.rates, case.kernel, precision, case.stored, seconds, facts["evaluations"], threads
-            ),
+            bytes_written=4 * facts["pixels"] if self.settings.device.gpu is None else None,
+            fraction_of_peak=self._fraction_of_peak(precision, seconds, threads),
             agreement=self._agreement(precision, threads),
             note=f"the original on {edge} pixels, scaled" if scaled else "",
         )

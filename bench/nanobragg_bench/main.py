@@ -13,6 +13,7 @@ from typing import Any
 
 from nanobragg_bench import BenchError
 from nanobragg_bench.cases import GROUPS, NAMES, OTHERS, REPOSITORY, by_name, expand, load
+from nanobragg_bench.devices import device_of
 from nanobragg_bench.rows import Row, Settings, Skipped
 
 
@@ -24,6 +25,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--case", nargs="+", metavar="NAME", help=f"default: all of {', '.join((*NAMES, *GROUPS))}")
     parser.add_argument("--c-bin", default=os.environ.get("NB_C_BIN"), help="the original (default: $NB_C_BIN)")
     parser.add_argument("--shared", type=Path, default=REPOSITORY.parent / "shared", help="inputs of real_crystal")
+    parser.add_argument("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="of engine cases (cpu)")
     parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N", help="of engine cases (1)")
     parser.add_argument("--repeat", type=int, metavar="N", help="pairs of each measurement (3; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="small images: a test of the suite, not a measurement")
@@ -48,6 +50,7 @@ def _check(args: argparse.Namespace) -> None:
         raise BenchError(
             f"--json: found {str(args.json)!r} in a folder that does not exist, expected an existing folder"
         )
+    device_of(args.device)
     if args.plots is not None:
         from nanobragg_bench.plots import require_matplotlib
 
@@ -74,6 +77,7 @@ def _settings(args: argparse.Namespace, scratch: Path) -> Settings:
         instruction_set=_core.instruction_set(),
         rates=peak_rates(0.05 if args.quick else 0.5),
         say=_say,
+        device=device_of(args.device),
     )
 
 
@@ -88,6 +92,7 @@ def _others() -> dict[str, Callable[[Settings], list[Row]]]:
 
 def _measure(name: str, settings: Settings) -> list[Row] | Skipped:
     """The rows of one case."""
+    from nanobragg_bench.cuda_cases import measure_cuda
     from nanobragg_bench.engine import measure_engine
     from nanobragg_bench.process import measure_process
 
@@ -97,6 +102,8 @@ def _measure(name: str, settings: Settings) -> list[Row] | Skipped:
     if isinstance(case, str):
         return Skipped(name, case)
     case = case.small() if settings.quick else case
+    if case.group == "cuda":
+        return measure_cuda(case, settings)
     rows = measure_engine(case, settings)
     if case.process:
         rows += measure_process(case, settings)

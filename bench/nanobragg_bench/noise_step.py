@@ -33,7 +33,7 @@ def measure_noise(settings: Settings) -> list[Row]:
         if settings.original is not None and pair % 2 == 0:
             original.append(_original(settings.original, words, folder))
         for rng, found in answers.items():
-            found.append(_ours(folder, words, image, rng))
+            found.append(_ours(settings, folder, words, image, rng))
         if settings.original is not None and pair % 2 == 1:
             original.append(_original(settings.original, words, folder))
     return [_row(settings, folder, rng, found, original) for rng, found in answers.items()]
@@ -60,7 +60,7 @@ def _original(program: str, words: list[str], folder: Path) -> float:
     return with_noise.seconds - without.seconds
 
 
-def _ours(folder: Path, words: list[str], image: Path, rng: str) -> dict[str, Any]:
+def _ours(settings: Settings, folder: Path, words: list[str], image: Path, rng: str) -> dict[str, Any]:
     return ask_worker(
         folder,
         "noise",
@@ -70,6 +70,8 @@ def _ours(folder: Path, words: list[str], image: Path, rng: str) -> dict[str, An
         seed=SEED,
         threads=THREADS,
         file=f"{rng}_noise.img",
+        at_least=settings.at_least,
+        at_most=5,
     )
 
 

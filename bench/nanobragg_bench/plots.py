@@ -49,7 +49,7 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
 
 _TITLES = {
     "ratio": "times as fast as nanoBragg.c (-O3 -fopenmp), same number of threads",
-    "ns_per_evaluation": "nanoseconds per evaluation and core",
+    "ns_per_evaluation": "nanoseconds per evaluation and core, or of the GPU",
 }
 
 
@@ -77,7 +77,9 @@ def _bars(results: dict[str, Any], rows: Sequence[dict[str, Any]], key: str, nam
     axes.legend(loc="best", fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     machine = results["machine"]
-    axes.set_title(f"{machine['cpu']}, {machine['instruction_set']}", fontsize=9)
+    where = dict.fromkeys(row["device"] for row in rows)
+    cpu = f"{machine['cpu']}, {machine['instruction_set']}"
+    axes.set_title("; ".join(cpu if device == "cpu" else f"engine on {device}" for device in where), fontsize=9)
     files = [folder / f"{name}.svg", folder / f"{name}.png"]
     figure.savefig(files[0], metadata={"Date": None})
     figure.savefig(files[1], dpi=120)

@@ -11,8 +11,8 @@ from typing import Any
 from nanobragg_bench.rows import Row, Settings, Skipped
 
 _HEADINGS = (
-    "case", "what", "variant", "thr", "seconds", "ns/eval", "orig. s", "orig. ns", "ratio", "target", "met", "peak MB",
-    "orig. MB", "limit MB", "of peak", "images",
+    "case", "what", "variant", "device", "thr", "seconds", "ns/eval", "orig. s", "orig. ns", "ratio", "target", "met",
+    "peak MB", "orig. MB", "limit MB", "of peak", "images",
 )  # fmt: skip
 
 
@@ -21,10 +21,11 @@ def as_json(
 ) -> dict[str, Any]:
     """Everything, for a file."""
     return {
-        "machine": machine,
+        "machine": {**machine, "gpu": settings.device.described()},
         "settings": {
             "original": settings.original is not None,
             "quick": settings.quick,
+            "device": settings.device.name,
             "threads": list(settings.threads),
             "repeat": settings.repeat,
             "original_edge": settings.original_edge,
@@ -67,6 +68,7 @@ def _line(row: dict[str, Any]) -> list[str]:
         row["case"],
         row["what"] if row["what"] != row["case"] else "",
         row["variant"],
+        row["device"],
         str(row["threads"]),
         _number(row["seconds"], ".4g"),
         _number(row["ns_per_evaluation"]),
@@ -87,7 +89,7 @@ def table(results: dict[str, Any]) -> str:
     """The rows as columns of text."""
     lines = [list(_HEADINGS), *(_line(row) for row in results["rows"])]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADINGS))]
-    numeric = {3, 4, 5, 6, 7, 8, 11, 12, 13, 14}
+    numeric = {4, 5, 6, 7, 8, 9, 12, 13, 14, 15}
     text = [
         "  ".join(
             cell.rjust(width) if i in numeric else cell.ljust(width)
@@ -98,5 +100,7 @@ def table(results: dict[str, Any]) -> str:
     text.insert(1, "  ".join("-" * width for width in widths))
     machine = results["machine"]
     heading = f"{machine['cpu']}, {machine['instruction_set']}, {machine['cores']} cores, {machine['date']}"
+    if machine["gpu"] is not None:
+        heading += f", {machine['gpu']['name']}"
     skipped = [f"skipped {one['case']}: {one['reason']}" for one in results["skipped"]]
     return "\n".join([heading, *text, *skipped])

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanobragg_bench.devices import CPU, BenchDevice
 from nanobragg_bench.parity import Agreement
 from nanobragg_bench.peak import Rates
 from nanobragg_bench.targets import MEMORY_ALLOWANCE, target_of
@@ -32,6 +33,8 @@ class Settings:
     instruction_set: str
     rates: Rates | None
     say: Callable[[str], None]
+    device: BenchDevice = CPU
+    """where engine cases are rendered"""
 
     @property
     def at_least(self) -> float:
@@ -45,10 +48,12 @@ class Row:
 
     case: str
     what: str
-    """``engine``, ``process``, ``threads``, or the case's own name"""
+    """``engine``, ``process``, ``threads``, ``cuda``, or the case's own name"""
     variant: str
     threads: int
     seconds: float
+    device: str = "cpu"
+    """``cpu`` or the GPU's name"""
     original_seconds: float | None = None
     ratios: tuple[float, ...] = ()
     """of the pairs"""
@@ -69,8 +74,9 @@ class Row:
 
     @property
     def ns_per_evaluation(self) -> float | None:
-        """Nanoseconds of one core."""
-        return None if not self.evaluations else 1e9 * self.seconds * self.threads / self.evaluations
+        """Nanoseconds of one core, or of the GPU."""
+        cores = self.threads if self.device == "cpu" else 1
+        return None if not self.evaluations else 1e9 * self.seconds * cores / self.evaluations
 
     @property
     def original_ns_per_evaluation(self) -> float | None:
@@ -86,13 +92,14 @@ class Row:
 
     def judged(self, instruction_set: str, judge: bool = True) -> dict[str, Any]:
         """All of it, with the targets, for JSON; without ``judge``, not whether they are met."""
-        target = target_of(self.case, self.what, self.variant, instruction_set)
+        target = target_of(self.case, self.what, self.variant, instruction_set, self.device)
         limit, peak = self.memory_limit_bytes, self.peak_memory_bytes
         agreement = None if self.agreement is None else {**asdict(self.agreement), "agrees": self.agreement.agrees}
         return {
             "case": self.case,
             "what": self.what,
             "variant": self.variant,
+            "device": self.device,
             "threads": self.threads,
             "evaluations": self.evaluations,
             "seconds": self.seconds,
@@ -102,7 +109,7 @@ class Row:
             "ratio": self.ratio,
             "ratios": list(self.ratios),
             "target": None if target is None else str(target),
-            "met": None if target is None or not judge else target.met(self.ratio, self.seconds),
+            "met": None if target is None or not judge else target.met(self.ratio, self.seconds, self.evaluations),
             "peak_memory_bytes": peak,
             "original_peak_memory_bytes": self.original_peak_memory_bytes,
             "memory_target_bytes": limit,

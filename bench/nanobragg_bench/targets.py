@@ -13,17 +13,21 @@ MEMORY_ALLOWANCE = 150e6
 class Target:
     """A figure to reach."""
 
-    kind: Literal["ratio", "seconds"]
-    """``ratio``: at least ``value`` times; ``seconds``: at most."""
+    kind: Literal["ratio", "seconds", "rate"]
+    """``ratio``: at least ``value`` times; ``seconds``: at most; ``rate``: at least so many evaluations per second."""
     value: float
 
-    def met(self, ratio: float | None, seconds: float) -> bool | None:
-        """Whether it is reached; ``None`` where the ratio is not known."""
+    def met(self, ratio: float | None, seconds: float, evaluations: int | None = None) -> bool | None:
+        """Whether it is reached; ``None`` where the ratio, or the number of evaluations, is not known."""
         if self.kind == "seconds":
             return seconds <= self.value
+        if self.kind == "rate":
+            return None if evaluations is None else evaluations / seconds >= self.value
         return None if ratio is None else ratio >= self.value
 
     def __str__(self) -> str:
+        if self.kind == "rate":
+            return f">= {self.value:.2g}/s"
         return f">= {self.value:g}x" if self.kind == "ratio" else f"<= {self.value * 1e3:g} ms"
 
 
@@ -39,6 +43,14 @@ _ENGINE = {
     ("nearest", "mixed"): 8.0,
 }
 """Engine time of the original over ours, per thread, with AVX-512."""
+_CUDA = {
+    ("gpu_mosaic_1000", "double"): Target("rate", 1e11),
+    ("gpu_mosaic_1000", "mixed"): Target("rate", 2.5e11),
+    **{("gpu_xfel_3000", precision): Target("seconds", 0.120) for precision in ("double", "mixed")},
+    **{("gpu_next_image", f"{precision} host"): Target("seconds", 0.002) for precision in ("double", "mixed")},
+    **{("gpu_next_image", f"{precision} device"): Target("seconds", 0.0005) for precision in ("double", "mixed")},
+}
+"""On an NVIDIA H200."""
 _PROCESS = {"cubic_4096": 5.0, "real_crystal": 10.0}
 _OTHER = {
     ("noise_4096", "fast"): Target("ratio", 5.0),
@@ -49,16 +61,21 @@ _OTHER = {
 }
 
 
-def target_of(case: str, what: str, variant: str, instruction_set: str) -> Target | None:
+def target_of(case: str, what: str, variant: str, instruction_set: str, device: str = "cpu") -> Target | None:
     """The target of one row of the table.
 
     Args:
         case: its name.
-        what: ``engine``, ``process``, ``threads`` or the case's own name.
+        what: ``engine``, ``process``, ``threads``, ``cuda`` or the case's own name.
         variant: precision, generator, kind of file, command.
         instruction_set: engine targets are halved with ``avx2``, and there are none with ``baseline``.
+        device: engine targets are for ``cpu``.
 
     """
+    if what == "cuda":
+        return _CUDA.get((case, variant))
+    if what == "engine" and device != "cpu":
+        return None
     if what == "engine":
         value = _ENGINE.get((case, variant))
         share = {"avx512": 1.0, "avx2": 0.5}.get(instruction_set)

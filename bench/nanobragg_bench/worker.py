@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nanobragg.noise import NoiseImage
     from nanobragg.rendering import RenderResult
     from nanobragg.resolve import Resolved
     from nanobragg.scene import Scene
@@ -57,26 +59,93 @@ def middle(roi: tuple[int, int, int, int], edge: int) -> tuple[int, int, int, in
     return left, left + wide - 1, low, low + high - 1
 
 
+def turned(scene: Scene, number: int) -> Scene:
+    """The Scene in the orientation of that number; number 0 is the Scene's own."""
+    import numpy as np
+
+    if number == 0:
+        return scene
+    axis, angle = np.ones(3) / 3**0.5, np.radians(0.7 * number)
+    cross = np.cross(np.eye(3), axis)  # rows v -> v x axis
+    rotation = np.eye(3) - np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return replace(scene, orientations=scene.orientations @ rotation, first_orientations=scene.first_orientations[:0])
+
+
 def render(
-    words: list[str], precision: Any, threads: int, image: str | None, at_least: float, at_most: int
+    words: list[str],
+    precision: Any,
+    threads: int,
+    image: str | None,
+    at_least: float,
+    at_most: int,
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """Time the rendering alone; keep the image as bare floats if it has a name."""
+    """Time the rendering alone, up to the image on the host; keep it as bare floats if it has a name."""
     from nanobragg.rendering import render_scene
 
     scene = _resolved(words).scene
-    # Threads are made and code is paged in by a first image of one pixel.
-    render_scene(replace(scene, roi=(0, 0, 0, 0)), precision=precision, threads=threads)
+    # Threads are made, code is paged in and a GPU is woken by a first image of one pixel.
+    render_scene(replace(scene, roi=(0, 0, 0, 0)), precision=precision, threads=threads, device=device)
     last: list[RenderResult] = []
 
     def once() -> None:
         last.clear()  # never two images at a time
-        last.append(render_scene(scene, precision=precision, threads=threads))
+        last.append(render_scene(scene, precision=precision, threads=threads, device=device))
 
     times = _timed(once, at_least, at_most)
     peak = peak_memory()
     if image is not None:
         last[0].image.tofile(image)
     return {"seconds": times, "peak_memory_bytes": peak}
+
+
+def series(
+    words: list[str],
+    precision: Any,
+    device: str,
+    host: bool,
+    moving: bool,
+    image: str | None,
+    at_least: float,
+    at_most: int,
+) -> dict[str, Any]:
+    """Time one image after another of one Renderer that has made some already.
+
+    Args:
+        words: the command line.
+        precision: ``double`` or ``mixed``.
+        device: a CUDA device.
+        host: images are copied to the host, and else left on the device.
+        moving: every image has an orientation of its own (:func:`turned`).
+        image: name of the file for the last one, bare floats.
+        at_least: seconds.
+        at_most: images.
+
+    """
+    import numpy as np
+
+    from nanobragg import Renderer
+
+    scene = _resolved(words).scene
+    renderer = Renderer(scene, device=device, precision=precision)
+    make = renderer.render if host else renderer.render_on_device
+    cells = [turned(scene, number).orientations if moving else None for number in range(at_most + 1)]
+    last: list[Any] = []
+    number = 0
+
+    def once() -> None:
+        nonlocal number
+        number += 1
+        last.clear()
+        last.append(make(cells[number]))
+
+    for _ in range(3):  # code, memory and the buffers of the copy
+        make(cells[0])
+    times = _timed(once, at_least, at_most)
+    peak = peak_memory()
+    if image is not None:
+        np.asarray(last[0]).tofile(image)
+    return {"seconds": times, "peak_memory_bytes": peak, "turn": number if moving else 0}
 
 
 def facts(words: list[str]) -> dict[str, Any]:
@@ -91,30 +160,34 @@ def facts(words: list[str]) -> dict[str, Any]:
     }
 
 
-def reference(words: list[str], budget: float, image: str) -> dict[str, Any]:
-    """What the scalar reference renderer makes of the middle of the image."""
+def reference(
+    words: list[str], budget: float, image: str, renderer: Any = "reference", turn: int = 0
+) -> dict[str, Any]:
+    """What the scalar reference renderer, or the CPU's, makes of the middle of the image."""
     from nanobragg.rendering import render_scene
 
-    scene = _resolved(words).scene
+    scene = turned(_resolved(words).scene, turn)
     x0, x1, y0, y1 = scene.roi
     per_pixel = evaluations(scene) / ((x1 - x0 + 1) * (y1 - y0 + 1))
     roi = middle(scene.roi, max(4, int((budget / per_pixel) ** 0.5)))
     # A stale orientation of the run's first evaluation belongs to the first pixel of the whole image.
     first = scene.first_orientations if (roi[0], roi[2]) == (x0, y0) else scene.first_orientations[:0]
-    render_scene(replace(scene, roi=roi, first_orientations=first), renderer="reference").image.tofile(image)
+    render_scene(replace(scene, roi=roi, first_orientations=first), renderer=renderer).image.tofile(image)
     return {"roi": list(roi)}
 
 
-def excuse(words: list[str], precision: str, pixels: list[list[int]]) -> list[bool]:
+def excuse(words: list[str], precision: str, pixels: list[list[int]], turn: int = 0) -> list[bool]:
     """Whether a parity test leaves out each pixel (slow, fast)."""
     from nanobragg_bench.parity import excusable
 
-    scene = _resolved(words).scene
+    scene = turned(_resolved(words).scene, turn)
     return [excusable(scene, slow, fast, precision) for slow, fast in pixels]
 
 
-def noise(words: list[str], image: str, rng: Any, seed: int, threads: int, file: str) -> dict[str, Any]:
-    """Time the noise image made from the float image in a file, and writing it."""
+def noise(
+    words: list[str], image: str, rng: Any, seed: int, threads: int, file: str, at_least: float, at_most: int
+) -> dict[str, Any]:
+    """Time the noise image made from the float image in a file, and writing it to a new file."""
     import numpy as np
 
     from nanobragg.io.smv import write_smv
@@ -122,18 +195,25 @@ def noise(words: list[str], image: str, rng: Any, seed: int, threads: int, file:
 
     resolved = _resolved(words)
     pixels = np.fromfile(image, np.float32).reshape(resolved.scene.shape)
-    started = time.perf_counter()
-    noisy = poisson_noise(pixels, seed=seed, rng=rng, threads=threads)
-    drawn = time.perf_counter()
-    write_smv(file, noisy.pixels, resolved)
-    written = time.perf_counter()
+    drawing: list[float] = []
+
+    def once() -> NoiseImage:
+        Path(file).unlink(missing_ok=True)
+        started = time.perf_counter()
+        drawn = poisson_noise(pixels, seed=seed, rng=rng, threads=threads)
+        drawing.append(time.perf_counter() - started)
+        write_smv(file, drawn.pixels, resolved)
+        return drawn
+
+    times = _timed(once, at_least, at_most)
+    noisy = once()
     # Numbers of photons: the sum of many draws is near the sum of their means.
     small = pixels < 60000
     expected = float(pixels[small].sum(dtype=float))
     counted = float(noisy.pixels[small].sum(dtype=float)) - 40.0 * int(small.sum())
     return {
-        "seconds": written - started,
-        "drawing_seconds": drawn - started,
+        "seconds": statistics.median(times),
+        "drawing_seconds": statistics.median(drawing),
         "deviation": abs(counted - expected) / max(1.0, expected) ** 0.5,
         "pixels": pixels.size,
         "peak_memory_bytes": peak_memory(),
@@ -164,6 +244,7 @@ def cache(file: str, dump: str) -> dict[str, Any]:
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "render": render,
+    "series": series,
     "facts": facts,
     "reference": reference,
     "excuse": excuse,

@@ -21,6 +21,9 @@ PYBIND11_MODULE(_cuda, m) {
                 d["name"] = info.name;
                 d["capability"] = py::make_tuple(info.major, info.minor);
                 d["memory"] = info.memory;
+                d["multiprocessors"] = info.multiprocessors;
+                d["clock_hz"] = info.clock_hz;
+                d["memory_bandwidth"] = info.memory_bandwidth;
                 devices.append(d);
             }
             py::dict d;

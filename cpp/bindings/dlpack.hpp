@@ -13,9 +13,9 @@ namespace nanobragg {
 
 constexpr int kDlpackCpu = 1, kDlpackCuda = 2;
 
-// float32, C-contiguous; `owner` lives as long as somebody uses the array.
+// float32 or int32, C-contiguous; `owner` lives as long as somebody uses the array.
 inline pybind11::capsule dlpack_capsule(std::shared_ptr<void> owner, void* data, std::vector<std::int64_t> shape,
-                                        std::int32_t device_type, std::int32_t device_number) {
+                                        bool whole, std::int32_t device_type, std::int32_t device_number) {
     struct Tensor {
         void* data;
         std::int32_t device_type, device_number;
@@ -36,7 +36,7 @@ inline pybind11::capsule dlpack_capsule(std::shared_ptr<void> owner, void* data,
         std::vector<std::int64_t> shape;
         std::shared_ptr<void> owner;
     };
-    constexpr std::uint8_t kFloat = 2;
+    constexpr std::uint8_t kInt = 0, kFloat = 2;
     auto* holder = new Holder;
     holder->shape = std::move(shape);
     holder->owner = std::move(owner);
@@ -45,7 +45,7 @@ inline pybind11::capsule dlpack_capsule(std::shared_ptr<void> owner, void* data,
                       device_type,
                       device_number,
                       static_cast<std::int32_t>(holder->shape.size()),
-                      kFloat,
+                      whole ? kInt : kFloat,
                       32,
                       1,
                       holder->shape.data(),

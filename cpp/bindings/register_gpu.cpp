@@ -4,11 +4,13 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <string>
 
 #include "dlpack.hpp"
 #include "gpu_renderer.hpp"
 #include "nanobragg/error.hpp"
+#include "noise.hpp"
 #include "scene_from_python.hpp"
 
 namespace py = pybind11;
@@ -23,11 +25,12 @@ using gpu::DeviceResult;
 struct DeviceImage {
     std::shared_ptr<Buffer> pixels;
     std::vector<py::ssize_t> shape;  // (panel, slow, fast)
+    bool counts = false;             // int32 instead of float32
 };
 
-py::array_t<float> to_numpy(const DeviceImage& image) {
-    py::array_t<float> out(image.shape);
-    float* to = out.mutable_data();
+py::array to_numpy(const DeviceImage& image) {
+    py::array out(image.counts ? py::dtype::of<std::int32_t>() : py::dtype::of<float>(), image.shape);
+    void* to = out.mutable_data();
     const py::gil_scoped_release release;
     image.pixels->device().download(to, image.pixels->as<void>(), image.pixels->bytes());
     return out;
@@ -36,6 +39,30 @@ py::array_t<float> to_numpy(const DeviceImage& image) {
 py::tuple dlpack_device(const DeviceImage& image) {
     const int number = image.pixels->device().number();
     return py::make_tuple(number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
+}
+
+DeviceImage noisy(const DeviceImage& image, const py::int_& seed, double adc_offset, const py::object& roi) {
+    if (image.counts) throw InputError("noisy: found an image of counts, expected photons");
+    gpu::NoiseJob job{};
+    job.image = image.pixels->as<float>();
+    job.nslow = image.shape[1];
+    job.nfast = image.shape[2];
+    job.pixels = image.shape[0] * job.nslow * job.nfast;
+    const auto limits = roi.is_none() ? std::vector<std::int64_t>{0, job.nfast - 1, 0, job.nslow - 1}
+                                      : roi.cast<std::vector<std::int64_t>>();
+    if (limits.size() != 4) throw InputError("roi: expected fast first, fast last, slow first, slow last");
+    std::copy(limits.begin(), limits.end(), job.roi);
+    job.adc_offset = adc_offset;
+    job.seed = PyLong_AsUnsignedLongLongMask(seed.ptr());
+    gpu::Device& device = image.pixels->device();
+    DeviceImage out{
+        std::make_shared<Buffer>(image.pixels->owner(), static_cast<std::size_t>(job.pixels) * sizeof(std::int32_t)),
+        image.shape, true};
+    job.out = out.pixels->as<std::int32_t>();
+    const py::gil_scoped_release release;
+    device.noise(job);
+    device.wait();
+    return out;
 }
 
 // Work of the device is done when an image is handed out, so that any stream may read it at once.
@@ -48,14 +75,14 @@ py::capsule to_dlpack(const DeviceImage& image, const py::object& dl_device, con
     }
     const int number = image.pixels->device().number();
     return dlpack_capsule(image.pixels, image.pixels->as<void>(), {image.shape.begin(), image.shape.end()},
-                          number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
+                          image.counts, number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
 }
 
 py::dict cuda_array_interface(const DeviceImage& image) {
     if (image.pixels->device().number() < 0) throw py::attribute_error("__cuda_array_interface__");
     py::dict d;
     d["shape"] = py::tuple(py::cast(image.shape));
-    d["typestr"] = "<f4";
+    d["typestr"] = image.counts ? "<i4" : "<f4";
     d["data"] = py::make_tuple(reinterpret_cast<std::uintptr_t>(image.pixels->as<void>()), false);
     d["strides"] = py::none();
     d["version"] = 3;
@@ -126,17 +153,20 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
             py::set_error(type, error.what());
         }
     });
-    py::class_<DeviceImage>(m, (prefix + "DeviceImage").c_str(), py::module_local(),
-                            "An image (panel, slow, fast) float32 in the memory of its device.")
+    py::class_<DeviceImage>(
+        m, (prefix + "DeviceImage").c_str(), py::module_local(),
+        "An image (panel, slow, fast) in the memory of its device: photons as float32, or counts as int32.")
         .def_property_readonly("shape", [](const DeviceImage& image) { return py::tuple(py::cast(image.shape)); })
         .def("numpy", &to_numpy, "A copy on the host.")
         .def(
             "__array__",
             [](const DeviceImage& image, const py::object& dtype, const py::object&) {
-                const py::array_t<float> array = to_numpy(image);
+                const py::array array = to_numpy(image);
                 return dtype.is_none() ? py::object(array) : array.attr("astype")(dtype);
             },
             py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+        .def("noisy", &noisy, py::arg("seed"), py::kw_only(), py::arg("adc_offset") = 40.0, py::arg("roi") = py::none(),
+             "Photons drawn by the fast generator, plus adc_offset, int32.")
         .def("__dlpack_device__", &dlpack_device)
         .def(
             "__dlpack__",

@@ -52,6 +52,11 @@ class CudaDevice : public Device {
         finish_kernel<<<blocks, kMostThreads>>>(panel, job, slices);
         check(cudaGetLastError(), "a launch");
     }
+    void noise(const NoiseJob& job) override {
+        select();
+        launch_noise(job);
+        check(cudaGetLastError(), "a launch");
+    }
     void wait() override {
         select();
         check(cudaDeviceSynchronize(), "rendering");
@@ -80,6 +85,31 @@ class CudaDevice : public Device {
 
     int number_;
 };
+
+// 0 where the driver does not tell.
+double attribute(cudaDeviceAttr which, int device) {
+    int value = 0;
+    if (cudaDeviceGetAttribute(&value, which, device) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return 0;
+    }
+    return value;
+}
+
+CudaInfo info_of(int device, const cudaDeviceProp& properties) {
+    CudaInfo out;
+    out.number = device;
+    out.name = properties.name;
+    out.major = properties.major;
+    out.minor = properties.minor;
+    out.memory = properties.totalGlobalMem;
+    out.multiprocessors = properties.multiProcessorCount;
+    // Clocks are told in kHz and the width of the bus in bits; memory moves data twice in a clock.
+    out.clock_hz = 1e3 * attribute(cudaDevAttrClockRate, device);
+    out.memory_bandwidth = 2 * 1e3 * attribute(cudaDevAttrMemoryClockRate, device) *
+                           attribute(cudaDevAttrGlobalMemoryBusWidth, device) / 8;
+    return out;
+}
 
 std::string version_name(int version) {
     return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
@@ -112,7 +142,7 @@ CudaSystem cuda_system() noexcept {
         for (int i = 0; i < count; ++i) {
             cudaDeviceProp properties{};
             if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
-            out.devices.push_back({i, properties.name, properties.major, properties.minor, properties.totalGlobalMem});
+            out.devices.push_back(info_of(i, properties));
         }
         if (out.devices.empty()) out.reason = "no CUDA device was found";
     } catch (const std::exception& error) {

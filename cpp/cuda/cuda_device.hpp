@@ -10,6 +10,9 @@ struct CudaInfo {
     std::string name;
     int major = 0, minor = 0;  // compute capability
     std::size_t memory = 0;    // bytes
+    int multiprocessors = 0;
+    double clock_hz = 0;          // of the multiprocessors at most; 0: unknown
+    double memory_bandwidth = 0;  // bytes per second; 0: unknown
 };
 
 struct CudaSystem {

@@ -26,6 +26,8 @@ struct Kind {
     int shape, lookup;
 };
 
+struct NoiseJob;
+
 class Device {
   public:
     Device() = default;
@@ -43,6 +45,7 @@ class Device {
     virtual void clear(void* memory, std::size_t bytes) = 0;
     virtual void accumulate(Kind kind, const PanelScene& panel, const Job& job) = 0;
     virtual void finish(const PanelScene& panel, const Job& job, std::int64_t slices) = 0;
+    virtual void noise(const NoiseJob& job) = 0;
     virtual void wait() = 0;
     // Threads that work together on kPixels pixels each (accumulate) or one (finish).
     virtual int team_size() const = 0;
@@ -75,6 +78,7 @@ class Buffer {
     }
     std::size_t bytes() const { return bytes_; }
     Device& device() const { return *device_; }
+    const std::shared_ptr<Device>& owner() const { return device_; }
 
   private:
     std::shared_ptr<Device> device_;

@@ -15,6 +15,7 @@ class HostDevice : public Device {
     void clear(void* memory, std::size_t bytes) override;
     void accumulate(Kind kind, const PanelScene& panel, const Job& job) override;
     void finish(const PanelScene& panel, const Job& job, std::int64_t slices) override;
+    void noise(const NoiseJob& job) override;
     void wait() override {}
     int team_size() const override { return 1; }
     int number() const override { return -1; }

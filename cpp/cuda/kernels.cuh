@@ -13,6 +13,7 @@ struct DeviceTeam {
 // One launch: blocks along x take pixels, blocks along y take slices of the sums. Errors show up in cudaGetLastError.
 void launch_double(Kind kind, const PanelScene& panel, const Job& job);
 void launch_mixed(Kind kind, const PanelScene& panel, const Job& job);
+void launch_noise(const NoiseJob& job);
 
 template <class Real, int shape, int lookup>
 __global__ void __launch_bounds__(kMostThreads)

@@ -16,13 +16,15 @@ namespace {
 
 constexpr double pi = 3.14159265358979323846;
 
-// Park-Miller: modulus, multiplier, and Schrage's quotient and remainder.
-constexpr std::int64_t modulus = 2147483647, multiplier = 16807, quotient = 127773, remainder = 2836;
+// Park-Miller.
+constexpr std::int64_t modulus = 2147483647, multiplier = 16807;
 
+// multiplier * state mod 2^31 - 1, for 0 <= state <= modulus: 2^31 is 1 there, so that the upper bits are added to the
+// lower ones. No division: each number waits for the one before.
 std::int64_t step(std::int64_t state) {
-    const std::int64_t k = state / quotient;
-    const std::int64_t next = multiplier * (state - k * quotient) - remainder * k;
-    return next < 0 ? next + modulus : next;
+    const std::int64_t product = multiplier * state;
+    const std::int64_t folded = (product & modulus) + (product >> 31);
+    return folded >= modulus ? folded - modulus : folded;
 }
 
 // The C library's functions take and give doubles; the results are stored as floats.

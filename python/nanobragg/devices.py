@@ -28,6 +28,11 @@ class CudaDevice(NamedTuple):
     capability: tuple[int, int]
     memory: int
     """bytes"""
+    multiprocessors: int
+    clock_hz: float
+    """Highest clock of the multiprocessors; 0: unknown."""
+    memory_bandwidth: float
+    """bytes per second, from the memory's clock and the width of its bus; 0: unknown"""
 
 
 class CudaSystem(NamedTuple):
@@ -81,7 +86,7 @@ def cuda_system() -> CudaSystem:
     except ImportError as error:
         return CudaSystem((), f"the CUDA renderer could not be loaded: {error}", 0, 0)
     found: dict[str, Any] = _cuda.system()
-    devices = tuple(CudaDevice(d["number"], d["name"], tuple(d["capability"]), d["memory"]) for d in found["devices"])
+    devices = tuple(CudaDevice(**d) for d in found["devices"])
     return CudaSystem(devices, found["reason"], found["driver"], found["runtime"])
 
 

@@ -111,7 +111,9 @@ class Renderer:
         """One image, left on the device; arguments and errors as for :meth:`render`.
 
         Returns:
-            An object with ``shape`` (panel, slow, fast), ``numpy()``, ``__dlpack__`` and ``__cuda_array_interface__``.
+            An object with ``shape`` (panel, slow, fast), ``numpy()``, ``__dlpack__`` and ``__cuda_array_interface__``;
+            its ``noisy(seed, adc_offset=40.0, roi=None)`` draws photons there, int32: those that
+            :meth:`Image.noisy` draws for the same image and seed.
 
         """
         if self._device is None:

@@ -1,0 +1,65 @@
+"""Where the engine cases are rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nanobragg_bench import BenchError
+
+if TYPE_CHECKING:
+    from nanobragg.devices import CudaDevice
+
+
+@dataclass(frozen=True)
+class BenchDevice:
+    """The processors, or one CUDA device."""
+
+    name: str = "cpu"
+    """as ``render_scene`` takes it: ``cpu`` or ``cuda:NUMBER``"""
+    gpu: CudaDevice | None = None
+
+    @property
+    def label(self) -> str:
+        """What the rows say: ``cpu`` or the GPU's name."""
+        return "cpu" if self.gpu is None else self.gpu.name
+
+    def described(self) -> dict[str, Any] | None:
+        """The GPU and its rates, for JSON."""
+        return None if self.gpu is None else {**self.gpu._asdict(), "capability": list(self.gpu.capability)}
+
+
+CPU = BenchDevice()
+
+
+def device_of(option: str) -> BenchDevice:
+    """The device that ``--device`` names.
+
+    Raises:
+        BenchError: for another word, or where there is no such device.
+
+    """
+    from nanobragg.devices import cuda_system
+
+    if option == "cpu":
+        return CPU
+    number = option.removeprefix("cuda:") if option != "cuda" else "0"
+    if not (number.isascii() and number.isdigit()) or not option.startswith("cuda"):
+        raise BenchError(f"--device: found {option!r}, expected cpu, cuda or cuda:NUMBER")
+    system = cuda_system()
+    if not system.devices:
+        raise BenchError(f"--device: found {option!r}, but {system.reason}; expected a CUDA device, or cpu")
+    for gpu in system.devices:
+        if gpu.number == int(number):
+            return BenchDevice(f"cuda:{gpu.number}", gpu)
+    there = ", ".join(f"cuda:{gpu.number}" for gpu in system.devices)
+    raise BenchError(f"--device: found {option!r}, expected one of {there}")
+
+
+def why_not_cuda(device: BenchDevice) -> str:
+    """Why cases for CUDA devices are skipped; empty if they are run."""
+    from nanobragg.devices import cuda_system
+
+    if device.gpu is not None:
+        return ""
+    return f"it runs on a CUDA device only: {cuda_system().reason or 'ask for it with --device cuda'}"

@@ -1,0 +1,12 @@
+// Compiled with -ffp-contract=off (noise.hpp).
+#include "host_device.hpp"
+#include "noise.hpp"
+
+namespace nanobragg::gpu {
+
+void HostDevice::noise(const NoiseJob& job) {
+    ++launches_;
+    for (std::int64_t pixel = 0; pixel < job.pixels; ++pixel) draw_noise(job, pixel);
+}
+
+}  // namespace nanobragg::gpu
