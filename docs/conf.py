@@ -10,9 +10,6 @@ from sphinx.ext.napoleon import Config, GoogleDocstring
 
 import nanobragg
 
-for _name in nanobragg.__all__:
-    getattr(nanobragg, _name)  # before autodoc imports nanobragg.resolve, the package with the function's name
-
 project = "nanobragg"
 author = "The nanobragg developers"
 copyright = author

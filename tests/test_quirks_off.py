@@ -17,7 +17,7 @@ import pytest
 import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, Factor, Sampling, _core, render, resolve, simulate
 from nanobragg.quirks import QUIRKS
-from nanobragg.resolve.orientation import misset_of
+from nanobragg.resolver.orientation import misset_of
 
 FLUX = 1e12
 

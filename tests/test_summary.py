@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nanobragg.progress import Progress
-from nanobragg.resolve import resolve
+from nanobragg.resolver import resolve
 from nanobragg.summary import summary
 from nanobragg.words import parse_words
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nanobragg.noise import NoiseImage
     from nanobragg.rendering import RenderResult
-    from nanobragg.resolve import Resolved
+    from nanobragg.resolver import Resolved
     from nanobragg.scene import Scene
 
 

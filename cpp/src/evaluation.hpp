@@ -40,10 +40,13 @@ NANOBRAGG_FN double kept(double x, double y, double z, double inverse_wavelength
     return dmin > limit ? 0.0 : 1.0;
 }
 
-// (Radius in units of the crystal's transform)^2.
-NANOBRAGG_FN double radius_squared(const KernelScene& s, double da, double db, double dc) {
-    const double x = da * s.cells[0], y = db * s.cells[1], z = dc * s.cells[2];
-    return (x * x + y * y + z * z) * s.fudge;
+// (Radius in units of the crystal's transform)^2 from distances to the nearest index in some unit. The weights do not
+// depend on the pixel, and leave the loop.
+NANOBRAGG_FN double radius_squared(const KernelScene& s, double da, double db, double dc, double unit) {
+    const double scale = s.fudge * (unit * unit);
+    const double a = s.cells[0] * s.cells[0] * scale, b = s.cells[1] * s.cells[1] * scale,
+                 c = s.cells[2] * s.cells[2] * scale;
+    return (da * da) * a + ((db * db) * b + (dc * dc) * c);
 }
 
 template <class Real>
@@ -118,10 +121,10 @@ NANOBRAGG_FN double lattice_unit(const KernelScene& s) {
 
 template <int shape>
 NANOBRAGG_FN double lattice_double(const KernelScene& s, double dh, double dk, double dl) {
-    if (shape == kGauss) return exp_negative(-2.0 * (miss_squared(s, dh, dk, dl) / 0.63 * s.fudge));
+    if (shape == kGauss) return exp_negative(miss_squared(s, dh, dk, dl) * (s.fudge * (-2.0 / 0.63)));
     if (shape == kTophat) return miss_squared(s, dh, dk, dl) * s.fudge < 0.3969 ? 1.0 : 0.0;
     if (shape == kRound) {
-        const double f = sphere_transform(__builtin_sqrt(radius_squared(s, dh, dk, dl)));
+        const double f = sphere_transform(__builtin_sqrt(radius_squared(s, dh, dk, dl, 1.0)));
         return f * f;
     }
     if (shape >= kFewCells) {
@@ -137,18 +140,18 @@ template <int shape>
 NANOBRAGG_FN float lattice_mixed(const KernelScene& s, int32_t ph, int32_t pk, int32_t pl) {
     if (shape == kGauss) {
         // -2 Delta^2 fudge / 0.63 as a power of two; the scale keeps deep tails out of the denormals
-        const double e = miss_squared(s, (double)ph, (double)pk, (double)pl) * s.fudge *
-                         (-2.0 / 0.63 * 1.4426950408889634074 * 5.421010862427522e-20);
+        const double e = miss_squared(s, (double)ph, (double)pk, (double)pl) *
+                         (s.fudge * (-2.0 / 0.63 * 1.4426950408889634074 * 5.421010862427522e-20));
         const double bounded = e < -180.0 ? -180.0 : e;
-        const double whole = round_whole(bounded);
-        const float value = exp2_fraction((float)(bounded - whole)) * power_of_two((int32_t)whole + kGaussScale);
+        const double sum = with_whole(bounded), whole = sum - with_whole(0.0);
+        const float value = exp2_fraction((float)(bounded - whole)) * power_of_two(whole_in(sum) + kGaussScale);
         return e < -180.0 ? 0.0f : value;
     }
     if (shape == kTophat)
         return miss_squared(s, turns(ph), turns(pk), turns(pl)) * (float)s.fudge < 0.3969f ? 1.0f : 0.0f;
     if (shape == kRound) {
         const double turn = 2.3283064365386963e-10;
-        const float f = sphere_transform_mixed(radius_squared(s, ph * turn, pk * turn, pl * turn));
+        const float f = sphere_transform_mixed(radius_squared(s, (double)ph, (double)pk, (double)pl, turn));
         return f * f;
     }
     if (shape >= kFewCells) {

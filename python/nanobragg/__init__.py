@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nanobragg.image import Image
     from nanobragg.renderer import Renderer
     from nanobragg.rendering import render
-    from nanobragg.resolve import resolve
+    from nanobragg.resolver import resolve
     from nanobragg.scene import Factor, Interpolation, Scene, Shape
     from nanobragg.simulation import simulate
     from nanobragg.trace import trace_pixel
@@ -37,7 +37,7 @@ _HOMES = {
     "Scene": "scene",
     "Shape": "scene",
     "render": "rendering",
-    "resolve": "resolve",
+    "resolve": "resolver",
     "simulate": "simulation",
     "trace_pixel": "trace",
 }

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
 
 
 def save_cache(resolved: Resolved) -> str | None:

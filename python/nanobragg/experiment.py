@@ -3,7 +3,7 @@
 Four frozen dataclasses (:class:`Beam`, :class:`Crystal`, :class:`Detector`, :class:`Sampling`) make an
 :class:`Experiment`. A field left at ``None`` is *unset*, which is not the same as zero: the step-count rules
 of ``specs/geometry.md`` ask what was said and what was not. Nothing is computed here; that is the task of
-:mod:`nanobragg.resolve`, which turns an experiment into a :class:`nanobragg.Scene`.
+:mod:`nanobragg.resolver`, which turns an experiment into a :class:`nanobragg.Scene`.
 
 Units: Å for cell, wavelength and resolution; mm for everything on the detector and for crystal and beam
 sizes; degrees for crystal and detector angles; mrad for divergence; percent for dispersion; µm for sensor
@@ -248,6 +248,6 @@ class Experiment:
 
     def scene(self) -> Any:
         """The resolved :class:`nanobragg.Scene`."""
-        from nanobragg.resolve import resolve
+        from nanobragg.resolver import resolve
 
         return resolve(self).scene

@@ -14,7 +14,7 @@ from nanobragg.errors import InputError
 
 if TYPE_CHECKING:
     from nanobragg.noise import Statistics
-    from nanobragg.resolve import Resolved
+    from nanobragg.resolver import Resolved
 
 
 @dataclass(frozen=True, eq=False)

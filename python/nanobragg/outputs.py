@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
     from nanobragg.run import Run
 
 _WORTH_A_THREAD = 1 << 16

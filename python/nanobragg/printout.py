@@ -12,7 +12,7 @@ from nanobragg.trace import Trace, _trace
 if TYPE_CHECKING:
     import numpy as np
 
-    from nanobragg.resolve import Resolved
+    from nanobragg.resolver import Resolved
 
 
 def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.ndarray) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nanobragg.rendering import RenderResult
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
     from nanobragg.run import Run
 
 FATAL = 9
@@ -224,7 +224,7 @@ def _check_formats(run: Run) -> None:
 
 
 def _simulate(run: Run, config: str | None, like: str | None, trace_json: str | None) -> None:
-    from nanobragg.resolve import resolve
+    from nanobragg.resolver import resolve
 
     resolved = resolve(run.experiment)
     _check_trace_pixel(run, resolved)

@@ -55,7 +55,7 @@ class Renderer:
         self.place: Place = choose(device, self._scene)
         """Where it renders, and why ``auto`` took the CPU."""
         self._device: Any = None
-        self._loaded = self._scene
+        self._turned = False  # the device has other orientations than the Scene's
         if self.place.number is not None:
             from nanobragg import _cuda
 
@@ -71,8 +71,9 @@ class Renderer:
         """Take another Scene, on the same device. Structure factors that are the same array are not copied again."""
         new = _scene_of(scene)
         if self._device is not None:
-            self._device.load(new, self._precision, new.f_grid is self._loaded.f_grid)
-        self._scene = self._loaded = new
+            self._device.load(new, self._precision, new.f_grid is self._scene.f_grid)
+            self._turned = False
+        self._scene = new
 
     def render(
         self,
@@ -139,17 +140,16 @@ class Renderer:
     def _on_device(self, orientations: Any, first: Any, progress: Any) -> Any:
         if orientations is not None:
             self._device.orient(orientations, first)
-        try:
-            image, _, _ = self._device.render(progress, self._threads)
-        finally:
-            if orientations is not None:
-                self._device.orient(self._scene.orientations, self._scene.first_orientations)
-        return image
+            self._turned = True
+        elif self._turned:
+            self._device.orient(self._scene.orientations, self._scene.first_orientations)
+            self._turned = False
+        return self._device.render(progress, self._threads)[0]
 
 
 def _scene_of(scene: Scene | Experiment) -> Scene:
     if not isinstance(scene, Experiment):
         return scene
-    from nanobragg.resolve.resolve import resolve
+    from nanobragg.resolver.resolve import resolve
 
     return resolve(scene).scene

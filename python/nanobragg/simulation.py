@@ -55,7 +55,7 @@ def simulate(
     """
     from nanobragg.image import Image
     from nanobragg.rendering import render_scene
-    from nanobragg.resolve import resolve
+    from nanobragg.resolver import resolve
 
     if args is not None:
         if experiment is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nanobragg.resolve.resolved import Geometry, Radiation, Resolved, Sample
+    from nanobragg.resolver.resolved import Geometry, Radiation, Resolved, Sample
 
 _RTD = 180.0 * 0.31830988618379067154
 """degrees per radian, as nanoBragg.c has it"""

@@ -17,7 +17,7 @@ from nanobragg.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
 
 COLUMNS = np.dtype(
     [

@@ -32,6 +32,14 @@ NANOBRAGG_FN float round_whole(float x) {
     return (x + magic) - magic;
 }
 
+// The same sum's last bits are the whole number itself: no conversion, which few vector units have. |x| < 2^31.
+NANOBRAGG_FN double with_whole(double x) { return x + 6755399441055744.0; }
+NANOBRAGG_FN int32_t whole_in(double sum) {
+    int64_t bits;
+    __builtin_memcpy(&bits, &sum, sizeof bits);
+    return (int32_t)bits;
+}
+
 // The whole number below; |x| < 2^51.
 NANOBRAGG_FN double floor_whole(double x) {
     const double whole = round_whole(x);
@@ -173,8 +181,6 @@ NANOBRAGG_FN double sphere_transform(double u) {
 // has, and gets them as the residual of the square root.
 NANOBRAGG_FN float sphere_transform_mixed(double u_squared) {
     const float root = __builtin_sqrtf((float)u_squared);
-    const float safe = root > 1e-12f ? root : 1e-12f;
-    const float residual = (float)(u_squared - (double)root * (double)root) * (0.5f / safe);
     const float x = 3.14159265358979323846f * root;
     const float y = x < 1.0f ? x * x : 1.0f;
     float series = 7.5156325156325156325e-7f;
@@ -182,10 +188,12 @@ NANOBRAGG_FN float sphere_transform_mixed(double u_squared) {
     series = series * y + 0.0035714285714285714286f;
     series = series * y - 0.1f;
     series = series * y + 1.0f;
-    const float r = (root - round_whole(root)) + residual;
-    const float s = sin_pi(r), c = sin_pi(0.5f - absolute(r));
+    // The residual is wanted where the formula is: far from the centre.
     const float far = x < 1.0f ? 1.0f : x;
     const float inverse = 1.0f / far;
+    const float residual = (float)(u_squared - (double)root * (double)root) * (1.57079632679489661923f * inverse);
+    const float r = (root - round_whole(root)) + residual;
+    const float s = sin_pi(r), c = sin_pi(0.5f - absolute(r));
     const float formula = 3.0f * (s * inverse - c) * inverse * inverse;
     return x < 1.0f ? series : formula;
 }

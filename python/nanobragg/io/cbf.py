@@ -17,7 +17,7 @@ from nanobragg.io.extras import need
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
 
 _DEGREES = 57.29577951308232
 _ENERGY = 12398.42

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.image import Image
-    from nanobragg.resolve.resolved import Geometry, Resolved
+    from nanobragg.resolver.resolved import Geometry, Resolved
 
 _DEGREES = 57.29577951308232
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.resolve.resolved import Geometry, Resolved
+    from nanobragg.resolver.resolved import Geometry, Resolved
 
 LARGEST = 1600
 """pixels along an edge of a picture; larger images are reduced"""

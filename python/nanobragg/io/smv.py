@@ -16,7 +16,7 @@ from nanobragg.io.atomic import atomic_write, read_bytes
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
 
 _BLOCK = 512
 _LARGEST_HEADER = 1 << 20

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
     from nanobragg.trace import Trace
 
 _MOST_AT_ONCE = 3
@@ -92,7 +92,7 @@ def explain(
 
 
 def _resolved(words: Sequence[str], kept: frozenset[str]) -> Resolved:
-    from nanobragg.resolve import resolve
+    from nanobragg.resolver import resolve
     from nanobragg.words import parse_words
 
     return resolve(parse_words(["-quirks", choice_text(kept), *words]).experiment)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nanobragg.resolve.resolved import Resolved
+    from nanobragg.resolver.resolved import Resolved
     from nanobragg.run import Run
 
 AGREE, USAGE, DIFFERENT = 0, 1, 3
@@ -167,7 +167,7 @@ def _ours(words: list[str]) -> tuple[int, str]:
 
 
 def _resolved(words: list[str]) -> tuple[Run | None, Resolved | None, str]:
-    from nanobragg.resolve import resolve
+    from nanobragg.resolver import resolve
     from nanobragg.words import parse_words
 
     try:

@@ -1,4 +1,4 @@
-"""What :func:`nanobragg.resolve.resolve` gives besides the Scene: the numbers that people read."""
+"""What :func:`nanobragg.resolve` gives besides the Scene: the numbers that people read."""
 
 from __future__ import annotations
 
