@@ -273,6 +273,19 @@ def test_an_error_in_the_progress_callback_stops_the_device(played: None) -> Non
     assert not outside_bar(renderer.render(), render_scene(scene).image).any()
 
 
+def test_one_renderer_in_several_threads(played: None) -> None:
+    """Images of several threads are those of their own orientations, and images go away in any thread."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    scene = resolve(small()).scene
+    renderer = Renderer(scene, device="cuda")
+    cells = [_turned(scene, 2 + i) for i in range(24)]
+    expected = [renderer.render(one) for one in cells]
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(renderer.render, cells))
+    assert all((a == b).all() for a, b in zip(images, expected, strict=True))
+
+
 @needs_cuda
 def test_simulate_on_cuda() -> None:
     """The one call that most programs need, on the GPU."""

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 
 #include "dlpack.hpp"
@@ -48,8 +49,14 @@ DeviceImage noisy(const DeviceImage& image, const py::int_& seed, double adc_off
     job.nslow = image.shape[1];
     job.nfast = image.shape[2];
     job.pixels = image.shape[0] * job.nslow * job.nfast;
-    const auto limits = roi.is_none() ? std::vector<std::int64_t>{0, job.nfast - 1, 0, job.nslow - 1}
-                                      : roi.cast<std::vector<std::int64_t>>();
+    std::vector<std::int64_t> limits{0, job.nfast - 1, 0, job.nslow - 1};
+    if (!roi.is_none()) {
+        try {
+            limits = roi.cast<std::vector<std::int64_t>>();
+        } catch (const py::cast_error&) {
+            limits.clear();
+        }
+    }
     if (limits.size() != 4) throw InputError("roi: expected fast first, fast last, slow first, slow last");
     std::copy(limits.begin(), limits.end(), job.roi);
     job.adc_offset = adc_offset;
@@ -74,12 +81,14 @@ py::capsule to_dlpack(const DeviceImage& image, const py::object& dl_device, con
         throw py::buffer_error("DeviceImage: no copy is made by __dlpack__, expected copy=False or None");
     }
     const int number = image.pixels->device().number();
+    image.pixels->share();
     return dlpack_capsule(image.pixels, image.pixels->as<void>(), {image.shape.begin(), image.shape.end()},
                           image.counts, number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
 }
 
 py::dict cuda_array_interface(const DeviceImage& image) {
     if (image.pixels->device().number() < 0) throw py::attribute_error("__cuda_array_interface__");
+    image.pixels->share();
     py::dict d;
     d["shape"] = py::tuple(py::cast(image.shape));
     d["typestr"] = image.counts ? "<i4" : "<f4";
@@ -96,18 +105,21 @@ class PythonRenderer {
     PythonRenderer(std::shared_ptr<gpu::Device> device, double budget) : renderer_(std::move(device), budget) {}
 
     void load(const py::object& scene, const std::string& precision, bool same_grid) {
+        const Turn turn(busy_);
         PythonScene next = scene_from_python(scene);
         renderer_.load(next.scene, precision_of(precision), same_grid);
         owned_ = std::move(next);
     }
 
     void orient(const py::object& orientations, const py::object& first) {
+        const Turn turn(busy_);
         renderer_.orient(
             orientations_from_python(orientations, "orientations"),
             first.is_none() ? std::vector<Orientation>() : orientations_from_python(first, "first_orientations"));
     }
 
     py::tuple render(const py::object& progress, int threads) {
+        const Turn turn(busy_);
         // As in register_render.cpp: what is raised in a callback stops the work, and is raised again after it.
         std::exception_ptr raised;
         const auto tick = [&](double fraction) {
@@ -135,6 +147,22 @@ class PythonRenderer {
     }
 
   private:
+    // Rendering lets other Python threads run; waiting for them here could wait for this one's progress callback.
+    class Turn {
+      public:
+        explicit Turn(std::atomic<bool>& busy) : busy_(busy) {
+            if (busy_.exchange(true))
+                throw InputError("Renderer: found it at work in another thread, expected one of its own for each");
+        }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+        ~Turn() { busy_.store(false); }
+
+      private:
+        std::atomic<bool>& busy_;
+    };
+
+    std::atomic<bool> busy_{false};
     gpu::GpuRenderer renderer_;
     PythonScene owned_;
 };

@@ -8,12 +8,13 @@
 namespace nanobragg::gpu {
 namespace {
 
-// Every call sets the device anew: a thread of the host may serve several.
 void check(cudaError_t status, const char* doing) {
     if (status == cudaSuccess) return;
     (void)cudaGetLastError();
     throw DeviceError(std::string("CUDA: ") + doing + " failed: " + cudaGetErrorString(status));
 }
+
+constexpr int kOldest = 8;  // compute capability that this build has kernels for (CMakeLists.txt)
 
 __global__ void __launch_bounds__(kMostThreads)
     finish_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job, int64_t slices) {
@@ -21,52 +22,73 @@ __global__ void __launch_bounds__(kMostThreads)
     finish(panel, job, (int64_t)blockIdx.x, slices, shared, DeviceTeam{(int)threadIdx.x, (int)blockDim.x});
 }
 
+// Makes a device the thread's current one for as long as it lives: other libraries in this thread keep theirs.
+class Current {
+  public:
+    explicit Current(int number) {
+        check(cudaGetDevice(&before_), "asking for the device");
+        changed_ = before_ != number;
+        if (changed_) check(cudaSetDevice(number), "choosing the device");
+    }
+    Current(const Current&) = delete;
+    Current& operator=(const Current&) = delete;
+    ~Current() {
+        if (changed_ && cudaSetDevice(before_) != cudaSuccess) (void)cudaGetLastError();
+    }
+
+  private:
+    int before_ = 0;
+    bool changed_ = false;
+};
+
 // All work goes to the default stream, which other libraries' streams wait for.
 class CudaDevice : public Device {
   public:
-    explicit CudaDevice(int number) : number_(number) { select(); }
-    ~CudaDevice() override {
-        if (cudaSetDevice(number_) == cudaSuccess) forget();
-    }
+    explicit CudaDevice(int number) : number_(number) { const Current current(number_); }
+    ~CudaDevice() override { forget(); }
 
     void upload(void* to, const void* from, std::size_t bytes) override {
-        select();
+        const Current current(number_);
         check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "copying to the device");
     }
     void download(void* to, const void* from, std::size_t bytes) override {
-        select();
+        const Current current(number_);
         check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost), "copying from the device");
     }
     void clear(void* memory, std::size_t bytes) override {
-        select();
+        const Current current(number_);
         check(cudaMemsetAsync(memory, 0, bytes), "clearing memory");
     }
     void accumulate(Kind kind, const PanelScene& panel, const Job& job) override {
-        select();
+        const Current current(number_);
         kind.mixed ? launch_mixed(kind, panel, job) : launch_double(kind, panel, job);
         check(cudaGetLastError(), "a launch");
     }
     void finish(const PanelScene& panel, const Job& job, std::int64_t slices) override {
-        select();
+        const Current current(number_);
         const auto blocks = static_cast<unsigned>((job.pixel_count + kMostThreads - 1) / kMostThreads);
         finish_kernel<<<blocks, kMostThreads>>>(panel, job, slices);
         check(cudaGetLastError(), "a launch");
     }
     void noise(const NoiseJob& job) override {
-        select();
+        const Current current(number_);
         launch_noise(job);
         check(cudaGetLastError(), "a launch");
     }
     void wait() override {
-        select();
-        check(cudaDeviceSynchronize(), "rendering");
+        const Current current(number_);
+        check(cudaStreamSynchronize(cudaStreamLegacy), "rendering");
+    }
+    void settle() override {
+        const Current current(number_);
+        check(cudaDeviceSynchronize(), "waiting for the device");
     }
     int team_size() const override { return kMostThreads; }
     int number() const override { return number_; }
 
   protected:
     void* reserve(std::size_t bytes) override {
-        select();
+        const Current current(number_);
         void* memory = nullptr;
         const cudaError_t status = cudaMalloc(&memory, bytes);
         if (status == cudaErrorMemoryAllocation) {
@@ -77,12 +99,16 @@ class CudaDevice : public Device {
         return memory;
     }
     void free(void* memory) noexcept override {
-        if (cudaSetDevice(number_) == cudaSuccess) (void)cudaFree(memory);
+        try {
+            const Current current(number_);
+            (void)cudaFree(memory);
+        } catch (const DeviceError&) {
+            // There is nobody to tell, and with the device its memory is gone.
+        }
+        (void)cudaGetLastError();
     }
 
   private:
-    void select() const { check(cudaSetDevice(number_), "choosing the device"); }
-
     int number_;
 };
 
@@ -139,12 +165,21 @@ CudaSystem cuda_system() noexcept {
             out.reason = reason_of(status, out.driver, out.runtime);
             return out;
         }
+        std::string older;
         for (int i = 0; i < count; ++i) {
             cudaDeviceProp properties{};
-            if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
-            out.devices.push_back(info_of(i, properties));
+            if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) {
+                (void)cudaGetLastError();
+            } else if (properties.major < kOldest) {
+                older = properties.name;
+            } else {
+                out.devices.push_back(info_of(i, properties));
+            }
         }
-        if (out.devices.empty()) out.reason = "no CUDA device was found";
+        if (out.devices.empty()) {
+            out.reason = older.empty() ? "no CUDA device was found"
+                                       : older + " has a compute capability below " + std::to_string(kOldest) + ".0";
+        }
     } catch (const std::exception& error) {
         out.reason = error.what();
     }
@@ -156,11 +191,10 @@ std::shared_ptr<Device> cuda_device(int number) {
     if (system.devices.empty())
         throw DeviceError("device: found no CUDA device to use (" + system.reason +
                           "), expected one, or the device cpu");
-    if (number < 0 || number >= static_cast<int>(system.devices.size())) {
-        throw DeviceError("device: found cuda:" + std::to_string(number) +
-                          ", expected cuda:0 to cuda:" + std::to_string(system.devices.size() - 1));
+    for (const CudaInfo& info : system.devices) {
+        if (info.number == number) return std::make_shared<CudaDevice>(number);
     }
-    return std::make_shared<CudaDevice>(number);
+    throw DeviceError("device: found cuda:" + std::to_string(number) + ", expected one of those that are listed");
 }
 
 }  // namespace nanobragg::gpu

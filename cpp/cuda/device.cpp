@@ -13,6 +13,7 @@ std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1 << 
 
 void* Device::allocate(std::size_t bytes) {
     const std::size_t size = std::max<std::size_t>(bytes, 16);
+    const std::lock_guard<std::mutex> lock(guard_);
     if (const auto found = kept_.find(size); found != kept_.end() && !found->second.empty()) {
         void* memory = found->second.back();
         found->second.pop_back();
@@ -21,7 +22,7 @@ void* Device::allocate(std::size_t bytes) {
     }
     void* memory = reserve(size);
     if (memory == nullptr) {
-        forget();
+        forget_kept();
         memory = reserve(size);
     }
     if (memory == nullptr) {
@@ -33,6 +34,7 @@ void* Device::allocate(std::size_t bytes) {
 
 void Device::release(void* memory, std::size_t bytes) noexcept {
     const std::size_t size = std::max<std::size_t>(bytes, 16);
+    const std::lock_guard<std::mutex> lock(guard_);
     if (kept_bytes_ + size > kMostKept) {
         free(memory);
         return;
@@ -46,11 +48,27 @@ void Device::release(void* memory, std::size_t bytes) noexcept {
 }
 
 void Device::forget() noexcept {
+    const std::lock_guard<std::mutex> lock(guard_);
+    forget_kept();
+}
+
+void Device::forget_kept() noexcept {
     for (auto& [size, blocks] : kept_) {
         for (void* memory : blocks) free(memory);
     }
     kept_.clear();
     kept_bytes_ = 0;
+}
+
+Buffer::~Buffer() {
+    if (shared_.load()) {
+        try {
+            device_->settle();
+        } catch (const DeviceError&) {
+            // A broken device has nothing left to read.
+        }
+    }
+    device_->release(memory_, bytes_);
 }
 
 }  // namespace nanobragg::gpu

@@ -2,10 +2,12 @@
 // the host, so that all but the launches themselves is tested where there is no GPU.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -35,7 +37,7 @@ class Device {
     Device& operator=(const Device&) = delete;
     virtual ~Device() = default;
 
-    // Memory that was given back is kept for the next request of the same size.
+    // Memory that was given back is kept for the next request of the same size. From any thread.
     void* allocate(std::size_t bytes);
     void release(void* memory, std::size_t bytes) noexcept;
 
@@ -47,6 +49,8 @@ class Device {
     virtual void finish(const PanelScene& panel, const Job& job, std::int64_t slices) = 0;
     virtual void noise(const NoiseJob& job) = 0;
     virtual void wait() = 0;
+    // Waits for everything on the device, that of other libraries too.
+    virtual void settle() { wait(); }
     // Threads that work together on kPixels pixels each (accumulate) or one (finish).
     virtual int team_size() const = 0;
     // CUDA's number of the device, or -1.
@@ -59,6 +63,9 @@ class Device {
     virtual void free(void* memory) noexcept = 0;
 
   private:
+    void forget_kept() noexcept;
+
+    std::mutex guard_;
     std::map<std::size_t, std::vector<void*>> kept_;
     std::size_t kept_bytes_ = 0;
 };
@@ -70,7 +77,10 @@ class Buffer {
         : device_(std::move(device)), bytes_(bytes), memory_(device_->allocate(bytes)) {}
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
-    ~Buffer() { device_->release(memory_, bytes_); }
+    ~Buffer();
+
+    // Somebody else may read it, in the device's time and unknown to us: it is not used again before all work is done.
+    void share() { shared_.store(true); }
 
     template <class T>
     T* as() const {
@@ -84,6 +94,7 @@ class Buffer {
     std::shared_ptr<Device> device_;
     std::size_t bytes_;
     void* memory_;
+    std::atomic<bool> shared_{false};
 };
 
 // Calls call(Real(), shape, lookup), the latter two as std::integral_constant, for the instance that `kind` names.

@@ -11,9 +11,7 @@
 namespace nanobragg::gpu {
 namespace {
 
-// Teams that keep the largest of today's devices busy; fewer pixels are made up for by slices of the sums. A number
-// and not the device's own, so that every device adds in the same order.
-constexpr std::int64_t kTeams = 2048, kTeamPixels = 128 * kPixels;
+constexpr std::int64_t kTeamPixels = std::int64_t{kMostThreads} * kPixels;
 constexpr std::int64_t kFewestPixels = 1 << 18;  // of a launch that does not cover the image
 
 template <class T>
@@ -72,7 +70,8 @@ struct GpuRenderer::Jobs {
     double count = 0;
 };
 
-GpuRenderer::GpuRenderer(std::shared_ptr<Device> device, double budget) : device_(std::move(device)), budget_(budget) {}
+GpuRenderer::GpuRenderer(std::shared_ptr<Device> device, double budget, std::int64_t teams)
+    : device_(std::move(device)), budget_(budget), teams_(teams) {}
 
 void GpuRenderer::load(const Scene& scene, Precision precision, bool same_grid) {
     validate(scene);
@@ -85,11 +84,16 @@ void GpuRenderer::load(const Scene& scene, Precision precision, bool same_grid) 
     plan_.reset();
     scene_ = scene;
     precision_ = precision;
-    if (!keep) upload_grid();
-    mask_ =
-        scene_.mask == nullptr ? nullptr : uploaded(device_, scene_.mask, static_cast<std::size_t>(scene_.pixels()));
-    refresh();
-    upload_beams();
+    try {
+        if (!keep) upload_grid();
+        mask_.reset();
+        if (scene_.mask != nullptr) mask_ = uploaded(device_, scene_.mask, static_cast<std::size_t>(scene_.pixels()));
+        refresh();
+        upload_beams();
+    } catch (...) {
+        plan_.reset();  // half a scene is none
+        throw;
+    }
 }
 
 void GpuRenderer::orient(std::vector<Orientation> orientations, std::vector<Orientation> first) {
@@ -101,7 +105,12 @@ void GpuRenderer::orient(std::vector<Orientation> orientations, std::vector<Orie
     // The divisor counts the orientations; the grids stay.
     next.steps *= static_cast<double>(next.orientations.size()) / static_cast<double>(scene_.orientations.size());
     scene_ = std::move(next);
-    refresh();
+    try {
+        refresh();
+    } catch (...) {
+        plan_.reset();
+        throw;
+    }
 }
 
 void GpuRenderer::upload_grid() {
@@ -180,12 +189,15 @@ GpuRenderer::Jobs GpuRenderer::divide(Kind kind) const {
     jobs.rays = k.layer_count * k.oversample * k.oversample * beam_count_;
     jobs.orientations = k.orientation_count;
     const std::int64_t teams = (jobs.pixels + kTeamPixels - 1) / kTeamPixels;
-    const std::int64_t slices = std::clamp<std::int64_t>(kTeams / teams, 1, 1024);
+    const std::int64_t slices = std::clamp<std::int64_t>(teams_ / teams, 1, 1024);
     jobs.orientation_slices = std::min(slices, (jobs.orientations + 15) / 16);
     jobs.ray_slices = std::min((slices + jobs.orientation_slices - 1) / jobs.orientation_slices, jobs.rays);
     // The evaluations of one ray and orientation are those of a beam's wavelengths.
     const double wavelengths = static_cast<double>(k.source_count) / static_cast<double>(beam_count_);
-    const double budget = std::max(1.0, budget_ / price(kind) / wavelengths);
+    // A ray's geometry and factors cost about as much as 20 evaluations.
+    const double orientations = static_cast<double>(jobs.orientations);
+    const double each_pair = wavelengths + 20.0 / orientations;
+    const double budget = std::max(1.0, budget_ / price(kind) / each_pair);
     const double each = static_cast<double>(jobs.rays) * static_cast<double>(jobs.orientations);
     const auto fitting = static_cast<std::int64_t>(std::min(budget / each, 1e15));
     jobs.pixel_step =
@@ -198,7 +210,7 @@ GpuRenderer::Jobs GpuRenderer::divide(Kind kind) const {
         rays >= 1 ? jobs.orientations
                   : std::clamp<std::int64_t>(static_cast<std::int64_t>(std::min(share, 1e15)), 1, jobs.orientations);
     // The last step looks at every source where a background or a polarization needs it.
-    const double sources = static_cast<double>(k.source_count);
+    const double sources = static_cast<double>(k.source_count * k.layer_count * k.oversample * k.oversample);
     jobs.finish_step = up(
         static_cast<std::int64_t>(std::clamp(budget_ / sources, 1.0, static_cast<double>(jobs.pixels))), kMostThreads);
     const auto steps = [](std::int64_t n, std::int64_t step) {
@@ -250,20 +262,21 @@ bool GpuRenderer::render_panels(Kind kind, const std::function<bool(double)>& ti
     const std::int64_t parts = (jobs.pixels + device_->team_size() - 1) / device_->team_size();
     const std::int64_t slices = jobs.ray_slices * jobs.orientation_slices;
     double* sums = room(sums_, device_, jobs.pixels * slices);
-    double* solid_angles = room(solid_angles_, device_, parts);
-    double* brightest_of = room(brightest_, device_, parts);
+    const auto panels = static_cast<std::int64_t>(plan_->panel_count());
+    double* solid_angles = room(solid_angles_, device_, parts * panels);
+    double* brightest_of = room(brightest_, device_, parts * panels);
     result.solid_angle = 0;
     const double total = jobs.count * static_cast<double>(plan_->panel_count());
     for (std::size_t index = 0; index < plan_->panel_count(); ++index) {
         PanelScene g = panel(index, *result.image);
         g.sums = sums;
-        g.solid_angles = solid_angles;
-        g.brightest = brightest_of;
+        g.solid_angles = solid_angles + static_cast<std::int64_t>(index) * parts;
+        g.brightest = brightest_of + static_cast<std::int64_t>(index) * parts;
         device_->clear(sums, static_cast<std::size_t>(jobs.pixels * slices) * sizeof(double));
         if (!run(g, kind, jobs, tick, jobs.count * static_cast<double>(index), total)) return false;
-        for (const double part : downloaded(*solid_angles_, parts)) result.solid_angle += part;
-        for (const double part : downloaded(*brightest_, parts)) brightest = std::max(brightest, part);
     }
+    for (const double part : downloaded(*solid_angles_, parts * panels)) result.solid_angle += part;
+    for (const double part : downloaded(*brightest_, parts * panels)) brightest = std::max(brightest, part);
     return true;
 }
 
@@ -276,7 +289,10 @@ DeviceResult GpuRenderer::render(const std::function<bool(double)>& tick, int th
     first_ = locate_first_evaluation(scene_);
     out_of_range_ = locate_out_of_range(scene_, thread_count(threads));
     result.interpolation_left = out_of_range_ >= 0;
-    if (scene_.roi[1] < scene_.roi[0] || scene_.roi[3] < scene_.roi[2]) return result;
+    if (scene_.roi[1] < scene_.roi[0] || scene_.roi[3] < scene_.roi[2]) {
+        device_->wait();
+        return result;
+    }
     // In mixed precision the cosine polynomials are accurate only next to a bright pixel.
     const bool short_cut = plan_->mixed() && takes_short_cut(plan_->panel(0));
     double brightest = 0;

@@ -21,9 +21,14 @@ struct DeviceResult {
 // Evaluations of the cheapest kind in one launch: a fraction of a second's work.
 constexpr double kBudget = 4e9;
 
+// Enough for the largest of today's devices. A number and not the device's own, so that every device adds in the same
+// order.
+constexpr std::int64_t kTeams = 2048;
+
 class GpuRenderer {
   public:
-    explicit GpuRenderer(std::shared_ptr<Device> device, double budget = kBudget);
+    // `teams`: that keep a device busy; fewer pixels are made up for by slices of the sums.
+    explicit GpuRenderer(std::shared_ptr<Device> device, double budget = kBudget, std::int64_t teams = kTeams);
 
     // Takes a scene, whose grid and mask must outlive the renderer or the next load. `same_grid`: its structure factors
     // (grid, limits and default_F) are those of the scene before, and stay on the device. Throws InputError for what
@@ -53,6 +58,7 @@ class GpuRenderer {
 
     std::shared_ptr<Device> device_;
     double budget_;
+    std::int64_t teams_;
     Scene scene_;
     Precision precision_ = Precision::full;
     double largest_F_ = 0;

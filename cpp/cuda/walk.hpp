@@ -1,5 +1,5 @@
 // What one thread of the GPU does: a few pixels of a panel, and a part of the sources and orientations. Plain C++ over
-// a Team of threads, so that the host runs the very same functions with a team of one (host_backend.cpp).
+// a Team of threads, so that the host runs the very same functions with a team of one (host_device.cpp).
 #pragma once
 
 #include <stdint.h>
@@ -18,12 +18,11 @@
 
 namespace nanobragg::gpu {
 
-constexpr int kPixels = 4;          // pixels of one thread: they share every load of an orientation
-constexpr int kTile = 128;          // orientations that a team keeps at hand
-constexpr int kWavelengths = 128;   // of one beam, likewise
-constexpr int kMostTerms = 32;      // single-precision terms that are added up before they join the double sum
-constexpr int kMostThreads = 128;   // of one team, a power of two
-constexpr int kMostSlices = 65535;  // a limit of CUDA's grids
+constexpr int kPixels = 4;         // pixels of one thread: they share every load of an orientation
+constexpr int kTile = 128;         // orientations that a team keeps at hand
+constexpr int kWavelengths = 128;  // of one beam, likewise
+constexpr int kMostTerms = 32;     // single-precision terms that are added up before they join the double sum
+constexpr int kMostThreads = 128;  // of one team, a power of two
 
 // Sources that share a direction, and so everything but the wavelength.
 struct Beam {

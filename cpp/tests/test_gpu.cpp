@@ -97,6 +97,35 @@ TEST_CASE("more orientations than a team keeps at hand are all rendered") {
     }
 }
 
+TEST_CASE("orientations in several tiles of one team are all rendered") {
+    for (std::uint64_t seed = 620; seed < 640; ++seed) {
+        RandomScene random = suitable(seed);
+        Scene& s = random.scene;
+        while (s.orientations.size() < 300) s.orientations.push_back(random.orientation());
+        s.first_orientations.clear();
+        GpuRenderer renderer(std::make_shared<HostDevice>(), gpu::kBudget, 1);  // no slices
+        renderer.load(s, Precision::full, false);
+        CAPTURE(seed);
+        CHECK(outliers(fetched(renderer.render({})), image_of(s, by_reference()), 1e-6, 1e-9) == 0);
+    }
+}
+
+TEST_CASE("a load that fails half-way leaves no scene behind") {
+    int failed = 0;
+    for (std::size_t memory = 100; memory < 20000; memory = memory * 5 / 4) {
+        const RandomScene random = suitable(5);
+        GpuRenderer renderer(std::make_shared<HostDevice>(memory));
+        try {
+            renderer.load(random.scene, Precision::full, false);
+        } catch (const DeviceError&) {
+            ++failed;
+            CHECK_THROWS_AS(renderer.render({}), InputError);
+            CHECK_THROWS_AS(renderer.orient(random.scene.orientations, {}), InputError);
+        }
+    }
+    CHECK(failed > 3);
+}
+
 TEST_CASE("work in many short launches gives the same image") {
     for (std::uint64_t seed = 700; seed < 760; ++seed) {
         const RandomScene random = suitable(seed);

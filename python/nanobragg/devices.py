@@ -120,13 +120,13 @@ def choose(device: str, scene: Scene) -> Place:
     reason = only_cpu(scene)
     if device == "auto":
         why = system.reason or reason
-        return Place(None if why else 0, why)
+        return Place(None if why else system.devices[0].number, why)
     if not system.devices:
         raise DeviceError(f"device: found {device!r}, but {system.reason}; expected a CUDA device, or the device cpu")
-    number = int(device[5:] or 0)
-    if number >= len(system.devices):
-        last = len(system.devices) - 1
-        raise DeviceError(f"device: found {device!r}, expected cuda:0{'' if last == 0 else f' to cuda:{last}'}")
+    numbers = [d.number for d in system.devices]
+    number = int(device[5:] or numbers[0])
+    if number not in numbers:
+        raise DeviceError(f"device: found {device!r}, expected {' or '.join(f'cuda:{n}' for n in numbers)}")
     if reason:
         raise InputError(f"device: found {device!r}, expected cpu or auto, since {reason}")
     return Place(number, "")

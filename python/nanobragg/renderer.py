@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.devices import Place, choose
@@ -56,6 +57,7 @@ class Renderer:
         """Where it renders, and why ``auto`` took the CPU."""
         self._device: Any = None
         self._turned = False  # the device has other orientations than the Scene's
+        self._lock = Lock()  # an orientation and its image belong together
         if self.place.number is not None:
             from nanobragg import _cuda
 
@@ -70,10 +72,11 @@ class Renderer:
     def load(self, scene: Scene | Experiment) -> None:
         """Take another Scene, on the same device. Structure factors that are the same array are not copied again."""
         new = _scene_of(scene)
-        if self._device is not None:
-            self._device.load(new, self._precision, new.f_grid is self._scene.f_grid)
-            self._turned = False
-        self._scene = new
+        with self._lock:
+            if self._device is not None:
+                self._device.load(new, self._precision, new.f_grid is self._scene.f_grid)
+                self._turned = False
+            self._scene = new
 
     def render(
         self,
@@ -138,13 +141,14 @@ class Renderer:
         return render_scene(scene, precision=self._precision, threads=self._threads, progress=progress)
 
     def _on_device(self, orientations: Any, first: Any, progress: Any) -> Any:
-        if orientations is not None:
-            self._device.orient(orientations, first)
-            self._turned = True
-        elif self._turned:
-            self._device.orient(self._scene.orientations, self._scene.first_orientations)
-            self._turned = False
-        return self._device.render(progress, self._threads)[0]
+        with self._lock:
+            if orientations is not None:
+                self._turned = True
+                self._device.orient(orientations, first)
+            elif self._turned:
+                self._device.orient(self._scene.orientations, self._scene.first_orientations)
+                self._turned = False
+            return self._device.render(progress, self._threads)[0]
 
 
 def _scene_of(scene: Scene | Experiment) -> Scene:
