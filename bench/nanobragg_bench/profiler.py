@@ -53,9 +53,10 @@ def profile(
     """
     module = _load_core(str(Path(core).resolve()))
     from nanobragg import resolve
+    from nanobragg.devices import evaluations
     from nanobragg.rendering import render_scene
     from nanobragg.words import parse_words
-    from nanobragg_bench.worker import evaluations, middle
+    from nanobragg_bench.worker import middle
 
     scene = resolve(parse_words(words).experiment).scene
     if evaluations(scene) > most_evaluations:
@@ -78,7 +79,7 @@ def profile(
     inside = Counter(kept[i] - first for i in range(count) if first <= kept[i] < behind)
     return {
         "instruction_set": module.instruction_set(),
-        "evaluations": evaluations(scene),
+        "evaluations": int(evaluations(scene)),
         "inside": dict(inside),
         "elsewhere": count - sum(inside.values()),
     }

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nanobragg.devices import evaluations
+
 if TYPE_CHECKING:
     from nanobragg.noise import NoiseImage
     from nanobragg.rendering import RenderResult
@@ -41,14 +43,6 @@ def peak_memory() -> int:
         if line.startswith("VmHWM:"):
             return 1024 * int(line.split()[1])
     raise RuntimeError("/proc/self/status: found no line VmHWM, expected a Linux kernel")
-
-
-def evaluations(scene: Scene) -> int:
-    """Pixels x subpixels x layers x sources x orientations."""
-    x0, x1, y0, y1 = scene.roi
-    pixels = max(0, x1 - x0 + 1) * max(0, y1 - y0 + 1)
-    terms = len(scene.layers) * len(scene.source_wavelength) * len(scene.orientations)
-    return pixels * scene.oversample**2 * terms
 
 
 def middle(roi: tuple[int, int, int, int], edge: int) -> tuple[int, int, int, int]:
@@ -152,7 +146,7 @@ def facts(words: list[str]) -> dict[str, Any]:
     """What the command line comes to, without rendering."""
     scene = _resolved(words).scene
     return {
-        "evaluations": evaluations(scene),
+        "evaluations": int(evaluations(scene)),
         "pixels": scene.shape[0] * scene.shape[1],
         "shape": list(scene.shape),
         "roi": list(scene.roi),

@@ -1,6 +1,7 @@
 // The Python extension nanobragg._cuda: the GPU renderer. It needs neither a GPU nor a driver to be imported.
 #include <pybind11/pybind11.h>
 
+#include "callbacks.hpp"
 #include "cuda_device.hpp"
 #include "register_gpu.hpp"
 
@@ -9,6 +10,7 @@ using namespace nanobragg;
 
 PYBIND11_MODULE(_cuda, m) {
     m.doc() = "CUDA renderer of nanobragg.";
+    translate_input_errors();
     register_gpu(m, gpu::cuda_device, "");
     m.def(
         "system",

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <string>
 
+#include "callbacks.hpp"
 #include "dlpack.hpp"
 #include "gpu_renderer.hpp"
 #include "nanobragg/error.hpp"
@@ -120,25 +121,13 @@ class PythonRenderer {
 
     py::tuple render(const py::object& progress, int threads) {
         const Turn turn(busy_);
-        // As in register_render.cpp: what is raised in a callback stops the work, and is raised again after it.
-        std::exception_ptr raised;
-        const auto tick = [&](double fraction) {
-            const py::gil_scoped_acquire gil;
-            try {
-                if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-                if (!progress.is_none()) progress(fraction);
-            } catch (...) {
-                raised = std::current_exception();
-                return false;
-            }
-            return true;
-        };
+        Progress tick(progress);
         DeviceResult result;
         {
             const py::gil_scoped_release release;
-            result = renderer_.render(tick, threads);
+            result = renderer_.render([&tick](double fraction) { return tick(fraction); }, threads);
         }
-        if (raised) std::rethrow_exception(raised);
+        tick.rethrow();
         const Scene& s = renderer_.scene();
         const DeviceImage image{std::move(result.image),
                                 {static_cast<py::ssize_t>(s.panels.size()), static_cast<py::ssize_t>(s.nslow),
@@ -174,11 +163,7 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
         try {
             if (thrown) std::rethrow_exception(thrown);
         } catch (const gpu::DeviceError& error) {
-            const py::object type = py::module_::import("nanobragg.errors").attr("DeviceError");
-            py::set_error(type, error.what());
-        } catch (const InputError& error) {
-            const py::object type = py::module_::import("nanobragg.errors").attr("InputError");
-            py::set_error(type, error.what());
+            set_error("DeviceError", error);
         }
     });
     py::class_<DeviceImage>(

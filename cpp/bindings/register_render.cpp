@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include "callbacks.hpp"
 #include "nanobragg/error.hpp"
 #include "nanobragg/reference.hpp"
 #include "nanobragg/render.hpp"
@@ -25,26 +26,15 @@ py::tuple render_scene(const py::object& python, const std::string& precision, i
     options.threads = threads;
     options.precision = precision_of(precision);
     options.reference = reference;
-    // An exception from the callback or a signal stops the render and is raised when all threads have come home.
-    std::exception_ptr raised;
-    options.tick = [&](double fraction) {
-        const py::gil_scoped_acquire gil;
-        try {
-            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-            if (!progress.is_none()) progress(fraction);
-        } catch (...) {
-            raised = std::current_exception();
-            return false;
-        }
-        return true;
-    };
+    Progress tick(progress);
+    options.tick = [&tick](double fraction) { return tick(fraction); };
     RenderResult result;
     {
         float* pixels = image.mutable_data();
         const py::gil_scoped_release release;
         result = render(scene, options, pixels);
     }
-    if (raised) std::rethrow_exception(raised);
+    tick.rethrow();
     return py::make_tuple(image, result.solid_angle, result.interpolation_left);
 }
 

@@ -26,7 +26,6 @@ void HostDevice::download(void* to, const void* from, std::size_t bytes) {
 void HostDevice::clear(void* memory, std::size_t bytes) { std::memset(memory, 0, bytes); }
 
 void HostDevice::accumulate(Kind kind, const PanelScene& panel, const Job& job) {
-    ++launches_;
     const std::int64_t blocks = (job.pixel_count + kPixels - 1) / kPixels,
                        slices = job.ray_slices * job.orientation_slices;
     const auto call = [&](auto real, auto shape, auto lookup) {
@@ -40,7 +39,6 @@ void HostDevice::accumulate(Kind kind, const PanelScene& panel, const Job& job) 
 }
 
 void HostDevice::finish(const PanelScene& panel, const Job& job, std::int64_t slices) {
-    ++launches_;
     Shared shared;
     for (std::int64_t i = 0; i < job.pixel_count; ++i) gpu::finish(panel, job, i, slices, shared, TeamOfOne());
 }

@@ -20,15 +20,12 @@ class HostDevice : public Device {
     int team_size() const override { return 1; }
     int number() const override { return -1; }
 
-    std::int64_t launches() const { return launches_; }
-
   protected:
     void* reserve(std::size_t bytes) override;
     void free(void* memory) noexcept override;
 
   private:
     std::size_t limit_;
-    std::int64_t launches_ = 0;
 };
 
 }  // namespace nanobragg::gpu

@@ -5,7 +5,6 @@
 namespace nanobragg::gpu {
 
 void HostDevice::noise(const NoiseJob& job) {
-    ++launches_;
     for (std::int64_t pixel = 0; pixel < job.pixels; ++pixel) draw_noise(job, pixel);
 }
 

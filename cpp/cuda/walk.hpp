@@ -75,13 +75,7 @@ NANOBRAGG_FN Ray ray_to(const KernelScene& s, double fast, double slow, double d
     double at[3];
     NANOBRAGG_UNROLL
     for (int i = 0; i < 3; ++i) at[i] = f * s.fast[i] + w * s.slow[i] + depth * s.normal[i] + s.origin[i];
-    if (s.curved_distance != 0) {
-        const double start[3] = {s.curved_distance * s.beam[0], s.curved_distance * s.beam[1],
-                                 s.curved_distance * s.beam[2]};
-        double turned[3];
-        rotate(start, s.slow, at[1] / s.curved_distance, turned);
-        rotate(turned, s.fast, at[2] / s.curved_distance, at);
-    }
+    if (s.curved_distance != 0) curve_point(s, at);
     const double distance = __builtin_sqrt(at[0] * at[0] + at[1] * at[1] + at[2] * at[2]);
     const double inverse = distance > 0 ? 1.0 / distance : 0.0;
     return {at[0] * inverse, at[1] * inverse, at[2] * inverse, inverse};

@@ -26,6 +26,15 @@ NANOBRAGG_FN void rotate(const double v[3], const double axis[3], double angle, 
     for (int i = 0; i < 3; ++i) out[i] = turned[i];
 }
 
+// Moves a place on the panel to the curved detector's distance (specs/geometry.md).
+NANOBRAGG_FN void curve_point(const KernelScene& s, double at[3]) {
+    const double start[3] = {s.curved_distance * s.beam[0], s.curved_distance * s.beam[1],
+                             s.curved_distance * s.beam[2]};
+    double turned[3];
+    rotate(start, s.slow, at[1] / s.curved_distance, turned);
+    rotate(turned, s.fast, at[2] / s.curved_distance, at);
+}
+
 // Solid angle of a pixel, steradian, from 1/distance; `area` is pixel area times the panel's distance. A pixel at the
 // sample itself (inverse 0) fills the sky.
 NANOBRAGG_FN double solid_angle_of(double inverse, double area, bool point) {

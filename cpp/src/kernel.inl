@@ -27,15 +27,12 @@ struct Chunk {
 // ---- geometry ---------------------------------------------------------------------------------------------
 
 void curve(const KernelScene& s, int n, Rays& rays) {
-    const double start[3] = {s.curved_distance * s.beam[0], s.curved_distance * s.beam[1],
-                             s.curved_distance * s.beam[2]};
     for (int p = 0; p < n; ++p) {
-        double turned[3];
-        rotate(start, s.slow, rays.y[p] / s.curved_distance, turned);
-        rotate(turned, s.fast, rays.z[p] / s.curved_distance, turned);
-        rays.x[p] = turned[0];
-        rays.y[p] = turned[1];
-        rays.z[p] = turned[2];
+        double at[3] = {rays.x[p], rays.y[p], rays.z[p]};
+        curve_point(s, at);
+        rays.x[p] = at[0];
+        rays.y[p] = at[1];
+        rays.z[p] = at[2];
     }
 }
 

@@ -7,9 +7,10 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
+from nanobragg.parity.usage import USAGE, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from nanobragg.parity.runner import Finished
     from nanobragg.run import Run
 
-AGREE, USAGE, FAILED, DIFFERENT, SHAPES, UNREADABLE = range(6)
+AGREE, FAILED, DIFFERENT, SHAPES, UNREADABLE = 0, 2, 3, 4, 5
 """Exit statuses."""
 _SUMMARY = "summary.json"
 _DESCRIPTION = """Is it the same? Runs nanoBragg.c and nanobragg on the same arguments in separate folders and compares
@@ -38,17 +39,9 @@ class _ProblemError(Exception):
         self.status = status
 
 
-class _Parser(argparse.ArgumentParser):
-    """Usage errors have status 1."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = _Parser(
+    parser = Parser(
         prog="nb-compare",
         description=_DESCRIPTION,
         usage="nb-compare [options] -- ARGS...\n       nb-compare [options] --images a b",

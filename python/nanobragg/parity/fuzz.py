@@ -22,11 +22,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from nanobragg.devices import evaluations
 from nanobragg.errors import InputError
 from nanobragg.parity.draw import CommandLine, Unit, draw
 from nanobragg.parity.runner import inside
+from nanobragg.parity.usage import USAGE, Parser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from nanobragg.resolver.resolved import Resolved
     from nanobragg.run import Run
 
-AGREE, USAGE, DIFFERENT = 0, 1, 3
+AGREE, DIFFERENT = 0, 3
 """Exit statuses, as those of nb-compare."""
 _MOST_EVALUATIONS = 1_500_000
 _TIMEOUT = 30.0
@@ -78,7 +80,7 @@ class Bench:
             if line.first_words is not None:
                 _ours(line.first_words)
             run, resolved, refused = _resolved(line.words)
-            if resolved is not None and _evaluations(resolved) > _MOST_EVALUATIONS:
+            if resolved is not None and evaluations(resolved.scene) > _MOST_EVALUATIONS:
                 outcome.skipped = "too many evaluations"
                 return outcome
             status, printed = _ours(line.words)
@@ -175,12 +177,6 @@ def _resolved(words: list[str]) -> tuple[Run | None, Resolved | None, str]:
         return run, resolve(run.experiment), ""
     except InputError as error:
         return None, None, str(error)
-
-
-def _evaluations(resolved: Resolved) -> int:
-    scene = resolved.scene
-    x0, x1, y0, y1 = scene.roi
-    return max(0, x1 - x0 + 1) * max(0, y1 - y0 + 1) * scene.steps * len(scene.layers)
 
 
 def _nothing_in(folder: Path, words: list[str]) -> bool:
@@ -350,15 +346,9 @@ def _rounded(word: str) -> Iterator[str]:
 # ---- the program ------------------------------------------------------------------------------------------
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the fuzzer with ``argv`` (default: the process's arguments) and give its exit status."""
-    parser = _Parser(prog="python -m nanobragg.parity.fuzz", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m nanobragg.parity.fuzz", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=int, default=500, help="command lines (500)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same command lines (1)")
     parser.add_argument("--first", type=int, default=0, help="number of the first command line (0)")

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import re
@@ -17,16 +16,17 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.parity.usage import USAGE, Parser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SAME, USAGE, FAILED, DIFFERENT = range(4)
+SAME, FAILED, DIFFERENT = 0, 2, 3
 """Exit statuses."""
 TEXTS = ("README.md", "acceptance.md", "SHA256SUMS")
 """Files without a checksum."""
@@ -46,15 +46,9 @@ Made = tuple[dict[str, Any], dict[str, "NDArray[Any]"]]
 """Facts and images of a case."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with ``argv`` (default: the process's arguments) and give its exit status."""
-    parser = _Parser(prog="python -m nanobragg.parity.golden", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m nanobragg.parity.golden", description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--check", action="store_true", help="compare what is stored with what the original gives")
     what.add_argument("--update", action="store_true", help="store what the original gives")

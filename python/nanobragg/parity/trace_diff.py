@@ -7,11 +7,12 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from nanobragg.errors import InputError
+from nanobragg.parity.usage import Parser
 
-AGREE, USAGE, DIFFERENT, UNREADABLE = 0, 1, 3, 5
+AGREE, DIFFERENT, UNREADABLE = 0, 3, 5
 """Exit statuses, as those of nb-compare."""
 
 ORDER = ("position", "airpath", "diffracted", "incident", "wavelength", "scattering", "stol", "omega", "capture")
@@ -37,15 +38,9 @@ class Difference:
     """norm of the difference over the larger norm; infinite if one of them is missing"""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The options."""
-    parser = _Parser(
+    parser = Parser(
         prog="nb-trace-diff",
         description="Names the first quantity in which two traces of a pixel differ. A trace is what nanobragg "
         "-trace_pixel prints (other lines may stand around it), or the file of -trace_json. Exit status: 0 they agree, "
