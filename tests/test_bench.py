@@ -214,7 +214,7 @@ def test_arithmetic_is_counted_for_every_case() -> None:
     assert {shape for shape, _ in KERNELS} >= {"square", "round", "gauss", "tophat"}
     for case in CASES:
         for precision in ("double", "mixed"):
-            counted = operations(*case.kernel, precision, case.stored)
+            counted = operations(*case.kernel, precision, case.stored, case.fan)
             assert counted is not None
             assert sum(count.flops for count in counted.values()) >= 15
     assert Count(fused=2, plain=3, divisions=1).flops == 8
@@ -222,8 +222,10 @@ def test_arithmetic_is_counted_for_every_case() -> None:
     counted = operations("square", "constant", "mixed")
     assert counted is not None
     ideal = counted["double"].flops / 1e9 + counted["single"].flops / 2e9
-    assert fraction_of_peak(rates, ("square", "constant"), "mixed", False, 2 * ideal, 1, 1) == pytest.approx(0.5)
-    assert fraction_of_peak(None, ("square", "constant"), "mixed", False, 1.0, 1, 1) is None
+    assert fraction_of_peak(rates, ("square", "constant"), "mixed", (False, False), 2 * ideal, 1, 1) == pytest.approx(
+        0.5
+    )
+    assert fraction_of_peak(None, ("square", "constant"), "mixed", (False, False), 1.0, 1, 1) is None
 
 
 H200 = CudaDevice(0, "NVIDIA H200", (9, 0), 150 * 10**9, 132, 1.98e9, 4.8e12)

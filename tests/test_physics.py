@@ -12,6 +12,8 @@ import pytest
 
 import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, Sampling, Scene, render, resolve, simulate, trace_pixel
+from nanobragg.rendering import render_scene
+from nanobragg.scene import Shape
 
 ATOM = Crystal(cell=(30, 30, 30, 90, 90, 90), cells=1, default_F=10.0)
 """A single cell scatters F² in every direction."""
@@ -62,6 +64,22 @@ def test_no_polarization_correction_is_one() -> None:
     """-nopolar: the factor is 1 everywhere."""
     scene = scene_of(beam=Beam(wavelength=1.5, polarization=0.9, polarization_correction=False))
     assert trace_pixel(scene, 0, 0).polar == 1.0
+
+
+def test_a_finely_cut_spectrum_costs_no_more_than_a_coarse_one() -> None:
+    """Who cuts a bandpass into 400 wavelengths instead of 40 would wait ten times as long for the same image."""
+    words = "-lambda 1 -cell 80 90 100 90 100 90 -N 7 -default_F 10 -distance 100 -detpixels 40 -oversample 1"
+    scenes = [
+        resolve(Experiment.from_args([*words.split(), "-dispersion", "0.5", "-dispsteps", steps])).scene
+        for steps in ("40", "400")
+    ]
+    coarse, fine = (render_scene(scene) for scene in scenes)
+    assert fine.evaluations <= 1.2 * coarse.evaluations < 40 * 1600
+    exact = render_scene(scenes[1], renderer="reference")
+    assert exact.evaluations == 400 * 1600
+    np.testing.assert_allclose(fine.image, exact.image, rtol=1e-6, atol=1e-9 * float(exact.image.max()))
+    round_crystal = replace(scenes[1], crystal_shape=Shape.ROUND)  # nothing to be shortened
+    assert render_scene(round_crystal).evaluations == 400 * 1600
 
 
 @pytest.mark.parametrize("rotations", [{}, {"rotx": 20.0, "roty": -15.0, "rotz": 30.0}])

@@ -41,8 +41,10 @@ class Count:
         return Count(self.fused * times, self.plain * times, self.divisions * times, self.roots * times)
 
 
-# An index from 1/R and p/R, or from a stored one and the wavelength; three of them.
+# An index from 1/R and p/R, or from a stored one and the wavelength; three of them. In a fan there is none, but the
+# cosine of a difference.
 _INDICES = {"direct": Count(fused=2) * 3, "stored": Count(fused=1) * 3}
+_DIFFERENCE = Count(fused=1, plain=1)
 
 # Building blocks, double.
 _OFFSETS = Count(plain=2 + 1) * 3  # the addition and subtraction of a large number; h - h0
@@ -80,6 +82,8 @@ KERNELS: dict[tuple[str, str], dict[str, Count]] = {
     # the square shape with 5 cells along each axis, and with 1: nothing but the product of constants and its square
     ("square 5", "double"): {"double": _OFFSETS + _few_cells(_COS_TWO_PI, 2) + _ADD},
     ("square 5", "mixed"): {"single": _few_cells(_COS_TWO_PI_SINGLE, 2) + _ADD},
+    ("square 5 fan", "double"): {"double": _few_cells(_DIFFERENCE, 2) + _ADD},
+    ("square 5 fan", "mixed"): {"single": _few_cells(_DIFFERENCE, 2) + _ADD},
     ("square 1", "double"): {"double": _few_cells(_COS_TWO_PI, 0) + _ADD},
     ("square 1", "mixed"): {"single": _few_cells(_COS_TWO_PI_SINGLE, 0) + _ADD},
     ("round", "double"): {"double": _OFFSETS + _RADIUS_SQUARED + Count(roots=1) + _SPHERE + _SQUARE + _ADD},
@@ -119,7 +123,9 @@ LOOKUPS: dict[tuple[str, str], dict[str, Count]] = {
 """What the source of F adds, by source and precision."""
 
 
-def operations(shape: str, lookup: str, precision: str, stored: bool = False) -> dict[str, Count] | None:
+def operations(
+    shape: str, lookup: str, precision: str, stored: bool = False, fan: bool = False
+) -> dict[str, Count] | None:
     """Operations of one evaluation by number type (``double``, ``single``); ``None`` if they have not been counted.
 
     Args:
@@ -127,15 +133,18 @@ def operations(shape: str, lookup: str, precision: str, stored: bool = False) ->
         lookup: where F comes from.
         precision: ``double`` or ``mixed``; interpolation is in double whatever it is.
         stored: several wavelengths share their indices.
+        fan: beams of one wavelength share their cosines.
 
     """
     if lookup == "tricubic":
         precision = "double"
-    kernel, extra = KERNELS.get((shape, precision)), LOOKUPS.get((lookup, precision))
+    kernel, extra = KERNELS.get((f"{shape} fan" if fan else shape, precision)), LOOKUPS.get((lookup, precision))
     if kernel is None or extra is None:
         return None
     indices = _INDICES["stored" if stored else "direct"]
-    if lookup == "tricubic":  # stored, though they are used once
+    if fan:
+        indices = Count()
+    elif lookup == "tricubic":  # stored, though they are used once
         indices = _INDICES["direct"] + _INDICES["stored"]
     return {
         kind: kernel.get(kind, Count()) + extra.get(kind, Count()) + (indices if kind == "double" else Count())

@@ -41,6 +41,8 @@ class Case:
     """Shape and source of F (``arithmetic.py``)."""
     stored: bool = False
     """Several wavelengths share their indices."""
+    fan: bool = False
+    """On the CPU, beams of one wavelength share their cosines."""
 
     @property
     def words(self) -> list[str]:
@@ -87,6 +89,7 @@ CASES = (
         command=f"{_MOSAIC_25} {_MOSAIC} 10 -divergence 2 -divsteps 6 -square_div -dispersion 1 -dispsteps 3",
         quick="-detpixels 24",
         stored=True,
+        fan=True,
     ),
     REAL_CRYSTAL,
     *(

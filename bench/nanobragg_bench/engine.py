@@ -28,6 +28,8 @@ class _Runs:
     original_peak: int | None = None
     ours: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in PRECISIONS})
     peak: dict[str, int] = field(default_factory=dict)
+    evaluations: dict[str, int] = field(default_factory=dict)
+    """That were made, of our renderer."""
 
 
 class EngineCase:
@@ -84,6 +86,7 @@ class EngineCase:
         first = not runs.ours[precision]
         answer = self._render(precision, threads, f"{precision}.bin" if first else None)
         runs.ours[precision].append(statistics.median(answer["seconds"]))
+        runs.evaluations[precision] = answer["evaluations"]
         runs.peak[precision] = max(runs.peak.get(precision, 0), answer["peak_memory_bytes"])
 
     def _measure(self, threads: int) -> list[Row]:
@@ -122,11 +125,11 @@ class EngineCase:
         self.agreements[precision] = found
         return found
 
-    def _fraction_of_peak(self, precision: str, seconds: float, threads: int) -> float | None:
-        case, evaluations, gpu = self.case, self.facts["evaluations"], self.settings.device.gpu
+    def _fraction_of_peak(self, precision: str, seconds: float, threads: int, evaluations: int) -> float | None:
+        case, gpu = self.case, self.settings.device.gpu
         if gpu is None:
-            rates = self.settings.rates
-            return fraction_of_peak(rates, case.kernel, precision, case.stored, seconds, evaluations, threads)
+            sharing = (case.stored, case.fan)
+            return fraction_of_peak(self.settings.rates, case.kernel, precision, sharing, seconds, evaluations, threads)
         pixels = self.facts["pixels"]
         ceilings = ceilings_of(gpu, case.kernel, precision, case.stored, pixels, seconds, evaluations)
         return ceilings.arithmetic_fraction
@@ -149,7 +152,7 @@ class EngineCase:
             peak_memory_bytes=runs.peak[precision],
             original_peak_memory_bytes=runs.original_peak,
             bytes_written=4 * facts["pixels"] if self.settings.device.gpu is None else None,
-            fraction_of_peak=self._fraction_of_peak(precision, seconds, threads),
+            fraction_of_peak=self._fraction_of_peak(precision, seconds, threads, runs.evaluations[precision]),
             agreement=self._agreement(precision, threads),
             note=f"the original on {edge} pixels, scaled" if scaled else "",
         )

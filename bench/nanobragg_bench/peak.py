@@ -22,13 +22,24 @@ def fraction_of_peak(
     rates: Rates | None,
     kernel: tuple[str, str],
     precision: str,
-    stored: bool,
+    sharing: tuple[bool, bool],
     seconds: float,
     evaluations: int,
     threads: int,
 ) -> float | None:
-    """Time that the arithmetic would take at the peak rate, over the time that it took."""
-    counted = operations(*kernel, precision, stored)
+    """Time that the arithmetic would take at the peak rate, over the time that it took.
+
+    Args:
+        rates: of the processor.
+        kernel: shape and source of F (``arithmetic.py``).
+        precision: ``double`` or ``mixed``.
+        sharing: whether wavelengths share their indices, and whether beams share their cosines.
+        seconds: that it took.
+        evaluations: that were made.
+        threads: that made them.
+
+    """
+    counted = operations(*kernel, precision, *sharing)
     if rates is None or counted is None or evaluations == 0:
         return None
     ideal = sum(count.flops / rates[kind] for kind, count in counted.items())

@@ -90,7 +90,7 @@ def render(
     peak = peak_memory()
     if image is not None:
         last[0].image.tofile(image)
-    return {"seconds": times, "peak_memory_bytes": peak}
+    return {"seconds": times, "peak_memory_bytes": peak, "evaluations": last[0].evaluations}
 
 
 def series(

@@ -132,7 +132,7 @@ class PythonRenderer {
         const DeviceImage image{std::move(result.image),
                                 {static_cast<py::ssize_t>(s.panels.size()), static_cast<py::ssize_t>(s.nslow),
                                  static_cast<py::ssize_t>(s.nfast)}};
-        return py::make_tuple(image, result.solid_angle, result.interpolation_left);
+        return py::make_tuple(image, result.solid_angle, result.interpolation_left, result.evaluations);
     }
 
   private:

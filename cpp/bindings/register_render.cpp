@@ -35,7 +35,7 @@ py::tuple render_scene(const py::object& python, const std::string& precision, i
         result = render(scene, options, pixels);
     }
     tick.rethrow();
-    return py::make_tuple(image, result.solid_angle, result.interpolation_left);
+    return py::make_tuple(image, result.solid_angle, result.interpolation_left, result.evaluations);
 }
 
 py::tuple tuple_of(Vec3 v) { return py::make_tuple(v.x, v.y, v.z); }

@@ -105,8 +105,10 @@ void GpuRenderer::orient(std::vector<Orientation> orientations, std::vector<Orie
     // The divisor counts the orientations; the grids stay.
     next.steps *= static_cast<double>(next.orientations.size()) / static_cast<double>(scene_.orientations.size());
     scene_ = std::move(next);
+    const double rate = plan_->spectral_rate();
     try {
         refresh();
+        if (plan_->spectral_rate() != rate) upload_beams();
     } catch (...) {
         plan_.reset();
         throw;
@@ -152,6 +154,7 @@ PanelScene GpuRenderer::panel(std::size_t index, const Buffer& image) {
     g.scene = plan_->panel(index);
     g.scene.layers = layers_->as<double>();
     g.scene.sources = sources_->as<KernelSource>();
+    g.scene.by_wavelength = nullptr;
     g.scene.orientations = orientations_->as<double>();
     g.scene.f_grid = grid_ ? grid_->as<double>() : nullptr;
     g.scene.f_sqr_grid = squares_ ? squares_->as<float>() : nullptr;
@@ -274,6 +277,7 @@ bool GpuRenderer::render_panels(Kind kind, const std::function<bool(double)>& ti
         g.brightest = brightest_of + static_cast<std::int64_t>(index) * parts;
         device_->clear(sums, static_cast<std::size_t>(jobs.pixels * slices) * sizeof(double));
         if (!run(g, kind, jobs, tick, jobs.count * static_cast<double>(index), total)) return false;
+        result.evaluations += jobs.pixels * evaluations_of_pixel(g.scene);
     }
     for (const double part : downloaded(*solid_angles_, parts * panels)) result.solid_angle += part;
     for (const double part : downloaded(*brightest_, parts * panels)) brightest = std::max(brightest, part);

@@ -136,6 +136,7 @@ struct Beamline {
     const Rays& rays;
     double start[3], step[3];  // position of pixel p is start + p step (flat panels), m
     bool straight;             // that is so
+    const double* incident;    // direction that the indices are taken from
     const KernelSource* sources;
     int64_t count;
 };
@@ -144,8 +145,7 @@ NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] 
 
 // An orientation's axis vector seen from the row; times `scale`, plus `shift`.
 NANOBRAGG_FN Axis axis_of(const Beamline& line, const double* axis, double scale, double shift) {
-    return {scale * dot3(axis, line.start), scale * dot3(axis, line.step),
-            shift - scale * dot3(axis, line.sources[0].direction)};
+    return {scale * dot3(axis, line.start), scale * dot3(axis, line.step), shift - scale * dot3(axis, line.incident)};
 }
 
 void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
@@ -162,7 +162,7 @@ void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
         }
         return;
     }
-    const double* i = line.sources[0].direction;
+    const double* i = line.incident;
     const double ix = i[0], iy = i[1], iz = i[2];
     const double ax = o[0], ay = o[1], az = o[2], bx = o[3], by = o[4], bz = o[5], cx = o[6], cy = o[7], cz = o[8];
 // must vectorise: indices of a curved row
@@ -452,6 +452,165 @@ void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* a
     }
 }
 
+// ---- fans of beams ----------------------------------------------------------------------------------------
+
+// Beams of one wavelength differ by a constant in each index, for one orientation: cos(2 pi (h - g)) is a sum of two
+// products, once the cosines and sines of both are known. That is all a polynomial of cosines asks for.
+
+constexpr int kFan = 64;  // beams that share a pixel's cosines at a time
+
+// cos and sin of 2 pi h, k and l.
+template <class Real, int size>
+struct Phasors {
+    alignas(64) Real cos_h[size], sin_h[size], cos_k[size], sin_k[size], cos_l[size], sin_l[size];
+};
+
+struct Fan {
+    alignas(64) double x[kFan], y[kFan], z[kFan];  // directions
+    double weight[kFan];
+    int count, padded;
+    double inverse_wavelength;
+};
+
+NANOBRAGG_FN void phasor(double index, double& c, double& s) {
+    const double rest = index - round_whole(index);
+    c = cos_two_pi(rest);
+    s = sin_two_pi(rest);
+}
+NANOBRAGG_FN void phasor(double index, float& c, float& s) {
+    const int32_t phase = phase_of(index + kPhaseShift);
+    c = cos_two_pi(phase);
+    s = sin_two_pi(phase);
+}
+
+template <class Real>
+void turn_pixels(const Indices& at, double scale, int n, Phasors<Real, kChunk>& out) {
+// must vectorise: phasors of pixels
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double h = at.h[p] * scale, k = at.k[p] * scale, l = at.l[p] * scale;
+        phasor(h, out.cos_h[p], out.sin_h[p]);
+        phasor(k, out.cos_k[p], out.sin_k[p]);
+        phasor(l, out.cos_l[p], out.sin_l[p]);
+    }
+}
+
+template <class Real>
+void turn_beams(const Fan& fan, const double* o, Phasors<Real, kFan>& out) {
+    const double scale = fan.inverse_wavelength;
+    const double ax = o[0] * scale, ay = o[1] * scale, az = o[2] * scale;
+    const double bx = o[3] * scale, by = o[4] * scale, bz = o[5] * scale;
+    const double cx = o[6] * scale, cy = o[7] * scale, cz = o[8] * scale;
+// must vectorise: phasors of beams
+#pragma omp simd
+    for (int i = 0; i < fan.padded; ++i) {
+        const double x = fan.x[i], y = fan.y[i], z = fan.z[i];
+        phasor(ax * x + ay * y + az * z, out.cos_h[i], out.sin_h[i]);
+        phasor(bx * x + by * y + bz * z, out.cos_k[i], out.sin_k[i]);
+        phasor(cx * x + cy * y + cz * z, out.cos_l[i], out.sin_l[i]);
+    }
+}
+
+template <int kind, class Real>
+void add_beam(const KernelScene& s, const Phasors<Real, kChunk>& pixels, const Phasors<Real, kFan>& beams, int beam,
+              int n, Real weight, Real* sum) {
+    const Real ch = beams.cos_h[beam], sh = beams.sin_h[beam], ck = beams.cos_k[beam], sk = beams.sin_k[beam],
+               cl = beams.cos_l[beam], sl = beams.sin_l[beam];
+// must vectorise: evaluations, fan
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const Real h = pixels.cos_h[p] * ch + pixels.sin_h[p] * sh, k = pixels.cos_k[p] * ck + pixels.sin_k[p] * sk,
+                   l = pixels.cos_l[p] * cl + pixels.sin_l[p] * sl;
+        sum[p] += weight * few_cells_squared<kind / 2, kind % 2 != 0>(s.few, h, k, l);
+    }
+}
+
+// acc += sum over orientations and the beams of a fan.
+template <int kind, class Real>
+void sweep_fan(const KernelScene& s, const Beamline& line, const Fan& fan, int n, double* acc) {
+    // float sums of a few terms join the double sum now and then
+    const int most_terms = sizeof(Real) == sizeof(float) ? 32 : 1 << 30;
+    const double F_squared = s.default_F * s.default_F;
+    alignas(64) Real part[kChunk];
+    Indices indices;
+    Phasors<Real, kChunk> pixels;
+    Phasors<Real, kFan> beams;
+    int terms = 0;
+    for (int p = 0; p < n; ++p) part[p] = 0;
+    const auto flush = [&] {
+#pragma omp simd
+        for (int p = 0; p < n; ++p) {
+            acc[p] += (double)part[p];
+            part[p] = 0;
+        }
+        terms = 0;
+    };
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = s.orientations + 9 * m;
+        store_indices(line, o, n, indices);
+        turn_pixels(indices, fan.inverse_wavelength, n, pixels);
+        turn_beams(fan, o, beams);
+        for (int i = 0; i < fan.count; ++i) {
+            add_beam<kind>(s, pixels, beams, i, n, (Real)(F_squared * fan.weight[i]), part);
+            if (++terms == most_terms) flush();
+        }
+    }
+    flush();
+}
+
+using FanSweep = void (*)(const KernelScene&, const Beamline&, const Fan&, int, double*);
+
+template <class Real>
+FanSweep choose_fan(int kind) {
+    switch (kind) {
+        case 0:
+            return sweep_fan<0, Real>;
+        case 1:
+            return sweep_fan<1, Real>;
+        case 2:
+            return sweep_fan<2, Real>;
+        case 3:
+            return sweep_fan<3, Real>;
+        case 4:
+            return sweep_fan<4, Real>;
+        case 5:
+            return sweep_fan<5, Real>;
+        case 6:
+            return sweep_fan<6, Real>;
+        case 7:
+            return sweep_fan<7, Real>;
+        default:
+            return nullptr;
+    }
+}
+
+// All sources seen from one row of subpixels, those of one wavelength together.
+bool sum_fans(const KernelScene& s, Beamline& line, int n, double* sum, FanSweep sweep, const Poll& poll) {
+    static const double no_direction[3] = {0, 0, 0};
+    line.incident = no_direction;
+    Fan fan;
+    for (int64_t begin = 0; begin < s.source_count; begin += fan.count) {
+        const KernelSource* first = s.by_wavelength + begin;
+        fan.inverse_wavelength = first->inverse_wavelength;
+        fan.count = 0;
+        while (fan.count < kFan && begin + fan.count < s.source_count &&
+               first[fan.count].inverse_wavelength == fan.inverse_wavelength) {
+            const KernelSource& source = first[fan.count];
+            fan.x[fan.count] = source.direction[0];
+            fan.y[fan.count] = source.direction[1];
+            fan.z[fan.count] = source.direction[2];
+            fan.weight[fan.count++] = source.weight;
+        }
+        fan.padded = (fan.count + kLanes - 1) / kLanes * kLanes;
+        for (int i = fan.count; i < fan.padded; ++i) fan.x[i] = fan.y[i] = fan.z[i] = 0;
+        sweep(s, line, fan, n, sum);
+        if (poll.stop(poll.context)) return false;
+    }
+    return true;
+}
+
+// ---- the choice of loops ----------------------------------------------------------------------------------
+
 using Sweep = void (*)(const KernelScene&, const Beamline&, int, double*);
 
 template <int shape, bool stored>
@@ -466,10 +625,16 @@ Sweep choose_storage(int lookup, bool mixed, bool stored) {
     return stored ? choose_lookup<shape, true>(lookup, mixed) : choose_lookup<shape, false>(lookup, mixed);
 }
 
-// For indices computed on the spot, and for stored ones.
+// For indices computed on the spot, for stored ones, and for fans (or null).
 struct Sweeps {
     Sweep direct, stored;
+    FanSweep fan;
 };
+
+// The polynomials' kind, or -1: none. One of degree 0 is exact; in double precision all of them are as good.
+int polynomial_kind(const KernelScene& s, bool mixed, bool short_cut) {
+    return mixed && s.few.kind > 0 && !short_cut ? -1 : s.few.kind;
+}
 
 Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool short_cut, bool stored) {
     switch (s.shape) {
@@ -482,8 +647,7 @@ Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool short_cut,
         default:
             break;
     }
-    // A polynomial of degree 0 is exact; in double precision all of them are as good.
-    switch (mixed && s.few.kind > 0 && !short_cut ? -1 : s.few.kind) {
+    switch (polynomial_kind(s, mixed, short_cut)) {
         case 0:
             return choose_storage<kFewCells>(lookup, mixed, stored);
         case 1:
@@ -564,13 +728,21 @@ bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, 
     // With nothing to multiply, all sources may go into one sum.
     const bool factors = s.polar == kCentre || s.polar == kEach || s.capture_inside || s.omega == kEach || culling;
     double* sum = factors ? w.acc : w.total;
-    Beamline line{rays, {0, 0, 0}, {0, 0, 0}, s.curved_distance == 0, nullptr, 0};
+    Beamline line{rays, {0, 0, 0}, {0, 0, 0}, s.curved_distance == 0, nullptr, nullptr, 0};
     for (int i = 0; i < 3; ++i) {
         line.start[i] = at.start[i];
         line.step[i] = s.pixel_size * s.fast[i];
     }
+    if (!factors && sweeps.fan != nullptr) {
+        for (int64_t n = 0; n < s.source_count && s.polar == kFirst; ++n) {
+            first_polarization(c, rays, s.sources[n], false, w);
+            if (!holds_zero(w.polar, c.n)) break;
+        }
+        return sum_fans(s, line, c.n, sum, sweeps.fan, poll);
+    }
     for (int64_t n = 0; n < s.source_count; n += line.count) {
         line.sources = s.sources + n;
+        line.incident = line.sources[0].direction;
         line.count = same_direction(s, n);
         if (culling) cull(c, rays, line.sources[0], w.keep);
         if (s.polar == kFirst) first_polarization(c, rays, line.sources[0], culling, w);
@@ -689,8 +861,12 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     const int lookup = !grid ? kConstant : task.tricubic ? kTricubic : kNearest;
     const bool short_cut = takes_short_cut(s) && !task.careful;
+    const int fans = s.by_wavelength != nullptr && s.shape == kSquare && lookup == kConstant
+                         ? polynomial_kind(s, mixed, short_cut)
+                         : -1;
     const Sweeps sweeps{choose_sweep(s, lookup, mixed, short_cut, false),
-                        choose_sweep(s, lookup, mixed, short_cut, true)};
+                        choose_sweep(s, lookup, mixed, short_cut, true),
+                        mixed ? choose_fan<float>(fans) : choose_fan<double>(fans)};
     aim(c, subpixel_at(c, 0.5, 0.5, 0.0), w.centre);
     solid_angles(c, w.centre, w.omega_centre);
     *task.solid_angle += seen_sum(task, w.omega_centre);

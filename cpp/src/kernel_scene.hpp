@@ -38,6 +38,7 @@ struct KernelScene {
     int point_pixel;
     double kahn_factor;
     const KernelSource* sources;
+    const KernelSource* by_wavelength;  // the same ordered by wavelength, where many share one; or null. CPU only
     int64_t source_count;
     const double* orientations;  // 9 per orientation: a, b, c
     int64_t orientation_count;

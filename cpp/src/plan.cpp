@@ -3,9 +3,20 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
+
+#include "spectrum.hpp"
 
 namespace nanobragg {
 namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+constexpr int kLevels = 8;
+constexpr std::int64_t kMostLines = 4096;       // of one spectrum that is shortened as a whole
+constexpr std::int64_t kManySources = 100'000;  // more are not kept once for each level
+constexpr std::size_t kFewestInFan = 3;         // beams of one wavelength that are worth sharing it
+// Sums over a spectrum may be wrong by this part of the smallest lattice factor that is not next to a zero, 1.
+constexpr double kSpectralAccuracy = 1e-12;
 
 void store(Vec3 v, double out[3]) {
     out[0] = v.x;
@@ -37,6 +48,62 @@ FewCells few_cells(const double cells[3]) {
     }
     few.kind = 2 * degree + (any_even ? 1 : 0);
     return few;
+}
+
+// The longest difference between the direction to a pixel of this part of a panel and that of the first source. The
+// directions within an angle below 90 degrees are a convex cone, so that the corners decide.
+double reach_of(const KernelScene& k, std::int64_t slow, std::int64_t last_slow, std::int64_t fast,
+                std::int64_t last_fast) {
+    constexpr double kAny = 2.0;
+    if (k.curved_distance != 0) return kAny;
+    const double* beam = k.sources[0].direction;
+    double longest = 0;
+    for (const double s : {static_cast<double>(slow), static_cast<double>(last_slow) + 1.0}) {
+        for (const double f : {static_cast<double>(fast), static_cast<double>(last_fast) + 1.0}) {
+            for (std::int64_t layer = 0; layer <= k.layer_count; ++layer) {
+                const double depth = layer < k.layer_count ? k.layers[4 * layer] : 0.0;
+                double at[3], length = 0, along = 0;
+                for (int i = 0; i < 3; ++i) {
+                    at[i] = k.pixel_size * (f * k.fast[i] + s * k.slow[i]) + depth * k.normal[i] + k.origin[i];
+                    length += at[i] * at[i];
+                    along += at[i] * beam[i];
+                }
+                if (!(along > 0)) return kAny;
+                length = std::sqrt(length);
+                double squares = 0;
+                for (int i = 0; i < 3; ++i) squares += (at[i] / length - beam[i]) * (at[i] / length - beam[i]);
+                longest = std::max(longest, std::sqrt(squares));
+            }
+        }
+    }
+    return longest;
+}
+
+// For each of the levels, up to a part of `reach`: the spectrum, or a shorter one that does as well.
+std::vector<std::vector<SpectralLine>> rules_of(const std::vector<SpectralLine>& lines, double rate, double accuracy,
+                                                std::size_t levels, double reach) {
+    std::vector<std::vector<SpectralLine>> out(levels, lines);
+    const auto worthwhile = static_cast<int>(lines.size() * 3 / 4);
+    double low = lines.front().inverse_wavelength, high = low, total = 0;
+    for (const SpectralLine& line : lines) {
+        low = std::min(low, line.inverse_wavelength);
+        high = std::max(high, line.inverse_wavelength);
+        total += line.weight;
+    }
+    if (worthwhile < 1 || !(total > 0 && std::isfinite(total))) return out;
+    std::vector<int> nodes(levels);
+    int most = 0;
+    for (std::size_t i = 0; i < levels; ++i) {
+        const double part = reach * static_cast<double>(i + 1) / static_cast<double>(levels);
+        nodes[i] = nodes_for(rate * part * (high - low) / 2, accuracy, worthwhile);
+        if (nodes[i] <= worthwhile) most = nodes[i];
+    }
+    if (most == 0) return out;
+    const Spectrum spectrum(lines, most);
+    for (std::size_t i = 0; i < levels; ++i) {
+        if (nodes[i] <= worthwhile) out[i] = spectrum.nodes(nodes[i]);
+    }
+    return out;
 }
 
 }  // namespace
@@ -80,19 +147,120 @@ const char* reason_for_reference(const Scene& s) {
     return nullptr;
 }
 
+std::int64_t evaluations_of_pixel(const KernelScene& s) {
+    return s.layer_count * s.oversample * s.oversample * s.source_count * s.orientation_count;
+}
+
 Plan::Plan(const Scene& scene, bool mixed, const float* squares) : mixed_(mixed) {
     for (const Layer& layer : scene.layers) {
         layers_.insert(layers_.end(), {layer.depth, layer.front, layer.back, layer.incidence_depth});
     }
+    levels_.push_back({2.0, {}, {}, {}});
     for (const Source& source : scene.sources) add_source(scene, source);
     fill_common(scene, squares);
-    for (const Panel& panel : scene.panels) {
-        store(panel.origin, common_.origin);
-        store(panel.fast, common_.fast);
-        store(panel.slow, common_.slow);
-        store(panel.normal, common_.normal);
-        common_.close_distance = panel.close_distance;
-        panels_.push_back(common_);
+    add_panels(scene);
+    shorten_spectra(scene);
+    order_by_wavelength();
+}
+
+void Plan::add_panels(const Scene& scene) {
+    for (Level& level : levels_) {
+        level.panels.assign(scene.panels.size(), common_);
+        for (std::size_t i = 0; i < scene.panels.size(); ++i) {
+            KernelScene& k = level.panels[i];
+            const Panel& panel = scene.panels[i];
+            store(panel.origin, k.origin);
+            store(panel.fast, k.fast);
+            store(panel.slow, k.slow);
+            store(panel.normal, k.normal);
+            k.close_distance = panel.close_distance;
+            k.sources = level.sources.data();
+            k.source_count = static_cast<std::int64_t>(level.sources.size());
+        }
+    }
+}
+
+const KernelScene& Plan::panel(std::size_t index, std::int64_t slow, std::int64_t fast, std::int64_t last_fast) const {
+    if (levels_.size() == 1) return panel(index);
+    const double reach = reach_of(panel(index), slow, slow, fast, last_fast) + spread_;
+    const auto found =
+        std::find_if(levels_.begin(), levels_.end() - 1, [&](const Level& l) { return l.reach >= reach; });
+    return found->panels[index];
+}
+
+// Fewer wavelengths of each direction where no sum can tell (spectrum.hpp).
+void Plan::shorten_spectra(const Scene& scene) {
+    if (scene.shape != Shape::square || scene.has_grid() || scene.dmin > 0) return;
+    const std::vector<KernelSource>& all = levels_.back().sources;
+    const bool weighted = std::all_of(all.begin(), all.end(), [](const KernelSource& s) { return s.weight >= 0; });
+    if (!weighted) return;
+    // Radians that the fastest term of a lattice factor turns through when 1/wavelength grows by one, for scattering
+    // vectors of length 1; rounded up, so that turning the crystal changes nothing.
+    double rate = 0;
+    for (const Orientation& o : scene.orientations) {
+        const Vec3 a = (scene.cells[0] - 1) * o.a, b = (scene.cells[1] - 1) * o.b, c = (scene.cells[2] - 1) * o.c;
+        rate = std::max({rate, norm(a + b + c), norm(a + b - c), norm(a - b + c), norm(a - b - c)});
+    }
+    if (!(rate > 0 && std::isfinite(rate))) return;
+    spectral_rate_ = 2 * kPi * std::exp2(std::ceil(8 * std::log2(rate)) / 8);
+    const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], accuracy = kSpectralAccuracy / (size * size);
+    double reach = 0;
+    for (const KernelScene& panel : levels_.back().panels) {
+        reach = std::max(reach, reach_of(panel, scene.roi[2], scene.roi[3], scene.roi[0], scene.roi[1]));
+    }
+    for (const KernelSource& source : all) {
+        const double* d = source.direction;
+        const double* first = all.front().direction;
+        spread_ = std::max(spread_, std::hypot(d[0] - first[0], d[1] - first[1], d[2] - first[2]));
+    }
+    reach += spread_;
+    const auto count = static_cast<std::int64_t>(all.size());
+    const int levels = count > kManySources ? 1 : kLevels;
+    std::vector<Level> shortened;
+    for (int i = 1; i <= levels; ++i) shortened.push_back({reach * i / levels, {}, {}, {}});
+    std::vector<SpectralLine> lines;                // of the spectrum before
+    std::vector<std::vector<SpectralLine>> chosen;  // for each level
+    for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
+        const KernelSource& first = all[static_cast<std::size_t>(begin)];
+        std::vector<SpectralLine> own;
+        while (end < count && end - begin < kMostLines &&
+               std::equal(first.direction, first.direction + 3, all[static_cast<std::size_t>(end)].direction)) {
+            const KernelSource& source = all[static_cast<std::size_t>(end++)];
+            own.push_back({source.inverse_wavelength, source.weight});
+        }
+        if (own != lines) {
+            lines = std::move(own);
+            chosen = rules_of(lines, spectral_rate_, accuracy, shortened.size(), reach);
+        }
+        for (std::size_t i = 0; i < shortened.size(); ++i) {
+            for (const SpectralLine& line : chosen[i]) {
+                shortened[i].sources.push_back(first);
+                shortened[i].sources.back().inverse_wavelength = line.inverse_wavelength;
+                shortened[i].sources.back().weight = line.weight;
+            }
+        }
+    }
+    if (shortened.front().sources.size() == all.size()) return;
+    levels_ = std::move(shortened);
+    add_panels(scene);
+}
+
+// Beams of one wavelength share what depends on the pixel and the orientation (the kernels' fans).
+void Plan::order_by_wavelength() {
+    for (Level& level : levels_) {
+        const std::size_t count = level.sources.size();
+        if (static_cast<std::int64_t>(count) > kManySources) return;
+        std::vector<KernelSource> ordered = level.sources;
+        std::sort(ordered.begin(), ordered.end(), [](const KernelSource& a, const KernelSource& b) {
+            return a.inverse_wavelength < b.inverse_wavelength;
+        });
+        std::size_t wavelengths = 1;
+        for (std::size_t i = 1; i < count; ++i) {
+            wavelengths += ordered[i].inverse_wavelength != ordered[i - 1].inverse_wavelength;
+        }
+        if (count < kFewestInFan * wavelengths) return;
+        level.by_wavelength = std::move(ordered);
+        for (KernelScene& k : level.panels) k.by_wavelength = level.by_wavelength.data();
     }
 }
 
@@ -112,7 +280,7 @@ void Plan::add_source(const Scene& scene, const Source& source) {
     const Vec3 magnetic = unit(cross(scene.polarization_axis, source.direction));
     store(magnetic, out.magnetic);
     store(unit(cross(source.direction, magnetic)), out.electric);
-    sources_.push_back(out);
+    levels_.back().sources.push_back(out);
     common_.weight_sum += source.weight;
 }
 
@@ -131,8 +299,6 @@ void Plan::fill_common(const Scene& scene, const float* squares) {
     k.capture_inside = scene.capture == Factor::each || (scene.capture != Factor::off && !scene.one_capture());
     k.point_pixel = scene.point_pixel;
     k.kahn_factor = scene.kahn_factor;
-    k.sources = sources_.data();
-    k.source_count = static_cast<std::int64_t>(scene.sources.size());
     static_assert(sizeof(Orientation) == 9 * sizeof(double), "three vectors, nine numbers in a row");
     k.orientations = &scene.orientations.front().a.x;
     k.orientation_count = static_cast<std::int64_t>(scene.orientations.size());

@@ -1,6 +1,7 @@
 // The kernels' view of a Scene, and which kernels it may use: shared by the CPU and the GPU renderer.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "kernel_scene.hpp"
@@ -21,14 +22,21 @@ bool mixed_suffices(const Scene& scene, double largest_F);
 // which leaves the range of the kernels' functions; grids beyond the kernels' 32-bit indices.
 const char* reason_for_reference(const Scene& scene);
 
+// Evaluations that a pixel takes.
+std::int64_t evaluations_of_pixel(const KernelScene& scene);
+
 // The orientations stay the Scene's, and the grids the caller's; the rest belongs to the Plan.
 class Plan {
   public:
     // `squares`: the squared grid of a scene in mixed precision, or null.
     Plan(const Scene& scene, bool mixed, const float* squares);
 
-    const KernelScene& panel(std::size_t index) const { return panels_[index]; }
-    std::size_t panel_count() const { return panels_.size(); }
+    const KernelScene& panel(std::size_t index) const { return levels_.back().panels[index]; }
+    std::size_t panel_count() const { return levels_.back().panels.size(); }
+    // The same with as few sources as do for a part of the panel, of these pixels (last ones included).
+    const KernelScene& panel(std::size_t index, std::int64_t slow, std::int64_t fast, std::int64_t last_fast) const;
+    // Plans of one Scene but for its orientations have the same sources if this is the same.
+    double spectral_rate() const { return spectral_rate_; }
     bool mixed() const { return mixed_; }
 
     // A pixel must have this sum of terms for the cosine polynomials to be accurate enough everywhere: their error is
@@ -37,14 +45,24 @@ class Plan {
     double short_cut_limit() const;
 
   private:
+    // Sources that do for scattering vectors (unit vectors' differences) up to `reach`.
+    struct Level {
+        double reach;
+        std::vector<KernelSource> sources, by_wavelength;
+        std::vector<KernelScene> panels;
+    };
+
     void add_source(const Scene& scene, const Source& source);
     void fill_common(const Scene& scene, const float* squares);
+    void add_panels(const Scene& scene);
+    void shorten_spectra(const Scene& scene);
+    void order_by_wavelength();
 
     bool mixed_;
     KernelScene common_{};
     std::vector<double> layers_;
-    std::vector<KernelSource> sources_;
-    std::vector<KernelScene> panels_;
+    std::vector<Level> levels_;  // the last one is for the whole detector
+    double spectral_rate_ = 0, spread_ = 0;
 };
 
 }  // namespace nanobragg

@@ -96,6 +96,7 @@ class CpuRender {
             }
         }
         result.finished = !progress_.stopped();
+        result.evaluations = evaluations_.load();
         return result;
     }
 
@@ -146,6 +147,7 @@ class CpuRender {
             for (std::int64_t pixel = begin; pixel < end && !progress_.check(); ++pixel) {
                 if (s_.rendered(pixel)) *solid_angle += render_alone(pixel).central_omega;
             }
+            evaluations_.fetch_add((end - begin) * evaluations_of_pixel(plan_.panel(0)), std::memory_order_relaxed);
             return;
         }
         // Before the first evaluation out of range, all is interpolated; from it on, nothing is.
@@ -166,7 +168,10 @@ class CpuRender {
     void render_chunk(const Piece& piece, std::int64_t begin, std::int64_t end, bool tricubic, double* solid_angle,
                       double* brightest) {
         const std::int64_t fast = begin - s_.index(piece.panel, piece.slow, 0);
-        const ChunkTask task{&plan_.panel(static_cast<std::size_t>(piece.panel)),
+        const KernelScene& scene =
+            plan_.panel(static_cast<std::size_t>(piece.panel), piece.slow, fast, fast + (end - begin) - 1);
+        evaluations_.fetch_add((end - begin) * evaluations_of_pixel(scene), std::memory_order_relaxed);
+        const ChunkTask task{&scene,
                              piece.slow,
                              fast,
                              static_cast<int>(end - begin),
@@ -191,6 +196,7 @@ class CpuRender {
     Plan plan_;
     std::vector<Piece> pieces_;
     Progress progress_;
+    std::atomic<std::int64_t> evaluations_{0};
     std::int64_t first_ = -1, out_of_range_ = -1;
     int careful_ = 0;
     ChunkFunction chunk_ = nullptr;
@@ -205,6 +211,12 @@ RenderResult render(const Scene& scene, const RenderOptions& options, float* ima
     if (options.reference) {
         RenderResult result;
         result.interpolation_left = render_reference(scene, image);
+        const std::int64_t width = std::max<std::int64_t>(0, scene.roi[1] - scene.roi[0] + 1);
+        const std::int64_t pixels = static_cast<std::int64_t>(scene.panels.size()) * width *
+                                    std::max<std::int64_t>(0, scene.roi[3] - scene.roi[2] + 1);
+        result.evaluations =
+            pixels * static_cast<std::int64_t>(scene.layers.size() * scene.sources.size() * scene.orientations.size()) *
+            scene.oversample * scene.oversample;
         return result;
     }
     return CpuRender(scene, options, image).run();

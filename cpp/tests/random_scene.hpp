@@ -48,6 +48,43 @@ struct RandomScene {
         s.oversample = 3;
     }
 
+    // Beams from several directions with one spectrum, narrow or wide, cut finely; F constant, and blocks of a few or
+    // of many cells: what may be summed over fewer wavelengths, and in fans.
+    void spectra() {
+        Scene& s = scene;
+        s.f_grid = nullptr;
+        s.f_shape[0] = s.f_shape[1] = s.f_shape[2] = 0;
+        s.default_F = between(1, 50);
+        s.interpolation = Interpolation::nearest;
+        s.shape = Shape::square;
+        s.fudge = 1;
+        if (chance(0.8)) s.dmin = 0;
+        if (chance(0.5)) {  // factors that may leave the sum
+            s.omega = s.polar = Factor::first;
+            s.capture = Factor::off;
+        }
+        s.running_product = false;
+        const double width = between(0, 0.03) * between(0, 1);
+        const std::int64_t directions = whole(1, 9), lines = whole(1, 60);
+        std::vector<Source> lamp;
+        for (std::int64_t i = 0; i < lines; ++i) {
+            const double wavelength = 1e-10 * (1 + width * (static_cast<double>(i) / 60 - 0.5));
+            lamp.push_back({{0, 0, 1}, chance(0.1) ? 1e-10 : wavelength, chance(0.05) ? 0 : between(0.1, 2)});
+        }
+        s.sources.clear();
+        for (std::int64_t i = 0; i < directions; ++i) {
+            const Vec3 from = unit({between(-0.01, 0.01), between(-0.01, 0.01), 1});
+            for (Source source : lamp) {
+                source.direction = from;
+                s.sources.push_back(source);
+            }
+        }
+        if (s.orientations.size() > 3) s.orientations.resize(3);
+        s.first_orientations.clear();
+        s.oversample = 1;
+        s.layers.resize(1);
+    }
+
     bool chance(double p) { return between(0, 1) < p; }
     Vec3 direction() { return unit({between(-1, 1), between(-1, 1), between(-1, 1)}); }
 

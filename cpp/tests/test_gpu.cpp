@@ -80,6 +80,23 @@ TEST_CASE("many wavelengths of one direction are rendered like as many sources")
     }
 }
 
+TEST_CASE("the GPU's threads render spectra like as many sources, also after turning to a larger cell") {
+    for (std::uint64_t seed = 3000; seed < 3100; ++seed) {
+        RandomScene random = suitable(seed);
+        random.spectra();
+        Scene s = random.scene;
+        CAPTURE(seed);
+        GpuRenderer renderer(std::make_shared<HostDevice>());
+        renderer.load(s, Precision::full, false);
+        CHECK(outliers(fetched(renderer.render({})), image_of(s, by_reference()), 1e-6, 1e-9) == 0);
+        // Its wavelengths do not suffice for a larger cell.
+        for (Orientation& o : s.orientations) o = {4.0 * o.a, 4.0 * o.b, 4.0 * o.c};
+        renderer.orient(s.orientations, {});
+        CHECK(outliers(fetched(renderer.render({})), image_of(s, by_reference()), 1e-6, 1e-9) == 0);
+        CHECK(outliers(gpu_image(s, Precision::mixed), image_of(s, by_reference()), 1e-5, 1e-7) == 0);
+    }
+}
+
 TEST_CASE("more orientations than a team keeps at hand are all rendered") {
     for (std::uint64_t seed = 600; seed < 620; ++seed) {
         RandomScene random = suitable(seed);

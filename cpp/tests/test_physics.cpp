@@ -23,6 +23,20 @@ TEST_CASE("sin_pi has the accuracy it claims over its whole range") {
     }
 }
 
+TEST_CASE("cosines and sines of turns and of phases agree with libm") {
+    for (int i = -500000; i <= 500000; ++i) {
+        const double x = i * 1e-6;
+        CHECK(std::abs(cos_two_pi(x) - std::cos(2 * kPi * x)) <= 6e-16);
+        CHECK(std::abs(sin_two_pi(x) - std::sin(2 * kPi * x)) <= 6e-16);
+        const auto phase = static_cast<std::int32_t>(std::int64_t{i} * 4294 - 7);
+        const double turn = static_cast<double>(phase) / 4294967296.0;
+        CHECK(std::abs(static_cast<double>(cos_two_pi(phase)) - std::cos(2 * kPi * turn)) <= 2e-7);
+        CHECK(std::abs(static_cast<double>(sin_two_pi(phase)) - std::sin(2 * kPi * turn)) <= 2e-7);
+    }
+    CHECK(std::abs(sin_two_pi(std::int32_t{-2147483647 - 1})) <= 1e-6f);
+    CHECK(cos_two_pi(std::int32_t{-2147483647 - 1}) == doctest::Approx(-1));
+}
+
 TEST_CASE("exp_negative follows exp down to its end") {
     std::mt19937_64 random(1);
     std::uniform_real_distribution<double> far(-700.0, 0.0), near(-1.0, 0.0);

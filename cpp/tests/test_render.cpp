@@ -40,6 +40,25 @@ TEST_CASE("every instruction set and precision renders what the reference render
     }
 }
 
+TEST_CASE("spectra and fans of beams give the image of all their sources") {
+    for (std::uint64_t seed = 3000; seed < 3200; ++seed) {
+        RandomScene random(seed);
+        random.spectra();
+        RenderOptions reference;
+        reference.reference = true;
+        const auto expected = image_of(random.scene, reference);
+        for (const std::string& isa : available_instruction_sets()) {
+            const ForcedIsa forced(isa);
+            CAPTURE(seed);
+            CAPTURE(isa);
+            RenderOptions options;
+            CHECK(outliers(image_of(random.scene, options), expected, 1e-6, 1e-9) == 0);
+            options.precision = Precision::mixed;
+            CHECK(outliers(image_of(random.scene, options), expected, 1e-5, 1e-7) == 0);
+        }
+    }
+}
+
 TEST_CASE("a capture fraction of exactly 0 is computed again at the next subpixel") {
     for (std::uint64_t seed = 2000; seed < 2200; ++seed) {
         RandomScene random(seed);

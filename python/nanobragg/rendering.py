@@ -27,6 +27,9 @@ class RenderResult(NamedTuple):
     """steradian, of all rendered pixels"""
     interpolation_left: bool
     """A tricubic evaluation was out of range (quirk sticky_interpolation_fallback)."""
+    evaluations: int
+    """Terms that were summed: pixels x subpixels x layers x sources x orientations; fewer where a spectrum was
+    shortened, more where an image was rendered twice (``specs/performance.md``)."""
     device: str = "cpu"
     """Where it was rendered."""
     note: str = ""
@@ -68,8 +71,8 @@ def _render_cuda(
 
     device = _cuda.Renderer(number)
     device.load(scene, precision)
-    image, solid_angle, left = device.render(progress, threads)
-    return RenderResult(image.numpy(), solid_angle, left, device=f"cuda:{number}")
+    image, solid_angle, left, evaluations = device.render(progress, threads)
+    return RenderResult(image.numpy(), solid_angle, left, evaluations, device=f"cuda:{number}")
 
 
 def render(

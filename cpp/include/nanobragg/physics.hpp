@@ -71,6 +71,11 @@ NANOBRAGG_FN float sin_pi(float x) {
 
 // cos(2 pi x) for |x| <= 1/2, as the sine of what is missing to a right angle.
 NANOBRAGG_FN double cos_two_pi(double x) { return sin_pi(0.5 - 2.0 * absolute(x)); }
+// sin(2 pi x) for |x| <= 1/2: beyond a right angle, the sine of what is missing to half a turn.
+NANOBRAGG_FN double sin_two_pi(double x) {
+    const double half = x < 0 ? -0.5 : 0.5;
+    return sin_pi(2.0 * (absolute(x) > 0.25 ? half - x : x));
+}
 
 // 2^x for |x| <= 1/2; relative error 4e-17 (double), 2e-9 (float), plus rounding.
 NANOBRAGG_FN double exp2_fraction(double x) {
@@ -148,6 +153,12 @@ NANOBRAGG_FN float turns(int32_t phase) { return (float)phase * 2.32830643653869
 NANOBRAGG_FN int32_t times(int32_t phase, int32_t cells) { return (int32_t)((uint32_t)phase * (uint32_t)cells); }
 // cos(2 pi x) of a phase.
 NANOBRAGG_FN float cos_two_pi(int32_t phase) { return sin_pi(0.5f - absolute((float)phase) * 4.656612873077393e-10f); }
+// sin(2 pi x) of a phase: that of half a turn less it is the same, and one of the two is up to a right angle.
+NANOBRAGG_FN float sin_two_pi(int32_t phase) {
+    const int32_t other = (int32_t)(0x80000000u - (uint32_t)phase);
+    const float a = (float)phase, b = (float)other;
+    return sin_pi((absolute(a) < absolute(b) ? a : b) * 4.656612873077393e-10f);
+}
 // The nearest whole index of a shifted index; halves round down.
 NANOBRAGG_FN int32_t whole_of(double shifted) {
     int64_t bits;

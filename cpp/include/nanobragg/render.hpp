@@ -27,6 +27,7 @@ struct RenderResult {
     bool finished = true;             // false: stopped by tick
     double solid_angle = 0;           // steradian, of all rendered pixels
     bool interpolation_left = false;  // an evaluation was out of range (tricubic_sticky)
+    std::int64_t evaluations = 0;     // that were made: fewer than the scene asks for where a spectrum was shortened
 };
 
 // `image` has Scene::pixels() elements, (panel, slow, fast); pixels that are not rendered become 0. The result does
