@@ -112,7 +112,7 @@ def test_shares_of_the_run_time(tmp_path: Path) -> None:
     for shares in found:
         assert shares.samples >= 20
         assert sum(shares.fractions.values()) == pytest.approx(1.0)
-        assert shares.fractions[f"evaluations, {shares.precision}"] > 0.6
+        assert shares.fractions[f"evaluations of a straight row, {shares.precision}"] > 0.6
     entries = inventory([], found, source)
     assert {entry["loop"] for entry in entries if entry["must"]} == {loop.name for loop in MARKED}
     for precision in ("double", "mixed"):

@@ -22,7 +22,9 @@ class Block:
     name: str
     """of a function; of a loop: the name in its mark, or nothing"""
     simd: bool
-    """a loop with ``#pragma omp simd``"""
+    """a loop with ``#pragma omp simd``, or written with vectors"""
+    by_hand: bool
+    """a marked loop without the pragma: written with vectors"""
     calls: frozenset[str]
     """names that are called in it"""
 
@@ -51,11 +53,12 @@ class Source:
             loop = None if text.lstrip().startswith("#") else _FOR.search(text)
             if loop:
                 pragma = at > 0 and code[at - 1].strip().startswith("#pragma omp simd")
-                mark = _MARK.search(lines[at - 2]) if pragma and at > 1 else None
-                self.loops.append(_block(path, code, at, loop.start(), mark.group(1) if mark else "", pragma))
+                mark = _MARK.search(lines[at - 1 - pragma]) if at > pragma else None
+                simd = pragma or mark is not None
+                self.loops.append(_block(path, code, at, loop.start(), mark.group(1) if mark else "", simd, pragma))
             name = _function_name(code, at)
             if name:
-                self.functions.append(_block(path, code, at, 0, name, False))
+                self.functions.append(_block(path, code, at, 0, name, False, False))
 
     def reaches(self, start: frozenset[str] | set[str], name: str) -> bool:
         """Whether calling any of ``start`` leads to ``name``."""
@@ -109,11 +112,12 @@ def _function_name(code: Sequence[str], at: int) -> str | None:
     return begin.group(1) if re.search(r"\)\s*(const)?\s*\{", whole.split(";")[0]) else None
 
 
-def _block(path: Path, code: Sequence[str], at: int, column: int, name: str, simd: bool) -> Block:
+def _block(path: Path, code: Sequence[str], at: int, column: int, name: str, simd: bool, pragma: bool) -> Block:
     end = _end(code, at, column)
     text = "\n".join([code[at][column:], *code[at + 1 : end + 1]])
     calls = frozenset(_CALL.findall(text)) - {"for", "if", "while", "switch", "return", "sizeof"}
-    return Block(path.name, at + 1, end + 1, name, simd, calls - ({name} if not simd else frozenset()))
+    calls -= {name} if not simd else frozenset()
+    return Block(path.name, at + 1, end + 1, name, simd, simd and not pragma, calls)
 
 
 def _end(code: Sequence[str], at: int, column: int) -> int:

@@ -65,8 +65,9 @@ NANOBRAGG_FN Real miss_squared(const KernelScene& s, Real a, Real b, Real c) {
 }
 
 // What is left of N d after whole turns.
-NANOBRAGG_FN double remainder_of(double d, double cells) {
-    const double product = d * cells;
+template <class Real>
+NANOBRAGG_FN Real remainder_of(Real d, double cells) {
+    const Real product = d * cells;
     return product - round_whole(product);
 }
 
@@ -82,17 +83,18 @@ NANOBRAGG_FN Real grating_squared(Real da, Real db, Real dc, Real ra, Real rb, R
 // second sine.
 template <int degree, bool even, class Real>
 NANOBRAGG_FN Real few_cells_squared(const FewCells& few, Real a, Real b, Real c) {
-    Real pa = (Real)few.polynomial[0][degree], pb = (Real)few.polynomial[1][degree],
-         pc = (Real)few.polynomial[2][degree];
+    using Number = typename NumberOf<Real>::Type;
+    Real pa = Real{} + (Number)few.polynomial[0][degree], pb = Real{} + (Number)few.polynomial[1][degree],
+         pc = Real{} + (Number)few.polynomial[2][degree];
     for (int i = degree - 1; i >= 0; --i) {
-        pa = pa * a + (Real)few.polynomial[0][i];
-        pb = pb * b + (Real)few.polynomial[1][i];
-        pc = pc * c + (Real)few.polynomial[2][i];
+        pa = pa * a + (Number)few.polynomial[0][i];
+        pb = pb * b + (Number)few.polynomial[1][i];
+        pc = pc * c + (Number)few.polynomial[2][i];
     }
     const Real product = pa * pb * pc;
     if (!even) return product * product;
-    const Real ea = (Real)few.even[0] * a + (Real)few.odd[0], eb = (Real)few.even[1] * b + (Real)few.odd[1],
-               ec = (Real)few.even[2] * c + (Real)few.odd[2];
+    const Real ea = (Number)few.even[0] * a + (Number)few.odd[0], eb = (Number)few.even[1] * b + (Number)few.odd[1],
+               ec = (Number)few.even[2] * c + (Number)few.odd[2];
     return product * product * (ea * eb * ec);
 }
 
@@ -111,13 +113,18 @@ NANOBRAGG_FN int32_t grid_place(const KernelScene& s, double h0, double k0, doub
     return (int32_t)(inside ? at : -1.0);
 }
 
-// The same from whole indices; the place behind the last grid point outside.
-NANOBRAGG_FN int32_t grid_place(const KernelScene& s, int32_t h0, int32_t k0, int32_t l0) {
-    const uint32_t h = (uint32_t)(h0 - (int32_t)s.f_min[0]), k = (uint32_t)(k0 - (int32_t)s.f_min[1]),
-                   l = (uint32_t)(l0 - (int32_t)s.f_min[2]);
+// The same from whole indices, all too large by `bias`; the place behind the last grid point outside. (Natural:
+// uint32_t, or a vector.)
+template <class Natural>
+NANOBRAGG_FN Natural grid_place_of(const KernelScene& s, Natural h0, Natural k0, Natural l0, uint32_t bias) {
+    const Natural h = h0 - ((uint32_t)s.f_min[0] + bias), k = k0 - ((uint32_t)s.f_min[1] + bias),
+                  l = l0 - ((uint32_t)s.f_min[2] + bias);
     const uint32_t nh = (uint32_t)s.f_shape[0], nk = (uint32_t)s.f_shape[1], nl = (uint32_t)s.f_shape[2];
-    const bool inside = (h < nh) & (k < nk) & (l < nl);
-    return (int32_t)(inside ? (h * nk + k) * nl + l : nh * nk * nl);
+    const auto inside = (h < nh) & (k < nk) & (l < nl);
+    return inside ? (h * nk + k) * nl + l : Natural{} + nh * nk * nl;
+}
+NANOBRAGG_FN int32_t grid_place(const KernelScene& s, int32_t h0, int32_t k0, int32_t l0) {
+    return (int32_t)grid_place_of(s, (uint32_t)h0, (uint32_t)k0, (uint32_t)l0, 0);
 }
 
 // F_latt^2 in these units is what the loops compute.
@@ -128,6 +135,29 @@ NANOBRAGG_FN double lattice_unit(const KernelScene& s) {
     return shape == kGauss || shape == kTophat ? size * size : 1.0;
 }
 
+// The square shapes; also of vectors.
+template <int shape, class Real>
+NANOBRAGG_FN Real square_double(const KernelScene& s, Real dh, Real dk, Real dl) {
+    if (shape >= kFewCells) {
+        constexpr int kind = shape >= kFewCells ? shape - kFewCells : 0;
+        return few_cells_squared<kind / 2, kind % 2 != 0>(s.few, cos_two_pi(dh), cos_two_pi(dk), cos_two_pi(dl));
+    }
+    const Real a = away_from_zero(dh), b = away_from_zero(dk), c = away_from_zero(dl);
+    return grating_squared(a, b, c, remainder_of(a, s.cells[0]), remainder_of(b, s.cells[1]),
+                           remainder_of(c, s.cells[2]));
+}
+
+template <int shape, class Phase>
+NANOBRAGG_FN auto square_mixed(const KernelScene& s, Phase ph, Phase pk, Phase pl) {
+    if (shape >= kFewCells) {
+        constexpr int kind = shape >= kFewCells ? shape - kFewCells : 0;
+        return few_cells_squared<kind / 2, kind % 2 != 0>(s.few, cos_two_pi(ph), cos_two_pi(pk), cos_two_pi(pl));
+    }
+    const Phase a = odd_phase(ph), b = odd_phase(pk), c = odd_phase(pl);
+    return grating_squared(turns(a), turns(b), turns(c), turns(times(a, (int32_t)s.cells[0])),
+                           turns(times(b, (int32_t)s.cells[1])), turns(times(c, (int32_t)s.cells[2])));
+}
+
 template <int shape>
 NANOBRAGG_FN double lattice_double(const KernelScene& s, double dh, double dk, double dl) {
     if (shape == kGauss) return exp_negative(miss_squared(s, dh, dk, dl) * (s.fudge * (-2.0 / 0.63)));
@@ -136,13 +166,7 @@ NANOBRAGG_FN double lattice_double(const KernelScene& s, double dh, double dk, d
         const double f = sphere_transform(__builtin_sqrt(radius_squared(s, dh, dk, dl, 1.0)));
         return f * f;
     }
-    if (shape >= kFewCells) {
-        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0>(s.few, cos_two_pi(dh),
-                                                                                        cos_two_pi(dk), cos_two_pi(dl));
-    }
-    const double a = away_from_zero(dh), b = away_from_zero(dk), c = away_from_zero(dl);
-    return grating_squared(a, b, c, remainder_of(a, s.cells[0]), remainder_of(b, s.cells[1]),
-                           remainder_of(c, s.cells[2]));
+    return square_double<shape>(s, dh, dk, dl);
 }
 
 template <int shape>
@@ -163,13 +187,7 @@ NANOBRAGG_FN float lattice_mixed(const KernelScene& s, int32_t ph, int32_t pk, i
         const float f = sphere_transform_mixed(radius_squared(s, (double)ph, (double)pk, (double)pl, turn));
         return f * f;
     }
-    if (shape >= kFewCells) {
-        return few_cells_squared<(shape - kFewCells) / 2, (shape - kFewCells) % 2 != 0>(s.few, cos_two_pi(ph),
-                                                                                        cos_two_pi(pk), cos_two_pi(pl));
-    }
-    const int32_t a = odd_phase(ph), b = odd_phase(pk), c = odd_phase(pl);
-    return grating_squared(turns(a), turns(b), turns(c), turns(times(a, (int32_t)s.cells[0])),
-                           turns(times(b, (int32_t)s.cells[1])), turns(times(c, (int32_t)s.cells[2])));
+    return square_mixed<shape>(s, ph, pk, pl);
 }
 
 // Weights of the cubic Lagrange polynomial through -1, 0, 1, 2 at t in [0, 1).

@@ -2,9 +2,11 @@
 // kernel_*.cpp files. The pixels of a piece of a row are the vector; sources and orientations are swept over them.
 #include <math.h>
 
+// clang-format off: in this order
+#include "vectors.hpp"
 #include "evaluation.hpp"
+// clang-format on
 #include "kernel.hpp"
-#include "nanobragg/physics.hpp"
 
 namespace nanobragg {
 namespace NANOBRAGG_KERNEL_NAMESPACE {
@@ -13,15 +15,16 @@ namespace {
 constexpr int kLanes = 16;  // chunks are padded to a multiple, so that no loop has a remainder
 
 // Directions from the sample to the pixels of the chunk, 1/distance (0 at the sample itself), and p times it for the
-// chunk's pixel p.
+// chunk's pixel p. Pairs: 1/distance of the even ones of kWidth pixels, then of the odd ones, and so on.
 struct Rays {
-    alignas(64) double x[kChunk], y[kChunk], z[kChunk], inverse[kChunk], along[kChunk];
+    alignas(64) double x[kChunk], y[kChunk], z[kChunk], inverse[kChunk], along[kChunk], pairs[kChunk];
 };
 
 struct Chunk {
     const KernelScene& scene;
     int n;  // padded
     double slow, fast;
+    bool pairs;  // are wanted
 };
 
 // ---- geometry ---------------------------------------------------------------------------------------------
@@ -70,6 +73,12 @@ void aim(const Chunk& c, const Subpixel& at, Rays& rays) {
         rays.z[p] *= inverse;
         rays.inverse[p] = inverse;
         rays.along[p] = p * inverse;
+    }
+    for (int p = 0; p < c.n && c.pairs; p += kWidth) {
+        for (int i = 0; i < kHalf; ++i) {
+            rays.pairs[p + i] = rays.inverse[p + 2 * i];
+            rays.pairs[p + kHalf + i] = rays.inverse[p + 2 * i + 1];
+        }
     }
 }
 
@@ -241,6 +250,73 @@ void add_double(const KernelScene& s, const Index<stored>& index, int n, double 
     if (lookup == kNearest) add_nearest(s, pending, n, weight, acc);
 }
 
+// ---- the same with vectors by hand -------------------------------------------------------------------------
+
+// In a straight row alpha + beta p grows by additions, which processors do beside products: half of an index' products
+// are saved. And phases of even and odd pixels are joined by moves that are cheaper than those of the compiler.
+
+constexpr bool is_square(int shape) { return shape == kSquare || shape >= kFewCells; }
+
+struct Ramp {
+    Doubles at;
+    double step, gamma;
+
+    NANOBRAGG_FN_MEMBER Doubles next(Doubles inverse) {
+        const Doubles index = at * inverse + gamma;
+        at += step;
+        return index;
+    }
+};
+
+// Pixels `first`, `first` + `stride` and so on; `step` later at each turn.
+NANOBRAGG_FN Ramp ramp_of(const Axis& axis, double first, double stride, double step) {
+    return {axis.alpha + axis.beta * (first + stride * kCount), axis.beta * step, axis.gamma};
+}
+
+// The even and odd pixels of an axis.
+struct Ramps {
+    Ramp even, odd;
+
+    explicit NANOBRAGG_FN_MEMBER Ramps(const Axis& axis)
+        : even(ramp_of(axis, 0, 2, kWidth)), odd(ramp_of(axis, 1, 2, kWidth)) {}
+};
+
+template <int shape, int lookup>
+void add_mixed_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, float weight,
+                        Pending<float>& pending, float* part) {
+    const float factor = weight * (lookup == kConstant ? (float)(s.default_F * s.default_F) : 1.0f);
+    Ramps h(index.h), k(index.k), l(index.l);
+    // must vectorise: evaluations of a straight row, mixed
+    for (int p = 0; p < n; p += kWidth) {
+        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
+        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
+                      le = l.even.next(even), lo = l.odd.next(odd);
+        const Singles lattice = square_mixed<shape>(s, phases_of(he, ho), phases_of(ke, ko), phases_of(le, lo));
+        if (lookup == kNearest) {
+            *(Singles*)(pending.lattice + p) = lattice;
+            *(Unsigned*)(pending.place + p) =
+                grid_place_of(s, wholes_of(he, ho), wholes_of(ke, ko), wholes_of(le, lo), (uint32_t)kPhaseShiftBits);
+        } else {
+            *(Singles*)(part + p) += factor * lattice;
+        }
+    }
+}
+
+template <int shape>
+void add_double_straight(const KernelScene& s, const Index<false>& index, int n, double weight, double* acc) {
+    const double factor = weight * s.default_F * s.default_F;
+    Ramp h = ramp_of(index.h, 0, 1, kHalf), k = ramp_of(index.k, 0, 1, kHalf), l = ramp_of(index.l, 0, 1, kHalf);
+    // must vectorise: evaluations of a straight row, double
+    for (int p = 0; p < n; p += kHalf) {
+        const Doubles inverse = *(const Doubles*)(index.inverse + p);
+        const Doubles ih = h.next(inverse), ik = k.next(inverse), il = l.next(inverse);
+        *(Doubles*)(acc + p) +=
+            factor * square_double<shape>(s, ih - round_whole(ih), ik - round_whole(ik), il - round_whole(il));
+    }
+}
+
+// ---- the sweeps -------------------------------------------------------------------------------------------
+
 template <bool stored>
 Index<stored> index_for(const Beamline& line, const Indices* at, const double* o, double scale, double shift) {
     Index<stored> index{};
@@ -272,7 +348,11 @@ void sweep_double(const KernelScene& s, const Beamline& line, int n, double* acc
         for (int64_t w = 0; w < line.count; ++w) {
             const KernelSource& source = line.sources[w];
             const auto index = index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength, 0.0);
-            add_double<shape, lookup, stored>(s, index, n, unit * source.weight, pending, acc);
+            if constexpr (!stored && is_square(shape) && lookup == kConstant) {
+                add_double_straight<shape>(s, index, n, unit * source.weight, acc);
+            } else {
+                add_double<shape, lookup, stored>(s, index, n, unit * source.weight, pending, acc);
+            }
         }
     }
 }
@@ -324,7 +404,12 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
             const KernelSource& source = line.sources[w];
             const auto index =
                 index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength, kPhaseShift);
-            add_mixed<shape, lookup, stored>(s, index, n, (float)source.weight, pending, part);
+            if constexpr (!stored && is_square(shape)) {
+                add_mixed_straight<shape, lookup>(s, index, line.rays, n, (float)source.weight, pending, part);
+                if (lookup == kNearest) add_nearest(s, pending, n, (float)source.weight, part);
+            } else {
+                add_mixed<shape, lookup, stored>(s, index, n, (float)source.weight, pending, part);
+            }
             if (++terms == most_terms) flush();
         }
     }
@@ -856,7 +941,8 @@ double seen_maximum(const ChunkTask& task, const double* values) {
 
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
-    const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast};
+    const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast,
+                  mixed && s.shape == kSquare};
     Work w;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     const int lookup = !grid ? kConstant : task.tricubic ? kTricubic : kNearest;
@@ -894,14 +980,6 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
 }
 
 // ---- the processor's peak rate ----------------------------------------------------------------------------
-
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#else
-constexpr int kVectorBytes = 16;
-#endif
 
 template <class Real>
 double peak(int64_t rounds, double* sink) {

@@ -81,7 +81,7 @@ class CpuRender {
         first_ = locate_first_evaluation(s_);
         out_of_range_ = locate_out_of_range(s_, threads_);
         chunk_ = plan_.mixed() ? chosen_kernels().chunk_mixed : chosen_kernels().chunk_double;
-        std::fill_n(image_, s_.pixels(), 0.0f);
+        clear_around();
         RenderResult result;
         result.interpolation_left = out_of_range_ >= 0;
         const double brightest = render_pieces(result.solid_angle);
@@ -96,11 +96,23 @@ class CpuRender {
             }
         }
         result.finished = !progress_.stopped();
+        if (!result.finished) std::fill_n(image_, s_.pixels(), 0.0f);
         result.evaluations = evaluations_.load();
         return result;
     }
 
   private:
+    // Pixels that no piece holds become 0. Not the others: threads touch their pixels first.
+    void clear_around() {
+        std::int64_t begin = 0;
+        for (const Piece& piece : pieces_) {
+            const std::int64_t end = s_.index(piece.panel, piece.slow, piece.fast);
+            std::fill(image_ + begin, image_ + end, 0.0f);
+            begin = end + piece.end - piece.fast;
+        }
+        std::fill(image_ + begin, image_ + s_.pixels(), 0.0f);
+    }
+
     // Renders everything; returns the largest sum of terms of any pixel.
     double render_pieces(double& solid_angle) {
         std::vector<double> solid_angles(pieces_.size(), 0.0), brightest(pieces_.size(), 0.0);
@@ -145,6 +157,7 @@ class CpuRender {
         const std::int64_t begin = s_.index(piece.panel, piece.slow, piece.fast), end = begin + piece.end - piece.fast;
         if (reference_) {
             for (std::int64_t pixel = begin; pixel < end && !progress_.check(); ++pixel) {
+                image_[pixel] = 0;
                 if (s_.rendered(pixel)) *solid_angle += render_alone(pixel).central_omega;
             }
             evaluations_.fetch_add((end - begin) * evaluations_of_pixel(plan_.panel(0)), std::memory_order_relaxed);

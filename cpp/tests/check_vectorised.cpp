@@ -1,7 +1,8 @@
 // Looks at a kernel's object file for the loops that must be vectorised: those that the source marks by the comment
-// `// must vectorise: NAME` above `#pragma omp simd`. In each function that has code of such a loop, one loop of the
-// object code must do packed arithmetic in full registers and store no single numbers. (Others may be there, too: for
-// remainders, or for memory that overlaps. Scalar arithmetic may be of values that all pixels share.) Line tables
+// `// must vectorise: NAME` above `#pragma omp simd`, or above the loop itself if it is written with vectors. In each
+// function that has code of such a loop, one loop of the object code must do packed arithmetic in full registers and
+// store no single numbers. (Others may be there, too: for remainders, or for memory that overlaps. Scalar arithmetic
+// may be of values that all pixels share.) Line tables
 // (-g1 -gdwarf-4, which do not change the code) tell which code is whose.
 //
 //     check_vectorised OBJDUMP SOURCE BYTES OBJECT
@@ -51,7 +52,8 @@ std::vector<Marked> marked_loops(const std::string& path) {
     for (std::size_t at = 0; at + 2 < lines.size(); ++at) {
         const std::size_t begin = lines[at].find(mark);
         if (begin == std::string::npos) continue;
-        const int first = static_cast<int>(at) + 3;  // below the mark and the pragma
+        const bool pragma = lines[at + 1].find("#pragma omp simd") != std::string::npos;
+        const int first = static_cast<int>(at) + (pragma ? 3 : 2);  // below the mark
         found.push_back({lines[at].substr(begin + mark.size()), first, last_line(lines, first)});
     }
     if (found.empty()) throw std::runtime_error(path + ": found no comment '" + mark + "NAME'");

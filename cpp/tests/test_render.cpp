@@ -142,10 +142,11 @@ TEST_CASE("a stopped render says so") {
     random.scene.orientations.assign(20000, random.scene.orientations.front());
     random.scene.first_orientations.clear();
     random.scene.running_product = false;
-    std::vector<float> image(static_cast<std::size_t>(random.scene.pixels()));
+    std::vector<float> image(static_cast<std::size_t>(random.scene.pixels()), 7.0f);
     RenderOptions options;
     options.tick = [](double) { return false; };
     CHECK_FALSE(render(random.scene, options, image.data()).finished);
+    CHECK(std::count(image.begin(), image.end(), 0.0f) == random.scene.pixels());
 }
 
 TEST_CASE("an unknown instruction set is refused by name") {

@@ -19,21 +19,25 @@
 
 namespace nanobragg {
 
+// The number type of a number, or of a vector's elements (vectors.hpp).
+template <class Real>
+struct NumberOf {
+    using Type = Real;
+};
+
 NANOBRAGG_FN double absolute(double x) { return __builtin_fabs(x); }
 NANOBRAGG_FN float absolute(float x) { return __builtin_fabsf(x); }
 
 // Nearest whole number, ties to even: the sum with 1.5 x 2^52 has no room for a fraction. |x| < 2^51.
-NANOBRAGG_FN double round_whole(double x) {
-    const double magic = 6755399441055744.0;
-    return (x + magic) - magic;
-}
+constexpr double kRoundingSum = 6755399441055744.0;
+NANOBRAGG_FN double round_whole(double x) { return (x + kRoundingSum) - kRoundingSum; }
 NANOBRAGG_FN float round_whole(float x) {
     const float magic = 12582912.0f;
     return (x + magic) - magic;
 }
 
 // The same sum's last bits are the whole number itself: no conversion, which few vector units have. |x| < 2^31.
-NANOBRAGG_FN double with_whole(double x) { return x + 6755399441055744.0; }
+NANOBRAGG_FN double with_whole(double x) { return x + kRoundingSum; }
 NANOBRAGG_FN int32_t whole_in(double sum) {
     int64_t bits;
     __builtin_memcpy(&bits, &sum, sizeof bits);
@@ -46,11 +50,12 @@ NANOBRAGG_FN double floor_whole(double x) {
     return whole > x ? whole - 1.0 : whole;
 }
 
-// sin(pi x) for |x| <= 1/2; relative error 2e-16 (double), 6e-8 (float), plus rounding.
-NANOBRAGG_FN double sin_pi(double x) {
-    const double y = x * x;
-    double p = -0.000021122954884553353514;
-    p = p * y + 0.00046597761891854790752;
+// sin(pi x) for |x| <= 1/2; relative error 2e-16 (double), 6e-8 (single precision), plus rounding. Templates, so that
+// they serve vectors, too.
+template <class Double>
+NANOBRAGG_FN Double sin_pi_double(Double x) {
+    const Double y = x * x;
+    Double p = -0.000021122954884553353514 * y + 0.00046597761891854790752;
     p = p * y - 0.0073703610724298295754;
     p = p * y + 0.0821458782567009152;
     p = p * y - 0.59926452877572537144;
@@ -59,15 +64,17 @@ NANOBRAGG_FN double sin_pi(double x) {
     p = p * y + 3.141592653589792792;
     return x * p;
 }
-NANOBRAGG_FN float sin_pi(float x) {
-    const float y = x * x;
-    float p = 0.077560391389719789201f;
-    p = p * y - 0.59824212930563712307f;
+template <class Single>
+NANOBRAGG_FN Single sin_pi_single(Single x) {
+    const Single y = x * x;
+    Single p = 0.077560391389719789201f * y - 0.59824212930563712307f;
     p = p * y + 2.5500697269350596687f;
     p = p * y - 5.1677096848420053554f;
     p = p * y + 3.1415926368961181998f;
     return x * p;
 }
+NANOBRAGG_FN double sin_pi(double x) { return sin_pi_double(x); }
+NANOBRAGG_FN float sin_pi(float x) { return sin_pi_single(x); }
 
 // cos(2 pi x) for |x| <= 1/2, as the sine of what is missing to a right angle.
 NANOBRAGG_FN double cos_two_pi(double x) { return sin_pi(0.5 - 2.0 * absolute(x)); }
@@ -142,6 +149,7 @@ NANOBRAGG_FN double away_from_zero(double x) {
 // `shifted` is the index plus 1.5 x 2^20, whose unit in the last place is 2^-32; it wraps by itself, and so do its
 // multiples. |index| < 2^19.
 constexpr double kPhaseShift = 1572864.0;
+constexpr int32_t kPhaseShiftBits = 0x41380000;  // its upper half as a double
 NANOBRAGG_FN int32_t phase_of(double shifted) {
     int64_t bits;
     __builtin_memcpy(&bits, &shifted, sizeof bits);
@@ -149,21 +157,22 @@ NANOBRAGG_FN int32_t phase_of(double shifted) {
 }
 // The nearest odd phase: never 0, which would be 0/0, and never more than 2^-32 turns away.
 NANOBRAGG_FN int32_t odd_phase(int32_t phase) { return phase | 1; }
-NANOBRAGG_FN float turns(int32_t phase) { return (float)phase * 2.3283064365386963e-10f; }
+constexpr float kTurn = 2.3283064365386963e-10f;  // 2^-32
+NANOBRAGG_FN float turns(int32_t phase) { return (float)phase * kTurn; }
 NANOBRAGG_FN int32_t times(int32_t phase, int32_t cells) { return (int32_t)((uint32_t)phase * (uint32_t)cells); }
 // cos(2 pi x) of a phase.
-NANOBRAGG_FN float cos_two_pi(int32_t phase) { return sin_pi(0.5f - absolute((float)phase) * 4.656612873077393e-10f); }
+NANOBRAGG_FN float cos_two_pi(int32_t phase) { return sin_pi(0.5f - absolute((float)phase) * (2 * kTurn)); }
 // sin(2 pi x) of a phase: that of half a turn less it is the same, and one of the two is up to a right angle.
 NANOBRAGG_FN float sin_two_pi(int32_t phase) {
     const int32_t other = (int32_t)(0x80000000u - (uint32_t)phase);
     const float a = (float)phase, b = (float)other;
-    return sin_pi((absolute(a) < absolute(b) ? a : b) * 4.656612873077393e-10f);
+    return sin_pi((absolute(a) < absolute(b) ? a : b) * (2 * kTurn));
 }
 // The nearest whole index of a shifted index; halves round down.
 NANOBRAGG_FN int32_t whole_of(double shifted) {
     int64_t bits;
     __builtin_memcpy(&bits, &shifted, sizeof bits);
-    return (int32_t)((bits + 0x7fffffff) >> 32) - 0x41380000;
+    return (int32_t)((bits + 0x7fffffff) >> 32) - kPhaseShiftBits;
 }
 
 // F_latt of a uniform sphere, 3 (sin x / x - cos x) / x^2 at x = pi u, u >= 0, up to its sign. Below x = 1, where
