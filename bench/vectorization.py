@@ -149,6 +149,7 @@ def _sources(folder: Path) -> Source:
     helpers = (
         folder / "src" / "evaluation.hpp",
         folder / "src" / "vectors.hpp",
+        folder / "src" / "vector_types.hpp",
         folder / "include" / "nanobragg" / "physics.hpp",
     )
     return Source([kernel, *(path for path in helpers if path.exists())])

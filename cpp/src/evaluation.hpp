@@ -14,6 +14,7 @@ enum { kOff = 0, kFirst = 1, kCentre = 2, kEach = 3 };  // Factor
 enum { kSquare = 0, kRound = 1, kGauss = 2, kTophat = 3, kFewCells = 4 };
 enum { kConstant = 0, kNearest = 1, kTricubic = 2 };  // where F comes from
 
+constexpr double kGaussPower = -2.0 / 0.63 * 1.4426950408889634074;  // of two, for a miss of 1
 constexpr int32_t kGaussScale = 60;  // powers of two that float sums of Gaussians are scaled by
 
 // Rodrigues' formula (vec3.hpp has it too, but its inline functions must not be compiled here).
@@ -51,7 +52,8 @@ NANOBRAGG_FN double kept(double x, double y, double z, double inverse_wavelength
 
 // (Radius in units of the crystal's transform)^2 from distances to the nearest index in some unit. The weights do not
 // depend on the pixel, and leave the loop.
-NANOBRAGG_FN double radius_squared(const KernelScene& s, double da, double db, double dc, double unit) {
+template <class Real>
+NANOBRAGG_FN Real radius_squared(const KernelScene& s, Real da, Real db, Real dc, double unit) {
     const double scale = s.fudge * (unit * unit);
     const double a = s.cells[0] * s.cells[0] * scale, b = s.cells[1] * s.cells[1] * scale,
                  c = s.cells[2] * s.cells[2] * scale;
@@ -60,8 +62,9 @@ NANOBRAGG_FN double radius_squared(const KernelScene& s, double da, double db, d
 
 template <class Real>
 NANOBRAGG_FN Real miss_squared(const KernelScene& s, Real a, Real b, Real c) {
-    return a * ((Real)s.metric[0] * a + (Real)s.metric[3] * b + (Real)s.metric[5] * c) +
-           (b * ((Real)s.metric[1] * b + (Real)s.metric[4] * c) + (Real)s.metric[2] * c * c);
+    using Number = typename NumberOf<Real>::Type;
+    return a * ((Number)s.metric[0] * a + (Number)s.metric[3] * b + (Number)s.metric[5] * c) +
+           (b * ((Number)s.metric[1] * b + (Number)s.metric[4] * c) + (Number)s.metric[2] * c * c);
 }
 
 // What is left of N d after whole turns.
@@ -173,8 +176,8 @@ template <int shape>
 NANOBRAGG_FN float lattice_mixed(const KernelScene& s, int32_t ph, int32_t pk, int32_t pl) {
     if (shape == kGauss) {
         // -2 Delta^2 fudge / 0.63 as a power of two; the scale keeps deep tails out of the denormals
-        const double e = miss_squared(s, (double)ph, (double)pk, (double)pl) *
-                         (s.fudge * (-2.0 / 0.63 * 1.4426950408889634074 * 5.421010862427522e-20));
+        const double e =
+            miss_squared(s, (double)ph, (double)pk, (double)pl) * (s.fudge * (kGaussPower * 5.421010862427522e-20));
         const double bounded = e < -180.0 ? -180.0 : e;
         const double sum = with_whole(bounded), whole = sum - with_whole(0.0);
         const float value = exp2_fraction((float)(bounded - whole)) * power_of_two(whole_in(sum) + kGaussScale);

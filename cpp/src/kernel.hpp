@@ -8,7 +8,9 @@
 
 namespace nanobragg {
 
-constexpr int kChunk = 256;  // pixels of a row that are computed together; their state stays in the L1 cache
+// Most pixels of a row that are computed together. Loops that keep indices or cosines of all pixels want fewer, so that
+// those stay in the L1 cache.
+constexpr int kChunk = 1024, kStoredChunk = 256;
 
 // Asked now and then; a true answer stops the work.
 struct Poll {

@@ -302,6 +302,71 @@ void add_mixed_straight(const KernelScene& s, const Index<false>& index, const R
     }
 }
 
+constexpr double kLeastPower = -181.0;  // smaller Gaussians are 0
+
+NANOBRAGG_FN Doubles bounded_power(Doubles e) { return e < kLeastPower ? Doubles{} + kLeastPower : e; }
+
+// ROUND and GAUSS, whose radius stays in double: pixels in pairs' order, `part` too. In two loops, since instructions
+// that wait for each other in a long row keep a processor from looking ahead.
+
+// Squares of the radius in single precision, and what they miss; or exponents of two, less their whole part, and that.
+struct Radial {
+    alignas(64) float value[kChunk], rest[kChunk];
+    alignas(64) int32_t whole[kChunk];
+};
+
+// Radius squared, or what the Gaussian's exponent is proportional to.
+template <int shape>
+NANOBRAGG_FN Doubles radial(const KernelScene& s, Doubles h, Doubles k, Doubles l) {
+    const Doubles a = fraction_of(h), b = fraction_of(k), c = fraction_of(l);
+    return shape == kRound ? radius_squared(s, a, b, c, 1.0) : miss_squared(s, a, b, c);
+}
+
+template <int shape>
+void radial_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, Radial& out) {
+    const double steepness = s.fudge * kGaussPower;
+    Ramps h(index.h), k(index.k), l(index.l);
+    // must vectorise: radii of a straight row
+    for (int p = 0; p < n; p += kWidth) {
+        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
+        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
+                      le = l.even.next(even), lo = l.odd.next(odd);
+        const Doubles e = radial<shape>(s, he, ke, le), o = radial<shape>(s, ho, ko, lo);
+        if (shape == kRound) {
+            const Singles value = singles_of(e, o);
+            *(Singles*)(out.value + p) = value;
+            *(Singles*)(out.rest + p) = singles_of(e - first_half(value), o - second_half(value));
+        } else {
+            const Doubles pe = bounded_power(e * steepness), po = bounded_power(o * steepness);
+            const Doubles se = pe + kRoundingSum, so = po + kRoundingSum;
+            *(Singles*)(out.rest + p) = singles_of(pe - (se - kRoundingSum), po - (so - kRoundingSum));
+            *(Phases*)(out.whole + p) = wholes_in(se, so);
+        }
+    }
+}
+
+template <int shape>
+void add_radial(const KernelScene& s, const Radial& radial, int n, float weight, float* part) {
+    const float unit = shape == kRound ? kSphereUnit * kSphereUnit : 1.0f;
+    const float factor = weight * (float)(s.default_F * s.default_F) * unit;
+    // must vectorise: evaluations of a straight row, radial
+    for (int p = 0; p < n; p += kWidth) {
+        const Singles rest = *(const Singles*)(radial.rest + p);
+        Singles lattice;
+        if (shape == kRound) {
+            const Singles value = *(const Singles*)(radial.value + p), x = value < 1e-30f ? Singles{} + 1e-30f : value;
+            const Singles inverse = inverse_root(x), root = x * inverse;
+            const Singles f = sphere_transform_single(value, root, inverse, beyond_square(x, root) + rest);
+            lattice = f * f;
+        } else {
+            const Phases whole = *(const Phases*)(radial.whole + p);
+            const Singles value = exp2_fraction_single(rest) * power_of_two(whole + kGaussScale);
+            lattice = whole <= (int32_t)kLeastPower ? Singles{} : value;
+        }
+        *(Singles*)(part + p) += factor * lattice;
+    }
+}
+
 template <int shape>
 void add_double_straight(const KernelScene& s, const Index<false>& index, int n, double weight, double* acc) {
     const double factor = weight * s.default_F * s.default_F;
@@ -310,8 +375,7 @@ void add_double_straight(const KernelScene& s, const Index<false>& index, int n,
     for (int p = 0; p < n; p += kHalf) {
         const Doubles inverse = *(const Doubles*)(index.inverse + p);
         const Doubles ih = h.next(inverse), ik = k.next(inverse), il = l.next(inverse);
-        *(Doubles*)(acc + p) +=
-            factor * square_double<shape>(s, ih - round_whole(ih), ik - round_whole(ik), il - round_whole(il));
+        *(Doubles*)(acc + p) += factor * square_double<shape>(s, fraction_of(ih), fraction_of(ik), fraction_of(il));
     }
 }
 
@@ -389,11 +453,23 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
     alignas(64) float part[kChunk];
     int terms = 0;
     for (int p = 0; p < n; ++p) part[p] = 0;
+    Radial radii;
+    constexpr bool by_radius = !stored && (shape == kRound || shape == kGauss) && lookup == kConstant;
     const auto flush = [&] {
+        if (by_radius) {
+            for (int p = 0; p < n; p += kWidth) {
+                for (int i = 0; i < kHalf; ++i) {
+                    acc[p + 2 * i] += (double)part[p + i] * unit;
+                    acc[p + 2 * i + 1] += (double)part[p + kHalf + i] * unit;
+                    part[p + i] = part[p + kHalf + i] = 0;
+                }
+            }
+        } else {
 #pragma omp simd
-        for (int p = 0; p < n; ++p) {
-            acc[p] += (double)part[p] * unit;
-            part[p] = 0;
+            for (int p = 0; p < n; ++p) {
+                acc[p] += (double)part[p] * unit;
+                part[p] = 0;
+            }
         }
         terms = 0;
     };
@@ -402,9 +478,12 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
         if (stored) store_indices(line, o, n, indices);
         for (int64_t w = 0; w < line.count; ++w) {
             const KernelSource& source = line.sources[w];
-            const auto index =
-                index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength, kPhaseShift);
-            if constexpr (!stored && is_square(shape)) {
+            const auto index = index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength,
+                                                 by_radius ? 0.0 : kPhaseShift);
+            if constexpr (by_radius) {
+                radial_straight<shape>(s, index, line.rays, n, radii);
+                add_radial<shape>(s, radii, n, (float)source.weight, part);
+            } else if constexpr (!stored && is_square(shape)) {
                 add_mixed_straight<shape, lookup>(s, index, line.rays, n, (float)source.weight, pending, part);
                 if (lookup == kNearest) add_nearest(s, pending, n, (float)source.weight, part);
             } else {
@@ -942,7 +1021,7 @@ double seen_maximum(const ChunkTask& task, const double* values) {
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
     const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast,
-                  mixed && s.shape == kSquare};
+                  mixed && s.shape != kTophat};
     Work w;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     const int lookup = !grid ? kConstant : task.tricubic ? kTricubic : kNearest;

@@ -58,6 +58,14 @@ class Progress {
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// Whether the loops keep the indices or cosines of a chunk: for several wavelengths of a beam, for several beams of a
+// wavelength, on curved detectors, and for interpolation.
+bool stores_indices(const KernelScene& k, bool tricubic) {
+    const double* first = k.sources[0].direction;
+    const bool wavelengths = k.source_count > 1 && std::equal(first, first + 3, k.sources[1].direction);
+    return tricubic || wavelengths || k.by_wavelength != nullptr || k.curved_distance != 0;
+}
+
 // A piece of a row: what one thread takes at a time.
 struct Piece {
     std::int64_t panel, slow, fast, end;
@@ -132,9 +140,15 @@ class CpuRender {
     std::vector<Piece> divide() const {
         std::vector<Piece> pieces;
         if (s_.roi[1] < s_.roi[0] || s_.roi[3] < s_.roi[2]) return pieces;
-        // Equal pieces, so that none is a mere remainder.
-        const std::int64_t width = s_.roi[1] - s_.roi[0] + 1, parts = (width + kChunk - 1) / kChunk;
-        const std::int64_t step = std::min<std::int64_t>(kChunk, ((width + parts - 1) / parts + 15) / 16 * 16);
+        // Equal pieces, so that none is a mere remainder; short ones also where a pixel takes long, since progress is
+        // looked at between them.
+        const std::int64_t most =
+            stores_indices(plan_.panel(0), s_.has_grid() && s_.interpolation != Interpolation::nearest) ||
+                    s_.orientations.size() > 100'000
+                ? kStoredChunk
+                : kChunk;
+        const std::int64_t width = s_.roi[1] - s_.roi[0] + 1, parts = (width + most - 1) / most;
+        const std::int64_t step = std::min<std::int64_t>(most, ((width + parts - 1) / parts + 15) / 16 * 16);
         for (std::int64_t panel = 0; panel < static_cast<std::int64_t>(s_.panels.size()); ++panel) {
             for (std::int64_t slow = s_.roi[2]; slow <= s_.roi[3]; ++slow) {
                 for (std::int64_t fast = s_.roi[0]; fast <= s_.roi[1]; fast += step) {

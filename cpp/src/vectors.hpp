@@ -1,38 +1,19 @@
-// Registers full of numbers (GCC's and Clang's vector extension), for the loop that compilers do not vectorise as well
-// by themselves, and physics.hpp's functions for them. To be included before evaluation.hpp, whose templates call them.
+// physics.hpp's functions for registers full of numbers. To be included before evaluation.hpp, whose templates call
+// them.
 #pragma once
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 #include <stdint.h>
 
+// clang-format off: physics.hpp's templates must know the vectors
+#include "vector_types.hpp"
 #include "nanobragg/physics.hpp"
+// clang-format on
 
 namespace nanobragg {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-#define NANOBRAGG_COUNT 0, 1, 2, 3, 4, 5, 6, 7
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#define NANOBRAGG_COUNT 0, 1, 2, 3
-#else
-constexpr int kVectorBytes = 16;
-#define NANOBRAGG_COUNT 0, 1
-#endif
-constexpr int kWidth = kVectorBytes / (int)sizeof(float), kHalf = kWidth / 2;
-
-using Singles [[gnu::vector_size(kVectorBytes)]] = float;   // kWidth pixels
-using Phases [[gnu::vector_size(kVectorBytes)]] = int32_t;  // kWidth pixels
-using Unsigned [[gnu::vector_size(kVectorBytes)]] = uint32_t;
-using Doubles [[gnu::vector_size(kVectorBytes)]] = double;  // kHalf pixels
-using Longs [[gnu::vector_size(kVectorBytes)]] = int64_t;
-using UnsignedLongs [[gnu::vector_size(kVectorBytes)]] = uint64_t;
-
-constexpr Doubles kCount = {NANOBRAGG_COUNT};  // 0, 1, 2...
-#undef NANOBRAGG_COUNT
-
-NANOBRAGG_FN Singles absolute(Singles x) { return (Singles)((Phases)x & 0x7fffffff); }
-NANOBRAGG_FN Doubles absolute(Doubles x) { return (Doubles)((Longs)x & 0x7fffffffffffffff); }
-NANOBRAGG_FN Doubles round_whole(Doubles x) { return (x + kRoundingSum) - kRoundingSum; }
 NANOBRAGG_FN Singles sin_pi(Singles x) { return sin_pi_single(x); }
 NANOBRAGG_FN Doubles sin_pi(Doubles x) { return sin_pi_double(x); }
 NANOBRAGG_FN Doubles cos_two_pi(Doubles x) { return sin_pi(0.5 - 2.0 * absolute(x)); }
@@ -57,14 +38,95 @@ NANOBRAGG_FN Unsigned wholes_of(Doubles even, Doubles odd) {
     return below - (Unsigned)((Unsigned)phases_of(even, odd) > 0x80000000u);
 }
 
-// What a vector is made of.
-template <>
-struct NumberOf<Singles> {
-    using Type = float;
-};
-template <>
-struct NumberOf<Doubles> {
-    using Type = double;
-};
+// 2^n.
+NANOBRAGG_FN Singles power_of_two(Phases n) { return (Singles)((n + 127) << 23); }
+
+// What two registers of doubles hold, in one of single precision or of whole numbers: first those of `first`.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define NANOBRAGG_SHUFFLES 1
+#endif
+#endif
+#ifdef NANOBRAGG_SHUFFLES
+NANOBRAGG_FN Singles joined(HalfSingles first, HalfSingles second) {
+    return __builtin_shufflevector(first, second, NANOBRAGG_COUNT, NANOBRAGG_COUNT_ON);
+}
+NANOBRAGG_FN HalfSingles first_of(Singles x) { return __builtin_shufflevector(x, x, NANOBRAGG_COUNT); }
+NANOBRAGG_FN HalfSingles second_of(Singles x) { return __builtin_shufflevector(x, x, NANOBRAGG_COUNT_ON); }
+#else  // by way of memory, which takes longer (GCC before 12)
+NANOBRAGG_FN Singles joined(HalfSingles first, HalfSingles second) {
+    Singles out;
+    __builtin_memcpy(&out, &first, sizeof first);
+    __builtin_memcpy((char*)&out + sizeof first, &second, sizeof second);
+    return out;
+}
+NANOBRAGG_FN HalfSingles first_of(Singles x) {
+    HalfSingles half;
+    __builtin_memcpy(&half, &x, sizeof half);
+    return half;
+}
+NANOBRAGG_FN HalfSingles second_of(Singles x) {
+    HalfSingles half;
+    __builtin_memcpy(&half, (const char*)&x + sizeof half, sizeof half);
+    return half;
+}
+#endif
+NANOBRAGG_FN Singles singles_of(Doubles first, Doubles second) {
+    return joined(__builtin_convertvector(first, HalfSingles), __builtin_convertvector(second, HalfSingles));
+}
+// The whole numbers in sums from with_whole.
+NANOBRAGG_FN Phases wholes_in(Doubles first, Doubles second) {
+    return (Phases)joined((HalfSingles) __builtin_convertvector((Longs)first, HalfPhases),
+                          (HalfSingles) __builtin_convertvector((Longs)second, HalfPhases));
+}
+NANOBRAGG_FN Doubles widened(HalfSingles x) {
+#if defined(__AVX512F__)  // GCC 12 makes two conversions of it
+    return (Doubles)_mm512_maskz_cvtps_pd(0xff, (__m256)x);
+#else
+    return __builtin_convertvector(x, Doubles);
+#endif
+}
+NANOBRAGG_FN Doubles first_half(Singles x) { return widened(first_of(x)); }
+NANOBRAGG_FN Doubles second_half(Singles x) { return widened(second_of(x)); }
+
+// 1/sqrt(x), x > 0, to 2e-7 at worst: the processor's estimate, refined by Newton's method.
+NANOBRAGG_FN Singles refined(Singles estimate, Singles x) {
+    return estimate + (0.5f * estimate) * (1.0f - (x * estimate) * estimate);
+}
+NANOBRAGG_FN Singles inverse_root(Singles x) {
+#if defined(__AVX512F__)
+    return refined((Singles)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)x), x);
+#elif defined(__AVX2__)
+    return refined(refined((Singles)_mm256_rsqrt_ps((__m256)x), x), x);
+#elif defined(__x86_64__)
+    return refined(refined((Singles)_mm_rsqrt_ps((__m128)x), x), x);
+#else
+    for (int i = 0; i < kWidth; ++i) x[i] = 1.0f / __builtin_sqrtf(x[i]);
+    return x;
+#endif
+}
+
+// What is left after the nearest whole number.
+NANOBRAGG_FN Doubles fraction_of(Doubles x) {
+#if defined(__AVX512DQ__)
+    return (Doubles)_mm512_maskz_reduce_pd(0xff, (__m512d)x, 0);
+#elif defined(__AVX2__)
+    return x - (Doubles)_mm256_round_pd((__m256d)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+    return x - round_whole(x);
+#endif
+}
+
+// x - root^2, rounded once.
+NANOBRAGG_FN Singles beyond_square(Singles x, Singles root) {
+#if defined(__AVX512F__)
+    return (Singles)_mm512_fnmadd_ps((__m512)root, (__m512)root, (__m512)x);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (Singles)_mm256_fnmadd_ps((__m256)root, (__m256)root, (__m256)x);
+#else
+    const Doubles first = first_half(root), second = second_half(root);
+    return singles_of(first_half(x) - first * first, second_half(x) - second * second);
+#endif
+}
 
 }  // namespace nanobragg

@@ -9,21 +9,9 @@
 
 #include <stdint.h>
 
-#if defined(__CUDACC__)
-#define NANOBRAGG_FN static __host__ __device__ __forceinline__
-#define NANOBRAGG_FN_MEMBER __host__ __device__ __forceinline__
-#else
-#define NANOBRAGG_FN static inline __attribute__((always_inline))
-#define NANOBRAGG_FN_MEMBER inline __attribute__((always_inline))
-#endif
+#include "nanobragg/inlined.hpp"
 
 namespace nanobragg {
-
-// The number type of a number, or of a vector's elements (vectors.hpp).
-template <class Real>
-struct NumberOf {
-    using Type = Real;
-};
 
 NANOBRAGG_FN double absolute(double x) { return __builtin_fabs(x); }
 NANOBRAGG_FN float absolute(float x) { return __builtin_fabsf(x); }
@@ -99,15 +87,16 @@ NANOBRAGG_FN double exp2_fraction(double x) {
     p = p * x + 0.69314718055994533044;
     return p * x + 1.0;
 }
-NANOBRAGG_FN float exp2_fraction(float x) {
-    float p = 0.00015345789023112973529f;
-    p = p * x + 0.0013399930860573837376f;
+template <class Single>
+NANOBRAGG_FN Single exp2_fraction_single(Single x) {
+    Single p = 0.00015345789023112973529f * x + 0.0013399930860573837376f;
     p = p * x + 0.0096184890475631573687f;
     p = p * x + 0.055503287783850099221f;
     p = p * x + 0.24022646889789742741f;
     p = p * x + 0.69314720573620581784f;
     return p * x + 1.0000000005542559385f;
 }
+NANOBRAGG_FN float exp2_fraction(float x) { return exp2_fraction_single(x); }
 
 // 2^n as a bit pattern; n whole, in [-1022, 1023] (double), [-126, 127] (float). In double without a conversion to an
 // integer, which few vector units have: added to 1.5 x 2^52, n stands in the last bits as it is.
@@ -197,25 +186,28 @@ NANOBRAGG_FN double sphere_transform(double u) {
     const double formula = 3.0 * (s * inverse - c) * inverse * inverse;
     return x < 1.0 ? series : formula;
 }
-// The same in single precision from u^2 in double: far from the centre the phase pi u needs more digits than a float
-// has, and gets them as the residual of the square root.
+// The same in single precision, times pi^3/3, at u^2 = `square`. Far from the centre the phase pi u needs more digits
+// than a float has, and gets them from `residual`, u^2 - root^2. `inverse` is 1/root, or anything where the root is 0.
+constexpr float kSphereUnit = 0.09675460329959848f;  // 3/pi^3
+template <class Single>
+NANOBRAGG_FN Single sphere_transform_single(Single square, Single root, Single inverse, Single residual) {
+    Single series = 0.07370430945714347f * square - 0.6571670928890258f;
+    series = series * square + 3.5955871759247513f;
+    series = series * square - 10.20065615950938f;
+    series = series * square + 10.335425560099939f;
+    const Single r = (root - round_whole(root)) + residual * (0.5f * inverse), rest = 0.5f - absolute(r);
+    const Single y = rest * rest;
+    Single p = 0.24366315579949274f * y - 1.8794330784945048f;  // sin_pi's, times pi
+    p = p * y + 8.011280320280914f;
+    p = p * y - 16.23483878178447f;
+    p = p * y + 9.869604348644632f;
+    const Single formula = (sin_pi_single(r) * inverse - rest * p) * inverse * inverse;
+    return square < 0.10132118364233778f ? series : formula;  // pi u = 1
+}
 NANOBRAGG_FN float sphere_transform_mixed(double u_squared) {
-    const float root = __builtin_sqrtf((float)u_squared);
-    const float x = 3.14159265358979323846f * root;
-    const float y = x < 1.0f ? x * x : 1.0f;
-    float series = 7.5156325156325156325e-7f;
-    series = series * y - 0.000066137566137566137566f;
-    series = series * y + 0.0035714285714285714286f;
-    series = series * y - 0.1f;
-    series = series * y + 1.0f;
-    // The residual is wanted where the formula is: far from the centre.
-    const float far = x < 1.0f ? 1.0f : x;
-    const float inverse = 1.0f / far;
-    const float residual = (float)(u_squared - (double)root * (double)root) * (1.57079632679489661923f * inverse);
-    const float r = (root - round_whole(root)) + residual;
-    const float s = sin_pi(r), c = sin_pi(0.5f - absolute(r));
-    const float formula = 3.0f * (s * inverse - c) * inverse * inverse;
-    return x < 1.0f ? series : formula;
+    const float square = (float)u_squared, root = __builtin_sqrtf(square);
+    return kSphereUnit *
+           sphere_transform_single(square, root, 1.0f / root, (float)(u_squared - (double)root * (double)root));
 }
 
 // Kahn polarization factor (Kahn et al. 1982): cos(2 theta), and the components of the diffracted ray along the

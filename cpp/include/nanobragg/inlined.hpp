@@ -1,0 +1,20 @@
+// How the functions of one evaluation are declared, for the CPU and for the GPU (rules: physics.hpp).
+#pragma once
+
+#if defined(__CUDACC__)
+#define NANOBRAGG_FN static __host__ __device__ __forceinline__
+#define NANOBRAGG_FN_MEMBER __host__ __device__ __forceinline__
+#else
+#define NANOBRAGG_FN static inline __attribute__((always_inline))
+#define NANOBRAGG_FN_MEMBER inline __attribute__((always_inline))
+#endif
+
+namespace nanobragg {
+
+// The number type of a number, or of a vector's elements (vector_types.hpp).
+template <class Real>
+struct NumberOf {
+    using Type = Real;
+};
+
+}  // namespace nanobragg
