@@ -41,19 +41,21 @@ class Count:
         return Count(self.fused * times, self.plain * times, self.divisions * times, self.roots * times)
 
 
-# An index from 1/R and p/R, or from a stored one and the wavelength; three of them. In a fan there is none, but the
-# cosine of a difference.
-_INDICES = {"direct": Count(fused=2) * 3, "stored": Count(fused=1) * 3}
+# An index from 1/R and p/R, from 1/R and a number that grows by additions (loops with vectors), or from a stored one and
+# the wavelength; three of them. In a fan there is none, but the cosine of a difference.
+_INDICES = {"direct": Count(fused=2) * 3, "ramp": Count(fused=1, plain=1) * 3, "stored": Count(fused=1) * 3}
 _DIFFERENCE = Count(fused=1, plain=1)
 
 # Building blocks, double.
 _OFFSETS = Count(plain=2 + 1) * 3  # the addition and subtraction of a large number; h - h0
+_FRACTIONS = Count(plain=1) * 3  # the same in loops with vectors
 _SIN_PI = Count(fused=7, plain=2)
 _COS_TWO_PI = Count(fused=1) + _SIN_PI
 _MISS_SQUARED = Count(fused=5, plain=4)
 _RADIUS_SQUARED = Count(fused=2, plain=5)
 _EXP_NEGATIVE = Count(fused=1 + 2 + 11, plain=1 + 1 + 1 + 1 + 1)  # range, two-step remainder, polynomial, power of two
 _SPHERE = Count(fused=9 + 14, plain=4 + 4 + 6, divisions=1)  # series, two sines, the formula
+_INVERSE_ROOT = Count(fused=2, plain=2, roots=1)  # an estimate, and a step of Newton's method
 _SQUARE = Count(plain=1)
 _ADD = Count(fused=1)  # to the pixel's sum
 
@@ -71,7 +73,7 @@ def _few_cells(cosine: Count, degree: int) -> Count:
 KERNELS: dict[tuple[str, str], dict[str, Count]] = {
     # three clamps, three remainders of N d, six sines, products, one division, the square
     ("square", "double"): {
-        "double": _OFFSETS
+        "double": _FRACTIONS
         + Count(plain=1 + 1, fused=2) * 3
         + _SIN_PI * 6
         + Count(plain=4, divisions=1)
@@ -80,7 +82,7 @@ KERNELS: dict[tuple[str, str], dict[str, Count]] = {
     },
     ("square", "mixed"): {"single": _TURNS * 6 + _SIN_PI_SINGLE * 6 + Count(plain=4, divisions=1) + _SQUARE + _ADD},
     # the square shape with 5 cells along each axis, and with 1: nothing but the product of constants and its square
-    ("square 5", "double"): {"double": _OFFSETS + _few_cells(_COS_TWO_PI, 2) + _ADD},
+    ("square 5", "double"): {"double": _FRACTIONS + _few_cells(_COS_TWO_PI, 2) + _ADD},
     ("square 5", "mixed"): {"single": _few_cells(_COS_TWO_PI_SINGLE, 2) + _ADD},
     ("square 5 fan", "double"): {"double": _few_cells(_DIFFERENCE, 2) + _ADD},
     ("square 5 fan", "mixed"): {"single": _few_cells(_DIFFERENCE, 2) + _ADD},
@@ -88,22 +90,25 @@ KERNELS: dict[tuple[str, str], dict[str, Count]] = {
     ("square 1", "mixed"): {"single": _few_cells(_COS_TWO_PI_SINGLE, 0) + _ADD},
     ("round", "double"): {"double": _OFFSETS + _RADIUS_SQUARED + Count(roots=1) + _SPHERE + _SQUARE + _ADD},
     ("round", "mixed"): {
-        # phases in turns, radius squared, the residual of the root
-        "double": Count(plain=3) + _RADIUS_SQUARED + Count(fused=1),
-        # root and residual; series; reduction; two sines; the formula
-        "single": Count(plain=2, divisions=1, roots=1)
-        + Count(fused=4, plain=2)
-        + Count(plain=5)
-        + _SIN_PI_SINGLE * 2
-        + Count(fused=1, plain=4, divisions=1)
+        # the radius squared, and what single precision misses of it
+        "double": _FRACTIONS + _RADIUS_SQUARED + Count(plain=1),
+        # bound, root and residual; series; reduction; sine and cosine; the formula
+        "single": Count(plain=1)
+        + _INVERSE_ROOT
+        + Count(fused=1, plain=2)
+        + Count(fused=4)
+        + Count(fused=1, plain=5)
+        + _SIN_PI_SINGLE
+        + Count(fused=4, plain=1)
+        + Count(fused=1, plain=4)
         + _SQUARE
         + _ADD,
     },
     ("gauss", "double"): {"double": _OFFSETS + _MISS_SQUARED + Count(plain=2, divisions=1) + _EXP_NEGATIVE + _ADD},
     ("gauss", "mixed"): {
         # scale, bound and whole part of the exponent
-        "double": _MISS_SQUARED + Count(plain=2) + Count(plain=2) + Count(plain=3),
-        "single": Count(fused=6, plain=1) + _ADD,
+        "double": _FRACTIONS + _MISS_SQUARED + Count(plain=1 + 1 + 3),
+        "single": Count(fused=6, plain=2) + _ADD,
     },
     ("tophat", "double"): {"double": _OFFSETS + _MISS_SQUARED + Count(plain=2) + _ADD},
     ("tophat", "mixed"): {"single": _TURNS * 3 + _MISS_SQUARED + Count(plain=2) + _ADD},
@@ -141,7 +146,12 @@ def operations(
     kernel, extra = KERNELS.get((f"{shape} fan" if fan else shape, precision)), LOOKUPS.get((lookup, precision))
     if kernel is None or extra is None:
         return None
-    indices = _INDICES["stored" if stored else "direct"]
+    by_hand = (
+        precision == "mixed" or lookup == "constant"
+        if shape.startswith("square")
+        else (shape in ("round", "gauss") and precision == "mixed" and lookup == "constant")
+    )
+    indices = _INDICES["stored" if stored else "ramp" if by_hand else "direct"]
     if fan:
         indices = Count()
     elif lookup == "tricubic":  # stored, though they are used once
