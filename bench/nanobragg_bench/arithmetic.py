@@ -41,8 +41,8 @@ class Count:
         return Count(self.fused * times, self.plain * times, self.divisions * times, self.roots * times)
 
 
-# An index from 1/R and p/R, from 1/R and a number that grows by additions (loops with vectors), or from a stored one and
-# the wavelength; three of them. In a fan there is none, but the cosine of a difference.
+# An index from 1/R and p/R, from 1/R and a number that grows by additions (loops with vectors), or from a stored one
+# and the wavelength; three of them. In a fan there is none, but the cosine of a difference.
 _INDICES = {"direct": Count(fused=2) * 3, "ramp": Count(fused=1, plain=1) * 3, "stored": Count(fused=1) * 3}
 _DIFFERENCE = Count(fused=1, plain=1)
 

@@ -67,7 +67,8 @@ def _row(case: Case, settings: Settings, folder: Path, facts: dict[str, Any], wa
         settings.say(f"{case.name}: {way.variant}, {settings.device.name}, run {number + 1}")
         answers.append(_render(case, settings, folder, way, image if number == 0 else None))
     seconds = statistics.median(statistics.median(answer["seconds"]) for answer in answers)
-    ceilings = ceilings_of(gpu, case.kernel, way.precision, case.stored, facts["pixels"], seconds, facts["evaluations"])
+    made = answers[0].get("evaluations", facts["evaluations"])  # fewer for a spectrum
+    ceilings = ceilings_of(gpu, case.kernel, way.precision, case.stored, facts["pixels"], seconds, made)
     return Row(
         case=case.name,
         what="cuda",

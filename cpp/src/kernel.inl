@@ -884,6 +884,17 @@ void first_polarization(const Chunk& c, const Rays& rays, const KernelSource& so
     }
 }
 
+// The sum of some sources' terms, times what differs from subpixel to subpixel or from layer to layer.
+void add_to_total(const Chunk& c, bool culling, Work& w) {
+    if (c.scene.capture_inside) multiply(c.n, w.acc, w.capture);
+    if (c.scene.omega == kEach) multiply(c.n, w.acc, w.omega);
+    if (culling) {
+        for (int p = 0; p < c.n; ++p) w.total[p] += w.keep[p] != 0.0 ? w.acc[p] : 0.0;
+    } else {
+        for (int p = 0; p < c.n; ++p) w.total[p] += w.acc[p];
+    }
+}
+
 // All sources seen from one row of subpixels.
 bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, const Sweeps& sweeps,
                  const Poll& poll) {
@@ -897,12 +908,16 @@ bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, 
         line.start[i] = at.start[i];
         line.step[i] = s.pixel_size * s.fast[i];
     }
-    if (!factors && sweeps.fan != nullptr) {
+    // Only where no factor differs from beam to beam.
+    if (sweeps.fan != nullptr && !culling && (s.polar == kOff || s.polar == kFirst)) {
         for (int64_t n = 0; n < s.source_count && s.polar == kFirst; ++n) {
             first_polarization(c, rays, s.sources[n], false, w);
             if (!holds_zero(w.polar, c.n)) break;
         }
-        return sum_fans(s, line, c.n, sum, sweeps.fan, poll);
+        for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
+        const bool done = sum_fans(s, line, c.n, sum, sweeps.fan, poll);
+        if (factors) add_to_total(c, false, w);
+        return done;
     }
     for (int64_t n = 0; n < s.source_count; n += line.count) {
         line.sources = s.sources + n;
@@ -918,13 +933,7 @@ bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, 
             polarizations(c, s.polar == kCentre ? w.centre : rays, line.sources[0], w.polar_now);
             multiply(c.n, w.acc, w.polar_now);
         }
-        if (s.capture_inside) multiply(c.n, w.acc, w.capture);
-        if (s.omega == kEach) multiply(c.n, w.acc, w.omega);
-        if (culling) {
-            for (int p = 0; p < c.n; ++p) w.total[p] += w.keep[p] != 0.0 ? w.acc[p] : 0.0;
-        } else if (factors) {
-            for (int p = 0; p < c.n; ++p) w.total[p] += w.acc[p];
-        }
+        if (factors) add_to_total(c, culling, w);
         if (poll.stop(poll.context)) return false;
     }
     return true;
