@@ -91,6 +91,7 @@ class Ceilings:
     seconds: float
     """measured"""
     evaluations: int
+    """that were made: of a spectrum, fewer than the scene asks for"""
 
     @property
     def arithmetic_fraction(self) -> float | None:
@@ -105,6 +106,7 @@ class Ceilings:
     def as_json(self) -> dict[str, Any]:
         """Everything, for a file."""
         return {
+            "evaluations": self.evaluations,
             "arithmetic_evaluations_per_second": self.arithmetic,
             "arithmetic_fraction": self.arithmetic_fraction,
             "memory_seconds": self.memory,

@@ -56,23 +56,28 @@ void aim(const Chunk& c, const Subpixel& at, Rays& rays) {
     const KernelScene& s = c.scene;
     const double bx = at.start[0], by = at.start[1], bz = at.start[2];
     const double fx = s.pixel_size * s.fast[0], fy = s.pixel_size * s.fast[1], fz = s.pixel_size * s.fast[2];
-#pragma omp simd
-    for (int p = 0; p < c.n; ++p) {
-        rays.x[p] = bx + p * fx;
-        rays.y[p] = by + p * fy;
-        rays.z[p] = bz + p * fz;
+    const bool curved = s.curved_distance != 0;
+    if (curved) {
+        for (int p = 0; p < c.n; ++p) {
+            rays.x[p] = bx + p * fx;
+            rays.y[p] = by + p * fy;
+            rays.z[p] = bz + p * fz;
+        }
+        curve(s, c.n, rays);
     }
-    if (s.curved_distance != 0) curve(s, c.n, rays);
-// must vectorise: rays
-#pragma omp simd
-    for (int p = 0; p < c.n; ++p) {
-        const double airpath = __builtin_sqrt(rays.x[p] * rays.x[p] + rays.y[p] * rays.y[p] + rays.z[p] * rays.z[p]);
-        const double inverse = airpath > 0 ? 1.0 / (airpath > 0 ? airpath : 1.0) : 0.0;
-        rays.x[p] *= inverse;
-        rays.y[p] *= inverse;
-        rays.z[p] *= inverse;
-        rays.inverse[p] = inverse;
-        rays.along[p] = p * inverse;
+    // must vectorise: rays
+    for (int p = 0; p < c.n; p += kHalf) {
+        Doubles *const to_x = (Doubles*)(rays.x + p), *const to_y = (Doubles*)(rays.y + p),
+                       *const to_z = (Doubles*)(rays.z + p);
+        const Doubles number = (double)p + kCount;
+        const Doubles x = curved ? *to_x : bx + number * fx, y = curved ? *to_y : by + number * fy,
+                      z = curved ? *to_z : bz + number * fz;
+        const Doubles inverse = inverse_root(x * x + y * y + z * z);
+        *to_x = x * inverse;
+        *to_y = y * inverse;
+        *to_z = z * inverse;
+        *(Doubles*)(rays.inverse + p) = inverse;
+        *(Doubles*)(rays.along + p) = number * inverse;
     }
     for (int p = 0; p < c.n && c.pairs; p += kWidth) {
         for (int i = 0; i < kHalf; ++i) {
@@ -838,7 +843,8 @@ Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool short_cut,
 struct Work {
     Rays rays, centre, incidence;
     alignas(64) double total[kChunk], acc[kChunk], keep[kChunk], omega[kChunk], capture[kChunk], polar[kChunk];
-    alignas(64) double polar_now[kChunk], omega_centre[kChunk], spare[kChunk];
+    alignas(64) double polar_now[kChunk], omega_centre[kChunk], spare[kChunk], one[kChunk];
+    bool unpolarized;  // no polarization factor was computed yet
 };
 
 // Pixels whose scattering vector is beyond dmin get 0, others 1.
@@ -877,6 +883,11 @@ int64_t same_direction(const KernelScene& s, int64_t begin) {
 
 // The first source that is not culled decides on the polarization; a factor of exactly 0 is computed again.
 void first_polarization(const Chunk& c, const Rays& rays, const KernelSource& source, bool culling, Work& w) {
+    if (w.unpolarized && !culling) {
+        w.unpolarized = false;
+        polarizations(c, rays, source, w.polar);
+        return;
+    }
     if (!holds_zero(w.polar, c.n)) return;
     polarizations(c, rays, source, w.polar_now);
     for (int p = 0; p < c.n; ++p) {
@@ -1044,12 +1055,14 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     aim(c, subpixel_at(c, 0.5, 0.5, 0.0), w.centre);
     solid_angles(c, w.centre, w.omega_centre);
     *task.solid_angle += seen_sum(task, w.omega_centre);
+    w.unpolarized = true;
     for (int p = 0; p < c.n; ++p) {
         w.total[p] = 0;
         w.omega[p] = w.omega_centre[p];
-        w.capture[p] = 1;
-        w.polar[p] = s.polar == kFirst ? 0.0 : 1.0;
+        w.one[p] = 1;
     }
+    for (int p = 0; p < c.n && s.polar == kFirst; ++p) w.polar[p] = 0;
+    for (int p = 0; p < c.n && s.capture != kOff; ++p) w.capture[p] = 1;
     if (!sum_layers(c, w, sweeps, task.poll)) return false;
     const double brightest = seen_maximum(task, w.total);
     if (brightest > *task.brightest) *task.brightest = brightest;
@@ -1058,10 +1071,12 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
                        s.capture_inside != 0, w.total);
     }
     const double scale = s.scale / s.steps;
-    for (int p = 0; p < c.n; ++p) w.total[p] = scale * w.total[p];
-    if (!s.capture_inside && s.capture != kOff) multiply(c.n, w.total, w.capture);
-    if (s.polar == kFirst) multiply(c.n, w.total, w.polar);
-    if (s.omega != kEach) multiply(c.n, w.total, w.omega);
+    // Factors that left the sum, or 1.
+    const double* capture = !s.capture_inside && s.capture != kOff ? w.capture : w.one;
+    const double* polar = s.polar == kFirst ? w.polar : w.one;
+    const double* omega = s.omega != kEach ? w.omega : w.one;
+#pragma omp simd
+    for (int p = 0; p < c.n; ++p) w.total[p] = (scale * w.total[p]) * (capture[p] * (polar[p] * omega[p]));
     if (s.background != 0) add_background(c, w, s.background, true, true, true, w.total);
     for (int p = 0; p < task.count; ++p) task.image[p] = (float)w.total[p];
     return true;

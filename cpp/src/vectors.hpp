@@ -89,10 +89,14 @@ NANOBRAGG_FN Doubles widened(HalfSingles x) {
 NANOBRAGG_FN Doubles first_half(Singles x) { return widened(first_of(x)); }
 NANOBRAGG_FN Doubles second_half(Singles x) { return widened(second_of(x)); }
 
-// 1/sqrt(x), x > 0, to 2e-7 at worst: the processor's estimate, refined by Newton's method.
-NANOBRAGG_FN Singles refined(Singles estimate, Singles x) {
-    return estimate + (0.5f * estimate) * (1.0f - (x * estimate) * estimate);
+// A step of Newton's method towards 1/sqrt(x).
+template <class Real>
+NANOBRAGG_FN Real refined(Real estimate, Real x) {
+    using Number = typename NumberOf<Real>::Type;
+    return estimate + ((Number)0.5 * estimate) * ((Number)1 - (x * estimate) * estimate);
 }
+
+// 1/sqrt(x), x > 0, to 2e-7 at worst: the processor's estimate, refined.
 NANOBRAGG_FN Singles inverse_root(Singles x) {
 #if defined(__AVX512F__)
     return refined((Singles)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)x), x);
@@ -104,6 +108,22 @@ NANOBRAGG_FN Singles inverse_root(Singles x) {
     for (int i = 0; i < kWidth; ++i) x[i] = 1.0f / __builtin_sqrtf(x[i]);
     return x;
 #endif
+}
+
+// The same in double, to two units in the last place; 0 of 0, and of what is not finite.
+NANOBRAGG_FN Doubles inverse_root(Doubles x) {
+#if defined(__AVX512F__)
+    const Doubles estimate = (Doubles)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)x);
+    const Doubles root = refined(refined(estimate, x), x);
+#elif defined(__AVX2__)
+    const Doubles root = 1.0 / (Doubles)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__x86_64__)
+    const Doubles root = 1.0 / (Doubles)_mm_sqrt_pd((__m128d)x);
+#else
+    Doubles root = x;
+    for (int i = 0; i < kHalf; ++i) root[i] = 1.0 / __builtin_sqrt(x[i]);
+#endif
+    return ((x > 0) & (x < __builtin_inf())) ? root : Doubles{};
 }
 
 // What is left after the nearest whole number.
