@@ -1,7 +1,7 @@
 """``python bench/vectorization.py``: which loops of the hot paths the compiler vectorised, at each instruction set.
 
 Compiles ``cpp/src/kernel_*.cpp`` into a temporary folder with the options of ``CMakeLists.txt`` and reads what GCC says
-of each loop in each instance of a template. Ends with status 1 when a loop marked in ``kernel.inl`` by the comment
+of each loop in each instance of a template. Ends with status 1 when a loop marked in ``kernel*.inl`` by the comment
 ``// must vectorise: NAME`` (on the line above ``#pragma omp simd``) is not vectorised with the full registers of some
 level in some instance, or when the object code of its function has no packed arithmetic in such registers. Without the
 pragma, the loop is written with vectors, and only the native tests look at its object code.
@@ -152,7 +152,8 @@ def _sources(folder: Path) -> Source:
         folder / "src" / "vector_types.hpp",
         folder / "include" / "nanobragg" / "physics.hpp",
     )
-    return Source([kernel, *(path for path in helpers if path.exists())])
+    kernels = sorted((folder / "src").glob("kernel*.inl"))
+    return Source([*kernels, *(path for path in helpers if path.exists())])
 
 
 def _investigate(folder: Path, compiler: str, source: Source) -> list[Finding]:

@@ -20,12 +20,12 @@ from nanobragg_bench.shares import OTHER, OUTSIDE, attribute, inventory, loop_of
 from nanobragg_bench.vectorizer import count_arithmetic, levels  # noqa: E402
 from vectorization import PROFILED, main  # noqa: E402
 
-KERNEL = REPOSITORY / "cpp" / "src" / "kernel.inl"
-MARKED = [loop for loop in Source([KERNEL]).loops if loop.name]
+KERNEL = sorted((REPOSITORY / "cpp" / "src").glob("kernel*.inl"))
+MARKED = [loop for loop in Source(KERNEL).loops if loop.name]
 
 
 def test_marked_loops_are_vectorised_at_every_level(tmp_path: Path) -> None:
-    """Every loop marked `must vectorise` in kernel.inl uses full registers, in every instance, at every level."""
+    """Every loop marked `must vectorise` in the kernel uses full registers, in every instance, at every level."""
     results = tmp_path / "findings.json"
     command = [sys.executable, str(BENCH / "vectorization.py"), "--compiler", "g++", "--json", str(results)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -105,7 +105,7 @@ def test_object_code_is_counted_by_register() -> None:
 
 def test_shares_of_the_run_time(tmp_path: Path) -> None:
     """The inventory says where the time goes: all of it, and in mosaic_25 most of it in the loop over evaluations."""
-    source = Source([KERNEL])
+    source = Source(KERNEL)
     instruments = build(REPOSITORY, PROFILED, "g++")
     found = measure(by_name("mosaic_25"), instruments, source, 1.0, tmp_path, tmp_path)
     assert [shares.precision for shares in found] == ["double", "mixed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from nanobragg_bench.programs import ask_profiler
 from nanobragg_bench.rows import PRECISIONS
 from nanobragg_bench.vectorizer import REGISTER_BYTES, Finding
 
-KERNEL = "kernel.inl"
+KERNEL = re.compile(r"kernel\w*\.inl")
+"""files of the kernel"""
 OUTSIDE = "outside loops"
 """the kernel's code between its loops"""
 OTHER = "other"
@@ -64,7 +66,8 @@ def loop_of(frames: Sequence[Frame], source: Source) -> Block | None:
     """
     for candidates in ([loop for loop in source.loops if loop.simd], source.loops):
         for file, line in frames:
-            around = [loop for loop in candidates if loop.file == file == KERNEL and loop.first <= line <= loop.last]
+            inside = KERNEL.fullmatch(file)
+            around = [loop for loop in candidates if inside and loop.file == file and loop.first <= line <= loop.last]
             if around:
                 return min(around, key=lambda loop: loop.last - loop.first)
     return None
@@ -80,7 +83,7 @@ def attribute(samples: Mapping[int, int], frames: Mapping[int, Sequence[Frame]],
         if loop is not None:
             counts[names[loop.place]] += count
         else:
-            counts[OUTSIDE if any(file == KERNEL for file, _ in chain) else OTHER] += count
+            counts[OUTSIDE if any(KERNEL.fullmatch(file) for file, _ in chain) else OTHER] += count
     return counts
 
 
@@ -127,7 +130,7 @@ def inventory(findings: Iterable[Finding], shares: Sequence[Shares], source: Sou
     entries = [
         {"loop": names[loop.place], "must": bool(loop.name), "levels": _levels(by_place.get(loop.place, []))}
         for loop in source.loops
-        if loop.file == KERNEL
+        if KERNEL.fullmatch(loop.file)
     ]
     entries += [{"loop": name, "must": False, "levels": {}} for name in (OUTSIDE, OTHER)]
     for entry in entries:

@@ -206,7 +206,7 @@ def findings_of(level: Level, built: Built, source: Source) -> list[Finding]:
         elif loop.name and loop.place not in seen:
             reason = "not looked at by the vectoriser"
             findings.append(Finding(level.name, loop.place, loop.name, True, "", 0, reason, False))
-    return sorted(findings, key=lambda f: (int(f.place.rsplit(":", 1)[1]), f.function))
+    return sorted(findings, key=lambda f: (f.place.rsplit(":", 1)[0], int(f.place.rsplit(":", 1)[1]), f.function))
 
 
 def _finding(level: Level, story: _Story, built: Built) -> Finding:

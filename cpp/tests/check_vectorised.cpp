@@ -5,9 +5,9 @@
 // may be of values that all pixels share.) Line tables
 // (-g1 -gdwarf-4, which do not change the code) tell which code is whose.
 //
-//     check_vectorised OBJDUMP SOURCE BYTES OBJECT
+//     check_vectorised OBJDUMP BYTES OBJECT SOURCE...
 //
-// BYTES is the size of a full register: 16, 32 or 64.
+// BYTES is the size of a full register: 16, 32 or 64. Loops are marked in the SOURCEs.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,9 +24,12 @@ namespace {
 
 // ---- the source -------------------------------------------------------------------------------------------
 
+// A line of the first source from 1 on, of the second one from kMostLines + 1 on, and so on.
+constexpr int kMostLines = 1'000'000;
+
 struct Marked {
     std::string name;
-    int first, last;  // lines, from 1
+    int first, last;  // lines
 };
 
 // The line where the statement that begins in line `first` ends.
@@ -43,7 +46,7 @@ int last_line(const std::vector<std::string>& lines, int first) {
     throw std::runtime_error("the loop in line " + std::to_string(first) + " does not end");
 }
 
-std::vector<Marked> marked_loops(const std::string& path) {
+std::vector<Marked> marked_loops(const std::string& path, int offset) {
     std::ifstream file(path);
     std::vector<std::string> lines;
     for (std::string line; std::getline(file, line);) lines.push_back(line);
@@ -54,9 +57,8 @@ std::vector<Marked> marked_loops(const std::string& path) {
         if (begin == std::string::npos) continue;
         const bool pragma = lines[at + 1].find("#pragma omp simd") != std::string::npos;
         const int first = static_cast<int>(at) + (pragma ? 3 : 2);  // below the mark
-        found.push_back({lines[at].substr(begin + mark.size()), first, last_line(lines, first)});
+        found.push_back({lines[at].substr(begin + mark.size()), offset + first, offset + last_line(lines, first)});
     }
-    if (found.empty()) throw std::runtime_error(path + ": found no comment '" + mark + "NAME'");
     return found;
 }
 
@@ -69,7 +71,7 @@ struct Instruction {
     unsigned long address = 0, target = 0;  // of a jump
     Kind kind = Kind::other;
     int bytes = 0;  // of the widest vector register that it uses, if it uses more than one number of it
-    int line = 0;   // of the source; 0: another file
+    int line = 0;   // of a source; 0: another file
 };
 
 struct Function {
@@ -125,7 +127,9 @@ bool parse_instruction(const std::string& text, Instruction& out) {
 // What `objdump -d -l -C` writes: "0000 <function>:", "path/file:line", and instructions.
 class Listing {
   public:
-    explicit Listing(const std::string& source) : file_(source.substr(source.find_last_of('/') + 1) + ":") {}
+    explicit Listing(const std::vector<std::string>& sources) {
+        for (const std::string& source : sources) files_.push_back(source.substr(source.find_last_of('/') + 1) + ":");
+    }
 
     void add(const std::string& text) {
         Instruction instruction;
@@ -135,25 +139,32 @@ class Listing {
         } else if (!functions_.empty() && parse_instruction(text, instruction)) {
             instruction.line = line_;
             functions_.back().code.push_back(instruction);
-        } else if (begins_with(text, "/") || text.find(file_) != std::string::npos) {
-            const std::size_t at = text.find(file_);
-            const bool ours = at != std::string::npos && (at == 0 || text[at - 1] == '/');
-            line_ = ours ? atoi(text.c_str() + at + file_.size()) : 0;
+        } else {
+            bool place = begins_with(text, "/");
+            int line = 0;
+            for (std::size_t file = 0; file < files_.size(); ++file) {
+                const std::size_t at = text.find(files_[file]);
+                if (at == std::string::npos || !(at == 0 || text[at - 1] == '/')) continue;
+                place = true;
+                line = static_cast<int>(file) * kMostLines + atoi(text.c_str() + at + files_[file].size());
+            }
+            if (place) line_ = line;
         }
     }
     const std::vector<Function>& functions() const { return functions_; }
 
   private:
-    std::string file_;
+    std::vector<std::string> files_;
     std::vector<Function> functions_;
     int line_ = 0;
 };
 
-std::vector<Function> disassemble(const std::string& objdump, const std::string& source, const std::string& object) {
+std::vector<Function> disassemble(const std::string& objdump, const std::vector<std::string>& sources,
+                                  const std::string& object) {
     const std::string command = "'" + objdump + "' -d -l -C --no-show-raw-insn '" + object + "'";
     FILE* pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) throw std::runtime_error(objdump + ": cannot be run");
-    Listing listing(source);
+    Listing listing(sources);
     std::string line;
     for (int character = fgetc(pipe); character != EOF; character = fgetc(pipe)) {
         if (character != '\n') {
@@ -235,22 +246,28 @@ bool judge(const std::vector<Function>& functions, const Marked& marked, int byt
     return vectorised > 0 && scalar == 0;
 }
 
-int check(const std::string& objdump, const std::string& source, int bytes, const std::string& object) {
-    const std::vector<Function> functions = disassemble(objdump, source, object);
-    bool good = true;
-    for (const Marked& marked : marked_loops(source)) good &= judge(functions, marked, bytes);
+int check(const std::string& objdump, int bytes, const std::string& object, const std::vector<std::string>& sources) {
+    const std::vector<Function> functions = disassemble(objdump, sources, object);
+    bool good = true, any = false;
+    for (std::size_t file = 0; file < sources.size(); ++file) {
+        for (const Marked& marked : marked_loops(sources[file], static_cast<int>(file) * kMostLines)) {
+            any = true;
+            good &= judge(functions, marked, bytes);
+        }
+    }
+    if (!any) throw std::runtime_error(sources.front() + ": found no comment '// must vectorise: NAME'");
     return good ? 0 : 1;
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-    if (count != 5) {
-        std::cerr << "usage: check_vectorised OBJDUMP SOURCE BYTES OBJECT\n";
+    if (count < 5) {
+        std::cerr << "usage: check_vectorised OBJDUMP BYTES OBJECT SOURCE...\n";
         return 2;
     }
     try {
-        return check(words[1], words[2], atoi(words[3]), words[4]);
+        return check(words[1], atoi(words[2]), words[3], std::vector<std::string>(words + 4, words + count));
     } catch (const std::exception& error) {
         std::cerr << "check_vectorised: " << error.what() << '\n';
         return 2;

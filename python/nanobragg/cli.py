@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 TYPE_CHECKING = False
@@ -22,3 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     from nanobragg.program import run_program
 
     return run_program(words)
+
+
+def command() -> int:
+    """Run :func:`main` as the only work of a process: the console script.
+
+    Imports make many objects and no garbage. Looking for it, also at the end, takes a tenth of a small image's time.
+    """
+    gc.disable()
+    try:
+        return main()
+    finally:
+        gc.freeze()

@@ -1,0 +1,366 @@
+// The sweeps over orientations and the wavelengths of a beam: where the time goes. A part of kernel.inl.
+
+// A fractional index times the wavelength is linear in the pixel but for the distance: alpha/R + beta p/R + gamma.
+struct Axis {
+    double alpha, beta, gamma;
+};
+
+// One of the three indices over the whole chunk, times the wavelength (m).
+struct Indices {
+    alignas(64) double h[kChunk], k[kChunk], l[kChunk];
+};
+
+// A row of subpixels, and the wavelengths that come from one direction.
+struct Beamline {
+    const Rays& rays;
+    double start[3], step[3];  // position of pixel p is start + p step (flat panels), m
+    bool straight;             // that is so
+    const double* incident;    // direction that the indices are taken from
+    const KernelSource* sources;
+    int64_t count;
+};
+
+NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+
+// An orientation's axis vector seen from the row; times `scale`, plus `shift`.
+NANOBRAGG_FN Axis axis_of(const Beamline& line, const double* axis, double scale, double shift) {
+    return {scale * dot3(axis, line.start), scale * dot3(axis, line.step), shift - scale * dot3(axis, line.incident)};
+}
+
+void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
+    if (line.straight) {
+        const Axis h = axis_of(line, o, 1.0, 0.0), k = axis_of(line, o + 3, 1.0, 0.0),
+                   l = axis_of(line, o + 6, 1.0, 0.0);
+        const double *inverse = line.rays.inverse, *along = line.rays.along;
+// must vectorise: indices of a straight row
+#pragma omp simd
+        for (int p = 0; p < n; ++p) {
+            out.h[p] = h.alpha * inverse[p] + (h.beta * along[p] + h.gamma);
+            out.k[p] = k.alpha * inverse[p] + (k.beta * along[p] + k.gamma);
+            out.l[p] = l.alpha * inverse[p] + (l.beta * along[p] + l.gamma);
+        }
+        return;
+    }
+    const double* i = line.incident;
+    const double ix = i[0], iy = i[1], iz = i[2];
+    const double ax = o[0], ay = o[1], az = o[2], bx = o[3], by = o[4], bz = o[5], cx = o[6], cy = o[7], cz = o[8];
+// must vectorise: indices of a curved row
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double x = line.rays.x[p] - ix, y = line.rays.y[p] - iy, z = line.rays.z[p] - iz;
+        out.h[p] = ax * x + ay * y + az * z;
+        out.k[p] = bx * x + by * y + bz * z;
+        out.l[p] = cx * x + cy * y + cz * z;
+    }
+}
+
+// Where the indices of one orientation and wavelength come from: computed on the spot, or stored for several
+// wavelengths.
+template <bool stored>
+struct Index {
+    Axis h, k, l;
+    const double *at_h, *at_k, *at_l;  // stored indices
+    const double *inverse, *along;     // 1/R and p/R
+    double scale, shift;
+
+    NANOBRAGG_FN_MEMBER double of(const Axis& axis, const double* values, int p) const {
+        return stored ? values[p] * scale + shift : axis.alpha * inverse[p] + (axis.beta * along[p] + axis.gamma);
+    }
+};
+
+// The lattice factors of one orientation, and where to find their structure factors. Looking those up is a loop of
+// its own: next to arithmetic, compilers make a branch of it and leave both scalar.
+template <class Real>
+struct Pending {
+    alignas(64) Real lattice[kChunk];
+    alignas(64) int32_t place[kChunk];
+};
+
+void add_nearest(const KernelScene& s, const Pending<double>& pending, int n, double unit, double* acc) {
+    alignas(64) double f[kChunk];
+    const double* grid = s.f_grid;
+    for (int p = 0; p < n; ++p) f[p] = grid[pending.place[p] < 0 ? 0 : pending.place[p]];
+    const double other = s.default_F;
+// must vectorise: nearest structure factors, double
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double value = pending.place[p] < 0 ? other : f[p];
+        acc[p] += value * value * (pending.lattice[p] * unit);
+    }
+}
+
+// The single-precision grid holds F^2, and that of default_F behind its last point.
+void add_nearest(const KernelScene& s, const Pending<float>& pending, int n, float weight, float* acc) {
+    const float* grid = s.f_sqr_grid;
+#pragma omp simd
+    for (int p = 0; p < n; ++p) acc[p] += grid[pending.place[p]] * (pending.lattice[p] * weight);
+}
+
+// acc += weight x F^2 F_latt^2 of one orientation and wavelength, in double.
+template <int shape, int lookup, bool stored>
+void add_double(const KernelScene& s, const Index<stored>& index, int n, double weight, Pending<double>& pending,
+                double* acc) {
+    const double factor = weight * (lookup == kConstant ? s.default_F * s.default_F : 1.0);
+// must vectorise: evaluations, double
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double h = index.of(index.h, index.at_h, p), k = index.of(index.k, index.at_k, p),
+                     l = index.of(index.l, index.at_l, p);
+        const double h0 = lookup == kNearest ? nearest_whole(h) : round_whole(h);
+        const double k0 = lookup == kNearest ? nearest_whole(k) : round_whole(k);
+        const double l0 = lookup == kNearest ? nearest_whole(l) : round_whole(l);
+        const double lattice = lattice_double<shape>(s, h - h0, k - k0, l - l0);
+        if (lookup == kNearest) {
+            pending.lattice[p] = lattice;
+            pending.place[p] = grid_place(s, h0, k0, l0);
+        } else {
+            acc[p] += factor * lattice;
+        }
+    }
+    if (lookup == kNearest) add_nearest(s, pending, n, weight, acc);
+}
+
+// ---- the same with vectors by hand -------------------------------------------------------------------------
+
+// In a straight row alpha + beta p grows by additions, which processors do beside products: half of an index' products
+// are saved. And phases of even and odd pixels are joined by moves that are cheaper than those of the compiler.
+
+constexpr bool is_square(int shape) { return shape == kSquare || shape >= kFewCells; }
+
+struct Ramp {
+    Doubles at;
+    double step, gamma;
+
+    NANOBRAGG_FN_MEMBER Doubles next(Doubles inverse) {
+        const Doubles index = at * inverse + gamma;
+        at += step;
+        return index;
+    }
+};
+
+// Pixels `first`, `first` + `stride` and so on; `step` later at each turn.
+NANOBRAGG_FN Ramp ramp_of(const Axis& axis, double first, double stride, double step) {
+    return {axis.alpha + axis.beta * (first + stride * kCount), axis.beta * step, axis.gamma};
+}
+
+// The even and odd pixels of an axis.
+struct Ramps {
+    Ramp even, odd;
+
+    explicit NANOBRAGG_FN_MEMBER Ramps(const Axis& axis)
+        : even(ramp_of(axis, 0, 2, kWidth)), odd(ramp_of(axis, 1, 2, kWidth)) {}
+};
+
+template <int shape, int lookup>
+void add_mixed_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, float weight,
+                        Pending<float>& pending, float* part) {
+    const float factor = weight * (lookup == kConstant ? (float)(s.default_F * s.default_F) : 1.0f);
+    Ramps h(index.h), k(index.k), l(index.l);
+    // must vectorise: evaluations of a straight row, mixed
+    for (int p = 0; p < n; p += kWidth) {
+        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
+        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
+                      le = l.even.next(even), lo = l.odd.next(odd);
+        const Singles lattice = square_mixed<shape>(s, phases_of(he, ho), phases_of(ke, ko), phases_of(le, lo));
+        if (lookup == kNearest) {
+            *(Singles*)(pending.lattice + p) = lattice;
+            *(Unsigned*)(pending.place + p) =
+                grid_place_of(s, wholes_of(he, ho), wholes_of(ke, ko), wholes_of(le, lo), (uint32_t)kPhaseShiftBits);
+        } else {
+            *(Singles*)(part + p) += factor * lattice;
+        }
+    }
+}
+
+constexpr double kLeastPower = -181.0;  // smaller Gaussians are 0
+
+NANOBRAGG_FN Doubles bounded_power(Doubles e) { return e < kLeastPower ? Doubles{} + kLeastPower : e; }
+
+// ROUND and GAUSS, whose radius stays in double: pixels in pairs' order, `part` too. In two loops, since instructions
+// that wait for each other in a long row keep a processor from looking ahead.
+
+// Squares of the radius in single precision, and what they miss; or exponents of two, less their whole part, and that.
+struct Radial {
+    alignas(64) float value[kChunk], rest[kChunk];
+    alignas(64) int32_t whole[kChunk];
+};
+
+// Radius squared, or what the Gaussian's exponent is proportional to.
+template <int shape>
+NANOBRAGG_FN Doubles radial(const KernelScene& s, Doubles h, Doubles k, Doubles l) {
+    const Doubles a = fraction_of(h), b = fraction_of(k), c = fraction_of(l);
+    return shape == kRound ? radius_squared(s, a, b, c, 1.0) : miss_squared(s, a, b, c);
+}
+
+template <int shape>
+void radial_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, Radial& out) {
+    const double steepness = s.fudge * kGaussPower;
+    Ramps h(index.h), k(index.k), l(index.l);
+    // must vectorise: radii of a straight row
+    for (int p = 0; p < n; p += kWidth) {
+        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
+        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
+                      le = l.even.next(even), lo = l.odd.next(odd);
+        const Doubles e = radial<shape>(s, he, ke, le), o = radial<shape>(s, ho, ko, lo);
+        if (shape == kRound) {
+            const Singles value = singles_of(e, o);
+            *(Singles*)(out.value + p) = value;
+            *(Singles*)(out.rest + p) = singles_of(e - first_half(value), o - second_half(value));
+        } else {
+            const Doubles pe = bounded_power(e * steepness), po = bounded_power(o * steepness);
+            const Doubles se = pe + kRoundingSum, so = po + kRoundingSum;
+            *(Singles*)(out.rest + p) = singles_of(pe - (se - kRoundingSum), po - (so - kRoundingSum));
+            *(Phases*)(out.whole + p) = wholes_in(se, so);
+        }
+    }
+}
+
+template <int shape>
+void add_radial(const KernelScene& s, const Radial& radial, int n, float weight, float* part) {
+    const float unit = shape == kRound ? kSphereUnit * kSphereUnit : 1.0f;
+    const float factor = weight * (float)(s.default_F * s.default_F) * unit;
+    // must vectorise: evaluations of a straight row, radial
+    for (int p = 0; p < n; p += kWidth) {
+        const Singles rest = *(const Singles*)(radial.rest + p);
+        Singles lattice;
+        if (shape == kRound) {
+            const Singles value = *(const Singles*)(radial.value + p), x = value < 1e-30f ? Singles{} + 1e-30f : value;
+            const Singles inverse = inverse_root(x), root = x * inverse;
+            const Singles f = sphere_transform_single(value, root, inverse, beyond_square(x, root) + rest);
+            lattice = f * f;
+        } else {
+            const Phases whole = *(const Phases*)(radial.whole + p);
+            const Singles value = exp2_fraction_single(rest) * power_of_two(whole + kGaussScale);
+            lattice = whole <= (int32_t)kLeastPower ? Singles{} : value;
+        }
+        *(Singles*)(part + p) += factor * lattice;
+    }
+}
+
+template <int shape>
+void add_double_straight(const KernelScene& s, const Index<false>& index, int n, double weight, double* acc) {
+    const double factor = weight * s.default_F * s.default_F;
+    Ramp h = ramp_of(index.h, 0, 1, kHalf), k = ramp_of(index.k, 0, 1, kHalf), l = ramp_of(index.l, 0, 1, kHalf);
+    // must vectorise: evaluations of a straight row, double
+    for (int p = 0; p < n; p += kHalf) {
+        const Doubles inverse = *(const Doubles*)(index.inverse + p);
+        const Doubles ih = h.next(inverse), ik = k.next(inverse), il = l.next(inverse);
+        *(Doubles*)(acc + p) += factor * square_double<shape>(s, fraction_of(ih), fraction_of(ik), fraction_of(il));
+    }
+}
+
+// ---- the sweeps -------------------------------------------------------------------------------------------
+
+template <bool stored>
+Index<stored> index_for(const Beamline& line, const Indices* at, const double* o, double scale, double shift) {
+    Index<stored> index{};
+    index.inverse = line.rays.inverse;
+    index.along = line.rays.along;
+    index.scale = scale;
+    index.shift = shift;
+    if (stored) {
+        index.at_h = at->h;
+        index.at_k = at->k;
+        index.at_l = at->l;
+    } else {
+        index.h = axis_of(line, o, scale, shift);
+        index.k = axis_of(line, o + 3, scale, shift);
+        index.l = axis_of(line, o + 6, scale, shift);
+    }
+    return index;
+}
+
+// acc += sum over orientations and wavelengths, in double.
+template <int shape, int lookup, bool stored>
+void sweep_double(const KernelScene& s, const Beamline& line, int n, double* acc) {
+    const double unit = lattice_unit<shape>(s);
+    Pending<double> pending;
+    Indices indices;
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = s.orientations + 9 * m;
+        if (stored) store_indices(line, o, n, indices);
+        for (int64_t w = 0; w < line.count; ++w) {
+            const KernelSource& source = line.sources[w];
+            const auto index = index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength, 0.0);
+            if constexpr (!stored && is_square(shape) && lookup == kConstant) {
+                add_double_straight<shape>(s, index, n, unit * source.weight, acc);
+            } else {
+                add_double<shape, lookup, stored>(s, index, n, unit * source.weight, pending, acc);
+            }
+        }
+    }
+}
+
+// The same with fractional indices in double and the rest in float. Indices are carried as shifted doubles: their
+// fraction wraps by itself, in steps of 2^-32, and so does N times it.
+template <int shape, int lookup, bool stored>
+void add_mixed(const KernelScene& s, const Index<stored>& index, int n, float weight, Pending<float>& pending,
+               float* part) {
+    const float factor = weight * (lookup == kConstant ? (float)(s.default_F * s.default_F) : 1.0f);
+// must vectorise: evaluations, mixed
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        const double h = index.of(index.h, index.at_h, p), k = index.of(index.k, index.at_k, p),
+                     l = index.of(index.l, index.at_l, p);
+        const float lattice = lattice_mixed<shape>(s, phase_of(h), phase_of(k), phase_of(l));
+        if (lookup == kNearest) {
+            pending.lattice[p] = lattice;
+            pending.place[p] = grid_place(s, whole_of(h), whole_of(k), whole_of(l));
+        } else {
+            part[p] += factor * lattice;
+        }
+    }
+    if (lookup == kNearest) add_nearest(s, pending, n, weight, part);
+}
+
+template <int shape, int lookup, bool stored>
+void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc) {
+    // float sums of a few terms join the double sum now and then
+    const int most_terms = 32;
+    const double unit = lattice_unit<shape>(s) * (shape == kGauss ? (double)power_of_two((int32_t)-kGaussScale) : 1.0);
+    Pending<float> pending;
+    Indices indices;
+    alignas(64) float part[kChunk];
+    int terms = 0;
+    for (int p = 0; p < n; ++p) part[p] = 0;
+    Radial radii;
+    constexpr bool by_radius = !stored && (shape == kRound || shape == kGauss) && lookup == kConstant;
+    const auto flush = [&] {
+        if (by_radius) {
+            for (int p = 0; p < n; p += kWidth) {
+                for (int i = 0; i < kHalf; ++i) {
+                    acc[p + 2 * i] += (double)part[p + i] * unit;
+                    acc[p + 2 * i + 1] += (double)part[p + kHalf + i] * unit;
+                    part[p + i] = part[p + kHalf + i] = 0;
+                }
+            }
+        } else {
+#pragma omp simd
+            for (int p = 0; p < n; ++p) {
+                acc[p] += (double)part[p] * unit;
+                part[p] = 0;
+            }
+        }
+        terms = 0;
+    };
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = s.orientations + 9 * m;
+        if (stored) store_indices(line, o, n, indices);
+        for (int64_t w = 0; w < line.count; ++w) {
+            const KernelSource& source = line.sources[w];
+            const auto index = index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength,
+                                                 by_radius ? 0.0 : kPhaseShift);
+            if constexpr (by_radius) {
+                radial_straight<shape>(s, index, line.rays, n, radii);
+                add_radial<shape>(s, radii, n, (float)source.weight, part);
+            } else if constexpr (!stored && is_square(shape)) {
+                add_mixed_straight<shape, lookup>(s, index, line.rays, n, (float)source.weight, pending, part);
+                if (lookup == kNearest) add_nearest(s, pending, n, (float)source.weight, part);
+            } else {
+                add_mixed<shape, lookup, stored>(s, index, n, (float)source.weight, pending, part);
+            }
+            if (++terms == most_terms) flush();
+        }
+    }
+    flush();
+}
