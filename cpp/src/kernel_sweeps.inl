@@ -151,10 +151,10 @@ struct Ramps {
         : even(ramp_of(axis, 0, 2, kWidth)), odd(ramp_of(axis, 1, 2, kWidth)) {}
 };
 
-template <int shape, int lookup>
+template <int shape>
 void add_mixed_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, float weight,
-                        Pending<float>& pending, float* part) {
-    const float factor = weight * (lookup == kConstant ? (float)(s.default_F * s.default_F) : 1.0f);
+                        float* part) {
+    const float factor = weight * (float)(s.default_F * s.default_F);
     Ramps h(index.h), k(index.k), l(index.l);
     // must vectorise: evaluations of a straight row, mixed
     for (int p = 0; p < n; p += kWidth) {
@@ -162,14 +162,37 @@ void add_mixed_straight(const KernelScene& s, const Index<false>& index, const R
         const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
                       le = l.even.next(even), lo = l.odd.next(odd);
         const Singles lattice = square_mixed<shape>(s, phases_of(he, ho), phases_of(ke, ko), phases_of(le, lo));
-        if (lookup == kNearest) {
-            *(Singles*)(pending.lattice + p) = lattice;
-            *(Unsigned*)(pending.place + p) =
-                grid_place_of(s, wholes_of(he, ho), wholes_of(ke, ko), wholes_of(le, lo), (uint32_t)kPhaseShiftBits);
-        } else {
-            *(Singles*)(part + p) += factor * lattice;
-        }
+        *(Singles*)(part + p) += factor * lattice;
     }
+}
+
+// Phases of kWidth pixels' indices.
+struct Turned {
+    Phases h, k, l;
+};
+
+// The lattice factors, and the places of the nearest structure factors. The next pixels' phases are made before the
+// lattice factors of these, which keeps all units of a processor busy.
+template <int shape>
+void find_nearest_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n,
+                           Pending<float>& pending) {
+    Ramps h(index.h), k(index.k), l(index.l);
+    const auto turn = [&](int p) {
+        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
+        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
+                      le = l.even.next(even), lo = l.odd.next(odd);
+        *(Unsigned*)(pending.place + p) =
+            grid_place_of(s, wholes_of(he, ho), wholes_of(ke, ko), wholes_of(le, lo), (uint32_t)kPhaseShiftBits);
+        return Turned{phases_beside(he, ho), phases_beside(ke, ko), phases_beside(le, lo)};
+    };
+    Turned now = turn(0);
+    // must vectorise: nearest structure factors of a straight row, mixed
+    for (int p = kWidth; p < n; p += kWidth) {
+        const Turned next = turn(p);
+        *(Singles*)(pending.lattice + p - kWidth) = square_mixed<shape>(s, now.h, now.k, now.l);
+        now = next;
+    }
+    *(Singles*)(pending.lattice + n - kWidth) = square_mixed<shape>(s, now.h, now.k, now.l);
 }
 
 constexpr double kLeastPower = -181.0;  // smaller Gaussians are 0
@@ -325,6 +348,8 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
     for (int p = 0; p < n; ++p) part[p] = 0;
     Radial radii;
     constexpr bool by_radius = !stored && (shape == kRound || shape == kGauss) && lookup == kConstant;
+    constexpr bool by_hand = !stored && is_square(shape);
+    constexpr double shift = by_radius ? 0.0 : by_hand && lookup == kNearest ? kNearestShift : kPhaseShift;
     const auto flush = [&] {
         if (by_radius) {
             for (int p = 0; p < n; p += kWidth) {
@@ -348,14 +373,18 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
         if (stored) store_indices(line, o, n, indices);
         for (int64_t w = 0; w < line.count; ++w) {
             const KernelSource& source = line.sources[w];
-            const auto index = index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength,
-                                                 by_radius ? 0.0 : kPhaseShift);
+            const auto index =
+                index_for<stored>(line, stored ? &indices : nullptr, o, source.inverse_wavelength, shift);
             if constexpr (by_radius) {
                 radial_straight<shape>(s, index, line.rays, n, radii);
                 add_radial<shape>(s, radii, n, (float)source.weight, part);
-            } else if constexpr (!stored && is_square(shape)) {
-                add_mixed_straight<shape, lookup>(s, index, line.rays, n, (float)source.weight, pending, part);
-                if (lookup == kNearest) add_nearest(s, pending, n, (float)source.weight, part);
+            } else if constexpr (by_hand) {
+                if (lookup == kNearest) {
+                    find_nearest_straight<shape>(s, index, line.rays, n, pending);
+                    add_nearest(s, pending, n, (float)source.weight, part);
+                } else {
+                    add_mixed_straight<shape>(s, index, line.rays, n, (float)source.weight, part);
+                }
             } else {
                 add_mixed<shape, lookup, stored>(s, index, n, (float)source.weight, pending, part);
             }

@@ -27,15 +27,19 @@ NANOBRAGG_FN Phases odd_phase(Phases phase) { return phase | 1; }
 NANOBRAGG_FN Phases times(Phases phase, int32_t cells) { return (Phases)((Unsigned)phase * (uint32_t)cells); }
 NANOBRAGG_FN Singles cos_two_pi(Phases phase) { return sin_pi(0.5f - absolute(as_single(phase)) * (2 * kTurn)); }
 
-// Of shifted indices of even and of odd pixels, the phases of all, and the whole indices of all plus kPhaseShiftBits
-// (on little-endian machines).
+// Of shifted indices of even and of odd pixels, the phases of all (on little-endian machines).
 NANOBRAGG_FN Phases phases_of(Doubles even, Doubles odd) {
     return (Phases)(((UnsignedLongs)even & 0xffffffff) | ((UnsignedLongs)odd << 32));
 }
+
+// With almost a half more, all that is missing to the unit in the last place, the upper halves are the nearest whole
+// indices (halves round down) plus kPhaseShiftBits, and the lower ones the phases plus 2^31 - 1.
+constexpr double kNearestShift = kPhaseShift + 0.5 - 2.3283064365386963e-10;
 NANOBRAGG_FN Unsigned wholes_of(Doubles even, Doubles odd) {
-    const Unsigned below = (Unsigned)(((UnsignedLongs)even >> 32) | ((UnsignedLongs)odd & 0xffffffff00000000));
-    // Halves round down, and what is beyond a half up.
-    return below - (Unsigned)((Unsigned)phases_of(even, odd) > 0x80000000u);
+    return (Unsigned)(((UnsignedLongs)even >> 32) | ((UnsignedLongs)odd & 0xffffffff00000000));
+}
+NANOBRAGG_FN Phases phases_beside(Doubles even, Doubles odd) {
+    return (Phases)((Unsigned)phases_of(even, odd) - 0x7fffffffu);
 }
 
 // 2^n.
