@@ -113,6 +113,13 @@ void polarizations(const Chunk& c, const Rays& rays, const KernelSource& source,
     const double ex = source.electric[0], ey = source.electric[1], ez = source.electric[2];
     const double mx = source.magnetic[0], my = source.magnetic[1], mz = source.magnetic[2];
     const double kahn = c.scene.kahn_factor;
+    if (kahn == 0) {  // unpolarized: where E and B point does not matter
+#pragma omp simd
+        for (int p = 0; p < c.n; ++p) {
+            polar[p] = polarization_factor(0, rays.x[p] * ix + rays.y[p] * iy + rays.z[p] * iz, 1, 0);
+        }
+        return;
+    }
 #pragma omp simd
     for (int p = 0; p < c.n; ++p) {
         const double x = rays.x[p], y = rays.y[p], z = rays.z[p];
