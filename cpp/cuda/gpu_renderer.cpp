@@ -105,10 +105,10 @@ void GpuRenderer::orient(std::vector<Orientation> orientations, std::vector<Orie
     // The divisor counts the orientations; the grids stay.
     next.steps *= static_cast<double>(next.orientations.size()) / static_cast<double>(scene_.orientations.size());
     scene_ = std::move(next);
-    const double rate = plan_->spectral_rate();
+    const std::unique_ptr<Plan> before = std::move(plan_);
     try {
         refresh();
-        if (plan_->spectral_rate() != rate) upload_beams();
+        if (!plan_->same_spectra(*before)) upload_beams();
     } catch (...) {
         plan_.reset();
         throw;

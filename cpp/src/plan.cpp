@@ -12,9 +12,10 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr int kLevels = 8;
-constexpr std::int64_t kMostLines = 4096;       // of one spectrum that is shortened as a whole
-constexpr std::int64_t kManySources = 100'000;  // more are not kept once for each level
-constexpr std::size_t kFewestInFan = 3;         // beams of one wavelength that are worth sharing it
+constexpr std::int64_t kMostLines = 4096;      // of one spectrum that is shortened as a whole
+constexpr std::int64_t kManySources = 20'000;  // more are not kept once for each level
+constexpr std::int64_t kMostInFans = 200'000;  // sources, of all levels, that are kept once more in another order
+constexpr std::size_t kFewestInFan = 3;        // beams of one wavelength that are worth sharing it
 // Sums over a spectrum may be wrong by this part of the smallest lattice factor that is not next to a zero, 1.
 constexpr double kSpectralAccuracy = 1e-12;
 
@@ -81,9 +82,9 @@ double reach_of(const KernelScene& k, std::int64_t slow, std::int64_t last_slow,
 
 // For each of the levels, up to a part of `reach`: the spectrum, or a shorter one that does as well.
 std::vector<std::vector<SpectralLine>> rules_of(const std::vector<SpectralLine>& lines, double rate, double accuracy,
-                                                std::size_t levels, double reach) {
+                                                std::size_t levels, double reach, double most_nodes) {
     std::vector<std::vector<SpectralLine>> out(levels, lines);
-    const auto worthwhile = static_cast<int>(lines.size() * 3 / 4);
+    const auto worthwhile = static_cast<int>(std::min(0.75 * static_cast<double>(lines.size()), most_nodes));
     double low = lines.front().inverse_wavelength, high = low, total = 0;
     for (const SpectralLine& line : lines) {
         low = std::min(low, line.inverse_wavelength);
@@ -203,6 +204,12 @@ void Plan::shorten_spectra(const Scene& scene) {
     }
     if (!(rate > 0 && std::isfinite(rate))) return;
     spectral_rate_ = 2 * kPi * std::exp2(std::ceil(8 * std::log2(rate)) / 8);
+    // Finding n nodes takes n^2 steps for each line, which must be less than its evaluations take.
+    const double width = static_cast<double>(std::max<std::int64_t>(0, scene.roi[1] - scene.roi[0] + 1));
+    const double height = static_cast<double>(std::max<std::int64_t>(0, scene.roi[3] - scene.roi[2] + 1));
+    const double rays = static_cast<double>(scene.oversample * scene.oversample) *
+                        static_cast<double>(scene.panels.size() * scene.layers.size());
+    most_nodes_ = std::sqrt(width * height * rays * static_cast<double>(scene.orientations.size()) / 8);
     const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], accuracy = kSpectralAccuracy / (size * size);
     double reach = 0;
     for (const KernelScene& panel : levels_.back().panels) {
@@ -230,7 +237,7 @@ void Plan::shorten_spectra(const Scene& scene) {
         }
         if (own != lines) {
             lines = std::move(own);
-            chosen = rules_of(lines, spectral_rate_, accuracy, shortened.size(), reach);
+            chosen = rules_of(lines, spectral_rate_, accuracy, shortened.size(), reach, most_nodes_);
         }
         for (std::size_t i = 0; i < shortened.size(); ++i) {
             for (const SpectralLine& line : chosen[i]) {
@@ -249,7 +256,7 @@ void Plan::shorten_spectra(const Scene& scene) {
 void Plan::order_by_wavelength() {
     for (Level& level : levels_) {
         const std::size_t count = level.sources.size();
-        if (static_cast<std::int64_t>(count) > kManySources) return;
+        if (static_cast<std::int64_t>(count * levels_.size()) > kMostInFans) return;
         std::vector<KernelSource> ordered = level.sources;
         std::sort(ordered.begin(), ordered.end(), [](const KernelSource& a, const KernelSource& b) {
             return a.inverse_wavelength < b.inverse_wavelength;
@@ -306,6 +313,12 @@ void Plan::fill_common(const Scene& scene, const float* squares) {
     std::copy(scene.cells, scene.cells + 3, k.cells);
     k.few = few_cells(scene.cells);
     k.fudge = scene.fudge;
+    // Finding n nodes takes n^2 steps for each line, which must be less than its evaluations take.
+    const double width = static_cast<double>(std::max<std::int64_t>(0, scene.roi[1] - scene.roi[0] + 1));
+    const double height = static_cast<double>(std::max<std::int64_t>(0, scene.roi[3] - scene.roi[2] + 1));
+    const double rays = static_cast<double>(scene.oversample * scene.oversample) *
+                        static_cast<double>(scene.panels.size() * scene.layers.size());
+    most_nodes_ = std::sqrt(width * height * rays * static_cast<double>(scene.orientations.size()) / 8);
     const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], square = size * size;
     k.metric[0] = dot(scene.a_star, scene.a_star) * square;
     k.metric[1] = dot(scene.b_star, scene.b_star) * square;

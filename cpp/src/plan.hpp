@@ -35,8 +35,10 @@ class Plan {
     std::size_t panel_count() const { return levels_.back().panels.size(); }
     // The same with as few sources as do for a part of the panel, of these pixels (last ones included).
     const KernelScene& panel(std::size_t index, std::int64_t slow, std::int64_t fast, std::int64_t last_fast) const;
-    // Plans of one Scene but for its orientations have the same sources if this is the same.
-    double spectral_rate() const { return spectral_rate_; }
+    // Plans of one Scene but for its orientations have the same sources if these are the same.
+    bool same_spectra(const Plan& other) const {
+        return spectral_rate_ == other.spectral_rate_ && most_nodes_ == other.most_nodes_;
+    }
     bool mixed() const { return mixed_; }
 
     // A pixel must have this sum of terms for the cosine polynomials to be accurate enough everywhere: their error is
@@ -62,7 +64,7 @@ class Plan {
     KernelScene common_{};
     std::vector<double> layers_;
     std::vector<Level> levels_;  // the last one is for the whole detector
-    double spectral_rate_ = 0, spread_ = 0;
+    double spectral_rate_ = 0, most_nodes_ = 0, spread_ = 0;
 };
 
 }  // namespace nanobragg

@@ -83,6 +83,15 @@ struct RandomScene {
         s.first_orientations.clear();
         s.oversample = 1;
         s.layers.resize(1);
+        if (chance(0.1)) {  // enough pixels to be worth many nodes
+            s.nslow = 30;
+            s.nfast = 40;
+            s.pixel_size /= 4;
+            s.roi[0] = s.roi[2] = 0;
+            s.roi[1] = s.nfast - 1;
+            s.roi[3] = s.nslow - 1;
+            s.mask = nullptr;
+        }
     }
 
     bool chance(double p) { return between(0, 1) < p; }
