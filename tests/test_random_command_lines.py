@@ -54,3 +54,17 @@ def test_random_command_lines(renderer: str, precision: str, in_folder) -> None:
         if outside.any() and without_reason(scene, outside, precision):
             bad.append(number)
     assert bad == []
+
+
+@pytest.mark.parametrize("renderer", ["cpu", "played", "cuda"])
+def test_a_dark_fan_of_beams_in_single_precision(renderer: str) -> None:
+    """Drawn at random: cosines that are made of two products are wrong by twice as much, too much for dark pixels."""
+    words = (
+        "-lambda 2.2021 -cell 297.67 27.06 43.81 72.8 76.8 74.7 -N 4 -default_F 10 -distance 289.9 -detpixels 24 "
+        "-pixel 2 -dispersion 3 -dispsteps 1 -divergence 0.5 -divsteps 4 -mosaic_spread 0 -mosaic_domains 3 "
+        "-misset 66.5 28.0 83.7 -oversample 1 -detector_abs 500 -detector_thick 450 -thicksteps 2"
+    )
+    scene = resolve(parse_words(words.split()).experiment).scene
+    assert len(scene.source_wavelength) > 8
+    expected = rendered(scene, "reference", "double")
+    assert not outside_bar(rendered(scene, renderer, "mixed"), expected, "mixed").any()

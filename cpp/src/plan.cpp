@@ -276,7 +276,8 @@ double Plan::short_cut_limit() const {
     const double edge = std::max({a * b, b * c, a * c});
     const double terms = static_cast<double>(common_.orientation_count * common_.layer_count) * common_.weight_sum *
                          static_cast<double>(common_.oversample * common_.oversample);
-    return 4.0 * edge * edge * common_.default_F * common_.default_F * terms;
+    const double fan = panel(0).by_wavelength != nullptr ? 2.0 : 1.0;  // a cosine of two products
+    return fan * 4.0 * edge * edge * common_.default_F * common_.default_F * terms;
 }
 
 void Plan::add_source(const Scene& scene, const Source& source) {

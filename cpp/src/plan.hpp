@@ -43,7 +43,8 @@ class Plan {
 
     // A pixel must have this sum of terms for the cosine polynomials to be accurate enough everywhere: their error is
     // largest where two axes are on a peak and the third is next to a zero, up to about 1e-6 (N_j N_k)^2 of a term's
-    // unit, and may be 1e-7 of the brightest pixel. Their typical error is a quarter of that.
+    // unit, and may be 1e-7 of the brightest pixel. Their typical error is a quarter of that. In fans it is twice as
+    // large.
     double short_cut_limit() const;
 
   private:
