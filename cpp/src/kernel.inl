@@ -46,6 +46,36 @@ int polynomial_kind(const KernelScene& s, bool mixed, bool short_cut) {
     return mixed && s.few.kind > 0 && !short_cut ? -1 : s.few.kind;
 }
 
+template <int kind>
+struct Kind {
+    static constexpr int value = kind;
+};
+
+// What `visit` makes of a kind that is known when compiling.
+template <class Visit>
+auto with_kind(int kind, Visit visit) {
+    switch (kind) {
+        case 0:
+            return visit(Kind<0>());
+        case 1:
+            return visit(Kind<1>());
+        case 2:
+            return visit(Kind<2>());
+        case 3:
+            return visit(Kind<3>());
+        case 4:
+            return visit(Kind<4>());
+        case 5:
+            return visit(Kind<5>());
+        case 6:
+            return visit(Kind<6>());
+        case 7:
+            return visit(Kind<7>());
+        default:
+            return visit(Kind<-1>());
+    }
+}
+
 Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool short_cut, bool stored) {
     switch (s.shape) {
         case kRound:
@@ -57,26 +87,20 @@ Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool short_cut,
         default:
             break;
     }
-    switch (polynomial_kind(s, mixed, short_cut)) {
-        case 0:
-            return choose_storage<kFewCells>(lookup, mixed, stored);
-        case 1:
-            return choose_storage<kFewCells + 1>(lookup, mixed, stored);
-        case 2:
-            return choose_storage<kFewCells + 2>(lookup, mixed, stored);
-        case 3:
-            return choose_storage<kFewCells + 3>(lookup, mixed, stored);
-        case 4:
-            return choose_storage<kFewCells + 4>(lookup, mixed, stored);
-        case 5:
-            return choose_storage<kFewCells + 5>(lookup, mixed, stored);
-        case 6:
-            return choose_storage<kFewCells + 6>(lookup, mixed, stored);
-        case 7:
-            return choose_storage<kFewCells + 7>(lookup, mixed, stored);
-        default:
-            return choose_storage<kSquare>(lookup, mixed, stored);
-    }
+    return with_kind(polynomial_kind(s, mixed, short_cut), [&](auto kind) {
+        return choose_storage < kind.value<0 ? kSquare : kFewCells + kind.value>(lookup, mixed, stored);
+    });
+}
+
+template <class Real>
+FanSweep choose_fan(int polynomials) {
+    return with_kind(polynomials, [](auto kind) -> FanSweep {
+        if constexpr (kind.value < 0) {
+            return nullptr;
+        } else {
+            return sweep_fan<kind.value, Real>;
+        }
+    });
 }
 
 // ---- one chunk --------------------------------------------------------------------------------------------
@@ -123,17 +147,20 @@ int64_t same_direction(const KernelScene& s, int64_t begin) {
 }
 
 // The first source that is not culled decides on the polarization; a factor of exactly 0 is computed again.
-void first_polarization(const Chunk& c, const Rays& rays, const KernelSource& source, bool culling, Work& w) {
+bool lacks_polarization(const Chunk& c, const Work& w) {
+    return c.scene.polar == kFirst && (w.unpolarized || holds_zero(w.polar, c.n));
+}
+
+void take_polarization(const Chunk& c, const Rays& rays, const KernelSource& source, bool culling, Work& w) {
     if (w.unpolarized && !culling) {
-        w.unpolarized = false;
         polarizations(c, rays, source, w.polar);
-        return;
+    } else {
+        polarizations(c, rays, source, w.polar_now);
+        for (int p = 0; p < c.n; ++p) {
+            if (w.polar[p] == 0.0 && (!culling || w.keep[p] != 0.0)) w.polar[p] = w.polar_now[p];
+        }
     }
-    if (!holds_zero(w.polar, c.n)) return;
-    polarizations(c, rays, source, w.polar_now);
-    for (int p = 0; p < c.n; ++p) {
-        if (w.polar[p] == 0.0 && (!culling || w.keep[p] != 0.0)) w.polar[p] = w.polar_now[p];
-    }
+    w.unpolarized = false;
 }
 
 // The sum of some sources' terms, times what differs from subpixel to subpixel or from layer to layer.
@@ -162,9 +189,8 @@ bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, 
     }
     // Only where no factor differs from beam to beam.
     if (sweeps.fan != nullptr && !culling && (s.polar == kOff || s.polar == kFirst)) {
-        for (int64_t n = 0; n < s.source_count && s.polar == kFirst; ++n) {
-            first_polarization(c, rays, s.sources[n], false, w);
-            if (!holds_zero(w.polar, c.n)) break;
+        for (int64_t n = 0; n < s.source_count && lacks_polarization(c, w); ++n) {
+            take_polarization(c, rays, s.sources[n], false, w);
         }
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
         const bool done = sum_fans(s, line, c.n, sum, sweeps.fan, poll);
@@ -176,7 +202,7 @@ bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, 
         line.incident = line.sources[0].direction;
         line.count = same_direction(s, n);
         if (culling) cull(c, rays, line.sources[0], w.keep);
-        if (s.polar == kFirst) first_polarization(c, rays, line.sources[0], culling, w);
+        if (lacks_polarization(c, w)) take_polarization(c, rays, line.sources[0], culling, w);
         if (factors) {
             for (int p = 0; p < c.n; ++p) w.acc[p] = 0;
         }

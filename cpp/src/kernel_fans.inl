@@ -74,8 +74,7 @@ void add_beam(const KernelScene& s, const Phasors<Real, kChunk>& pixels, const P
 // acc += sum over orientations and the beams of a fan.
 template <int kind, class Real>
 void sweep_fan(const KernelScene& s, const Beamline& line, const Fan& fan, int n, double* acc) {
-    // float sums of a few terms join the double sum now and then
-    const int most_terms = sizeof(Real) == sizeof(float) ? 32 : 1 << 30;
+    const int most_terms = sizeof(Real) == sizeof(float) ? kMostTerms : 1 << 30;
     const double F_squared = s.default_F * s.default_F;
     alignas(64) Real part[kChunk];
     Indices indices;
@@ -84,11 +83,7 @@ void sweep_fan(const KernelScene& s, const Beamline& line, const Fan& fan, int n
     int terms = 0;
     for (int p = 0; p < n; ++p) part[p] = 0;
     const auto flush = [&] {
-#pragma omp simd
-        for (int p = 0; p < n; ++p) {
-            acc[p] += (double)part[p];
-            part[p] = 0;
-        }
+        join(n, 1.0, part, acc);
         terms = 0;
     };
     for (int64_t m = 0; m < s.orientation_count; ++m) {
@@ -105,30 +100,6 @@ void sweep_fan(const KernelScene& s, const Beamline& line, const Fan& fan, int n
 }
 
 using FanSweep = void (*)(const KernelScene&, const Beamline&, const Fan&, int, double*);
-
-template <class Real>
-FanSweep choose_fan(int kind) {
-    switch (kind) {
-        case 0:
-            return sweep_fan<0, Real>;
-        case 1:
-            return sweep_fan<1, Real>;
-        case 2:
-            return sweep_fan<2, Real>;
-        case 3:
-            return sweep_fan<3, Real>;
-        case 4:
-            return sweep_fan<4, Real>;
-        case 5:
-            return sweep_fan<5, Real>;
-        case 6:
-            return sweep_fan<6, Real>;
-        case 7:
-            return sweep_fan<7, Real>;
-        default:
-            return nullptr;
-    }
-}
 
 // All sources seen from one row of subpixels, those of one wavelength together.
 bool sum_fans(const KernelScene& s, Beamline& line, int n, double* sum, FanSweep sweep, const Poll& poll) {

@@ -143,25 +143,43 @@ NANOBRAGG_FN Ramp ramp_of(const Axis& axis, double first, double stride, double 
     return {axis.alpha + axis.beta * (first + stride * kCount), axis.beta * step, axis.gamma};
 }
 
-// The even and odd pixels of an axis.
-struct Ramps {
-    Ramp even, odd;
+// The indices of kWidth pixels.
+struct Step {
+    Doubles h_even, h_odd, k_even, k_odd, l_even, l_odd;
+};
 
-    explicit NANOBRAGG_FN_MEMBER Ramps(const Axis& axis)
-        : even(ramp_of(axis, 0, 2, kWidth)), odd(ramp_of(axis, 1, 2, kWidth)) {}
+// Along a row, kWidth pixels at a time.
+struct Walk {
+    const Rays& rays;
+    Ramp h_even, h_odd, k_even, k_odd, l_even, l_odd;
+
+    NANOBRAGG_FN_MEMBER Walk(const Index<false>& index, const Rays& along)
+        : rays(along),
+          h_even(ramp_of(index.h, 0, 2, kWidth)),
+          h_odd(ramp_of(index.h, 1, 2, kWidth)),
+          k_even(ramp_of(index.k, 0, 2, kWidth)),
+          k_odd(ramp_of(index.k, 1, 2, kWidth)),
+          l_even(ramp_of(index.l, 0, 2, kWidth)),
+          l_odd(ramp_of(index.l, 1, 2, kWidth)) {}
+
+    // To be asked for p = 0, kWidth and so on.
+    NANOBRAGG_FN_MEMBER Step next(int p) {
+        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
+        return {h_even.next(even), h_odd.next(odd),   k_even.next(even),
+                k_odd.next(odd),   l_even.next(even), l_odd.next(odd)};
+    }
 };
 
 template <int shape>
 void add_mixed_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, float weight,
                         float* part) {
     const float factor = weight * (float)(s.default_F * s.default_F);
-    Ramps h(index.h), k(index.k), l(index.l);
+    Walk walk(index, rays);
     // must vectorise: evaluations of a straight row, mixed
     for (int p = 0; p < n; p += kWidth) {
-        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
-        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
-                      le = l.even.next(even), lo = l.odd.next(odd);
-        const Singles lattice = square_mixed<shape>(s, phases_of(he, ho), phases_of(ke, ko), phases_of(le, lo));
+        const Step at = walk.next(p);
+        const Singles lattice = square_mixed<shape>(s, phases_of(at.h_even, at.h_odd), phases_of(at.k_even, at.k_odd),
+                                                    phases_of(at.l_even, at.l_odd));
         *(Singles*)(part + p) += factor * lattice;
     }
 }
@@ -176,14 +194,14 @@ struct Turned {
 template <int shape>
 void find_nearest_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n,
                            Pending<float>& pending) {
-    Ramps h(index.h), k(index.k), l(index.l);
+    Walk walk(index, rays);
     const auto turn = [&](int p) {
-        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
-        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
-                      le = l.even.next(even), lo = l.odd.next(odd);
+        const Step at = walk.next(p);
         *(Unsigned*)(pending.place + p) =
-            grid_place_of(s, wholes_of(he, ho), wholes_of(ke, ko), wholes_of(le, lo), (uint32_t)kPhaseShiftBits);
-        return Turned{phases_beside(he, ho), phases_beside(ke, ko), phases_beside(le, lo)};
+            grid_place_of(s, wholes_of(at.h_even, at.h_odd), wholes_of(at.k_even, at.k_odd),
+                          wholes_of(at.l_even, at.l_odd), (uint32_t)kPhaseShiftBits);
+        return Turned{phases_beside(at.h_even, at.h_odd), phases_beside(at.k_even, at.k_odd),
+                      phases_beside(at.l_even, at.l_odd)};
     };
     Turned now = turn(0);
     // must vectorise: nearest structure factors of a straight row, mixed
@@ -218,13 +236,12 @@ NANOBRAGG_FN Doubles radial(const KernelScene& s, Doubles h, Doubles k, Doubles 
 template <int shape>
 void radial_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, Radial& out) {
     const double steepness = s.fudge * kGaussPower;
-    Ramps h(index.h), k(index.k), l(index.l);
+    Walk walk(index, rays);
     // must vectorise: radii of a straight row
     for (int p = 0; p < n; p += kWidth) {
-        const Doubles even = *(const Doubles*)(rays.pairs + p), odd = *(const Doubles*)(rays.pairs + p + kHalf);
-        const Doubles he = h.even.next(even), ho = h.odd.next(odd), ke = k.even.next(even), ko = k.odd.next(odd),
-                      le = l.even.next(even), lo = l.odd.next(odd);
-        const Doubles e = radial<shape>(s, he, ke, le), o = radial<shape>(s, ho, ko, lo);
+        const Step at = walk.next(p);
+        const Doubles e = radial<shape>(s, at.h_even, at.k_even, at.l_even),
+                      o = radial<shape>(s, at.h_odd, at.k_odd, at.l_odd);
         if (shape == kRound) {
             const Singles value = singles_of(e, o);
             *(Singles*)(out.value + p) = value;
@@ -314,6 +331,18 @@ void sweep_double(const KernelScene& s, const Beamline& line, int n, double* acc
     }
 }
 
+// Sums of so many terms in single precision join the double sum.
+constexpr int kMostTerms = 32;
+
+template <class Real>
+void join(int n, double unit, Real* part, double* acc) {
+#pragma omp simd
+    for (int p = 0; p < n; ++p) {
+        acc[p] += (double)part[p] * unit;
+        part[p] = 0;
+    }
+}
+
 // The same with fractional indices in double and the rest in float. Indices are carried as shifted doubles: their
 // fraction wraps by itself, in steps of 2^-32, and so does N times it.
 template <int shape, int lookup, bool stored>
@@ -338,8 +367,6 @@ void add_mixed(const KernelScene& s, const Index<stored>& index, int n, float we
 
 template <int shape, int lookup, bool stored>
 void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc) {
-    // float sums of a few terms join the double sum now and then
-    const int most_terms = 32;
     const double unit = lattice_unit<shape>(s) * (shape == kGauss ? (double)power_of_two((int32_t)-kGaussScale) : 1.0);
     Pending<float> pending;
     Indices indices;
@@ -360,11 +387,7 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
                 }
             }
         } else {
-#pragma omp simd
-            for (int p = 0; p < n; ++p) {
-                acc[p] += (double)part[p] * unit;
-                part[p] = 0;
-            }
+            join(n, unit, part, acc);
         }
         terms = 0;
     };
@@ -388,7 +411,7 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
             } else {
                 add_mixed<shape, lookup, stored>(s, index, n, (float)source.weight, pending, part);
             }
-            if (++terms == most_terms) flush();
+            if (++terms == kMostTerms) flush();
         }
     }
     flush();

@@ -205,11 +205,7 @@ void Plan::shorten_spectra(const Scene& scene) {
     if (!(rate > 0 && std::isfinite(rate))) return;
     spectral_rate_ = 2 * kPi * std::exp2(std::ceil(8 * std::log2(rate)) / 8);
     // Finding n nodes takes n^2 steps for each line, which must be less than its evaluations take.
-    const double width = static_cast<double>(std::max<std::int64_t>(0, scene.roi[1] - scene.roi[0] + 1));
-    const double height = static_cast<double>(std::max<std::int64_t>(0, scene.roi[3] - scene.roi[2] + 1));
-    const double rays = static_cast<double>(scene.oversample * scene.oversample) *
-                        static_cast<double>(scene.panels.size() * scene.layers.size());
-    most_nodes_ = std::sqrt(width * height * rays * static_cast<double>(scene.orientations.size()) / 8);
+    most_nodes_ = std::sqrt(scene.evaluations() / static_cast<double>(scene.sources.size()) / 8);
     const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], accuracy = kSpectralAccuracy / (size * size);
     double reach = 0;
     for (const KernelScene& panel : levels_.back().panels) {
@@ -314,12 +310,6 @@ void Plan::fill_common(const Scene& scene, const float* squares) {
     std::copy(scene.cells, scene.cells + 3, k.cells);
     k.few = few_cells(scene.cells);
     k.fudge = scene.fudge;
-    // Finding n nodes takes n^2 steps for each line, which must be less than its evaluations take.
-    const double width = static_cast<double>(std::max<std::int64_t>(0, scene.roi[1] - scene.roi[0] + 1));
-    const double height = static_cast<double>(std::max<std::int64_t>(0, scene.roi[3] - scene.roi[2] + 1));
-    const double rays = static_cast<double>(scene.oversample * scene.oversample) *
-                        static_cast<double>(scene.panels.size() * scene.layers.size());
-    most_nodes_ = std::sqrt(width * height * rays * static_cast<double>(scene.orientations.size()) / 8);
     const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], square = size * size;
     k.metric[0] = dot(scene.a_star, scene.a_star) * square;
     k.metric[1] = dot(scene.b_star, scene.b_star) * square;

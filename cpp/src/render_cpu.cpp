@@ -18,12 +18,7 @@ namespace {
 
 // A thread is worth waking for half a millisecond's work.
 int worthwhile_threads(const Scene& s, int threads) {
-    const double width = static_cast<double>(std::max<std::int64_t>(0, s.roi[1] - s.roi[0] + 1));
-    const double height = static_cast<double>(std::max<std::int64_t>(0, s.roi[3] - s.roi[2] + 1));
-    const double evaluations = width * height * static_cast<double>(s.panels.size() * s.layers.size()) *
-                               static_cast<double>(s.sources.size()) * static_cast<double>(s.orientations.size()) *
-                               static_cast<double>(s.oversample * s.oversample);
-    return std::clamp(static_cast<int>(std::min(evaluations / 2e5, 1e6)), 1, threads);
+    return std::clamp(static_cast<int>(std::min(s.evaluations() / 2e5, 1e6)), 1, threads);
 }
 
 class Progress {
@@ -238,12 +233,7 @@ RenderResult render(const Scene& scene, const RenderOptions& options, float* ima
     if (options.reference) {
         RenderResult result;
         result.interpolation_left = render_reference(scene, image);
-        const std::int64_t width = std::max<std::int64_t>(0, scene.roi[1] - scene.roi[0] + 1);
-        const std::int64_t pixels = static_cast<std::int64_t>(scene.panels.size()) * width *
-                                    std::max<std::int64_t>(0, scene.roi[3] - scene.roi[2] + 1);
-        result.evaluations =
-            pixels * static_cast<std::int64_t>(scene.layers.size() * scene.sources.size() * scene.orientations.size()) *
-            scene.oversample * scene.oversample;
+        result.evaluations = static_cast<std::int64_t>(scene.evaluations());
         return result;
     }
     return CpuRender(scene, options, image).run();

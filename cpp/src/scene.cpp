@@ -1,10 +1,18 @@
 #include "nanobragg/scene.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "nanobragg/error.hpp"
 
 namespace nanobragg {
+
+double Scene::evaluations() const {
+    const double width = static_cast<double>(std::max<std::int64_t>(0, roi[1] - roi[0] + 1));
+    const double height = static_cast<double>(std::max<std::int64_t>(0, roi[3] - roi[2] + 1));
+    return width * height * static_cast<double>(panels.size() * layers.size()) * static_cast<double>(sources.size()) *
+           static_cast<double>(orientations.size()) * static_cast<double>(oversample * oversample);
+}
 
 bool Scene::one_capture() const {
     for (const Layer& layer : layers) {

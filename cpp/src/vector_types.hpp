@@ -36,8 +36,8 @@ constexpr Doubles kCount = {NANOBRAGG_COUNT};  // 0, 1, 2...
 
 NANOBRAGG_FN Singles absolute(Singles x) { return (Singles)((Phases)x & 0x7fffffff); }
 NANOBRAGG_FN Doubles absolute(Doubles x) { return (Doubles)((Longs)x & 0x7fffffffffffffff); }
-NANOBRAGG_FN Singles round_whole(Singles x) { return (x + 12582912.0f) - 12582912.0f; }
-NANOBRAGG_FN Doubles round_whole(Doubles x) { return (x + 6755399441055744.0) - 6755399441055744.0; }
+NANOBRAGG_FN Singles round_whole(Singles x) { return (x + kRoundingSumSingle) - kRoundingSumSingle; }
+NANOBRAGG_FN Doubles round_whole(Doubles x) { return (x + kRoundingSum) - kRoundingSum; }
 
 template <>
 struct NumberOf<Singles> {

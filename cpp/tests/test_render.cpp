@@ -19,24 +19,29 @@ struct ForcedIsa {
     ~ForcedIsa() { unsetenv("NANOBRAGG_ISA"); }
 };
 
+// Against the reference renderer, with every instruction set and in both precisions.
+void check_everywhere(const Scene& scene) {
+    RenderOptions reference;
+    reference.reference = true;
+    const auto expected = image_of(scene, reference);
+    for (const std::string& isa : available_instruction_sets()) {
+        const ForcedIsa forced(isa);
+        CAPTURE(isa);
+        RenderOptions options;
+        options.threads = 2;
+        CHECK(outliers(image_of(scene, options), expected, 1e-6, 1e-9) == 0);
+        options.precision = Precision::mixed;
+        CHECK(outliers(image_of(scene, options), expected, 1e-5, 1e-7) == 0);
+    }
+}
+
 }  // namespace
 
 TEST_CASE("every instruction set and precision renders what the reference renders") {
     for (std::uint64_t seed = 1; seed <= 400; ++seed) {
         const RandomScene random(seed);
-        RenderOptions reference;
-        reference.reference = true;
-        const auto expected = image_of(random.scene, reference);
-        for (const std::string& isa : available_instruction_sets()) {
-            const ForcedIsa forced(isa);
-            CAPTURE(seed);
-            CAPTURE(isa);
-            RenderOptions options;
-            options.threads = 2;
-            CHECK(outliers(image_of(random.scene, options), expected, 1e-6, 1e-9) == 0);
-            options.precision = Precision::mixed;
-            CHECK(outliers(image_of(random.scene, options), expected, 1e-5, 1e-7) == 0);
-        }
+        CAPTURE(seed);
+        check_everywhere(random.scene);
     }
 }
 
@@ -44,18 +49,8 @@ TEST_CASE("spectra and fans of beams give the image of all their sources") {
     for (std::uint64_t seed = 3000; seed < 3200; ++seed) {
         RandomScene random(seed);
         random.spectra();
-        RenderOptions reference;
-        reference.reference = true;
-        const auto expected = image_of(random.scene, reference);
-        for (const std::string& isa : available_instruction_sets()) {
-            const ForcedIsa forced(isa);
-            CAPTURE(seed);
-            CAPTURE(isa);
-            RenderOptions options;
-            CHECK(outliers(image_of(random.scene, options), expected, 1e-6, 1e-9) == 0);
-            options.precision = Precision::mixed;
-            CHECK(outliers(image_of(random.scene, options), expected, 1e-5, 1e-7) == 0);
-        }
+        CAPTURE(seed);
+        check_everywhere(random.scene);
     }
 }
 

@@ -16,13 +16,9 @@ namespace nanobragg {
 NANOBRAGG_FN double absolute(double x) { return __builtin_fabs(x); }
 NANOBRAGG_FN float absolute(float x) { return __builtin_fabsf(x); }
 
-// Nearest whole number, ties to even: the sum with 1.5 x 2^52 has no room for a fraction. |x| < 2^51.
-constexpr double kRoundingSum = 6755399441055744.0;
+// Nearest whole number, ties to even. |x| < 2^51.
 NANOBRAGG_FN double round_whole(double x) { return (x + kRoundingSum) - kRoundingSum; }
-NANOBRAGG_FN float round_whole(float x) {
-    const float magic = 12582912.0f;
-    return (x + magic) - magic;
-}
+NANOBRAGG_FN float round_whole(float x) { return (x + kRoundingSumSingle) - kRoundingSumSingle; }
 
 // The same sum's last bits are the whole number itself: no conversion, which few vector units have. |x| < 2^31.
 NANOBRAGG_FN double with_whole(double x) { return x + kRoundingSum; }

@@ -76,6 +76,8 @@ struct Scene {
     std::int64_t index(std::int64_t panel, std::int64_t slow, std::int64_t fast) const {
         return (panel * nslow + slow) * nfast + fast;
     }
+    // Pixels of the region of interest x subpixels x layers x sources x orientations.
+    double evaluations() const;
     bool rendered(std::int64_t pixel) const { return mask == nullptr || mask[pixel] != 0; }
     // Factors that multiply the running sum make a pixel depend on the order of its evaluations.
     bool order_dependent() const {
