@@ -189,28 +189,41 @@ struct Turned {
     Phases h, k, l;
 };
 
-// The lattice factors, and the places of the nearest structure factors. The next pixels' phases are made before the
-// lattice factors of these, which keeps all units of a processor busy.
+// The nearest grid points of kWidth pixels, all too large by kPhaseShiftBits, and their squared structure factors. The
+// crystal turns little from one step of an oscillation to the next, so that most are wanted again.
+struct Nearest {
+    Unsigned h, k, l;
+    Singles f_squared;
+};
+
+// `known`: of the orientation before, n / kWidth of them. The next pixels' phases are made before the lattice factors
+// of these, which keeps all units of a processor busy.
 template <int shape>
-void find_nearest_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n,
-                           Pending<float>& pending) {
+void add_nearest_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, float weight,
+                          Nearest* known, float* part) {
     Walk walk(index, rays);
     const auto turn = [&](int p) {
         const Step at = walk.next(p);
-        *(Unsigned*)(pending.place + p) =
-            grid_place_of(s, wholes_of(at.h_even, at.h_odd), wholes_of(at.k_even, at.k_odd),
-                          wholes_of(at.l_even, at.l_odd), (uint32_t)kPhaseShiftBits);
+        const Unsigned h = wholes_of(at.h_even, at.h_odd), k = wholes_of(at.k_even, at.k_odd),
+                       l = wholes_of(at.l_even, at.l_odd);
+        Nearest& nearest = known[p / kWidth];
+        if (any_of((h ^ nearest.h) | (k ^ nearest.k) | (l ^ nearest.l))) {
+            nearest = {h, k, l, gathered(s.f_sqr_grid, grid_place_of(s, h, k, l, (uint32_t)kPhaseShiftBits))};
+        }
         return Turned{phases_beside(at.h_even, at.h_odd), phases_beside(at.k_even, at.k_odd),
                       phases_beside(at.l_even, at.l_odd)};
+    };
+    const auto value = [&](int p, const Turned& at) {
+        return known[p / kWidth].f_squared * (square_mixed<shape>(s, at.h, at.k, at.l) * weight);
     };
     Turned now = turn(0);
     // must vectorise: nearest structure factors of a straight row, mixed
     for (int p = kWidth; p < n; p += kWidth) {
         const Turned next = turn(p);
-        *(Singles*)(pending.lattice + p - kWidth) = square_mixed<shape>(s, now.h, now.k, now.l);
+        *(Singles*)(part + p - kWidth) += value(p - kWidth, now);
         now = next;
     }
-    *(Singles*)(pending.lattice + n - kWidth) = square_mixed<shape>(s, now.h, now.k, now.l);
+    *(Singles*)(part + n - kWidth) += value(n - kWidth, now);
 }
 
 constexpr double kLeastPower = -181.0;  // smaller Gaussians are 0
@@ -374,9 +387,12 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
     int terms = 0;
     for (int p = 0; p < n; ++p) part[p] = 0;
     Radial radii;
+    Nearest known[kChunk / kWidth];
     constexpr bool by_radius = !stored && (shape == kRound || shape == kGauss) && lookup == kConstant;
     constexpr bool by_hand = !stored && is_square(shape);
     constexpr double shift = by_radius ? 0.0 : by_hand && lookup == kNearest ? kNearestShift : kPhaseShift;
+    // no index is that small
+    for (int p = 0; p < n && by_hand && lookup == kNearest; p += kWidth) known[p / kWidth].h = Unsigned{};
     const auto flush = [&] {
         if (by_radius) {
             for (int p = 0; p < n; p += kWidth) {
@@ -403,8 +419,7 @@ void sweep_mixed(const KernelScene& s, const Beamline& line, int n, double* acc)
                 add_radial<shape>(s, radii, n, (float)source.weight, part);
             } else if constexpr (by_hand) {
                 if (lookup == kNearest) {
-                    find_nearest_straight<shape>(s, index, line.rays, n, pending);
-                    add_nearest(s, pending, n, (float)source.weight, part);
+                    add_nearest_straight<shape>(s, index, line.rays, n, (float)source.weight, known, part);
                 } else {
                     add_mixed_straight<shape>(s, index, line.rays, n, (float)source.weight, part);
                 }

@@ -94,6 +94,30 @@ struct RandomScene {
         }
     }
 
+    // A crystal that turns a little from step to step, with structure factors of its own for every index.
+    void oscillate() {
+        Scene& s = scene;
+        for (int i = 0; i < 3; ++i) {
+            s.f_shape[i] = whole(20, 60);
+            s.f_min[i] = -whole(0, s.f_shape[i]);
+        }
+        grid.resize(static_cast<std::size_t>(s.f_shape[0] * s.f_shape[1] * s.f_shape[2]));
+        for (double& f : grid) f = between(0, 100);
+        s.f_grid = grid.data();
+        s.interpolation = Interpolation::nearest;
+        s.shape = Shape::square;
+        s.curved_distance = 0;
+        s.running_product = false;
+        const Orientation first = s.orientations.front();
+        const double step = between(0, 0.01);
+        for (std::size_t i = 1; i < s.orientations.size(); ++i) {
+            const double angle = step * static_cast<double>(i);
+            s.orientations[i] = {rotate_axis(first.a, {1, 0, 0}, angle), rotate_axis(first.b, {1, 0, 0}, angle),
+                                 rotate_axis(first.c, {1, 0, 0}, angle)};
+        }
+        s.first_orientations.clear();
+    }
+
     bool chance(double p) { return between(0, 1) < p; }
     Vec3 direction() { return unit({between(-1, 1), between(-1, 1), between(-1, 1)}); }
 

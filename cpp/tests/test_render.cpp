@@ -54,6 +54,15 @@ TEST_CASE("spectra and fans of beams give the image of all their sources") {
     }
 }
 
+TEST_CASE("an oscillation finds the structure factors of every step") {
+    for (std::uint64_t seed = 4000; seed < 4100; ++seed) {
+        RandomScene random(seed);
+        random.oscillate();
+        CAPTURE(seed);
+        check_everywhere(random.scene);
+    }
+}
+
 TEST_CASE("a capture fraction of exactly 0 is computed again at the next subpixel") {
     for (std::uint64_t seed = 2000; seed < 2200; ++seed) {
         RandomScene random(seed);
