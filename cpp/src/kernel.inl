@@ -105,19 +105,27 @@ FanSweep choose_fan(int polynomials) {
 
 // ---- one chunk --------------------------------------------------------------------------------------------
 
+// Which pixels have their polarization factor, where it is the first source's.
+enum Polarized { kNone, kUnchecked, kSome, kAll };
+
 struct Work {
     Rays rays, centre, incidence;
     alignas(64) double total[kChunk], acc[kChunk], keep[kChunk], omega[kChunk], capture[kChunk], polar[kChunk];
     alignas(64) double polar_now[kChunk], omega_centre[kChunk], spare[kChunk], one[kChunk];
-    bool unpolarized;  // no polarization factor was computed yet
+    Polarized polarized;
 };
 
 // Pixels whose scattering vector is beyond dmin get 0, others 1.
 void cull(const Chunk& c, const Rays& rays, const KernelSource& source, double* keep) {
     const double dmin = c.scene.dmin, inverse = source.inverse_wavelength;
+    static const double kX[3] = {1, 0, 0}, kY[3] = {0, 1, 0}, kZ[3] = {0, 0, 1};
     const double ix = source.direction[0], iy = source.direction[1], iz = source.direction[2];
+    alignas(64) double x[kChunk], y[kChunk], z[kChunk];
+    components(c, rays, kX, x);
+    components(c, rays, kY, y);
+    components(c, rays, kZ, z);
 #pragma omp simd
-    for (int p = 0; p < c.n; ++p) keep[p] = kept(rays.x[p] - ix, rays.y[p] - iy, rays.z[p] - iz, inverse, dmin);
+    for (int p = 0; p < c.n; ++p) keep[p] = kept(x[p] - ix, y[p] - iy, z[p] - iz, inverse, dmin);
 }
 
 void multiply(int n, double* values, const double* by) {
@@ -147,12 +155,13 @@ int64_t same_direction(const KernelScene& s, int64_t begin) {
 }
 
 // The first source that is not culled decides on the polarization; a factor of exactly 0 is computed again.
-bool lacks_polarization(const Chunk& c, const Work& w) {
-    return c.scene.polar == kFirst && (w.unpolarized || holds_zero(w.polar, c.n));
+bool lacks_polarization(const Chunk& c, Work& w) {
+    if (w.polarized == kUnchecked) w.polarized = holds_zero(w.polar, c.n) ? kSome : kAll;
+    return w.polarized != kAll;
 }
 
 void take_polarization(const Chunk& c, const Rays& rays, const KernelSource& source, bool culling, Work& w) {
-    if (w.unpolarized && !culling) {
+    if (w.polarized == kNone && !culling) {
         polarizations(c, rays, source, w.polar);
     } else {
         polarizations(c, rays, source, w.polar_now);
@@ -160,7 +169,7 @@ void take_polarization(const Chunk& c, const Rays& rays, const KernelSource& sou
             if (w.polar[p] == 0.0 && (!culling || w.keep[p] != 0.0)) w.polar[p] = w.polar_now[p];
         }
     }
-    w.unpolarized = false;
+    w.polarized = kUnchecked;
 }
 
 // The sum of some sources' terms, times what differs from subpixel to subpixel or from layer to layer.
@@ -175,18 +184,13 @@ void add_to_total(const Chunk& c, bool culling, Work& w) {
 }
 
 // All sources seen from one row of subpixels.
-bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, const Sweeps& sweeps,
-                 const Poll& poll) {
+bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps, const Poll& poll) {
     const KernelScene& s = c.scene;
     const bool culling = s.dmin > 0;
     // With nothing to multiply, all sources may go into one sum.
     const bool factors = s.polar == kCentre || s.polar == kEach || s.capture_inside || s.omega == kEach || culling;
     double* sum = factors ? w.acc : w.total;
-    Beamline line{rays, {0, 0, 0}, {0, 0, 0}, s.curved_distance == 0, nullptr, nullptr, 0};
-    for (int i = 0; i < 3; ++i) {
-        line.start[i] = at.start[i];
-        line.step[i] = s.pixel_size * s.fast[i];
-    }
+    Beamline line{rays, nullptr, nullptr, 0};
     // Only where no factor differs from beam to beam.
     if (sweeps.fan != nullptr && !culling && (s.polar == kOff || s.polar == kFirst)) {
         for (int64_t n = 0; n < s.source_count && lacks_polarization(c, w); ++n) {
@@ -206,7 +210,7 @@ bool sum_sources(const Chunk& c, const Subpixel& at, const Rays& rays, Work& w, 
         if (factors) {
             for (int p = 0; p < c.n; ++p) w.acc[p] = 0;
         }
-        (line.count > 1 || !line.straight ? sweeps.stored : sweeps.direct)(s, line, c.n, sum);
+        (line.count > 1 || !rays.straight ? sweeps.stored : sweeps.direct)(s, line, c.n, sum);
         if (s.polar == kCentre || s.polar == kEach) {
             polarizations(c, s.polar == kCentre ? w.centre : rays, line.sources[0], w.polar_now);
             multiply(c.n, w.acc, w.polar_now);
@@ -249,7 +253,7 @@ void capture_of_layer(const Chunk& c, const Rays& rays, Work& w, const double* l
         captures(c, w.centre, layer[1], layer[2], w.capture);
     } else if (s.capture == kFirst && (first || holds_zero(w.capture, c.n))) {
         const bool here = layer[3] == layer[0];
-        if (!here) aim(c, subpixel_at(c, offset_fast, offset_slow, layer[3]), w.incidence);
+        if (!here) aim(c, row_at(c, offset_fast, offset_slow, layer[3]), w.incidence);
         captures(c, here ? rays : w.incidence, layer[1], layer[2], w.spare);
         for (int p = 0; p < c.n; ++p) w.capture[p] = first || w.capture[p] == 0.0 ? w.spare[p] : w.capture[p];
     }
@@ -264,7 +268,7 @@ bool sum_layers(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& poll)
             for (int64_t j = 0; j < s.oversample; ++j) {
                 const bool first = i == 0 && j == 0;
                 const double offset_fast = ((double)j + 0.5) * step, offset_slow = ((double)i + 0.5) * step;
-                const Subpixel at = subpixel_at(c, offset_fast, offset_slow, layer[0]);
+                const Row at = row_at(c, offset_fast, offset_slow, layer[0]);
                 // The only subpixel of a thin sensor is the pixel's centre.
                 const bool central = s.oversample == 1 && layer[0] == 0;
                 const Rays& rays = central ? w.centre : w.rays;
@@ -274,7 +278,7 @@ bool sum_layers(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& poll)
                 }
                 // A capture fraction that all layers share is computed once.
                 if (s.capture_inside || t == 0) capture_of_layer(c, rays, w, layer, offset_fast, offset_slow, first);
-                if (!sum_sources(c, at, rays, w, sweeps, poll)) return false;
+                if (!sum_sources(c, rays, w, sweeps, poll)) return false;
             }
         }
     }
@@ -307,8 +311,7 @@ double seen_maximum(const ChunkTask& task, const double* values) {
 
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
-    const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast,
-                  mixed && s.shape != kTophat};
+    const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast};
     Work w;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     const int lookup = !grid ? kConstant : task.tricubic ? kTricubic : kNearest;
@@ -319,10 +322,10 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     const Sweeps sweeps{choose_sweep(s, lookup, mixed, short_cut, false),
                         choose_sweep(s, lookup, mixed, short_cut, true),
                         mixed ? choose_fan<float>(fans) : choose_fan<double>(fans)};
-    aim(c, subpixel_at(c, 0.5, 0.5, 0.0), w.centre);
+    aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
     solid_angles(c, w.centre, w.omega_centre);
     *task.solid_angle += seen_sum(task, w.omega_centre);
-    w.unpolarized = true;
+    w.polarized = s.polar == kFirst ? kNone : kAll;
     for (int p = 0; p < c.n; ++p) {
         w.total[p] = 0;
         w.omega[p] = w.omega_centre[p];

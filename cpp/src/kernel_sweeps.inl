@@ -1,6 +1,6 @@
 // The sweeps over orientations and the wavelengths of a beam: where the time goes. A part of kernel.inl.
 
-// A fractional index times the wavelength is linear in the pixel but for the distance: alpha/R + beta p/R + gamma.
+// A fractional index times the wavelength is linear in the pixel but for the distance: (alpha + beta p)/R + gamma.
 struct Axis {
     double alpha, beta, gamma;
 };
@@ -13,31 +13,28 @@ struct Indices {
 // A row of subpixels, and the wavelengths that come from one direction.
 struct Beamline {
     const Rays& rays;
-    double start[3], step[3];  // position of pixel p is start + p step (flat panels), m
-    bool straight;             // that is so
-    const double* incident;    // direction that the indices are taken from
+    const double* incident;  // direction that the indices are taken from
     const KernelSource* sources;
     int64_t count;
 };
 
-NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-
 // An orientation's axis vector seen from the row; times `scale`, plus `shift`.
 NANOBRAGG_FN Axis axis_of(const Beamline& line, const double* axis, double scale, double shift) {
-    return {scale * dot3(axis, line.start), scale * dot3(axis, line.step), shift - scale * dot3(axis, line.incident)};
+    const Row& row = line.rays.row;
+    return {scale * dot3(axis, row.start), scale * dot3(axis, row.step), shift - scale * dot3(axis, line.incident)};
 }
 
 void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
-    if (line.straight) {
+    if (line.rays.straight) {
         const Axis h = axis_of(line, o, 1.0, 0.0), k = axis_of(line, o + 3, 1.0, 0.0),
                    l = axis_of(line, o + 6, 1.0, 0.0);
-        const double *inverse = line.rays.inverse, *along = line.rays.along;
+        const double *inverse = line.rays.inverse, *number = kNumbers.of;
 // must vectorise: indices of a straight row
 #pragma omp simd
         for (int p = 0; p < n; ++p) {
-            out.h[p] = h.alpha * inverse[p] + (h.beta * along[p] + h.gamma);
-            out.k[p] = k.alpha * inverse[p] + (k.beta * along[p] + k.gamma);
-            out.l[p] = l.alpha * inverse[p] + (l.beta * along[p] + l.gamma);
+            out.h[p] = (h.alpha + h.beta * number[p]) * inverse[p] + h.gamma;
+            out.k[p] = (k.alpha + k.beta * number[p]) * inverse[p] + k.gamma;
+            out.l[p] = (l.alpha + l.beta * number[p]) * inverse[p] + l.gamma;
         }
         return;
     }
@@ -60,11 +57,11 @@ template <bool stored>
 struct Index {
     Axis h, k, l;
     const double *at_h, *at_k, *at_l;  // stored indices
-    const double *inverse, *along;     // 1/R and p/R
+    const double* inverse;             // 1/R
     double scale, shift;
 
     NANOBRAGG_FN_MEMBER double of(const Axis& axis, const double* values, int p) const {
-        return stored ? values[p] * scale + shift : axis.alpha * inverse[p] + (axis.beta * along[p] + axis.gamma);
+        return stored ? values[p] * scale + shift : (axis.alpha + axis.beta * kNumbers.of[p]) * inverse[p] + axis.gamma;
     }
 };
 
@@ -153,8 +150,8 @@ struct Walk {
     const Rays& rays;
     Ramp h_even, h_odd, k_even, k_odd, l_even, l_odd;
 
-    NANOBRAGG_FN_MEMBER Walk(const Index<false>& index, const Rays& along)
-        : rays(along),
+    NANOBRAGG_FN_MEMBER Walk(const Index<false>& index, const Rays& to)
+        : rays(to),
           h_even(ramp_of(index.h, 0, 2, kWidth)),
           h_odd(ramp_of(index.h, 1, 2, kWidth)),
           k_even(ramp_of(index.k, 0, 2, kWidth)),
@@ -308,7 +305,6 @@ template <bool stored>
 Index<stored> index_for(const Beamline& line, const Indices* at, const double* o, double scale, double shift) {
     Index<stored> index{};
     index.inverse = line.rays.inverse;
-    index.along = line.rays.along;
     index.scale = scale;
     index.shift = shift;
     if (stored) {

@@ -12,14 +12,20 @@ namespace nanobragg {
 constexpr int kVectorBytes = 64;
 #define NANOBRAGG_COUNT 0, 1, 2, 3, 4, 5, 6, 7
 #define NANOBRAGG_COUNT_ON 8, 9, 10, 11, 12, 13, 14, 15
+#define NANOBRAGG_COUNT_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define NANOBRAGG_COUNT_ODD 1, 3, 5, 7, 9, 11, 13, 15
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
 #define NANOBRAGG_COUNT 0, 1, 2, 3
 #define NANOBRAGG_COUNT_ON 4, 5, 6, 7
+#define NANOBRAGG_COUNT_EVEN 0, 2, 4, 6
+#define NANOBRAGG_COUNT_ODD 1, 3, 5, 7
 #else
 constexpr int kVectorBytes = 16;
 #define NANOBRAGG_COUNT 0, 1
 #define NANOBRAGG_COUNT_ON 2, 3
+#define NANOBRAGG_COUNT_EVEN 0, 2
+#define NANOBRAGG_COUNT_ODD 1, 3
 #endif
 constexpr int kWidth = kVectorBytes / (int)sizeof(float), kHalf = kWidth / 2;
 
