@@ -31,6 +31,7 @@ from nanobragg.cli import main
 from nanobragg.devices import check_device, choose, cuda_system, describe, evaluations
 from nanobragg.noise import poisson_noise
 from nanobragg.rendering import render_scene
+from nanobragg.scene import Interpolation
 
 needs_cuda = pytest.mark.skipif(bool(cuda_system().reason), reason=cuda_system().reason or "there is a CUDA device")
 needs_none = pytest.mark.skipif(not cuda_system().reason, reason="there is a CUDA device")
@@ -192,20 +193,36 @@ def test_bad_orientations(device: str, bad: Any, request: pytest.FixtureRequest)
     assert not outside_bar(renderer.render(), render_scene(scene).image).any()
 
 
-def test_structure_factors_stay_on_the_device(played: None) -> None:
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_structure_factors_stay_where_they_are(device: str, precision: Any, request: pytest.FixtureRequest) -> None:
     """A Scene with the same array of structure factors is rendered with it; one with another array with the other."""
+    if device == "cuda" and cuda_system().reason:
+        request.getfixturevalue("played")
     grid = np.random.default_rng(1).uniform(0, 100, (21, 21, 21))
     crystal = Crystal(cell=(20, 20, 20, 90, 90, 90), cells=3, default_F=1)
     scene = replace(resolve(small(crystal=crystal)).scene, f_grid=grid, f_min=(-10, -10, -10))
-    renderer = Renderer(scene, device="cuda")
+    renderer = Renderer(scene, device=device, precision=precision)
     for changed in (
+        scene,
         replace(scene, source_wavelength=scene.source_wavelength * 1.1),
+        replace(scene, default_F=7.0),
+        replace(scene, interpolation=Interpolation.TRICUBIC),
+        replace(scene, interpolation=Interpolation.TRICUBIC_STICKY),
         replace(scene, f_grid=grid[::-1].copy()),
         replace(scene, f_grid=np.empty((0, 0, 0))),
         scene,
     ):
         renderer.load(changed)
-        assert not outside_bar(renderer.render(), render_scene(changed).image).any()
+        assert not outside_bar(renderer.render(), render_scene(changed).image, precision).any()
+
+
+def test_structure_factors_of_another_scene_are_refused() -> None:
+    """A mistake in keeping them must not read beyond their end."""
+    scene = resolve(small()).scene
+    other = replace(scene, f_grid=np.ones((3, 3, 3)), f_min=(-1, -1, -1))
+    with pytest.raises(InputError, match="factors: found those of 28 structure factors, expected 0 and default_F"):
+        render_scene(scene, precision="mixed", factors=_core.SquaredFactors(other))
 
 
 def test_images_for_other_libraries(played: None) -> None:

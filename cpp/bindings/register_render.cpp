@@ -17,7 +17,7 @@ using namespace nanobragg;
 namespace {
 
 py::tuple render_scene(const py::object& python, const std::string& precision, int threads, bool reference,
-                       const py::object& progress) {
+                       const py::object& progress, const SquaredFactors* factors) {
     const PythonScene input = scene_from_python(python);
     const Scene& scene = input.scene;
     py::array_t<float> image({static_cast<py::ssize_t>(scene.panels.size()), static_cast<py::ssize_t>(scene.nslow),
@@ -26,6 +26,7 @@ py::tuple render_scene(const py::object& python, const std::string& precision, i
     options.threads = threads;
     options.precision = precision_of(precision);
     options.reference = reference;
+    options.factors = factors;
     Progress tick(progress);
     options.tick = [&tick](double fraction) { return tick(fraction); };
     RenderResult result;
@@ -134,8 +135,11 @@ py::tuple locate(const py::object& python, int threads) {
 }  // namespace
 
 void register_render(py::module_& m) {
+    py::class_<SquaredFactors>(m, "SquaredFactors", "What mixed precision makes of a scene's structure factors.")
+        .def(py::init([](const py::object& scene) { return squared_factors(scene_from_python(scene).scene); }),
+             py::arg("scene"));
     m.def("render", &render_scene, py::arg("scene"), py::arg("precision") = "double", py::arg("threads") = 0,
-          py::arg("reference") = false, py::arg("progress") = py::none(),
+          py::arg("reference") = false, py::arg("progress") = py::none(), py::arg("factors") = py::none(),
           "Image (panel, slow, fast) float32, solid angle (steradian), whether interpolation was left.");
     m.def("locate", &locate, py::arg("scene"), py::arg("threads") = 0,
           "Pixel of the first evaluation, and of the first one out of range; -1: none.");

@@ -120,8 +120,7 @@ void GpuRenderer::upload_grid() {
     squares_.reset();
     largest_F_ = largest_structure_factor(scene_);
     if (!scene_.has_grid()) return;
-    const auto size = static_cast<std::size_t>(scene_.f_shape[0] * scene_.f_shape[1] * scene_.f_shape[2]);
-    grid_ = uploaded(device_, scene_.f_grid, size);
+    grid_ = uploaded(device_, scene_.f_grid, static_cast<std::size_t>(scene_.grid_points()));
 }
 
 void GpuRenderer::upload_beams() {

@@ -111,13 +111,12 @@ std::vector<std::vector<SpectralLine>> rules_of(const std::vector<SpectralLine>&
 
 double largest_structure_factor(const Scene& s) {
     double largest = std::abs(s.default_F);
-    const std::int64_t size = s.f_shape[0] * s.f_shape[1] * s.f_shape[2];
-    for (std::int64_t i = 0; i < size; ++i) largest = std::max(largest, std::abs(s.f_grid[i]));
+    for (std::int64_t i = 0; i < s.grid_points(); ++i) largest = std::max(largest, std::abs(s.f_grid[i]));
     return largest;
 }
 
 std::vector<float> squared_grid(const Scene& scene) {
-    const std::int64_t size = scene.f_shape[0] * scene.f_shape[1] * scene.f_shape[2];
+    const std::int64_t size = scene.grid_points();
     std::vector<float> squares(static_cast<std::size_t>(size) + 1);
     for (std::int64_t i = 0; i < size; ++i) {
         squares[static_cast<std::size_t>(i)] = static_cast<float>(scene.f_grid[i] * scene.f_grid[i]);
@@ -140,11 +139,10 @@ bool mixed_suffices(const Scene& s, double largest_F) {
 }
 
 const char* reason_for_reference(const Scene& s) {
-    const std::int64_t size = s.f_shape[0] * s.f_shape[1] * s.f_shape[2];
     if (s.order_dependent())
         return "factors that multiply the running sum make its pixels depend on the order of evaluations";
     if (!(s.fudge >= 0)) return "the fudge factor is negative or not a number";
-    if (size >= (std::int64_t{1} << 31)) return "it has 2^31 structure factors or more";
+    if (s.grid_points() >= (std::int64_t{1} << 31)) return "it has 2^31 structure factors or more";
     return nullptr;
 }
 

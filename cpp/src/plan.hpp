@@ -30,6 +30,8 @@ class Plan {
   public:
     // `squares`: the squared grid of a scene in mixed precision, or null.
     Plan(const Scene& scene, bool mixed, const float* squares);
+    Plan(const Plan&) = delete;  // its parts point to one another
+    Plan& operator=(const Plan&) = delete;
 
     const KernelScene& panel(std::size_t index) const { return levels_.back().panels[index]; }
     std::size_t panel_count() const { return levels_.back().panels.size(); }

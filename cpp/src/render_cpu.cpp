@@ -73,10 +73,9 @@ class CpuRender {
           image_(image),
           threads_(worthwhile_threads(scene, thread_count(options.threads))),
           reference_(reason_for_reference(scene) != nullptr),
-          mixed_(options.precision == Precision::mixed && mixed_suffices(scene, largest_structure_factor(scene))),
-          squares_(mixed_ && scene.has_grid() && scene.interpolation != Interpolation::tricubic ? squared_grid(scene)
-                                                                                                : std::vector<float>()),
-          plan_(scene, mixed_, squares_.empty() ? nullptr : squares_.data()),
+          factors_(options.precision == Precision::mixed && options.factors == nullptr ? squared_factors(scene)
+                                                                                       : SquaredFactors()),
+          plan_(plan(options.factors == nullptr ? factors_ : *options.factors, options.precision)),
           pieces_(divide()),
           progress_(options, static_cast<std::int64_t>(pieces_.size())) {}
 
@@ -105,6 +104,11 @@ class CpuRender {
     }
 
   private:
+    Plan plan(const SquaredFactors& factors, Precision precision) const {
+        const bool mixed = precision == Precision::mixed && mixed_suffices(s_, factors.largest);
+        return {s_, mixed, mixed && s_.has_grid() && !factors.squares.empty() ? factors.squares.data() : nullptr};
+    }
+
     // Pixels that no piece holds become 0. Not the others: threads touch their pixels first.
     void clear_around() {
         std::int64_t begin = 0;
@@ -213,8 +217,8 @@ class CpuRender {
     const Scene& s_;
     float* image_;
     int threads_;
-    bool reference_, mixed_;
-    std::vector<float> squares_;
+    bool reference_;
+    SquaredFactors factors_;  // of this render alone
     Plan plan_;
     std::vector<Piece> pieces_;
     Progress progress_;
@@ -226,10 +230,20 @@ class CpuRender {
 
 }  // namespace
 
+SquaredFactors squared_factors(const Scene& scene) {
+    const bool interpolated = scene.has_grid() && scene.interpolation == Interpolation::tricubic;
+    return {interpolated ? std::vector<float>() : squared_grid(scene), largest_structure_factor(scene)};
+}
+
 int thread_count(int threads) { return threads > 0 ? threads : std::max(1, omp_get_num_procs()); }
 
 RenderResult render(const Scene& scene, const RenderOptions& options, float* image) {
     validate(scene);
+    const bool squares = options.factors != nullptr && scene.interpolation != Interpolation::tricubic;
+    if (squares && options.factors->squares.size() != static_cast<std::size_t>(scene.grid_points()) + 1) {
+        throw InputError("factors: found those of " + std::to_string(options.factors->squares.size()) +
+                         " structure factors, expected " + std::to_string(scene.grid_points()) + " and default_F");
+    }
     if (options.reference) {
         RenderResult result;
         result.interpolation_left = render_reference(scene, image);

@@ -9,12 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 __version__: str
 
 # rendering (register_render.cpp)
+class SquaredFactors:
+    def __init__(self, scene: Any) -> None: ...
+
 def render(
     scene: Any,
     precision: str = "double",
     threads: int = 0,
     reference: bool = False,
     progress: Callable[[float], object] | None = None,
+    factors: SquaredFactors | None = None,
 ) -> tuple[NDArray[np.float32], float, bool, int]: ...
 def locate(scene: Any, threads: int = 0) -> tuple[int, int]: ...
 def reason_for_reference(scene: Any) -> str: ...

@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from nanobragg import _core
 from nanobragg.devices import Place, choose
 from nanobragg.errors import DeviceError, InputError
 from nanobragg.experiment import Experiment
@@ -29,6 +30,8 @@ class Renderer:
         for cells in orientations:                   # (n, 3, 3) m: rows a, b, c of every mosaic domain and phi step
             image = renderer.render(cells)           # (panel, slow, fast), float32
             tensor = torch.from_dlpack(renderer.render_on_device(cells))
+
+    On the CPU, mixed precision keeps the squares of the structure factors. Their array must not change.
 
     Args:
         scene: what to render; an :class:`~nanobragg.Experiment` is resolved first.
@@ -55,6 +58,7 @@ class Renderer:
         self._threads = threads
         self.place: Place = choose(device, self._scene)
         """Where it renders, and why ``auto`` took the CPU."""
+        self._factors: _core.SquaredFactors | None = None  # of the Scene, for mixed precision on the CPU
         self._device: Any = None
         self._turned = False  # the device has other orientations than the Scene's
         self._lock = Lock()  # an orientation and its image belong together
@@ -76,6 +80,8 @@ class Renderer:
             if self._device is not None:
                 self._device.load(new, self._precision, new.f_grid is self._scene.f_grid)
                 self._turned = False
+            if not _same_factors(new, self._scene):
+                self._factors = None
             self._scene = new
 
     def render(
@@ -125,7 +131,11 @@ class Renderer:
         return self._on_device(orientations, first_orientations, progress)
 
     def _on_cpu(self, orientations: Any, first: Any, progress: Any) -> RenderResult:
-        scene = self._scene
+        with self._lock:
+            scene = self._scene
+            if self._factors is None and self._precision == "mixed":
+                self._factors = _core.SquaredFactors(scene)
+            factors = self._factors
         if orientations is not None:
             import numpy as np
 
@@ -138,7 +148,7 @@ class Renderer:
             none = np.empty((0, 3, 3))
             steps = scene.steps * len(given) // len(scene.orientations)
             scene = replace(scene, orientations=given, first_orientations=none if first is None else first, steps=steps)
-        return render_scene(scene, precision=self._precision, threads=self._threads, progress=progress)
+        return render_scene(scene, precision=self._precision, threads=self._threads, progress=progress, factors=factors)
 
     def _on_device(self, orientations: Any, first: Any, progress: Any) -> Any:
         with self._lock:
@@ -149,6 +159,10 @@ class Renderer:
                 self._device.orient(self._scene.orientations, self._scene.first_orientations)
                 self._turned = False
             return self._device.render(progress, self._threads)[0]
+
+
+def _same_factors(a: Scene, b: Scene) -> bool:
+    return a.f_grid is b.f_grid and a.default_F == b.default_F and a.interpolation == b.interpolation
 
 
 def _scene_of(scene: Scene | Experiment) -> Scene:

@@ -44,8 +44,12 @@ def render_scene(
     device: Device = "cpu",
     renderer: Literal["cpu", "reference"] = "cpu",
     progress: Callable[[float], object] | None = None,
+    factors: _core.SquaredFactors | None = None,
 ) -> RenderResult:
-    """Render a Scene; see :func:`render` for the arguments."""
+    """Render a Scene; see :func:`render` for the arguments.
+
+    ``factors``: what mixed precision on the CPU makes of the scene's structure factors, if that is known already.
+    """
     if renderer not in ("cpu", "reference"):
         raise InputError(f"renderer: found {renderer!r}, expected cpu or reference")
     if threads < 0:
@@ -61,7 +65,8 @@ def render_scene(
         elif place.number is not None:
             return _render_cuda(scene, place.number, precision, threads, progress)
         note = place.note
-    return RenderResult(*_core.render(scene, precision, threads, renderer == "reference", progress), note=note)
+    result = _core.render(scene, precision, threads, renderer == "reference", progress, factors)
+    return RenderResult(*result, note=note)
 
 
 def _render_cuda(

@@ -15,10 +15,19 @@ enum class Precision {
     mixed  // fractional indices in double, the lattice transform in float
 };
 
+// What mixed precision makes of a scene's structure factors: worth keeping for a series of images.
+struct SquaredFactors {
+    std::vector<float> squares;  // F^2 of the grid, and default_F^2 behind the last; empty if all F are interpolated
+    double largest = 0;          // |F| of grid and default_F
+};
+SquaredFactors squared_factors(const Scene& scene);
+
 struct RenderOptions {
     int threads = 0;  // 0: one for each processor this process may use
     Precision precision = Precision::full;
     bool reference = false;  // the scalar reference renderer, in one thread
+    // Of a scene with the same structure factors, for mixed precision; null: not known yet.
+    const SquaredFactors* factors = nullptr;
     // Called now and then from the calling thread with the fraction done; false stops the work.
     std::function<bool(double)> tick;
 };

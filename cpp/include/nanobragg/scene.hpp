@@ -71,7 +71,8 @@ struct Scene {
     std::int64_t roi[4] = {0, -1, 0, -1};  // fast first, fast last, slow first, slow last
     const std::uint8_t* mask = nullptr;    // (panel, slow, fast); belongs to the caller
 
-    bool has_grid() const { return f_shape[0] * f_shape[1] * f_shape[2] > 0; }
+    std::int64_t grid_points() const { return f_shape[0] * f_shape[1] * f_shape[2]; }
+    bool has_grid() const { return grid_points() > 0; }
     std::int64_t pixels() const { return static_cast<std::int64_t>(panels.size()) * nslow * nfast; }
     std::int64_t index(std::int64_t panel, std::int64_t slow, std::int64_t fast) const {
         return (panel * nslow + slow) * nfast + fast;
