@@ -80,6 +80,28 @@ double reach_of(const KernelScene& k, std::int64_t slow, std::int64_t last_slow,
     return longest;
 }
 
+// Radians that the fastest term of a lattice factor turns through when 1/wavelength grows by one, for scattering
+// vectors of length 1; rounded up, so that turning the crystal changes nothing. 0: there is no such bound.
+double spectral_rate_of(const Scene& scene) {
+    double rate = 0;
+    for (const Orientation& o : scene.orientations) {
+        const Vec3 a = (scene.cells[0] - 1) * o.a, b = (scene.cells[1] - 1) * o.b, c = (scene.cells[2] - 1) * o.c;
+        rate = std::max({rate, norm(a + b + c), norm(a + b - c), norm(a - b + c), norm(a - b - c)});
+    }
+    if (!(rate > 0 && std::isfinite(rate))) return 0;
+    return 2 * kPi * std::exp2(std::ceil(8 * std::log2(rate)) / 8);
+}
+
+// How far the directions of sources are from the first one's, at most.
+double spread_of(const std::vector<KernelSource>& sources) {
+    double spread = 0;
+    for (const KernelSource& source : sources) {
+        const double *d = source.direction, *first = sources.front().direction;
+        spread = std::max(spread, std::hypot(d[0] - first[0], d[1] - first[1], d[2] - first[2]));
+    }
+    return spread;
+}
+
 // For each of the levels, up to a part of `reach`: the spectrum, or a shorter one that does as well.
 std::vector<std::vector<SpectralLine>> rules_of(const std::vector<SpectralLine>& lines, double rate, double accuracy,
                                                 std::size_t levels, double reach, double most_nodes) {
@@ -193,15 +215,8 @@ void Plan::shorten_spectra(const Scene& scene) {
     const std::vector<KernelSource>& all = levels_.back().sources;
     const bool weighted = std::all_of(all.begin(), all.end(), [](const KernelSource& s) { return s.weight >= 0; });
     if (!weighted) return;
-    // Radians that the fastest term of a lattice factor turns through when 1/wavelength grows by one, for scattering
-    // vectors of length 1; rounded up, so that turning the crystal changes nothing.
-    double rate = 0;
-    for (const Orientation& o : scene.orientations) {
-        const Vec3 a = (scene.cells[0] - 1) * o.a, b = (scene.cells[1] - 1) * o.b, c = (scene.cells[2] - 1) * o.c;
-        rate = std::max({rate, norm(a + b + c), norm(a + b - c), norm(a - b + c), norm(a - b - c)});
-    }
-    if (!(rate > 0 && std::isfinite(rate))) return;
-    spectral_rate_ = 2 * kPi * std::exp2(std::ceil(8 * std::log2(rate)) / 8);
+    spectral_rate_ = spectral_rate_of(scene);
+    if (spectral_rate_ == 0) return;
     // Finding n nodes takes n^2 steps for each line, which must be less than its evaluations take.
     most_nodes_ = std::sqrt(scene.evaluations() / static_cast<double>(scene.sources.size()) / 8);
     const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], accuracy = kSpectralAccuracy / (size * size);
@@ -209,11 +224,7 @@ void Plan::shorten_spectra(const Scene& scene) {
     for (const KernelScene& panel : levels_.back().panels) {
         reach = std::max(reach, reach_of(panel, scene.roi[2], scene.roi[3], scene.roi[0], scene.roi[1]));
     }
-    for (const KernelSource& source : all) {
-        const double* d = source.direction;
-        const double* first = all.front().direction;
-        spread_ = std::max(spread_, std::hypot(d[0] - first[0], d[1] - first[1], d[2] - first[2]));
-    }
+    spread_ = spread_of(all);
     reach += spread_;
     const auto count = static_cast<std::int64_t>(all.size());
     const int levels = count > kManySources ? 1 : kLevels;
