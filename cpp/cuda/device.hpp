@@ -119,6 +119,13 @@ void with_shape(int shape, const Call& call) {
             NANOBRAGG_SHAPE(kFewCells + 3)
             NANOBRAGG_SHAPE(kFewCells + 4)
             NANOBRAGG_SHAPE(kFewCells + 5)
+            default:
+                break;
+        }
+    }
+    // The longest ones are accurate enough in double precision only.
+    if constexpr (lookup == kConstant && sizeof(Real) == sizeof(double)) {
+        switch (shape) {
             NANOBRAGG_SHAPE(kFewCells + 6)
             NANOBRAGG_SHAPE(kFewCells + 7)
             default:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -68,6 +69,7 @@ struct GpuRenderer::Jobs {
     std::int64_t pixel_step = 1, ray_step = 1, orientation_step = 1;       // in one launch
     std::int64_t ray_slices = 1, orientation_slices = 1, finish_step = 1;  // summed apart; pixels in a last launch
     double count = 0;
+    double price = 1;  // of one ray and orientation in one pixel, in evaluations of the cheapest kind
 };
 
 GpuRenderer::GpuRenderer(std::shared_ptr<Device> device, double budget, std::int64_t teams)
@@ -199,7 +201,8 @@ GpuRenderer::Jobs GpuRenderer::divide(Kind kind) const {
     // A ray's geometry and factors cost about as much as 20 evaluations.
     const double orientations = static_cast<double>(jobs.orientations);
     const double each_pair = wavelengths + 20.0 / orientations;
-    const double budget = std::max(1.0, budget_ / price(kind) / each_pair);
+    jobs.price = price(kind) * each_pair;
+    const double budget = std::max(1.0, budget_ / jobs.price);
     const double each = static_cast<double>(jobs.rays) * static_cast<double>(jobs.orientations);
     const auto fitting = static_cast<std::int64_t>(std::min(budget / each, 1e15));
     jobs.pixel_step =
@@ -237,10 +240,16 @@ bool GpuRenderer::run(const PanelScene& g, Kind kind, const Jobs& jobs, const st
             for (std::int64_t m = 0; m < jobs.orientations; m += jobs.orientation_step) {
                 job.orientation_begin = m;
                 job.orientation_end = std::min(m + jobs.orientation_step, jobs.orientations);
-                if (tick && done > 0) {
+                job.first = ray == 0 && m == 0;
+                const double work = static_cast<double>(job.pixel_count) * static_cast<double>(job.ray_end - ray) *
+                                    static_cast<double>(job.orientation_end - m) * jobs.price;
+                // Small panels go together.
+                if (tick && done > 0 && waiting_ + work > budget_) {
                     device_->wait();
                     if (!tick(done / total)) return false;
+                    waiting_ = 0;
                 }
+                waiting_ += work;
                 device_->accumulate(kind, g, job);
                 done += 1;
             }
@@ -265,21 +274,22 @@ bool GpuRenderer::render_panels(Kind kind, const std::function<bool(double)>& ti
     const std::int64_t slices = jobs.ray_slices * jobs.orientation_slices;
     double* sums = room(sums_, device_, jobs.pixels * slices);
     const auto panels = static_cast<std::int64_t>(plan_->panel_count());
-    double* solid_angles = room(solid_angles_, device_, parts * panels);
-    double* brightest_of = room(brightest_, device_, parts * panels);
-    result.solid_angle = 0;
+    double* solid_angles = room(parts_, device_, 2 * parts * panels);
+    double* brightest_of = solid_angles + parts * panels;
+    waiting_ = 0;
     const double total = jobs.count * static_cast<double>(plan_->panel_count());
     for (std::size_t index = 0; index < plan_->panel_count(); ++index) {
         PanelScene g = panel(index, *result.image);
         g.sums = sums;
         g.solid_angles = solid_angles + static_cast<std::int64_t>(index) * parts;
         g.brightest = brightest_of + static_cast<std::int64_t>(index) * parts;
-        device_->clear(sums, static_cast<std::size_t>(jobs.pixels * slices) * sizeof(double));
         if (!run(g, kind, jobs, tick, jobs.count * static_cast<double>(index), total)) return false;
         result.evaluations += jobs.pixels * evaluations_of_pixel(g.scene);
     }
-    for (const double part : downloaded(*solid_angles_, parts * panels)) result.solid_angle += part;
-    for (const double part : downloaded(*brightest_, parts * panels)) brightest = std::max(brightest, part);
+    const std::vector<double> found = downloaded(*parts_, 2 * parts * panels);
+    const auto half = found.begin() + parts * panels;
+    result.solid_angle = std::accumulate(found.begin(), half, 0.0);
+    brightest = std::max(brightest, *std::max_element(half, found.end()));
     return true;
 }
 

@@ -66,8 +66,8 @@ class GpuRenderer {
     std::unique_ptr<Plan> plan_;
     std::int64_t beam_count_ = 0;
     std::int64_t first_ = -1, out_of_range_ = -1;
-    std::unique_ptr<Buffer> grid_, squares_, mask_, layers_, sources_, beams_, orientations_, sums_, solid_angles_,
-        brightest_;
+    double waiting_ = 0;  // evaluations launched since the last wait, in those of the cheapest kind
+    std::unique_ptr<Buffer> grid_, squares_, mask_, layers_, sources_, beams_, orientations_, sums_, parts_;
 };
 
 }  // namespace nanobragg::gpu

@@ -15,8 +15,9 @@ void launch_double(Kind kind, const PanelScene& panel, const Job& job);
 void launch_mixed(Kind kind, const PanelScene& panel, const Job& job);
 void launch_noise(const NoiseJob& job);
 
+// Four teams share a multiprocessor, which leaves 128 registers to a thread; tricubic loops need more.
 template <class Real, int shape, int lookup>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMostThreads, lookup == kTricubic ? 2 : 4)
     accumulate_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job) {
     __shared__ Shared shared;
     accumulate<Real, shape, lookup>(panel, job, (int64_t)blockIdx.x, (int64_t)blockIdx.y, shared,

@@ -51,6 +51,7 @@ struct Job {
     int64_t ray_begin, ray_end;        // ray: (layer, subpixel, beam), the beam fastest
     int64_t orientation_begin, orientation_end;
     int64_t ray_slices, orientation_slices;  // parts that are summed apart, by teams of their own
+    bool first;                              // of these pixels: there are no sums yet to add to
 };
 
 // Memory that the threads of a team share.
@@ -156,9 +157,8 @@ struct Scattering {
     double q[3], factor;
 };
 
-NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, Place at, int64_t number, const KernelSource& source,
+NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, Place at, Step step, const KernelSource& source,
                                           double scale) {
-    const Step step = step_of(s, number);
     const Ray ray = ray_to(s, at.fast + step.offset_fast, at.slow + step.offset_slow, step.layer[0]);
     const double* incident = source.direction;
     return {{(ray.x - incident[0]) * scale, (ray.y - incident[1]) * scale, (ray.z - incident[2]) * scale},
@@ -381,11 +381,11 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
         const Beam beam = g.beams[ray % g.beam_count];
         const KernelSource& source = s.sources[beam.first];
         const bool one = beam.count == 1;
+        const Step step = step_of(s, ray / g.beam_count);
         double q[kPixels][3], factor[kPixels], acc[kPixels] = {};
         NANOBRAGG_UNROLL
         for (int p = 0; p < kPixels; ++p) {
-            const Scattering at =
-                scattering_of(s, pixels.at[p], ray / g.beam_count, source, one ? source.inverse_wavelength : 1.0);
+            const Scattering at = scattering_of(s, pixels.at[p], step, source, one ? source.inverse_wavelength : 1.0);
             factor[p] = at.factor;
             for (int i = 0; i < 3; ++i) q[p][i] = at.q[i];
         }
@@ -415,7 +415,7 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
     double* sums = g.sums + slice * g.roi_pixels;
     NANOBRAGG_UNROLL
     for (int p = 0; p < kPixels; ++p) {
-        if (pixels.wanted[p]) sums[pixels.number[p]] += total[p];
+        if (pixels.wanted[p]) sums[pixels.number[p]] = job.first ? total[p] : sums[pixels.number[p]] + total[p];
     }
 }
 

@@ -87,8 +87,8 @@ NANOBRAGG_FN Real grating_squared(Real da, Real db, Real dc, Real ra, Real rb, R
 template <int degree, bool even, class Real>
 NANOBRAGG_FN Real few_cells_squared(const FewCells& few, Real a, Real b, Real c) {
     using Number = typename NumberOf<Real>::Type;
-    Real pa = Real{} + (Number)few.polynomial[0][degree], pb = Real{} + (Number)few.polynomial[1][degree],
-         pc = Real{} + (Number)few.polynomial[2][degree];
+    Real pa = filled<Real>((Number)few.polynomial[0][degree]), pb = filled<Real>((Number)few.polynomial[1][degree]),
+         pc = filled<Real>((Number)few.polynomial[2][degree]);
     for (int i = degree - 1; i >= 0; --i) {
         pa = pa * a + (Number)few.polynomial[0][i];
         pb = pb * b + (Number)few.polynomial[1][i];

@@ -17,6 +17,16 @@ struct NumberOf {
     using Type = Real;
 };
 
+// That number everywhere. (0 + x is not x to a compiler, which must think of -0.)
+template <class Real, class Number>
+NANOBRAGG_FN Real filled(Number x) {
+    if constexpr (sizeof(Real) == sizeof(Number)) {
+        return x;
+    } else {
+        return Real{} + x;
+    }
+}
+
 // 1.5 x 2^52 and 1.5 x 2^23: sums with them have no room for a fraction.
 constexpr double kRoundingSum = 6755399441055744.0;
 constexpr float kRoundingSumSingle = 12582912.0f;
