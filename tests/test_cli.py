@@ -332,6 +332,33 @@ def test_ctrl_c_stops_within_a_second_and_leaves_no_file(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_limits_of_a_batch_system_leave_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    child = started("-cell 100 100 100 90 90 90 -default_F 100 -N 5 -detpixels 1000 -seed 1", tmp_path)
+    while not os.listdir(tmp_path) and child.poll() is None:  # the first file, half written
+        time.sleep(0.001)
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=20)
+    assert child.returncode in (128 + number, 0)
+    assert errors == ""
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+    child = started(LONG, tmp_path)
+    assert child.stdout is not None
+    while "oversample steps" not in child.stdout.readline():
+        pass
+    time.sleep(0.5)
+    child.send_signal(number)
+    child.communicate(timeout=20)
+    assert child.returncode == 128 + number
+
+
+def test_a_daemon_has_no_output_stream(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nanobragg", *BASE.split()]
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command], cwd=tmp_path, check=False, timeout=120)
+    assert closed.returncode == 0
+    assert (tmp_path / "floatimage.bin").exists()
+
+
 def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     child = started(f"{QUIET} -printout", tmp_path)
     assert child.stdout is not None

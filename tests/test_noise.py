@@ -331,3 +331,13 @@ def test_no_float_image_breaks_anything(image: np.ndarray, seed: int) -> None:
     ordinary = np.abs(image) < 1e-3
     assert (exact.pixels[ordinary] <= 42).all()
     assert (fast.pixels[ordinary] <= 42).all()
+
+
+def test_seeds_may_come_out_of_arrays() -> None:
+    """NumPy's whole numbers are seeds; others are refused by name."""
+    means = np.full((4, 4), 3.0, np.float32)
+    for rng in ("fast", "exact"):
+        expected = poisson_noise(means, seed=-3, rng=rng).pixels
+        assert (poisson_noise(means, seed=np.int16(-3), rng=rng).pixels == expected).all()
+        with pytest.raises(InputError, match=r"-seed: found 1\.5, expected a whole number"):
+            poisson_noise(means, seed=1.5, rng=rng)  # type: ignore[arg-type]

@@ -447,7 +447,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "pixels": ({"detector": replace(SMALL, shape=(-3, 5))}, "-detpixels"),
     "convention": ({"detector": replace(SMALL, convention="hkl2000")}, "convention"),
     "pivot": ({"detector": replace(SMALL, pivot="detector")}, "pivot"),
-    "distance": ({"detector": replace(SMALL, distance=math.nan)}, "detector"),
+    "distance": ({"detector": replace(SMALL, distance=math.nan)}, "-distance"),
     "region": ({"detector": replace(SMALL, roi=(0, 1, 2))}, "-roi"),
     "wavelength": ({"beam": Beam(wavelength=0.0)}, "-lambda"),
     "energy": ({"beam": Beam(energy=-1.0)}, "-energy"),
@@ -484,6 +484,45 @@ def test_impossible_experiments_are_refused(case: str) -> None:
     assert message.startswith(name)
     assert "expected" in message or "no point" in message or "did you mean" in message
     assert "\n" not in message
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "text": ({"beam": Beam(wavelength="1")}, "-lambda (beam.wavelength): found '1', expected a finite number"),  # type: ignore[arg-type]
+    "one number": ({"detector": Detector(shape=256)}, "-detpixels (detector.shape): found 256, expected two"),  # type: ignore[arg-type]
+    "none": ({"detector": Detector(rotx=None)}, "-detector_rotx (detector.rotx): found None, expected"),  # type: ignore[arg-type]
+    "fraction": ({"crystal": Crystal(cells=5.5)}, "-N (crystal.cells): found 5.5, expected a whole number"),  # type: ignore[arg-type]
+    "words": ({"crystal": Crystal(cell="79 79 38")}, "-cell (crystal.cell): found '79 79 38', expected one to six"),
+    "flag": ({"detector": Detector(curved="no")}, "-curved_det (detector.curved): found 'no', expected True or"),  # type: ignore[arg-type]
+    "path": ({"detector": Detector(header=3)}, "-img (detector.header): found 3, expected the name of a file"),  # type: ignore[arg-type]
+    "infinite": ({"beam": Beam(horizontal_divergence=math.inf)}, "-hdivrange (beam.horizontal_divergence): found inf"),
+    "size": ({"crystal": Crystal(size=(1.0, math.nan, None))}, "-xtalsize (crystal.size): found (1.0, nan, None)"),
+    "part": ({"crystal": Beam()}, "crystal: found Beam("),
+    "quirks": ({"quirks": ["none"]}, "quirks: found ['none'], expected a text"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_types_are_named(case: str) -> None:
+    """A slip in a script is one sentence about the field, not a traceback from somewhere inside."""
+    parts, sentence = WRONG[case]
+    with pytest.raises(InputError) as caught:
+        resolve(Experiment(**{"crystal": CRYSTAL, "detector": SMALL, **parts}))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    """Parameters often come out of arrays."""
+    plain = resolved(crystal=Crystal(cell=(50, 60, 70), cells=5, default_F=3.0), sampling=Sampling(phi_steps=2))
+    crystal = Crystal(cell=np.array([50, 60, 70]), cells=np.int64(5), default_F=np.float32(3))  # type: ignore[arg-type]
+    numpy = resolved(crystal=crystal, sampling=Sampling(phi_steps=np.uint8(2)))  # type: ignore[arg-type]
+    assert (numpy.scene.orientations == plain.scene.orientations).all()
+    assert numpy.scene.cells == plain.scene.cells
+
+
+def test_random_missettings_differ() -> None:
+    """Shots without a seed are different shots, also those of one second."""
+    shots = {resolved(crystal=replace(CRYSTAL, misset="random")).sample.misset for _ in range(20)}
+    assert len(shots) == 20
 
 
 def test_a_black_image_is_announced() -> None:

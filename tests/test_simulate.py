@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, simulate
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, render, simulate
 from nanobragg.cache import save_cache
 from nanobragg.io.hkl import read_dump, read_hkl
 
@@ -69,3 +74,36 @@ def test_an_exception_of_the_progress_callback_stops_the_render() -> None:
         simulate(
             crystal=crystal, detector=Detector(shape=(500, 500)), sampling=Sampling(oversample=1), progress=give_up
         )
+
+
+def test_unknown_words_are_told() -> None:
+    """A misspelt option must not silently give the default."""
+    image = simulate(args="-cell 79 79 38 90 90 90 -default_F 100 -N 5 -detpixels 8 -distnace 50")
+    assert any("-distnace" in warning and "-distance" in warning for warning in image.resolved.warnings)
+
+
+_FORKED = """
+import os
+from nanobragg import Crystal, Detector, simulate
+def shot(seed):
+    parts = {"crystal": Crystal(cell=(79, 79, 38), cells=10, default_F=100), "detector": Detector(shape=(256, 256))}
+    return simulate(**parts, threads=2).noisy(seed=seed).data.sum()
+before = shot(1)
+child = os.fork()
+if child == 0:
+    os._exit(0 if shot(1) == before else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_workers_render() -> None:
+    """Pools and data loaders fork processes that have rendered; waiting for threads that stayed behind would hang."""
+    subprocess.run([sys.executable, "-c", _FORKED], check=True, timeout=60)
+
+
+def test_scenes_that_are_not_finite_are_refused() -> None:
+    """A NaN from a script's arithmetic is one sentence and not a crash."""
+    scene = Experiment(crystal=Crystal(cell=(50, 60, 70), default_F=1.0), detector=Detector(shape=(8, 8))).scene()
+    with pytest.raises(InputError, match="sources: found a direction, wavelength or weight that is not finite"):
+        render(replace(scene, source_direction=np.full_like(scene.source_direction, np.nan)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,14 @@ def test_real_examples(word: str, value: float) -> None:
     read = leading_real(word)
     assert read is not None
     assert read[0] == value
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "-inf", "1e400", "NaN(1)", "-infinity"])
+def test_numbers_that_are_not_finite_are_refused(word: str) -> None:
+    """They would end in an image of nothing but NaN."""
+    for option in ("-lambda", "-hdivrange", "-detector_rotx", "-flux", "-default_F", "-polar", "-xtal_thick"):
+        with pytest.raises(InputError, match=re.escape(f"{option}: found {word!r}, expected a finite number")):
+            parse_words([option, word])
 
 
 @pytest.mark.parametrize("word", ["", "abc", "-", ".", "e5", "--5", "i", "-x1"])

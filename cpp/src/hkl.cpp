@@ -1,7 +1,5 @@
 #include "nanobragg/hkl.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -10,6 +8,7 @@
 #include <new>
 
 #include "nanobragg/error.hpp"
+#include "nanobragg/render.hpp"
 
 namespace nanobragg {
 
@@ -213,7 +212,7 @@ void make_room(const std::vector<Piece>& pieces, StructureFactorGrid& grid) {
 
 StructureFactorGrid parse_hkl(std::string_view text, double default_F) {
     constexpr std::size_t smallest_piece = 1 << 16;
-    const auto threads = static_cast<std::size_t>(std::max(1, omp_get_max_threads()));
+    const auto threads = static_cast<std::size_t>(thread_count(0));
     std::vector<Piece> pieces = split(text, std::clamp<std::size_t>(text.size() / smallest_piece, 1, threads));
     parse_pieces(pieces);
 

@@ -1,5 +1,8 @@
 // Threads, chunks, and the choice of kernel.
 #include <omp.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -15,6 +18,32 @@
 
 namespace nanobragg {
 namespace {
+
+// OpenMP's threads do not come along into a forked child, where waiting for them would never end: the child of a process
+// that had some makes do with one.
+class ForkWatch {
+  public:
+    ForkWatch() {
+#if defined(__unix__) || defined(__APPLE__)
+        (void)pthread_atfork(nullptr, nullptr, [] { orphaned().store(started().load()); });
+#endif
+    }
+    int allowed(int threads) const {
+        if (orphaned().load()) return 1;
+        if (threads > 1) started().store(true);
+        return threads;
+    }
+
+  private:
+    static std::atomic<bool>& started() {
+        static std::atomic<bool> flag{false};
+        return flag;
+    }
+    static std::atomic<bool>& orphaned() {
+        static std::atomic<bool> flag{false};
+        return flag;
+    }
+};
 
 // A thread is worth waking for half a millisecond's work.
 int worthwhile_threads(const Scene& s, int threads) {
@@ -235,7 +264,11 @@ SquaredFactors squared_factors(const Scene& scene) {
     return {interpolated ? std::vector<float>() : squared_grid(scene), largest_structure_factor(scene)};
 }
 
-int thread_count(int threads) { return threads > 0 ? threads : std::max(1, omp_get_num_procs()); }
+int thread_count(int threads) {
+    static const ForkWatch watch;
+    const int wanted = threads > 0 ? threads : std::max(1, omp_get_num_procs());
+    return watch.allowed(wanted);
+}
 
 RenderResult render(const Scene& scene, const RenderOptions& options, float* image) {
     validate(scene);

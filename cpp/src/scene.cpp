@@ -1,6 +1,7 @@
 #include "nanobragg/scene.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "nanobragg/error.hpp"
@@ -30,6 +31,8 @@ void require(bool holds, const std::string& sentence) {
     if (!holds) throw InputError("Scene: " + sentence);
 }
 
+bool finite(Vec3 v) { return std::isfinite(v.x) && std::isfinite(v.y) && std::isfinite(v.z); }
+
 }  // namespace
 
 void validate(const Scene& scene) {
@@ -38,6 +41,10 @@ void validate(const Scene& scene) {
     require(!scene.panels.empty(), "panel_origin: found no panel, expected at least one");
     require(!scene.layers.empty(), "layers: found none, expected at least one");
     require(!scene.sources.empty(), "source_direction: found no source, expected at least one");
+    for (const Source& source : scene.sources) {
+        require(finite(source.direction) && std::isfinite(source.wavelength) && std::isfinite(source.weight),
+                "sources: found a direction, wavelength or weight that is not finite, expected finite numbers");
+    }
     require(!scene.orientations.empty(), "orientations: found none, expected at least one");
     require(scene.first_orientations.empty() || scene.first_orientations.size() == scene.orientations.size(),
             "first_orientations: found " + std::to_string(scene.first_orientations.size()) +

@@ -86,7 +86,7 @@ class Crystal:
     misset: Vector | Literal["random"] | None = None
     """Missetting angles about lab x, y, z (degrees), or ``"random"``."""
     misset_seed: int | None = None
-    """Seed of ``misset="random"``; default: the clock."""
+    """Seed of ``misset="random"``; default: another one every time."""
     cells: int | tuple[int, int, int] = 1
     """Unit cells along a, b, c."""
     size: float | tuple[float | None, float | None, float | None] | None = None
@@ -228,7 +228,10 @@ class Experiment:
 
     @classmethod
     def from_args(cls, args: str | Sequence[str]) -> Experiment:
-        """The experiment that a command line describes (output options are ignored)."""
+        """The experiment that a command line describes (output options are ignored).
+
+        Unknown words are ignored, too; :func:`nanobragg.words.parse_words` has them among its ``warnings``.
+        """
         from nanobragg.words import parse_words
 
         return parse_words(args).experiment

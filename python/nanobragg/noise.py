@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, SupportsIndex
 
 import numpy as np
 
@@ -154,6 +155,7 @@ def poisson_noise(
     pixels = np.ascontiguousarray(_image(image))
     if seed is None:
         seed = int(time.time()) if rng == "exact" else time.time_ns()
+    seed = _whole(seed)
     limits = _limits(pixels, roi)
     if rng == "exact":
         if abs(seed) > 2**31 - 1:
@@ -169,6 +171,13 @@ def poisson_noise(
     else:
         raise InputError(f"-noise_rng: found {rng!r}, expected exact or fast")
     return NoiseImage(pixels=noisy, photons=photons, overloads=overloads, seed=seed)
+
+
+def _whole(seed: SupportsIndex) -> int:
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise InputError(f"-seed: found {seed!r}, expected a whole number") from None
 
 
 def _limits(pixels: NDArray[np.float32], roi: Roi | None) -> list[int]:

@@ -31,6 +31,7 @@ def run_program(words: list[str]) -> int:
     """Run the program with the words of a command line and give its exit status."""
     # NumPy's linear algebra, which is not used, would start a thread for each processor.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _have_streams()
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_characters(stream)
     try:
@@ -73,6 +74,18 @@ def _fail(sentence: str) -> int:
 def _say(sentence: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         print(f"nanobragg: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
+
+
+def _have_streams() -> None:
+    """A process whose output or error stream was closed before it began has none."""
+    if sys.stdout is None:
+        sys.stdout = _nowhere()
+    if sys.stderr is None:
+        sys.stderr = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _never_fail_on_characters(stream: TextIO) -> None:

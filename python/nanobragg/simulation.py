@@ -39,7 +39,8 @@ def simulate(
         beam: the incident X-rays.
         detector: the detector.
         sampling: rotation and fineness.
-        args: a command line, as one string or a list of words (output options are ignored).
+        args: a command line, as one string or a list of words (output options are ignored). Words that nobody knows are
+            named in the image's ``resolved.warnings``.
         quirks: which of nanoBragg.c's deviations from physics to keep (``specs/quirks.md``); default ``"all"``.
         precision: ``double``, or ``mixed``: about twice as fast, relative error below 1e-5.
         threads: 0 for all processors; the image does not depend on it.
@@ -57,10 +58,14 @@ def simulate(
     from nanobragg.rendering import render_scene
     from nanobragg.resolver import resolve
 
+    warnings: tuple[str, ...] = ()
     if args is not None:
         if experiment is not None:
             raise InputError("simulate: found an experiment and args, expected one of them")
-        experiment = Experiment.from_args(args)
+        from nanobragg.words import parse_words
+
+        run = parse_words(args)
+        experiment, warnings = run.experiment, run.warnings
     whole = experiment if experiment is not None else Experiment()
     whole = replace(
         whole,
@@ -71,5 +76,7 @@ def simulate(
         quirks=whole.quirks if quirks is None else quirks,
     )
     resolved = resolve(whole)
+    if warnings:
+        resolved = replace(resolved, warnings=(*warnings, *resolved.warnings))
     result = render_scene(resolved.scene, precision=precision, threads=threads, device=device, progress=progress)
     return Image(result.image[0], resolved, solid_angle=result.solid_angle)

@@ -6,6 +6,7 @@ not skipped, the last occurrence wins. Options of ours are whole words whose val
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 
@@ -244,6 +245,8 @@ class _Scan:
         read = leading_real(value)
         if read is None:
             raise self._wrong(option, at, value)
+        if not math.isfinite(read[0]):
+            raise InputError(f"{self.words[at]}: found {value!r}, expected a finite number")
         if read[1].strip():
             self.draft.warn(f"{self.words[at]}: found {value!r}, used as {read[0]:g}")
         return read[0]

@@ -250,11 +250,15 @@ def _read_cif(gemmi: Any, name: str, column: str | None) -> ReflectionFile:
     def values(label: str) -> NDArray[np.float64]:
         return np.array(block.make_float_array(label), dtype=np.float64)
 
+    try:
+        indices = np.array(block.make_miller_array(), dtype=np.float64)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{name}: found {_reason(error)}, expected Miller indices") from error
     return ReflectionFile(
         name=name,
         cell=_cell_of(name, block.cell),
         group=_group_of(name, block.spacegroup),
-        hkl=_whole_indices(name, np.array(block.make_miller_array(), dtype=np.float64)),
+        hkl=_whole_indices(name, indices),
         plus=values(chosen.label),
         minus=None if chosen.minus is None else values(chosen.minus),
         column=chosen,

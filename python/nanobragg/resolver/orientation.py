@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,6 +37,11 @@ def _uniform_rotation(table: _core.RandomTable, stream: _core.Stream) -> np.ndar
     )
 
 
+def _another_seed() -> int:
+    """Not the clock's: two shots of one second would be the same."""
+    return 1 + int.from_bytes(os.urandom(4), "little") % 2**30
+
+
 def misset_of(crystal: Crystal, table: _core.RandomTable, quirks: frozenset[str]) -> tuple[Vec | None, bool]:
     """Missetting angles (radians), and whether they were drawn."""
     said = crystal.misset
@@ -45,7 +50,7 @@ def misset_of(crystal: Crystal, table: _core.RandomTable, quirks: frozenset[str]
     if isinstance(said, str):
         if said != "random":
             raise InputError(f"-misset: found {said!r}, expected three angles (degrees) or random")
-        seed = int(time.time()) if crystal.misset_seed is None else crystal.misset_seed
+        seed = _another_seed() if crystal.misset_seed is None else crystal.misset_seed
         stream = _core.Stream(seed)
         if "random_misset_units" in quirks:
             matrix = _core.random_rotation(90.0, stream, table)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nanobragg import _core
 from nanobragg.errors import InputError
+from nanobragg.field_checks import checked
 from nanobragg.quirks import QUIRKS, parse_quirks
 from nanobragg.scene import Factor, Interpolation, Scene, Shape
 
@@ -56,7 +57,7 @@ def resolve(experiment: Experiment) -> Resolved:
         InputError: one sentence naming the field or file, what was found and what was expected.
 
     """
-    return _Resolver(experiment).run()
+    return _Resolver(checked(experiment)).run()
 
 
 class _Resolver:
