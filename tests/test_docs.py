@@ -75,7 +75,9 @@ def name_of(page: Path) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which a page's examples run, with the inputs, and the commands in reach of the shell."""
     for name in INPUTS:
-        shutil.copy(ROOT / "examples" / name, tmp_path)
+        for place in (tmp_path, tmp_path / "examples"):  # pages tell to copy them, README.md starts in the repository
+            place.mkdir(exist_ok=True)
+            shutil.copy(ROOT / "examples" / name, place)
     scripts = tmp_path / ".commands"
     scripts.mkdir()
     for name, module in _COMMANDS.items():

@@ -230,7 +230,7 @@ class Experiment:
     def from_args(cls, args: str | Sequence[str]) -> Experiment:
         """The experiment that a command line describes (output options are ignored).
 
-        Unknown words are ignored, too; :func:`nanobragg.words.parse_words` has them among its ``warnings``.
+        Unknown words are ignored, too; ``nanobragg.words.parse_words`` has them among its ``warnings``.
         """
         from nanobragg.words import parse_words
 
