@@ -82,6 +82,22 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nanobragg, "_cuda", module, raising=False)
 
 
+@pytest.fixture(params=["played", "real"])
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A CUDA device that is asked for many short launches: one that the CPU plays, and a real one if there is one."""
+    from nanobragg.devices import cuda_system
+
+    if request.param == "played":
+        request.getfixturevalue("played")
+    elif cuda_system().reason:
+        pytest.skip(cuda_system().reason)
+    else:
+        from nanobragg import _cuda
+
+        monkeypatch.setattr(_cuda, "Renderer", partial(_cuda.Renderer, budget=1e4))
+    return str(request.param)
+
+
 @pytest.fixture
 def in_folder(tmp_path: Path):
     """A function that makes an empty folder with some golden inputs the current one."""

@@ -17,7 +17,7 @@ from nanobragg_bench.rows import PRECISIONS, Row, Settings, Skipped
 
 CPU_EVALUATIONS = {True: 1e5, False: 2e9}
 """Evaluations of the CPU's image that is compared with, by ``quick``."""
-MOST_IMAGES = {True: 3, False: 200}
+MOST_IMAGES = {True: 3, False: 2000}
 """Images of one Renderer in a row, by ``quick``."""
 
 

@@ -33,13 +33,17 @@ inline pybind11::capsule dlpack_capsule(std::shared_ptr<void> owner, void* data,
     };
     struct Holder {
         Managed managed{};
-        std::vector<std::int64_t> shape;
+        std::vector<std::int64_t> shape, strides;
         std::shared_ptr<void> owner;
     };
     constexpr std::uint8_t kInt = 0, kFloat = 2;
     auto* holder = new Holder;
     holder->shape = std::move(shape);
     holder->owner = std::move(owner);
+    holder->strides.assign(holder->shape.size(), 1);
+    for (std::size_t i = holder->shape.size(); i-- > 1;) {
+        holder->strides[i - 1] = holder->strides[i] * holder->shape[i];
+    }
     Managed& managed = holder->managed;
     managed.tensor = {data,
                       device_type,
@@ -49,7 +53,7 @@ inline pybind11::capsule dlpack_capsule(std::shared_ptr<void> owner, void* data,
                       32,
                       1,
                       holder->shape.data(),
-                      nullptr,
+                      holder->strides.data(),
                       0};
     managed.context = holder;
     managed.deleter = [](Managed* self) { delete static_cast<Holder*>(self->context); };

@@ -63,11 +63,11 @@ DeviceImage noisy(const DeviceImage& image, const py::int_& seed, double adc_off
     job.adc_offset = adc_offset;
     job.seed = PyLong_AsUnsignedLongLongMask(seed.ptr());
     gpu::Device& device = image.pixels->device();
+    const py::gil_scoped_release release;
     DeviceImage out{
         std::make_shared<Buffer>(image.pixels->owner(), static_cast<std::size_t>(job.pixels) * sizeof(std::int32_t)),
         image.shape, true};
     job.out = out.pixels->as<std::int32_t>();
-    const py::gil_scoped_release release;
     device.noise(job);
     device.wait();
     return out;
@@ -96,7 +96,7 @@ py::dict cuda_array_interface(const DeviceImage& image) {
     d["data"] = py::make_tuple(reinterpret_cast<std::uintptr_t>(image.pixels->as<void>()), false);
     d["strides"] = py::none();
     d["version"] = 3;
-    d["stream"] = 1;  // the legacy default stream
+    d["stream"] = py::none();  // nothing is to be waited for
     return d;
 }
 
@@ -108,15 +108,21 @@ class PythonRenderer {
     void load(const py::object& scene, const std::string& precision, bool same_grid) {
         const Turn turn(busy_);
         PythonScene next = scene_from_python(scene);
-        renderer_.load(next.scene, precision_of(precision), same_grid);
+        {
+            const Precision wanted = precision_of(precision);
+            const py::gil_scoped_release release;
+            renderer_.load(next.scene, wanted, same_grid);
+        }
         owned_ = std::move(next);
     }
 
     void orient(const py::object& orientations, const py::object& first) {
         const Turn turn(busy_);
-        renderer_.orient(
-            orientations_from_python(orientations, "orientations"),
-            first.is_none() ? std::vector<Orientation>() : orientations_from_python(first, "first_orientations"));
+        auto all = orientations_from_python(orientations, "orientations");
+        auto of_first =
+            first.is_none() ? std::vector<Orientation>() : orientations_from_python(first, "first_orientations");
+        const py::gil_scoped_release release;
+        renderer_.orient(std::move(all), std::move(of_first));
     }
 
     py::tuple render(const py::object& progress, int threads) {
@@ -190,8 +196,10 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
         .def_property_readonly("__cuda_array_interface__", &cuda_array_interface);
     py::class_<PythonRenderer>(m, (prefix + "Renderer").c_str(), py::module_local(),
                                "Renders scenes on one device, where structure factors and buffers stay.")
-        .def(py::init(
-                 [make](int number, double budget) { return std::make_unique<PythonRenderer>(make(number), budget); }),
+        .def(py::init([make](int number, double budget) {
+                 const py::gil_scoped_release release;
+                 return std::make_unique<PythonRenderer>(make(number), budget);
+             }),
              py::arg("number") = 0, py::arg("budget") = gpu::kBudget)
         .def("load", &PythonRenderer::load, py::arg("scene"), py::arg("precision") = "double",
              py::arg("same_grid") = false)

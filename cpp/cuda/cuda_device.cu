@@ -1,6 +1,7 @@
 #include <cuda_runtime.h>
 
 #include <exception>
+#include <mutex>
 
 #include "cuda_device.hpp"
 #include "kernels.cuh"
@@ -8,13 +9,22 @@
 namespace nanobragg::gpu {
 namespace {
 
+// CUDA's own sentence, or a better one.
+std::string sentence_of(cudaError_t status) {
+    if (status == cudaErrorInitializationError) {
+        return "CUDA was in use before this process was forked, or cannot start; expected worker processes to be "
+               "spawned";
+    }
+    return cudaGetErrorString(status);
+}
+
 void check(cudaError_t status, const char* doing) {
     if (status == cudaSuccess) return;
     (void)cudaGetLastError();
-    throw DeviceError(std::string("CUDA: ") + doing + " failed: " + cudaGetErrorString(status));
+    throw DeviceError(std::string("CUDA: ") + doing + " failed: " + sentence_of(status));
 }
 
-constexpr int kOldest = 8;  // compute capability that this build has kernels for (CMakeLists.txt)
+constexpr int kOldest = NANOBRAGG_OLDEST_CAPABILITY;  // that this build has kernels for, 80 being 8.0
 
 __global__ void __launch_bounds__(kMostThreads)
     finish_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job, int64_t slices) {
@@ -41,7 +51,7 @@ class Current {
     bool changed_ = false;
 };
 
-// All work goes to the default stream, which other libraries' streams wait for.
+// All work goes to the default stream, and is done when an image is handed out: other libraries' streams need not wait.
 class CudaDevice : public Device {
   public:
     explicit CudaDevice(int number) : number_(number) { const Current current(number_); }
@@ -148,12 +158,10 @@ std::string reason_of(cudaError_t status, int driver, int runtime) {
                version_name(runtime);
     }
     if (status == cudaErrorNoDevice) return "no CUDA device was found";
-    return cudaGetErrorString(status);
+    return sentence_of(status);
 }
 
-}  // namespace
-
-CudaSystem cuda_system() noexcept {
+CudaSystem system_now() noexcept {
     CudaSystem out;
     try {
         (void)cudaDriverGetVersion(&out.driver);
@@ -170,7 +178,7 @@ CudaSystem cuda_system() noexcept {
             cudaDeviceProp properties{};
             if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) {
                 (void)cudaGetLastError();
-            } else if (properties.major < kOldest) {
+            } else if (10 * properties.major + properties.minor < kOldest) {
                 older = properties.name;
             } else {
                 out.devices.push_back(info_of(i, properties));
@@ -178,12 +186,24 @@ CudaSystem cuda_system() noexcept {
         }
         if (out.devices.empty()) {
             out.reason = older.empty() ? "no CUDA device was found"
-                                       : older + " has a compute capability below " + std::to_string(kOldest) + ".0";
+                                       : older + " has a compute capability below " + std::to_string(kOldest / 10) +
+                                             "." + std::to_string(kOldest % 10);
         }
     } catch (const std::exception& error) {
         out.reason = error.what();
     }
     return out;
+}
+
+}  // namespace
+
+// Devices that were found once are there: asking for all they are takes milliseconds.
+CudaSystem cuda_system() noexcept {
+    static std::mutex guard;
+    static CudaSystem found;
+    const std::lock_guard<std::mutex> lock(guard);
+    if (found.devices.empty()) found = system_now();
+    return found;
 }
 
 std::shared_ptr<Device> cuda_device(int number) {

@@ -13,11 +13,16 @@ std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1 << 
 
 void* Device::allocate(std::size_t bytes) {
     const std::size_t size = std::max<std::size_t>(bytes, 16);
-    const std::lock_guard<std::mutex> lock(guard_);
-    if (const auto found = kept_.find(size); found != kept_.end() && !found->second.empty()) {
-        void* memory = found->second.back();
-        found->second.pop_back();
-        kept_bytes_ -= size;
+    std::unique_lock<std::mutex> lock(guard_);
+    if (void* memory = taken(kept_, size)) return memory;
+    if (void* memory = taken(lent_, size)) {
+        lock.unlock();
+        try {
+            settle();
+        } catch (...) {
+            release(memory, size, true);
+            throw;
+        }
         return memory;
     }
     void* memory = reserve(size);
@@ -32,7 +37,16 @@ void* Device::allocate(std::size_t bytes) {
     return memory;
 }
 
-void Device::release(void* memory, std::size_t bytes) noexcept {
+void* Device::taken(Blocks& from, std::size_t size) {
+    const auto found = from.find(size);
+    if (found == from.end() || found->second.empty()) return nullptr;
+    void* memory = found->second.back();
+    found->second.pop_back();
+    kept_bytes_ -= size;
+    return memory;
+}
+
+void Device::release(void* memory, std::size_t bytes, bool lent) noexcept {
     const std::size_t size = std::max<std::size_t>(bytes, 16);
     const std::lock_guard<std::mutex> lock(guard_);
     if (kept_bytes_ + size > kMostKept) {
@@ -40,7 +54,7 @@ void Device::release(void* memory, std::size_t bytes) noexcept {
         return;
     }
     try {
-        kept_[size].push_back(memory);
+        (lent ? lent_ : kept_)[size].push_back(memory);
         kept_bytes_ += size;
     } catch (...) {
         free(memory);
@@ -53,22 +67,13 @@ void Device::forget() noexcept {
 }
 
 void Device::forget_kept() noexcept {
-    for (auto& [size, blocks] : kept_) {
-        for (void* memory : blocks) free(memory);
-    }
-    kept_.clear();
-    kept_bytes_ = 0;
-}
-
-Buffer::~Buffer() {
-    if (shared_.load()) {
-        try {
-            device_->settle();
-        } catch (const DeviceError&) {
-            // A broken device has nothing left to read.
+    for (Blocks* all : {&kept_, &lent_}) {
+        for (auto& [size, blocks] : *all) {
+            for (void* memory : blocks) free(memory);
         }
+        all->clear();
     }
-    device_->release(memory_, bytes_);
+    kept_bytes_ = 0;
 }
 
 }  // namespace nanobragg::gpu

@@ -39,7 +39,8 @@ class Device {
 
     // Memory that was given back is kept for the next request of the same size. From any thread.
     void* allocate(std::size_t bytes);
-    void release(void* memory, std::size_t bytes) noexcept;
+    // `lent`: somebody else may still read it, in the device's time and unknown to us.
+    void release(void* memory, std::size_t bytes, bool lent) noexcept;
 
     // All of these are done in the order of the calls; download and wait come back when they are done.
     virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
@@ -66,8 +67,11 @@ class Device {
     void forget_kept() noexcept;
 
     std::mutex guard_;
-    std::map<std::size_t, std::vector<void*>> kept_;
-    std::size_t kept_bytes_ = 0;
+    using Blocks = std::map<std::size_t, std::vector<void*>>;  // by size
+    void* taken(Blocks& from, std::size_t size);
+
+    Blocks kept_, lent_;          // the latter are used again only after all work on the device is done
+    std::size_t kept_bytes_ = 0;  // of both
 };
 
 // Memory of a device that gives itself back.
@@ -77,9 +81,9 @@ class Buffer {
         : device_(std::move(device)), bytes_(bytes), memory_(device_->allocate(bytes)) {}
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
-    ~Buffer();
+    ~Buffer() { device_->release(memory_, bytes_, shared_.load()); }
 
-    // Somebody else may read it, in the device's time and unknown to us: it is not used again before all work is done.
+    // Somebody else may read it from now on (Device::release).
     void share() { shared_.store(true); }
 
     template <class T>

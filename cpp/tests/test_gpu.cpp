@@ -1,4 +1,5 @@
-// The GPU renderer, its threads played by the host: everything but CUDA's own calls, against the reference renderer.
+// The GPU renderer against the reference renderer: its threads played by the host, which leaves out CUDA's own calls;
+// or, compiled with NANOBRAGG_REAL_GPU, on the first CUDA device.
 #include <doctest/doctest.h>
 
 #include <vector>
@@ -7,6 +8,9 @@
 #include "host_device.hpp"
 #include "nanobragg/error.hpp"
 #include "random_scene.hpp"
+#ifdef NANOBRAGG_REAL_GPU
+#include "cuda_device.hpp"
+#endif
 
 using namespace nanobragg;
 using gpu::DeviceError;
@@ -15,6 +19,15 @@ using gpu::HostDevice;
 
 namespace {
 
+#ifdef NANOBRAGG_REAL_GPU
+std::shared_ptr<gpu::Device> device() {
+    static const auto first = gpu::cuda_device(gpu::cuda_system().devices.at(0).number);
+    return first;
+}
+#else
+std::shared_ptr<gpu::Device> device() { return std::make_shared<HostDevice>(); }
+#endif
+
 std::vector<float> fetched(const gpu::DeviceResult& result) {
     std::vector<float> image(result.image->bytes() / sizeof(float));
     result.image->device().download(image.data(), result.image->as<void>(), result.image->bytes());
@@ -22,7 +35,7 @@ std::vector<float> fetched(const gpu::DeviceResult& result) {
 }
 
 std::vector<float> gpu_image(const Scene& scene, Precision precision, double budget = gpu::kBudget) {
-    GpuRenderer renderer(std::make_shared<HostDevice>(), budget);
+    GpuRenderer renderer(device(), budget);
     renderer.load(scene, precision, false);
     return fetched(renderer.render({}));
 }
@@ -86,7 +99,7 @@ TEST_CASE("the GPU's threads render spectra like as many sources, also after tur
         random.spectra();
         Scene s = random.scene;
         CAPTURE(seed);
-        GpuRenderer renderer(std::make_shared<HostDevice>());
+        GpuRenderer renderer(device());
         renderer.load(s, Precision::full, false);
         CHECK(outliers(fetched(renderer.render({})), image_of(s, by_reference()), 1e-6, 1e-9) == 0);
         // Its wavelengths do not suffice for a larger cell.
@@ -120,7 +133,7 @@ TEST_CASE("orientations in several tiles of one team are all rendered") {
         Scene& s = random.scene;
         while (s.orientations.size() < 300) s.orientations.push_back(random.orientation());
         s.first_orientations.clear();
-        GpuRenderer renderer(std::make_shared<HostDevice>(), gpu::kBudget, 1);  // no slices
+        GpuRenderer renderer(device(), gpu::kBudget, 1);  // no slices
         renderer.load(s, Precision::full, false);
         CAPTURE(seed);
         CHECK(outliers(fetched(renderer.render({})), image_of(s, by_reference()), 1e-6, 1e-9) == 0);
@@ -147,8 +160,7 @@ TEST_CASE("work in many short launches gives the same image") {
     for (std::uint64_t seed = 700; seed < 760; ++seed) {
         const RandomScene random = suitable(seed);
         const auto expected = image_of(random.scene, by_reference());
-        const auto device = std::make_shared<HostDevice>();
-        GpuRenderer renderer(device, 50);  // evaluations
+        GpuRenderer renderer(device(), 50);  // evaluations
         renderer.load(random.scene, Precision::full, false);
         int ticks = 0;
         double last = 0;
@@ -167,7 +179,7 @@ TEST_CASE("work in many short launches gives the same image") {
 }
 
 TEST_CASE("a renderer that stays renders new orientations, scenes and precisions") {
-    GpuRenderer renderer(std::make_shared<HostDevice>());
+    GpuRenderer renderer(device());
     for (std::uint64_t seed = 800; seed < 840; ++seed) {
         RandomScene random = suitable(seed);
         random.scene.first_orientations.clear();
@@ -196,7 +208,7 @@ TEST_CASE("the solid angle and the out-of-range flag are the CPU's") {
         const RandomScene random = suitable(seed);
         std::vector<float> image(static_cast<std::size_t>(random.scene.pixels()));
         const RenderResult cpu = render(random.scene, {}, image.data());
-        GpuRenderer renderer(std::make_shared<HostDevice>());
+        GpuRenderer renderer(device());
         renderer.load(random.scene, Precision::full, false);
         const auto result = renderer.render({});
         CAPTURE(seed);
@@ -208,7 +220,7 @@ TEST_CASE("the solid angle and the out-of-range flag are the CPU's") {
 
 TEST_CASE("order-dependent scenes, missing scenes and missing memory are refused in a sentence") {
     RandomScene random = suitable(5);
-    GpuRenderer renderer(std::make_shared<HostDevice>());
+    GpuRenderer renderer(device());
     CHECK_THROWS_AS(renderer.render({}), InputError);
     CHECK_THROWS_AS(renderer.orient(random.scene.orientations, {}), InputError);
     random.scene.running_product = true;
@@ -225,7 +237,7 @@ TEST_CASE("order-dependent scenes, missing scenes and missing memory are refused
 
 TEST_CASE("a stopped GPU render says so") {
     const RandomScene random = suitable(7);
-    GpuRenderer renderer(std::make_shared<HostDevice>(), 10);
+    GpuRenderer renderer(device(), 10);
     renderer.load(random.scene, Precision::full, false);
     CHECK_FALSE(renderer.render([](double) { return false; }).finished);
 }

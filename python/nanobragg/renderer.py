@@ -65,8 +65,14 @@ class Renderer:
         if self.place.number is not None:
             from nanobragg import _cuda
 
-            self._device = _cuda.Renderer(self.place.number)
-            self._device.load(self._scene, precision)
+            try:
+                self._device = _cuda.Renderer(self.place.number)
+                self._device.load(self._scene, precision)
+            except DeviceError as error:  # too little memory, somebody else's device
+                if device != "auto":
+                    raise
+                self._device = None
+                self.place = Place(None, str(error))
 
     @property
     def scene(self) -> Scene:

@@ -56,14 +56,20 @@ def render_scene(
         raise InputError(f"threads: found {threads}, expected a positive number, or 0 for all processors")
     note = ""
     if device != "cpu":
-        from nanobragg.devices import choose
+        from nanobragg.devices import Place, choose
+        from nanobragg.errors import DeviceError
 
         place = choose(device, scene)
         if renderer == "reference":
             if device != "auto":
                 raise InputError(f"device: found {device!r}, expected cpu or auto for the reference renderer")
         elif place.number is not None:
-            return _render_cuda(scene, place.number, precision, threads, progress)
+            try:
+                return _render_cuda(scene, place.number, precision, threads, progress)
+            except DeviceError as error:  # too little memory, somebody else's device
+                if device != "auto":
+                    raise
+                place = Place(None, str(error))
         note = place.note
     result = _core.render(scene, precision, threads, renderer == "reference", progress, factors)
     return RenderResult(*result, note=note)
