@@ -464,6 +464,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "too many orientations": ({"sampling": Sampling(oscillation=1.0, phi_steps=10**8)}, "-phisteps"),
     "too many layers": ({"detector": replace(SMALL, thickness=1.0, layers=10**9)}, "-thicksteps"),
     "too fine": ({"sampling": Sampling(oversample=10**6)}, "-oversample"),
+    "too large": (
+        {"crystal": replace(CRYSTAL, size=1.0), "beam": Beam(size=5.0), "sampling": Sampling(oversample=None)},
+        "-oversample: found none, and a crystal of 1 mm asks for",
+    ),
     "quirk": ({"quirks": "all,-stale_phi"}, "-quirks"),
     "no quirk": ({"quirks": ""}, "-quirks"),
     "phi": ({"sampling": Sampling(phi=math.inf)}, "-phi"),

@@ -280,6 +280,11 @@ class _Resolver:
         said = self.sampling.oversample
         self.oversample_chosen = said is None or said <= 0
         self.oversample = recommended if said is None or said <= 0 else said
+        if self.oversample > 10_000 and self.oversample_chosen:
+            raise InputError(
+                f"-oversample: found none, and a crystal of {max(self.extents) * 1e3:g} mm asks for "
+                f"{float(self.oversample):g} subpixels along an axis; expected a smaller crystal, or -oversample"
+            )
         if self.oversample > 10_000:
             raise InputError(f"-oversample: found {self.oversample}, expected at most 10000 subpixels along an axis")
         if self.oversample_chosen:
