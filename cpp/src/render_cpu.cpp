@@ -19,8 +19,8 @@
 namespace nanobragg {
 namespace {
 
-// OpenMP's threads do not come along into a forked child, where waiting for them would never end: the child of a process
-// that had some makes do with one.
+// OpenMP's threads do not come along into a forked child, where waiting for them would never end: the child of a
+// process that had some makes do with one.
 class ForkWatch {
   public:
     ForkWatch() {
