@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, render, simulate
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Renderer, Sampling, render, simulate
 from nanobragg.cache import save_cache
 from nanobragg.io.hkl import read_dump, read_hkl
 
@@ -107,3 +107,20 @@ def test_scenes_that_are_not_finite_are_refused() -> None:
     scene = Experiment(crystal=Crystal(cell=(50, 60, 70), default_F=1.0), detector=Detector(shape=(8, 8))).scene()
     with pytest.raises(InputError, match="sources: found a direction, wavelength or weight that is not finite"):
         render(replace(scene, source_direction=np.full_like(scene.source_direction, np.nan)))
+
+
+def test_slips_in_calls_are_one_sentence() -> None:
+    """A part given for the whole, or a number that is none, is named."""
+    crystal, detector = Crystal(cell=(50, 60, 70), default_F=1.0), Detector(shape=(8, 8))
+    image = simulate(crystal=crystal, detector=detector)
+    scene = Experiment(crystal=crystal, detector=detector).scene()
+    for call, sentence in (
+        (lambda: simulate(crystal), r"simulate: found Crystal, expected an Experiment \(its parts have names"),  # type: ignore[arg-type]
+        (lambda: Renderer(3), "scene: found int, expected a Scene or an Experiment"),  # type: ignore[arg-type]
+        (lambda: render(scene, threads=None), "threads: found None, expected a positive number"),  # type: ignore[arg-type]
+        (lambda: render(scene, threads=-1), "threads: found -1, expected a positive number"),
+        (lambda: image.noisy(adc_offset=float("nan")), "adc_offset: found nan, expected a finite number"),
+        (lambda: image.integers(scale=float("nan")), "scale: found nan, expected a finite number"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            call()

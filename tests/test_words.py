@@ -92,6 +92,11 @@ def test_numbers_that_are_not_finite_are_refused(word: str) -> None:
             parse_words([option, word])
 
 
+def test_the_nearest_name_is_found_in_any_case() -> None:
+    """-xbeam is no option; -Ybeam is not what was meant."""
+    assert any("did you mean -Xbeam?" in warning for warning in parse_words("-xbeam 10").warnings)
+
+
 @pytest.mark.parametrize("word", ["", "abc", "-", ".", "e5", "--5", "i", "-x1"])
 def test_words_without_a_leading_number(word: str) -> None:
     assert leading_real(word) is None

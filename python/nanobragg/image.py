@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ class Image:
         from nanobragg.noise import poisson_noise
 
         self._photons_only("noisy")
+        _finite("adc_offset", adc_offset)
         noise = poisson_noise(
             self.data,
             seed=seed,
@@ -106,6 +108,9 @@ class Image:
         from nanobragg.noise import to_integers
 
         self._photons_only("integers")
+        _finite("adc_offset", adc_offset)
+        if scale is not None:
+            _finite("scale", scale)
         pixels = to_integers(self.data, scale, adc_offset, self.resolved.geometry.roi, wide=True)
         return Image(pixels, self.resolved, solid_angle=self.solid_angle)
 
@@ -215,3 +220,12 @@ def _write_pgm(image: Image, path: str | os.PathLike[str]) -> None:
     found = image.statistics()
     scale = pgm_scale(None, found.rmsd, integer_scale(None, found.maximum))
     write_pgm(path, to_pgm_bytes(image.data, scale, image.resolved.geometry.roi), scale)
+
+
+def _finite(name: str, value: float) -> None:
+    try:
+        finite = math.isfinite(value)
+    except TypeError:
+        finite = False
+    if not finite:
+        raise InputError(f"{name}: found {value!r}, expected a finite number")

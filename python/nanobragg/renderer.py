@@ -172,8 +172,12 @@ def _same_factors(a: Scene, b: Scene) -> bool:
 
 
 def _scene_of(scene: Scene | Experiment) -> Scene:
-    if not isinstance(scene, Experiment):
-        return scene
-    from nanobragg.resolver.resolve import resolve
+    if isinstance(scene, Experiment):
+        from nanobragg.resolver.resolve import resolve
 
-    return resolve(scene).scene
+        return resolve(scene).scene
+    from nanobragg.scene import Scene
+
+    if not isinstance(scene, Scene):
+        raise InputError(f"scene: found {type(scene).__name__}, expected a Scene or an Experiment")
+    return scene

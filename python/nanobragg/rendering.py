@@ -52,8 +52,8 @@ def render_scene(
     """
     if renderer not in ("cpu", "reference"):
         raise InputError(f"renderer: found {renderer!r}, expected cpu or reference")
-    if threads < 0:
-        raise InputError(f"threads: found {threads}, expected a positive number, or 0 for all processors")
+    if not hasattr(threads, "__index__") or threads < 0:
+        raise InputError(f"threads: found {threads!r}, expected a positive number, or 0 for all processors")
     note = ""
     if device != "cpu":
         from nanobragg.devices import Place, choose

@@ -67,6 +67,11 @@ def simulate(
         run = parse_words(args)
         experiment, warnings = run.experiment, run.warnings
     whole = experiment if experiment is not None else Experiment()
+    if not isinstance(whole, Experiment):
+        found = type(whole).__name__
+        raise InputError(
+            f"simulate: found {found}, expected an Experiment (its parts have names: crystal=, beam=, ...)"
+        )
     whole = replace(
         whole,
         crystal=whole.crystal if crystal is None else crystal,

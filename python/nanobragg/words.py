@@ -226,8 +226,9 @@ class _Scan:
             return
         import difflib
 
-        near = difflib.get_close_matches(word, all_names(), 1, 0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        names = {name.lower(): name for name in reversed(all_names())}  # of equals the first
+        near = difflib.get_close_matches(word.lower(), names, 1, 0.5)
+        hint = f"; did you mean {names[near[0]]}?" if near else ""
         self.draft.warn(f"unknown option {word} is ignored{hint}")
         self.unknown = True
 
