@@ -189,10 +189,12 @@ def test_pixels_without_a_reason_are_not_left_out() -> None:
 def test_images_scaled_by_another_maximum_are_not_compared() -> None:
     """The original cancels at the direct beam: its whole numbers come from another scale. Rounding is no excuse."""
     image = np.array([[1.0, 441951776.0, np.inf]], np.float32)
-    rounded, cancelled = image.copy(), image.copy()
+    rounded, twice, cancelled = image.copy(), image.copy(), image.copy()
     rounded[0, 1] = np.nextafter(image[0, 1], np.float32(np.inf))
+    twice[0, 1] = np.nextafter(rounded[0, 1], np.float32(np.inf))
     cancelled[0, 1] = 441952160.0
     assert not fuzz._brightest_differs(rounded, image)
+    assert fuzz._brightest_differs(twice, image)
     assert fuzz._brightest_differs(cancelled, image)
     assert not fuzz._brightest_differs(np.full((2, 2), np.nan, np.float32), np.full((2, 2), np.nan, np.float32))
 

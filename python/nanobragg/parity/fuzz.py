@@ -216,7 +216,7 @@ def _brightest_differs(got: NDArray[np.float32], expected: NDArray[np.float32]) 
     import numpy as np
 
     ours, theirs = (float(np.max(image, where=np.isfinite(image), initial=0.0)) for image in (got, expected))
-    return abs(ours - theirs) > 2e-7 * theirs
+    return abs(ours - theirs) > 1.5 * float(np.spacing(np.float32(theirs)))
 
 
 def _compare_file(outcome: Outcome, kind: str, theirs: Path, ours: Path, *, exact: bool) -> None:
