@@ -118,14 +118,9 @@ struct Work {
 // Pixels whose scattering vector is beyond dmin get 0, others 1.
 void cull(const Chunk& c, const Rays& rays, const KernelSource& source, double* keep) {
     const double dmin = c.scene.dmin, inverse = source.inverse_wavelength;
-    static const double kX[3] = {1, 0, 0}, kY[3] = {0, 1, 0}, kZ[3] = {0, 0, 1};
     const double ix = source.direction[0], iy = source.direction[1], iz = source.direction[2];
-    alignas(64) double x[kChunk], y[kChunk], z[kChunk];
-    components(c, rays, kX, x);
-    components(c, rays, kY, y);
-    components(c, rays, kZ, z);
 #pragma omp simd
-    for (int p = 0; p < c.n; ++p) keep[p] = kept(x[p] - ix, y[p] - iy, z[p] - iz, inverse, dmin);
+    for (int p = 0; p < c.n; ++p) keep[p] = kept(rays.x[p] - ix, rays.y[p] - iy, rays.z[p] - iz, inverse, dmin);
 }
 
 void multiply(int n, double* values, const double* by) {

@@ -21,7 +21,7 @@ constexpr Numbers kNumbers;
 // of kWidth pixels, then of the odd ones, and so on.
 struct Rays {
     alignas(64) double inverse[kChunk], pairs[kChunk];
-    alignas(64) double x[kChunk], y[kChunk], z[kChunk];  // directions, on curved detectors
+    alignas(64) double x[kChunk], y[kChunk], z[kChunk];  // directions, on curved detectors and with dmin
     Row row;
     bool straight;  // the detector is flat
 };
@@ -77,12 +77,6 @@ void aim_curved(const Chunk& c, Rays& rays) {
     }
 }
 
-void aim(const Chunk& c, const Row& row, Rays& rays) {
-    rays.row = row;
-    rays.straight = c.scene.curved_distance == 0;
-    rays.straight ? aim_straight(c, rays) : aim_curved(c, rays);
-}
-
 NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
 // The rays' directions along a vector.
@@ -95,6 +89,18 @@ void components(const Chunk& c, const Rays& rays, const double* vector, double* 
         const double vx = vector[0], vy = vector[1], vz = vector[2];
 #pragma omp simd
         for (int p = 0; p < c.n; ++p) out[p] = rays.x[p] * vx + rays.y[p] * vy + rays.z[p] * vz;
+    }
+}
+
+void aim(const Chunk& c, const Row& row, Rays& rays) {
+    static const double kX[3] = {1, 0, 0}, kY[3] = {0, 1, 0}, kZ[3] = {0, 0, 1};
+    rays.row = row;
+    rays.straight = c.scene.curved_distance == 0;
+    rays.straight ? aim_straight(c, rays) : aim_curved(c, rays);
+    if (rays.straight && c.scene.dmin > 0) {
+        components(c, rays, kX, rays.x);
+        components(c, rays, kY, rays.y);
+        components(c, rays, kZ, rays.z);
     }
 }
 

@@ -19,32 +19,6 @@
 namespace nanobragg {
 namespace {
 
-// OpenMP's threads do not come along into a forked child, where waiting for them would never end: the child of a
-// process that had some makes do with one.
-class ForkWatch {
-  public:
-    ForkWatch() {
-#if defined(__unix__) || defined(__APPLE__)
-        (void)pthread_atfork(nullptr, nullptr, [] { orphaned().store(started().load()); });
-#endif
-    }
-    int allowed(int threads) const {
-        if (orphaned().load()) return 1;
-        if (threads > 1) started().store(true);
-        return threads;
-    }
-
-  private:
-    static std::atomic<bool>& started() {
-        static std::atomic<bool> flag{false};
-        return flag;
-    }
-    static std::atomic<bool>& orphaned() {
-        static std::atomic<bool> flag{false};
-        return flag;
-    }
-};
-
 // A thread is worth waking for half a millisecond's work.
 int worthwhile_threads(const Scene& s, int threads) {
     return std::clamp(static_cast<int>(std::min(s.evaluations() / 2e5, 1e6)), 1, threads);
@@ -264,10 +238,17 @@ SquaredFactors squared_factors(const Scene& scene) {
     return {interpolated ? std::vector<float>() : squared_grid(scene), largest_structure_factor(scene)};
 }
 
+// OpenMP's threads do not come along into a forked child, where waiting for them would never end: the child of a
+// process that had some makes do with one.
 int thread_count(int threads) {
-    static const ForkWatch watch;
+    static std::atomic<bool> started{false}, orphaned{false};
+#if defined(__unix__) || defined(__APPLE__)
+    [[maybe_unused]] static const int watched = pthread_atfork(nullptr, nullptr, [] { orphaned = started.load(); });
+#endif
+    if (orphaned) return 1;
     const int wanted = threads > 0 ? threads : std::max(1, omp_get_num_procs());
-    return watch.allowed(wanted);
+    if (wanted > 1) started = true;
+    return wanted;
 }
 
 RenderResult render(const Scene& scene, const RenderOptions& options, float* image) {

@@ -97,13 +97,7 @@ struct RandomScene {
     // A crystal that turns a little from step to step, with structure factors of its own for every index.
     void oscillate() {
         Scene& s = scene;
-        for (int i = 0; i < 3; ++i) {
-            s.f_shape[i] = whole(20, 60);
-            s.f_min[i] = -whole(0, s.f_shape[i]);
-        }
-        grid.resize(static_cast<std::size_t>(s.f_shape[0] * s.f_shape[1] * s.f_shape[2]));
-        for (double& f : grid) f = between(0, 100);
-        s.f_grid = grid.data();
+        fill_grid(20, 60);
         s.interpolation = Interpolation::nearest;
         s.shape = Shape::square;
         s.curved_distance = 0;
@@ -176,6 +170,17 @@ struct RandomScene {
         return {rotate_axis(cell.a, axis, angle), rotate_axis(cell.b, axis, angle), rotate_axis(cell.c, axis, angle)};
     }
 
+    // Structure factors for so many indices along each axis.
+    void fill_grid(std::int64_t least, std::int64_t most) {
+        for (int i = 0; i < 3; ++i) {
+            scene.f_shape[i] = whole(least, most);
+            scene.f_min[i] = -whole(0, scene.f_shape[i]);
+        }
+        grid.resize(static_cast<std::size_t>(scene.grid_points()));
+        for (double& f : grid) f = between(0, 100);
+        scene.f_grid = grid.data();
+    }
+
     void crystal() {
         Scene& s = scene;
         for (std::int64_t i = whole(1, 40); i > 0; --i) s.orientations.push_back(orientation());
@@ -191,13 +196,7 @@ struct RandomScene {
         s.c_star = {0.001, -0.002, 0.0143};
         s.default_F = between(0, 50);
         if (chance(0.6)) {
-            for (int i = 0; i < 3; ++i) {
-                s.f_shape[i] = whole(6, 40);
-                s.f_min[i] = -whole(0, s.f_shape[i]);
-            }
-            grid.resize(static_cast<std::size_t>(s.f_shape[0] * s.f_shape[1] * s.f_shape[2]));
-            for (double& f : grid) f = between(0, 100);
-            s.f_grid = grid.data();
+            fill_grid(6, 40);
             s.interpolation = static_cast<Interpolation>(whole(0, 2));
         }
     }

@@ -78,7 +78,9 @@ def _several(read: Callable[[object], Any], least: int, most: int | None = None)
     return read_list
 
 
-def _either(one: Callable[[object], Any], other: Callable[[object], Any]) -> Callable[[object], Any]:
+def either(one: Callable[[object], Any], other: Callable[[object], Any]) -> Callable[[object], Any]:
+    """A reader that tries one, and where that is a :class:`Mismatch` the other."""
+
     def read_either(value: object) -> Any:
         try:
             return one(value)
@@ -117,15 +119,15 @@ KINDS: dict[str, Kind] = {
     "bool": _FLAG,
     "bool | None": _FLAG,
     "Vector | None": Kind("three numbers", _VECTOR),
-    "Vector | Literal['random'] | None": Kind('three numbers or "random"', _either(_VECTOR, _exactly("random"))),
+    "Vector | Literal['random'] | None": Kind('three numbers or "random"', either(_VECTOR, _exactly("random"))),
     "PathOrArray | None": _FILE,
     "str | os.PathLike[str] | None": _FILE,
     "Device": Kind("cpu, cuda, cuda:NUMBER or auto", _device),
     "str | None": Kind("the name of a file, or false for none", _string),
     "Sequence[float] | None": Kind("one to six numbers", _several(_number, 1, 6)),
-    "int | tuple[int, int, int]": Kind("a whole number or three", _either(_whole, _several(_whole, 3))),
+    "int | tuple[int, int, int]": Kind("a whole number or three", either(_whole, _several(_whole, 3))),
     "float | tuple[float | None, float | None, float | None] | None": Kind(
-        'a number, or three of which some may be "unset"', _either(_number, _several(_unset_or(_number), 3))
+        'a number, or three of which some may be "unset"', either(_number, _several(_unset_or(_number), 3))
     ),
     "tuple[int | None, int | None] | None": Kind(
         'two whole numbers of which some may be "unset"', _several(_unset_or(_whole), 2)

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from nanobragg.config_values import Mismatch, either
 from nanobragg.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nanobragg.options import Option
 
 Check = Callable[[Any], Any]
-"""Gives the value as the resolver takes it. Raises :class:`_Wrong`."""
+"""Gives the value as the resolver takes it. Raises :class:`Mismatch`."""
 
 _MAY_BE_INFINITE = "attenuation_depth"
 
@@ -33,30 +34,26 @@ _OPTIONS = {
 """Of fields whose options do more than to set them."""
 
 
-class _Wrong(Exception):
-    """The value is not of the kind."""
-
-
 def _number(value: Any) -> float:
     if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__float__"):
-        raise _Wrong
+        raise Mismatch
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise _Wrong from None
+        raise Mismatch from None
 
 
 def _finite(value: Any) -> float:
     number = _number(value)
     if not math.isfinite(number):
-        raise _Wrong
+        raise Mismatch
     return number
 
 
 def _depth(value: Any) -> float:
     number = _number(value)
     if math.isnan(number):
-        raise _Wrong
+        raise Mismatch
     return number
 
 
@@ -64,31 +61,31 @@ def _whole(value: Any) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise _Wrong from None
+        raise Mismatch from None
 
 
 def _flag(value: Any) -> bool:
     if type(value).__name__ not in ("bool", "bool_"):  # NumPy's, too
-        raise _Wrong
+        raise Mismatch
     return bool(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong
+        raise Mismatch
     return value
 
 
 def _path(value: Any) -> Any:
     if not isinstance(value, (str, os.PathLike)):
-        raise _Wrong
+        raise Mismatch
     return value
 
 
 def _path_or_array(value: Any) -> Any:
     if isinstance(value, (str, os.PathLike)) or hasattr(value, "__array__") or isinstance(value, (list, tuple)):
         return value
-    raise _Wrong
+    raise Mismatch
 
 
 def _unset_or(check: Check) -> Check:
@@ -98,26 +95,16 @@ def _unset_or(check: Check) -> Check:
 def _several(check: Check, least: int, most: int | None = None) -> Check:
     def several(value: Any) -> tuple[Any, ...]:
         if isinstance(value, (str, bytes, bytearray)):
-            raise _Wrong
+            raise Mismatch
         try:
             values = tuple(value)
         except TypeError:
-            raise _Wrong from None
+            raise Mismatch from None
         if not least <= len(values) <= (least if most is None else most):
-            raise _Wrong
+            raise Mismatch
         return tuple(check(v) for v in values)
 
     return several
-
-
-def _either(one: Check, other: Check) -> Check:
-    def either(value: Any) -> Any:
-        try:
-            return one(value)
-        except _Wrong:
-            return other(value)
-
-    return either
 
 
 _VECTOR = _several(_finite, 3)
@@ -126,15 +113,15 @@ _KINDS: dict[str, tuple[str, Check]] = {
     "int": ("a whole number", _whole),
     "bool": ("True or False", _flag),
     "Vector": ("three finite numbers", _VECTOR),
-    "Vector | Literal['random']": ("three finite numbers or 'random'", _either(_text, _VECTOR)),
+    "Vector | Literal['random']": ("three finite numbers or 'random'", either(_text, _VECTOR)),
     "PathOrArray": ("the name of a file or an array", _path_or_array),
     "str | os.PathLike[str]": ("the name of a file", _path),
     "str": ("a text", _text),
     "Sequence[float]": ("one to six finite numbers", _several(_finite, 1, 6)),
-    "int | tuple[int, int, int]": ("a whole number or three", _either(_whole, _several(_whole, 3))),
+    "int | tuple[int, int, int]": ("a whole number or three", either(_whole, _several(_whole, 3))),
     "float | tuple[float | None, float | None, float | None]": (
         "a finite number, or three of which some may be None",
-        _either(_finite, _several(_unset_or(_finite), 3)),
+        either(_finite, _several(_unset_or(_finite), 3)),
     ),
     "tuple[int | None, int | None]": (
         "two whole numbers of which some may be None",
@@ -196,7 +183,7 @@ def _checked_group(name: str, group: Any) -> Any:
             continue
         try:
             read = check(value)
-        except _Wrong:
+        except Mismatch:
             raise InputError(f"{_named(f'{name}.{field}')}: found {_shown(value)}, expected {expected}") from None
         if read is not value:
             changed[field] = read
