@@ -34,6 +34,13 @@ def program(words: str | list[str], folder: Path, **options: object) -> subproce
     )
 
 
+def _heed_signals() -> None:
+    # A test run in the background ignores SIGINT, one under nohup SIGHUP, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(words: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "nanobragg", *words.split()],
@@ -41,8 +48,7 @@ def started(words: str, folder: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A test run in the background ignores SIGINT, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=_heed_signals,
     )
 
 
