@@ -25,7 +25,7 @@ DEV_TOOLS := $(DEV_ENV)/.tools
 DEV_BUILD := build/dev/.built
 ASAN_BUILD := build/asan/.built
 
-BUILD_FILES := CMakeLists.txt cmake/FindWorkingCuda.cmake pyproject.toml
+BUILD_FILES := CMakeLists.txt $(wildcard cmake/*.cmake) pyproject.toml
 CPP_FILES := $(shell find cpp -type f -not -name '.*' | LC_ALL=C sort)
 FORMATTED := $(filter %.cpp %.hpp %.inl %.cu %.cuh,$(CPP_FILES))
 PYTHON_FILES := $(shell find python -type f -name '*.py*' -not -path '*/__pycache__/*' | LC_ALL=C sort)

@@ -42,8 +42,19 @@ def outside_bar(image: np.ndarray, reference: np.ndarray, precision: str = "doub
     return ~np.where(finite, near, (got == ref) | (np.isnan(got) & np.isnan(ref)))
 
 
+def emulator() -> Any:
+    """The CUDA renderer on an emulated GPU (cpp/tests/emulator): nvcc's code, whose accesses to memory are checked."""
+    try:
+        from nanobragg import _emulated  # type: ignore[attr-defined]
+    except ImportError:
+        pytest.skip("only builds with tests and a CUDA compiler have the emulated GPU")
+    return _emulated
+
+
 def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
-    """The image (panel, slow, fast) of ``reference``, ``cpu``, a GPU that the CPU plays (``played``), or ``cuda``."""
+    """The image (panel, slow, fast) of ``reference``, ``cpu``, ``cuda``, or of a GPU that the CPU plays (``played``)
+    or emulates (``emulated``).
+    """
     from nanobragg import _core
     from nanobragg.devices import cuda_system, only_cpu
     from nanobragg.rendering import render_scene
@@ -58,15 +69,21 @@ def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
         pytest.skip(f"only the CPU renders this scene: {only_cpu(scene)}")
     if renderer == "cuda":
         return render_scene(scene, device="cuda", precision=precision).image  # type: ignore[arg-type]
-    device = _core.PlayedRenderer()  # type: ignore[attr-defined]
+    device = _core.PlayedRenderer() if renderer == "played" else emulator().Renderer()  # type: ignore[attr-defined]
     device.load(scene, precision)
     return device.render()[0].numpy()
+
+
+def _install(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nanobragg
+
+    monkeypatch.setitem(sys.modules, "nanobragg._cuda", module)
+    monkeypatch.setattr(nanobragg, "_cuda", module, raising=False)
 
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer with a CUDA device, which the CPU plays."""
-    import nanobragg
     from nanobragg import _core
 
     if not hasattr(_core, "PlayedRenderer"):
@@ -77,25 +94,46 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
     system = {"devices": [info], "reason": "", "driver": 13000, "runtime": 13000}
     renderer = partial(_core.PlayedRenderer, budget=1e4)  # type: ignore[attr-defined]  # many short launches
-    module = SimpleNamespace(Renderer=renderer, system=lambda: system)
-    monkeypatch.setitem(sys.modules, "nanobragg._cuda", module)
-    monkeypatch.setattr(nanobragg, "_cuda", module, raising=False)
+    _install(SimpleNamespace(Renderer=renderer, system=lambda: system), monkeypatch)
 
 
-@pytest.fixture(params=["played", "real"])
-def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A CUDA device that is asked for many short launches: one that the CPU plays, and a real one if there is one."""
+def _with_gpu(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this a computer with a CUDA device that is asked for many short launches."""
     from nanobragg.devices import cuda_system
 
-    if request.param == "played":
+    if which == "played":
         request.getfixturevalue("played")
+        return
+    if which == "emulated":
+        module = emulator()
     elif cuda_system().reason:
         pytest.skip(cuda_system().reason)
     else:
-        from nanobragg import _cuda
+        from nanobragg import _cuda as module
+    renderer = partial(module.Renderer, budget=1e4)
+    _install(SimpleNamespace(Renderer=renderer, system=module.system), monkeypatch)
 
-        monkeypatch.setattr(_cuda, "Renderer", partial(_cuda.Renderer, budget=1e4))
+
+@pytest.fixture(params=["played", "emulated", "real"])
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A CUDA device: one that the CPU plays, one that it emulates, and a real one if there is one."""
+    _with_gpu(request.param, request, monkeypatch)
     return str(request.param)
+
+
+@pytest.fixture(params=["emulated", "real"])
+def cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for what CUDA itself has a part in."""
+    _with_gpu(request.param, request, monkeypatch)
+
+
+@pytest.fixture(params=["cpu", "played", "emulated", "real"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """``cpu``, or ``cuda`` with one of these devices."""
+    if request.param == "cpu":
+        return "cpu"
+    _with_gpu(request.param, request, monkeypatch)
+    return "cuda"
 
 
 @pytest.fixture

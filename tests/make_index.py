@@ -47,13 +47,16 @@ def python_groups() -> list[tuple[str, str, str]]:
 def native_groups() -> list[tuple[str, str, str]]:
     """The same of every file of native tests."""
     groups = []
-    for path in sorted((ROOT / "cpp" / "tests").glob("test_*.cpp")):
+    folder = ROOT / "cpp" / "tests"
+    for path in sorted(folder.rglob("test_*.cpp")):
         lines = path.read_text(encoding="utf-8").splitlines()
         comment = [line[2:].strip() for line in lines[: next(i for i, x in enumerate(lines) if not x.startswith("//"))]]
         if not comment:
             raise SystemExit(f"{path.name}: found no comment at its top, expected one that says what the tests are for")
-        command = f'`build/dev/cpp/tests/native_tests -sf="*{path.name}"`'
-        groups.append((_sentence(" ".join(comment)), f"[{path.name}](../cpp/tests/{path.name})", command))
+        program = "native_tests" if path.parent == folder else "emulator_tests"
+        command = f'`build/dev/cpp/tests/{program} -sf="*{path.name}"`'
+        link = f"[{path.name}](../{path.relative_to(ROOT).as_posix()})"
+        groups.append((_sentence(" ".join(comment)), link, command))
     return groups
 
 

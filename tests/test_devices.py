@@ -1,6 +1,7 @@
 """Where images are rendered: whoever has a GPU gets the same images from it, and whoever has none is told why.
 
-Where there is no GPU, the CPU plays one (``_core.PlayedRenderer``): the same C++ but for CUDA's own calls.
+Where there is no GPU, the CPU plays one (``_core.PlayedRenderer``): the same C++ but for CUDA's own calls. Where there
+is a CUDA compiler, it also emulates one (``_emulated``): nvcc's code, CUDA's own calls and checks of every access.
 """
 
 from __future__ import annotations
@@ -161,12 +162,9 @@ def _turned(scene: Any, count: int) -> np.ndarray:
     return np.einsum("nij,kj->nki", turns, scene.orientations[0])
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("precision", ["double", "mixed"])
-def test_new_orientations(device: str, precision: Any, request: pytest.FixtureRequest) -> None:
+def test_new_orientations(device: str, precision: Any) -> None:
     """A Renderer's image of other orientations is that of a Scene with them; the Scene's own come back after it."""
-    if device == "cuda" and cuda_system().reason:
-        request.getfixturevalue("played")
     scene = resolve(small()).scene
     renderer = Renderer(scene, device=device, precision=precision)
     for count in (7, 3, 40):
@@ -180,12 +178,9 @@ def test_new_orientations(device: str, precision: Any, request: pytest.FixtureRe
     assert not outside_bar(renderer.render(), render_scene(other).image, precision).any()
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("bad", [np.zeros((3, 3)), np.zeros((0, 3, 3)), np.zeros((2, 3, 4)), "cells"])
-def test_bad_orientations(device: str, bad: Any, request: pytest.FixtureRequest) -> None:
+def test_bad_orientations(device: str, bad: Any) -> None:
     """They are refused by name, and the Renderer works on."""
-    if device == "cuda" and cuda_system().reason:
-        request.getfixturevalue("played")
     scene = resolve(small()).scene
     renderer = Renderer(scene, device=device)
     with pytest.raises(InputError, match=r"orientations.*expected"):
@@ -193,12 +188,9 @@ def test_bad_orientations(device: str, bad: Any, request: pytest.FixtureRequest)
     assert not outside_bar(renderer.render(), render_scene(scene).image).any()
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("precision", ["double", "mixed"])
-def test_structure_factors_stay_where_they_are(device: str, precision: Any, request: pytest.FixtureRequest) -> None:
+def test_structure_factors_stay_where_they_are(device: str, precision: Any) -> None:
     """A Scene with the same array of structure factors is rendered with it; one with another array with the other."""
-    if device == "cuda" and cuda_system().reason:
-        request.getfixturevalue("played")
     grid = np.random.default_rng(1).uniform(0, 100, (21, 21, 21))
     crystal = Crystal(cell=(20, 20, 20, 90, 90, 90), cells=3, default_F=1)
     scene = replace(resolve(small(crystal=crystal)).scene, f_grid=grid, f_min=(-10, -10, -10))
@@ -358,16 +350,14 @@ def test_one_renderer_in_several_threads(gpu: str) -> None:
     assert all((a == b).all() for a, b in zip(images, expected, strict=True))
 
 
-@needs_cuda
-def test_simulate_on_cuda() -> None:
+def test_simulate_on_cuda(cuda: None) -> None:
     """The one call that most programs need, on the GPU."""
     cpu, gpu = simulate(small()), simulate(small(), device="cuda")
     assert not outside_bar(gpu.data, cpu.data).any()
     assert gpu.solid_angle == pytest.approx(cpu.solid_angle, rel=1e-12)
 
 
-@needs_cuda
-def test_a_device_tells_its_rates() -> None:
+def test_a_device_tells_its_rates(cuda: None) -> None:
     """The benchmark's ceilings are computed from them."""
     for device in cuda_system().devices:
         assert device.multiprocessors > 0
@@ -375,8 +365,7 @@ def test_a_device_tells_its_rates() -> None:
         assert 1e10 < device.memory_bandwidth < 1e14
 
 
-@needs_cuda
-def test_cuda_array_interface() -> None:
+def test_cuda_array_interface(cuda: None) -> None:
     """CuPy and others find the image by its address."""
     interface = Renderer(small(), device="cuda").render_on_device().__cuda_array_interface__
     assert interface["shape"] == (1, 24, 40)
@@ -384,8 +373,7 @@ def test_cuda_array_interface() -> None:
     assert interface["data"][0] != 0
 
 
-@needs_cuda
-def test_too_little_memory_is_a_sentence() -> None:
+def test_too_little_memory_is_a_sentence(cuda: None) -> None:
     """A detector larger than the device's memory."""
     scene = replace(resolve(small()).scene, shape=(2**20, 2**20), roi=(0, 9, 0, 9))
     with pytest.raises(DeviceError, match="too little memory"):

@@ -28,7 +28,10 @@ FAILING = [name for name in CASES if name.startswith("fail_")]
 RENDERED = [name for name in CASES if name not in FAILING]
 WITH_SCENE = [name for name in RENDERED if "scene" in FACTS[name]]
 """Findings of the fuzzer have none: the original does not print it."""
-RENDERERS = [("reference", "double"), *((r, p) for r in ("cpu", "played", "cuda") for p in ("double", "mixed"))]
+RENDERERS = [
+    ("reference", "double"),
+    *((r, p) for r in ("cpu", "played", "emulated", "cuda") for p in ("double", "mixed")),
+]
 
 
 def resolved_case(case: dict[str, Any]):

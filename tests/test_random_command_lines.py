@@ -39,7 +39,7 @@ def without_reason(scene: Scene, outside: np.ndarray, precision: str) -> int:
 
 
 @pytest.mark.parametrize("precision", ["double", "mixed"])
-@pytest.mark.parametrize("renderer", ["cpu", "played", "cuda"])
+@pytest.mark.parametrize("renderer", ["cpu", "played", "emulated", "cuda"])
 def test_random_command_lines(renderer: str, precision: str, in_folder) -> None:
     folder, done, number = in_folder(), 0, 0
     bad: list[int] = []
@@ -56,7 +56,7 @@ def test_random_command_lines(renderer: str, precision: str, in_folder) -> None:
     assert bad == []
 
 
-@pytest.mark.parametrize("renderer", ["cpu", "played", "cuda"])
+@pytest.mark.parametrize("renderer", ["cpu", "played", "emulated", "cuda"])
 def test_a_dark_fan_of_beams_in_single_precision(renderer: str) -> None:
     """Drawn at random: cosines that are made of two products are wrong by twice as much, too much for dark pixels."""
     words = (

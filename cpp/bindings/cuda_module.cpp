@@ -8,7 +8,11 @@
 namespace py = pybind11;
 using namespace nanobragg;
 
-PYBIND11_MODULE(_cuda, m) {
+#ifndef NANOBRAGG_CUDA_MODULE
+#define NANOBRAGG_CUDA_MODULE _cuda  // with tests there is another one, on an emulated GPU
+#endif
+
+PYBIND11_MODULE(NANOBRAGG_CUDA_MODULE, m) {
     m.doc() = "CUDA renderer of nanobragg.";
     translate_input_errors();
     register_gpu(m, gpu::cuda_device, "");

@@ -7,6 +7,13 @@
 #include "kernels.cuh"
 
 namespace nanobragg::gpu {
+
+__global__ void __launch_bounds__(kMostThreads)
+    finish_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job, int64_t slices) {
+    __shared__ Shared shared;
+    finish(panel, job, (int64_t)blockIdx.x, slices, shared, DeviceTeam{(int)threadIdx.x, (int)blockDim.x});
+}
+
 namespace {
 
 // CUDA's own sentence, or a better one.
@@ -25,12 +32,6 @@ void check(cudaError_t status, const char* doing) {
 }
 
 constexpr int kOldest = NANOBRAGG_OLDEST_CAPABILITY;  // that this build has kernels for, 80 being 8.0
-
-__global__ void __launch_bounds__(kMostThreads)
-    finish_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job, int64_t slices) {
-    __shared__ Shared shared;
-    finish(panel, job, (int64_t)blockIdx.x, slices, shared, DeviceTeam{(int)threadIdx.x, (int)blockDim.x});
-}
 
 // Makes a device the thread's current one for as long as it lives: other libraries in this thread keep theirs.
 class Current {

@@ -3,14 +3,11 @@
 #include "noise.hpp"
 
 namespace nanobragg::gpu {
-namespace {
 
 __global__ void __launch_bounds__(kMostThreads) noise_kernel(const __grid_constant__ NoiseJob job) {
     const std::int64_t pixel = (std::int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (pixel < job.pixels) draw_noise(job, pixel);
 }
-
-}  // namespace
 
 void launch_noise(const NoiseJob& job) {
     noise_kernel<<<(unsigned)((job.pixels + kMostThreads - 1) / kMostThreads), kMostThreads>>>(job);

@@ -1,0 +1,50 @@
+# The CUDA renderer on an emulated GPU, for tests where there is none (cpp/tests/emulator/emulator.hpp): the PTX that
+# nvcc makes of its kernels becomes C++, and the emulator takes the place of CUDA's runtime. Needs the target
+# nanobragg_cuda, and goes on in its folder, whose options of source files count here too.
+set(_emulator ${CMAKE_CURRENT_SOURCE_DIR}/cpp/tests/emulator)
+set(_sources
+  cpp/cuda/cuda_device.cu
+  cpp/cuda/kernels_double.cu
+  cpp/cuda/kernels_mixed.cu
+  cpp/cuda/noise.cu
+  cpp/tests/emulator/samples.cu)
+
+add_library(emulated_samples STATIC cpp/tests/emulator/samples.cu)
+add_library(emulated_ptx OBJECT ${_sources})
+foreach(_target emulated_samples emulated_ptx)
+  set_target_properties(${_target} PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_ARCHITECTURES 90-virtual)
+endforeach()
+set_target_properties(emulated_ptx PROPERTIES CUDA_PTX_COMPILATION ON)
+foreach(_property INCLUDE_DIRECTORIES COMPILE_DEFINITIONS COMPILE_OPTIONS)
+  set_property(TARGET emulated_ptx PROPERTY ${_property} $<TARGET_PROPERTY:nanobragg_cuda,${_property}>)
+endforeach()
+
+set(_translated "")
+foreach(_source IN LISTS _sources)
+  get_filename_component(_stem ${_source} NAME_WE)
+  list(APPEND _translated ${CMAKE_CURRENT_BINARY_DIR}/emulated/${_stem}.cpp)
+endforeach()
+add_custom_command(
+  OUTPUT ${_translated}
+  COMMAND ${Python_EXECUTABLE} ${_emulator}/translate_ptx.py ${CMAKE_CURRENT_BINARY_DIR}/emulated
+          $<TARGET_OBJECTS:emulated_ptx>
+  DEPENDS ${_emulator}/translate_ptx.py emulated_ptx $<TARGET_OBJECTS:emulated_ptx>
+  COMMENT "Translating the kernels' PTX"
+  COMMAND_EXPAND_LISTS VERBATIM)
+
+add_library(emulated_cuda OBJECT ${_translated} cpp/tests/emulator/emulator.cpp)
+target_include_directories(emulated_cuda PRIVATE ${_emulator} SYSTEM ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+# (Rounded where PTX rounds.)
+target_compile_options(emulated_cuda PRIVATE -O2 -ffp-contract=off)
+# (Checked versions of longjmp know one stack only.)
+set_source_files_properties(cpp/tests/emulator/emulator.cpp PROPERTIES COMPILE_OPTIONS
+  "-U_FORTIFY_SOURCE;-Wall;-Wextra;-Wshadow")
+
+pybind11_add_module(_emulated
+  cpp/bindings/cuda_module.cpp
+  cpp/bindings/register_gpu.cpp
+  cpp/bindings/scene_from_python.cpp)
+target_compile_definitions(_emulated PRIVATE NANOBRAGG_CUDA_MODULE=_emulated)
+target_link_libraries(_emulated PRIVATE emulated_cuda nanobragg_cuda nanobragg_gpu)
+set_target_properties(_emulated PROPERTIES CUDA_RUNTIME_LIBRARY None)
+install(TARGETS _emulated DESTINATION nanobragg)

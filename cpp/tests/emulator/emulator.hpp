@@ -1,0 +1,486 @@
+// An emulator of a GPU: what translate_ptx.py makes of kernels is written in these words. Every access to memory is
+// checked, as compute-sanitizer does on a GPU: it lies in an allocation, is aligned, reads what was written before, and
+// meets no other thread's between two barriers (shared memory) or in one launch (global memory).
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace emulator {
+
+// What the kernel at work did wrong; ends its launch.
+class Fault : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+class Memory;
+
+// One thread of a kernel.
+struct Thread {
+    std::uint32_t index, size, block_x, block_y, blocks_x, blocks_y;
+    std::uint32_t line;  // of the PTX that it is at
+    std::uint32_t who;   // number among all threads of the launch, from 1
+    Memory* shared;      // its block's
+    Memory* recent;      // global memory that it used last, or null
+};
+
+[[noreturn]] void fault(const Thread& thread, const std::string& what);
+[[noreturn]] void unknown_instruction(const Thread& thread, const char* name);
+void barrier(Thread& thread);
+
+inline void check_aligned(const Thread& thread, std::uint64_t address, std::size_t to) {
+    if (address % to != 0) fault(thread, "an access that is not aligned");
+}
+
+// Bytes at addresses that mean nothing to the host, so that the host cannot use them by mistake.
+class Memory {
+  public:
+    Memory(std::uint64_t address, std::size_t size)
+        : address_(address), bytes_(size, kPoison), written_(size), words_(size / 4 + 1) {}
+
+    std::uint64_t address() const { return address_; }
+    std::size_t size() const { return bytes_.size(); }
+    bool holds(std::uint64_t address, std::size_t size) const {
+        return address >= address_ && address - address_ <= bytes_.size() &&
+               size <= bytes_.size() - (address - address_);
+    }
+
+    template <class T>
+    T load(const Thread& thread, std::uint64_t address, std::uint32_t now) {
+        const std::size_t at = place(thread, address, sizeof(T), "load");
+        for (std::size_t i = at; i < at + sizeof(T); ++i) {
+            if (!written_[i]) fault(thread, "a load of what was never written");
+        }
+        for (std::size_t i = at / 4; i <= (at + sizeof(T) - 1) / 4; ++i) {
+            Word& word = words_[i];
+            if (word.written.by_another(thread.who, now)) fault(thread, "a load of what another thread just wrote");
+            word.read = {now, word.read.when != now || word.read.who == thread.who ? thread.who : kSeveral};
+        }
+        T value;
+        std::memcpy(&value, bytes_.data() + at, sizeof value);
+        return value;
+    }
+
+    template <class T>
+    void store(const Thread& thread, std::uint64_t address, T value, std::uint32_t now) {
+        const std::size_t at = place(thread, address, sizeof(T), "store");
+        for (std::size_t i = at / 4; i <= (at + sizeof(T) - 1) / 4; ++i) {
+            Word& word = words_[i];
+            if (word.written.by_another(thread.who, now)) fault(thread, "a store to what another thread just wrote");
+            if (word.read.by_another(thread.who, now)) fault(thread, "a store to what another thread just read");
+            word.written = {now, thread.who};
+        }
+        std::memset(written_.data() + at, 1, sizeof value);
+        std::memcpy(bytes_.data() + at, &value, sizeof value);
+    }
+
+    // The host's own accesses; `address` and `size` lie inside.
+    void put(std::uint64_t address, const void* from, std::size_t size) {
+        std::memcpy(bytes_.data() + (address - address_), from, size);
+        std::memset(written_.data() + (address - address_), 1, size);
+    }
+    void fill(std::uint64_t address, int value, std::size_t size) {
+        std::memset(bytes_.data() + (address - address_), value, size);
+        std::memset(written_.data() + (address - address_), 1, size);
+    }
+    // False: some of it was never written.
+    bool get(std::uint64_t address, void* to, std::size_t size) const {
+        const std::size_t at = address - address_;
+        std::memcpy(to, bytes_.data() + at, size);
+        return std::memchr(written_.data() + at, 0, size) == nullptr;
+    }
+    void forget() {
+        std::memset(bytes_.data(), kPoison, bytes_.size());
+        std::memset(written_.data(), 0, written_.size());
+    }
+
+  private:
+    static constexpr std::uint8_t kPoison = 0xff;  // makes floating-point numbers NaN
+    static constexpr std::uint32_t kSeveral = ~std::uint32_t{0};
+    struct Access {
+        std::uint32_t when = 0, who = 0;
+        bool by_another(std::uint32_t thread, std::uint32_t now) const { return when == now && who != thread; }
+    };
+    struct Word {  // of four bytes
+        Access written, read;
+    };
+
+    std::size_t place(const Thread& thread, std::uint64_t address, std::size_t size, const char* what) const {
+        if (!holds(address, size)) fault(thread, std::string("a ") + what + " outside of the memory");
+        return address - address_;
+    }
+
+    std::uint64_t address_;
+    std::vector<std::uint8_t> bytes_, written_;
+    std::vector<Word> words_;
+};
+
+// Launches, and intervals between two barriers, so far. (Different threads' accesses meet only inside one.)
+extern std::uint32_t launch_now, interval_now;
+
+// The allocation that holds an address, or null.
+Memory* memory_at(std::uint64_t address);
+// Whether it is in one of the modules' constant arrays, or in the arguments of the kernel at work.
+bool is_constant(std::uint64_t address, std::size_t size);
+bool is_argument(std::uint64_t address, std::size_t size);
+
+struct Constant {
+    Constant(const void* bytes, std::size_t size);
+};
+
+struct Kernel {
+    using Function = void (*)(Thread&, std::uint8_t* const*);
+    Kernel(const char* name, Function function, std::size_t shared, std::uint32_t most_threads,
+           std::vector<std::size_t> arguments);
+
+    Function function;
+    std::size_t shared;          // bytes
+    std::uint32_t most_threads;  // of a block
+    std::vector<std::size_t> arguments;
+    std::string name;
+};
+
+constexpr std::uint64_t kSharedBegin = 256;                     // 0 is no address; translate_ptx.py has the same
+constexpr std::uint64_t kGlobalBegin = std::uint64_t{1} << 56;  // no x86 or Arm host has memory there
+
+// ---- what translated code is made of ----------------------------------------------------------------------------
+
+inline std::uint64_t place(const std::uint8_t* bytes) { return reinterpret_cast<std::uintptr_t>(bytes); }
+inline std::uint64_t place(std::uint32_t shared) { return shared; }
+
+// Registers have a size and no type.
+template <class T, class V>
+T read(V value) {
+    if constexpr (sizeof(T) == sizeof(V)) {
+        T out;
+        std::memcpy(&out, &value, sizeof out);
+        return out;
+    } else {
+        static_assert(std::is_integral_v<T> && std::is_integral_v<V>);
+        return static_cast<T>(value);
+    }
+}
+template <class V, class T>
+void write(V& to, T value) {
+    if constexpr (sizeof(T) == sizeof(V)) {
+        std::memcpy(&to, &value, sizeof to);
+    } else {  // signed values are extended by their sign
+        static_assert(std::is_integral_v<T> && std::is_integral_v<V>);
+        to = static_cast<V>(value);
+    }
+}
+template <class T>
+T bits(std::uint64_t value) {
+    if constexpr (sizeof(T) == 4)
+        return read<T>(static_cast<std::uint32_t>(value));
+    else
+        return read<T>(value);
+}
+
+// Memory. That of parameters and locals is the host's.
+template <class T>
+T load_param(Thread&, std::uint64_t at) {
+    T value;
+    std::memcpy(&value, reinterpret_cast<const void*>(at), sizeof value);
+    return value;
+}
+template <class T>
+void store_param(Thread&, std::uint64_t at, T value) {
+    std::memcpy(reinterpret_cast<void*>(at), &value, sizeof value);
+}
+template <class T>
+T load_local(Thread& thread, std::uint64_t at) {
+    return load_param<T>(thread, at);
+}
+template <class T>
+void store_local(Thread& thread, std::uint64_t at, T value) {
+    store_param(thread, at, value);
+}
+template <class T>
+T load_shared(Thread& thread, std::uint64_t at) {
+    return thread.shared->load<T>(thread, at, interval_now);
+}
+template <class T>
+void store_shared(Thread& thread, std::uint64_t at, T value) {
+    thread.shared->store(thread, at, value, interval_now);
+}
+inline Memory& global_memory(Thread& thread, std::uint64_t at) {
+    if (thread.recent == nullptr || !thread.recent->holds(at, 1)) thread.recent = memory_at(at);
+    if (thread.recent == nullptr) fault(thread, "an access outside of all memory");
+    return *thread.recent;
+}
+template <class T>
+T load_global(Thread& thread, std::uint64_t at) {
+    if (at < kGlobalBegin && is_constant(at, sizeof(T))) return load_param<T>(thread, at);
+    return global_memory(thread, at).load<T>(thread, at, launch_now);
+}
+template <class T>
+void store_global(Thread& thread, std::uint64_t at, T value) {
+    global_memory(thread, at).store(thread, at, value, launch_now);
+}
+template <class T>
+T load_generic(Thread& thread, std::uint64_t at) {
+    if (thread.shared->holds(at, sizeof(T))) return load_shared<T>(thread, at);
+    if (is_argument(at, sizeof(T))) return load_param<T>(thread, at);
+    return load_global<T>(thread, at);
+}
+template <class T>
+void store_generic(Thread& thread, std::uint64_t at, T value) {
+    if (thread.shared->holds(at, sizeof(T))) return store_shared(thread, at, value);
+    store_global(thread, at, value);
+}
+
+// Arithmetic. Integers wrap.
+template <class T, bool integral = std::is_integral_v<T>>
+struct Wrapping {
+    using type = T;
+};
+template <class T>
+struct Wrapping<T, true> {
+    using type = std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>, unsigned, T>>;
+};
+template <class T>
+using Wrapped = typename Wrapping<T>::type;
+template <class T>
+constexpr bool is_negative(T x) {
+    return std::is_signed_v<T> && x < T{};
+}
+
+template <class T>
+T do_add(T x, T y) {
+    return static_cast<T>(static_cast<Wrapped<T>>(x) + static_cast<Wrapped<T>>(y));
+}
+template <class T>
+T do_sub(T x, T y) {
+    return static_cast<T>(static_cast<Wrapped<T>>(x) - static_cast<Wrapped<T>>(y));
+}
+template <class T>
+T do_mul(T x, T y) {
+    static_assert(std::is_floating_point_v<T>);
+    return x * y;
+}
+template <class T>
+T do_mul_lo(T x, T y) {
+    return static_cast<T>(static_cast<Wrapped<T>>(x) * static_cast<Wrapped<T>>(y));
+}
+template <class T>
+T do_mul_hi(T x, T y) {
+    __extension__ using Wide = std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>;
+    return static_cast<T>(static_cast<Wide>(x) * static_cast<Wide>(y) >> 8 * sizeof(T));
+}
+template <class Wide, class T>
+Wide mul_wide(T x, T y) {
+    return static_cast<Wide>(static_cast<Wide>(x) * static_cast<Wide>(y));
+}
+template <class Wide, class T>
+Wide mad_wide(T x, T y, Wide z) {
+    return do_add(mul_wide<Wide>(x, y), z);
+}
+template <class T>
+T do_mad_lo(T x, T y, T z) {
+    return do_add(do_mul_lo(x, y), z);
+}
+template <class T>
+T do_fma(T x, T y, T z) {
+    return std::fma(x, y, z);
+}
+// (A GPU gives all bits set where an integer is divided by 0.)
+template <class T>
+T do_div(T x, T y) {
+    if constexpr (std::is_integral_v<T>) {
+        if (y == 0) return static_cast<T>(-1);
+        if (is_negative(y) && y == static_cast<T>(-1)) return do_sub<T>(0, x);
+    }
+    return static_cast<T>(x / y);
+}
+template <class T>
+T do_rem(T x, T y) {
+    if (y == 0) return x;
+    if (is_negative(y) && y == static_cast<T>(-1)) return 0;
+    return static_cast<T>(x % y);
+}
+template <class T>
+T do_rcp(T x) {
+    return T{1} / x;
+}
+template <class T>
+T do_sqrt(T x) {
+    return std::sqrt(x);
+}
+template <class T>
+T do_rsqrt(T x) {
+    return T{1} / std::sqrt(x);
+}
+template <class T>
+T do_neg(T x) {
+    if constexpr (std::is_integral_v<T>)
+        return do_sub<T>(0, x);
+    else
+        return -x;
+}
+template <class T>
+T do_abs(T x) {
+    if constexpr (std::is_integral_v<T>)
+        return is_negative(x) ? do_sub<T>(0, x) : x;
+    else
+        return std::fabs(x);
+}
+template <class T>
+T do_min(T x, T y) {
+    if constexpr (std::is_integral_v<T>)
+        return y < x ? y : x;
+    else
+        return std::fmin(x, y);
+}
+template <class T>
+T do_max(T x, T y) {
+    if constexpr (std::is_integral_v<T>)
+        return x < y ? y : x;
+    else
+        return std::fmax(x, y);
+}
+template <class T>
+T do_and(T x, T y) {
+    return static_cast<T>(x & y);
+}
+template <class T>
+T do_or(T x, T y) {
+    return static_cast<T>(x | y);
+}
+template <class T>
+T do_xor(T x, T y) {
+    return static_cast<T>(x ^ y);
+}
+template <class T>
+T do_not(T x) {
+    if constexpr (std::is_same_v<T, bool>)
+        return !x;
+    else
+        return static_cast<T>(~x);
+}
+template <class T>
+T shl(T x, std::uint32_t by) {
+    return by >= 8 * sizeof(T) ? T{} : static_cast<T>(static_cast<Wrapped<T>>(x) << by);
+}
+template <class T>
+T shr(T x, std::uint32_t by) {
+    if (by >= 8 * sizeof(T)) return is_negative(x) ? static_cast<T>(-1) : T{};
+    return static_cast<T>(x >> by);
+}
+template <class T>
+std::uint32_t clz(T x) {
+    std::uint32_t count = 0;
+    for (T bit = T{1} << (8 * sizeof(T) - 1); bit != 0 && (x & bit) == 0; bit >>= 1) ++count;
+    return count;
+}
+template <class T>
+std::uint32_t popc(T x) {
+    std::uint32_t count = 0;
+    for (; x != 0; x &= x - 1) ++count;
+    return count;
+}
+
+// With a carry in and out, of 32 bits.
+inline std::uint32_t carried(std::uint64_t value, bool& carry) {
+    carry = (value >> 32 & 1) != 0;
+    return static_cast<std::uint32_t>(value);
+}
+template <class T>
+T do_add_cc(T x, T y, bool& carry) {
+    static_assert(sizeof(T) == 4);
+    return carried(std::uint64_t{x} + y, carry);
+}
+template <class T>
+T do_addc(T x, T y, bool carry) {
+    return x + y + carry;
+}
+template <class T>
+T do_addc_cc(T x, T y, bool& carry) {
+    static_assert(sizeof(T) == 4);
+    return carried(std::uint64_t{x} + y + carry, carry);
+}
+template <class T>
+T do_sub_cc(T x, T y, bool& carry) {
+    static_assert(sizeof(T) == 4);
+    return carried(std::uint64_t{x} - y, carry);
+}
+template <class T>
+T do_subc(T x, T y, bool carry) {
+    return x - y - carry;
+}
+template <class T>
+T do_subc_cc(T x, T y, bool& carry) {
+    static_assert(sizeof(T) == 4);
+    return carried(std::uint64_t{x} - y - carry, carry);
+}
+template <class T>
+T do_mad_lo_cc(T x, T y, T z, bool& carry) {
+    return do_add_cc<T>(do_mul_lo(x, y), z, carry);
+}
+template <class T>
+T do_madc_lo(T x, T y, T z, bool carry) {
+    return do_addc<T>(do_mul_lo(x, y), z, carry);
+}
+template <class T>
+T do_madc_lo_cc(T x, T y, T z, bool& carry) {
+    return do_addc_cc<T>(do_mul_lo(x, y), z, carry);
+}
+template <class T>
+T do_madc_hi(T x, T y, T z, bool carry) {
+    return do_addc<T>(do_mul_hi(x, y), z, carry);
+}
+template <class T>
+T do_madc_hi_cc(T x, T y, T z, bool& carry) {
+    return do_addc_cc<T>(do_mul_hi(x, y), z, carry);
+}
+
+// Comparisons: false where a number is NaN, but for those that end in u. (lo, ls, hi, hs: of unsigned integers.)
+template <class T>
+bool is_nan(T x, T y) {
+    return x != x || y != y;
+}
+template <class T>
+bool is_num(T x, T y) {
+    return !is_nan(x, y);
+}
+#define NANOBRAGG_COMPARISON(name, sign) \
+    template <class T>                   \
+    bool is_##name(T x, T y) {           \
+        return is_num(x, y) && x sign y; \
+    }                                    \
+    template <class T>                   \
+    bool is_##name##u(T x, T y) {        \
+        return is_nan(x, y) || x sign y; \
+    }
+NANOBRAGG_COMPARISON(eq, ==)
+NANOBRAGG_COMPARISON(ne, !=)
+NANOBRAGG_COMPARISON(lt, <)
+NANOBRAGG_COMPARISON(le, <=)
+NANOBRAGG_COMPARISON(gt, >)
+NANOBRAGG_COMPARISON(ge, >=)
+NANOBRAGG_COMPARISON(lo, <)
+NANOBRAGG_COMPARISON(ls, <=)
+NANOBRAGG_COMPARISON(hi, >)
+NANOBRAGG_COMPARISON(hs, >=)
+#undef NANOBRAGG_COMPARISON
+
+// Numbers beyond an integer's range become its end, and NaN 0 (of 64 bits: the lowest bit pattern with the sign set).
+template <class To, class From>
+To convert(From x) {
+    if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+        if (x != x) return sizeof(To) == 8 ? static_cast<To>(std::uint64_t{1} << 63) : To{};
+        if (x <= static_cast<From>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+        if (x >= static_cast<From>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
+    }
+    return static_cast<To>(x);
+}
+
+}  // namespace emulator

@@ -1,0 +1,388 @@
+"""Make C++ of PTX, the assembly that nvcc writes, for the emulator (emulator.hpp) to run where there is no GPU.
+
+    translate_ptx.py FOLDER FILE.ptx ...
+
+Each file becomes FOLDER/<stem>.cpp, one function for each kernel and device function. What instructions do is in
+emulator.hpp; here are their operands. The source is NVIDIA's "Parallel Thread Execution ISA". An instruction that the
+emulator does not know becomes a fault that names it, raised when it is reached.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+C_TYPES = {
+    "pred": "bool", "f32": "float", "f64": "double",
+    **{f"{kind}{bits}": f"std::{'' if kind == 's' else 'u'}int{bits}_t" for kind in "bus" for bits in (8, 16, 32, 64)},
+}  # fmt: skip
+WIDER = {"u16": "u32", "s16": "s32", "u32": "u64", "s32": "s64"}
+SPECIAL = {
+    "%tid.x": "thread.index", "%ntid.x": "thread.size", "%ctaid.x": "thread.block_x", "%ctaid.y": "thread.block_y",
+    "%nctaid.x": "thread.blocks_x", "%nctaid.y": "thread.blocks_y",
+}  # fmt: skip
+SPACES = ("global", "shared", "local", "param")
+SHARED_BEGIN = 256  # of the addresses of shared memory: 0 is no address
+OPERATIONS = {
+    "add": 2, "sub": 2, "mul": 2, "mul_lo": 2, "mul_hi": 2, "mad_lo": 3, "fma": 3, "div": 2, "rem": 2, "rcp": 1,
+    "sqrt": 1, "rsqrt": 1, "neg": 1, "abs": 1, "min": 2, "max": 2, "and": 2, "or": 2, "xor": 2, "not": 1,
+}  # fmt: skip
+"""Whose operands have all the type of the instruction, and how many there are."""
+CARRYING = {"add_cc": 2, "addc": 2, "addc_cc": 2, "sub_cc": 2, "subc": 2, "subc_cc": 2,
+            "mad_lo_cc": 3, "madc_lo": 3, "madc_lo_cc": 3, "madc_hi": 3, "madc_hi_cc": 3}  # fmt: skip
+"""The same, with the carry bit."""
+INEXACT = ("rn", "approx", "full")
+"""The emulator rounds to nearest, also where the GPU is less accurate."""
+PARAMETER = re.compile(r"\.param\s+(?:\.align\s+\d+\s+)?\.(\w+)\s+([\w$]+)(?:\[(\d+)\])?")
+FUNCTION = re.compile(
+    r"^(?:\.visible |\.weak |\.extern )*\.(entry|func)\s*(?:\(([^)]*)\))?\s*([\w$]+)\s*\(([^)]*)\)"
+    r"((?:\s*\.\w+[^\n{;]*)*)\s*([{;])",
+    re.M,
+)
+
+
+class Unknown(Exception):
+    """An instruction that the emulator does not know."""
+
+
+def size_of(kind: str, count: str | None) -> int:
+    return int(kind[1:]) // 8 * int(count or 1)
+
+
+def split(words: str) -> list[str]:
+    """Operands, which commas separate but for those between brackets."""
+    return [word.strip() for word in re.split(r",(?![^{\[(]*[}\])])", words) if word.strip()]
+
+
+@dataclass
+class Function:
+    kind: str
+    name: str
+    results: list[str]
+    parameters: list[tuple[str, int]]  # name, bytes
+    threads: int
+    body: str
+    line: int  # of its body in the file
+
+    cpp: str = ""
+    shared: int = 0  # bytes
+
+
+@dataclass
+class Module:
+    stem: str
+    constants: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+
+
+def parse(path: Path) -> tuple[Module, list[str]]:
+    """The functions of a file, and the C++ of its constant arrays."""
+    text = re.sub(r"//[^\n]*", "", path.read_text())
+    module, lines = Module(path.stem), []
+    for found in re.finditer(r"^\.global \.align (\d+) \.b8 (\w+)\[(\d+)\] = \{([^}]*)\};", text, re.M):
+        align, name, size, values = found.groups()
+        module.constants[name] = f"constant_{name}"
+        lines += [
+            f"alignas({align}) const std::uint8_t constant_{name}[{size}] = {{{values}}};",
+            f"const Constant known_{name}(constant_{name}, sizeof constant_{name});",
+        ]
+    at = 0
+    while found := FUNCTION.search(text, at):
+        kind, results, name, parameters, attributes, end = found.groups()
+        at = found.end()
+        if end == ";":
+            continue
+        depth, close = 1, at
+        while depth:
+            depth += {"{": 1, "}": -1}.get(text[close], 0)
+            close += 1
+        threads = re.search(r"\.maxntid (\d+)", attributes)
+        module.functions[name] = Function(
+            kind=kind,
+            name=name,
+            results=[one[1] for one in PARAMETER.findall(results or "")],
+            parameters=[(one[1], size_of(one[0], one[2])) for one in PARAMETER.findall(parameters)],
+            threads=int(threads[1]) if threads else 1024,
+            body=text[at : close - 1],
+            line=text.count("\n", 0, at) + 1,
+            cpp=f"function_{len(module.functions)}",
+        )
+        at = close
+    return module, lines
+
+
+class Translator:
+    """C++ of one function."""
+
+    def __init__(self, module: Module, function: Function) -> None:
+        self.module, self.function = module, function
+        self.registers: set[str] = set()
+        # What names without % stand for: addresses.
+        self.places = dict(module.constants)
+        for number, (name, _) in enumerate(function.parameters):
+            self.places[name] = f"arguments[{number}]" if function.kind == "entry" else f"argument_{number}"
+        for number, name in enumerate(function.results):
+            self.places[name] = f"result_{number}"
+
+    def signature(self) -> str:
+        f = self.function
+        if f.kind == "entry":
+            words = ["std::uint8_t* const* arguments"]
+        else:
+            words = [f"std::uint8_t* result_{i}" for i in range(len(f.results))]
+            words += [f"std::uint8_t* argument_{i}" for i in range(len(f.parameters))]
+        return f"void {f.cpp}({', '.join(['[[maybe_unused]] Thread& thread', *words])})"
+
+    def translate(self) -> list[str]:
+        out = [self.signature() + " {", "[[maybe_unused]] bool carry = false;"]
+        statement, first = "", 0
+        for number, raw in enumerate(self.function.body.split("\n"), self.function.line):
+            line = raw.strip()
+            if not statement and line in ("", "{", "}"):
+                out.append(line)
+                continue
+            if not statement and re.fullmatch(r"[\w$]+:", line):
+                out.append(self.label(line[:-1]) + ":;")
+                continue
+            first = first if statement else number
+            statement = f"{statement} {line}".strip()
+            if statement.endswith(";"):
+                out.append(self.statement(statement[:-1].strip(), first))
+                statement = ""
+        return [*out, "}"]
+
+    def statement(self, text: str, line: int) -> str:
+        if text.startswith("."):
+            return self.declaration(text)
+        guard = ""
+        if found := re.match(r"@(!?)(%\w+)\s+(.*)", text):
+            guard, text = f"if ({found[1]}{self.variable(found[2])}) ", found[3]
+        mnemonic, *rest = text.split(None, 1)
+        try:
+            code = self.instruction(mnemonic.split("."), split(rest[0]) if rest else [], line)
+        except (Unknown, KeyError, ValueError):
+            code = f'thread.line = {line}; unknown_instruction(thread, "{mnemonic}");'
+        return f"{guard}{{ {code} }}"
+
+    # ---- names --------------------------------------------------------------------------------------------
+
+    def label(self, name: str) -> str:
+        return "to_" + name.replace("$", "_")
+
+    def variable(self, register: str) -> str:
+        if register not in self.registers:
+            raise Unknown(register)
+        return "r_" + register[1:]
+
+    def read(self, operand: str, kind: str) -> str:
+        """The value of a register, a constant or the address of a name."""
+        c_type = C_TYPES[kind]
+        if operand in SPECIAL:
+            return f"static_cast<{c_type}>({SPECIAL[operand]})"
+        if operand.startswith(("%", "!%")):
+            return f"{'!' * operand.startswith('!')}read<{c_type}>({self.variable(operand.lstrip('!'))})"
+        if operand in self.places:
+            return f"read<{c_type}>(place({self.places[operand]}))"
+        if operand.startswith(("0d", "0f")):
+            return f"bits<{c_type}>(0x{operand[2:]}ULL)"
+        value = int(operand, 0)
+        if kind == "pred":
+            return "true" if value else "false"
+        if kind.startswith("f"):
+            raise ValueError(operand)
+        return f"static_cast<{c_type}>(0x{value % 2**64:x}ULL)"
+
+    def write(self, register: str, value: str) -> str:
+        return f"write({self.variable(register)}, {value});"
+
+    def address(self, operand: str) -> str:
+        found = re.fullmatch(r"\[\s*([^\]+\s]+)\s*(?:\+\s*(-?\d+))?\s*\]", operand)
+        if not found:
+            raise Unknown(operand)
+        return f"{self.read(found[1], 'u64')} + static_cast<std::uint64_t>({found[2] or 0}LL)"
+
+    # ---- declarations -------------------------------------------------------------------------------------
+
+    def declaration(self, text: str) -> str:
+        if found := re.match(r"\.reg\s+\.(\w+)\s+(.*)", text):
+            names = []
+            for word in split(found[2]):
+                several = re.fullmatch(r"(.+)<(\d+)>", word)
+                names += [f"{several[1]}{i}" for i in range(int(several[2]))] if several else [word]
+            # (A name without % is declared by nvcc and not used.)
+            names = [name for name in names if name.startswith("%")]
+            self.registers.update(names)
+            names = [self.variable(name) for name in names]
+            return f"[[maybe_unused]] {C_TYPES[found[1]]} {', '.join(names)};" if names else ""
+        if found := re.match(r"\.(shared|local|param)\s+(?:\.align\s+(\d+)\s+)?\.(\w+)\s+([\w$]+)(?:\[(\d+)\])?", text):
+            space, align, kind, name, count = found.groups()
+            size = size_of(kind, count)
+            if space == "shared":
+                step = int(align or size)
+                begin = -(-self.function.shared // step) * step
+                self.places[name] = f"{SHARED_BEGIN + begin}u"
+                self.function.shared = begin + size
+                return ""
+            self.places[name] = f"room_{name}"
+            return f"alignas(16) std::uint8_t room_{name}[{size}];"
+        return ""  # .pragma
+
+    # ---- instructions -------------------------------------------------------------------------------------
+
+    def instruction(self, words: list[str], operands: list[str], line: int) -> str:
+        name, kind = words[0], words[-1]
+        special: dict[str, Callable[[list[str], list[str], int], str]] = {
+            "ld": self.load, "st": self.store, "call": self.call, "setp": self.compare, "cvt": self.convert,
+        }  # fmt: skip
+        if name in special:
+            return special[name](words, operands, line)
+        if name == "bra":
+            return f"goto {self.label(operands[0])};"
+        if name == "ret":
+            return "return;"
+        if name == "bar" and words[1] == "sync" and operands == ["0"]:
+            return f"thread.line = {line}; barrier(thread);"
+        if name == "mov":
+            return self.move(kind, operands)
+        if name == "cvta":  # one space of addresses for all
+            return self.write(operands[0], self.read(operands[1], "u64"))
+        if name == "selp":
+            chosen = f"{self.read(operands[3], 'pred')} ? {self.read(operands[1], kind)} : "
+            return self.write(operands[0], chosen + self.read(operands[2], kind))
+        if name in ("shl", "shr"):
+            return self.write(
+                operands[0], f"{name}<{C_TYPES[kind]}>({self.read(operands[1], kind)}, {self.read(operands[2], 'u32')})"
+            )
+        if name in ("clz", "popc"):
+            return self.write(operands[0], f"{name}({self.read(operands[1], kind.replace('b', 'u'))})")
+        if name in ("mul", "mad") and words[1] == "wide":
+            kinds = (kind, kind, WIDER[kind])
+            values = [self.read(operand, k) for operand, k in zip(operands[1:], kinds, strict=False)]
+            return self.write(operands[0], f"{name}_wide<{C_TYPES[WIDER[kind]]}>({', '.join(values)})")
+        return self.operation("_".join(word for word in words[:-1] if word not in INEXACT), kind, operands)
+
+    def operation(self, name: str, kind: str, operands: list[str]) -> str:
+        count = OPERATIONS.get(name) or CARRYING.get(name)
+        if not count or len(operands) != count + 1:
+            raise Unknown(name)
+        values = [self.read(operand, kind) for operand in operands[1:]]
+        if name in CARRYING:
+            values.append("carry")
+        return self.write(operands[0], f"do_{name}<{C_TYPES[kind]}>({', '.join(values)})")
+
+    def move(self, kind: str, operands: list[str]) -> str:
+        to, value = operands
+        half = f"b{int(kind[1:]) // 2}" if kind != "pred" else ""
+        if to.startswith("{"):
+            low, high = split(to[1:-1])
+            whole = self.read(value, kind)
+            return (
+                f"const auto whole = {whole}; {self.write(low, f'static_cast<{C_TYPES[half]}>(whole)')}"
+                f" {self.write(high, f'static_cast<{C_TYPES[half]}>(whole >> {half[1:]})')}"
+            )
+        if value.startswith("{"):
+            low, high = (self.read(word, half) for word in split(value[1:-1]))
+            c_type = C_TYPES[kind]
+            return self.write(to, f"static_cast<{c_type}>(static_cast<{c_type}>({high}) << {half[1:]} | {low})")
+        return self.write(to, self.read(value, kind))
+
+    def access(self, words: list[str]) -> tuple[str, str, int]:
+        """Space, C++ type and number of elements of a load or store."""
+        space = next((word for word in words if word in SPACES), "generic")
+        if set(words[1:-1]) - {*SPACES, "nc", "v2", "v4"}:
+            raise Unknown(words)
+        return space, C_TYPES[words[-1]], 4 if "v4" in words else 2 if "v2" in words else 1
+
+    def load(self, words: list[str], operands: list[str], line: int) -> str:
+        space, c_type, count = self.access(words)
+        to = split(operands[0].strip("{}"))
+        begin = f"thread.line = {line}; const std::uint64_t at = {self.address(operands[1])};"
+        aligned = f" check_aligned(thread, at, {count} * sizeof({c_type}));" if space != "param" else ""
+        return (
+            begin
+            + aligned
+            + "".join(
+                " " + self.write(one, f"load_{space}<{c_type}>(thread, at + {i} * sizeof({c_type}))")
+                for i, one in enumerate(to)
+            )
+        )
+
+    def store(self, words: list[str], operands: list[str], line: int) -> str:
+        space, c_type, count = self.access(words)
+        values = split(operands[1].strip("{}"))
+        begin = f"thread.line = {line}; const std::uint64_t at = {self.address(operands[0])};"
+        aligned = f" check_aligned(thread, at, {count} * sizeof({c_type}));" if space != "param" else ""
+        return (
+            begin
+            + aligned
+            + "".join(
+                f" store_{space}<{c_type}>(thread, at + {i} * sizeof({c_type}), {self.read(one, words[-1])});"
+                for i, one in enumerate(values)
+            )
+        )
+
+    def call(self, _words: list[str], operands: list[str], _line: int) -> str:
+        results = split(operands.pop(0)[1:-1]) if operands[0].startswith("(") else []
+        arguments = split(operands[1][1:-1]) if len(operands) > 1 else []
+        words = ["thread", *(self.places[name] for name in [*results, *arguments])]
+        return f"{self.module.functions[operands[0]].cpp}({', '.join(words)});"
+
+    def compare(self, words: list[str], operands: list[str], _line: int) -> str:
+        kind, joined = words[-1], next((word for word in words[2:-1] if word in ("and", "or", "xor")), "")
+        if "|" in operands[0] or len(words) != 3 + bool(joined):
+            raise Unknown(words)
+        value = f"is_{words[1]}({self.read(operands[1], kind)}, {self.read(operands[2], kind)})"
+        if joined:
+            value = f"do_{joined}<bool>({value}, {self.read(operands[3], 'pred')})"
+        return self.write(operands[0], value)
+
+    def convert(self, words: list[str], operands: list[str], _line: int) -> str:
+        *rounding, to, kind = words[1:]
+        value = self.read(operands[1], kind)
+        whole = {"rzi": "std::trunc", "rni": "std::nearbyint", "rmi": "std::floor", "rpi": "std::ceil"}
+        if rounding and rounding[0] in whole:
+            value = f"{whole[rounding.pop(0)]}({value})"
+        if rounding not in ([], ["rn"]):
+            raise Unknown(words)
+        return self.write(operands[0], f"convert<{C_TYPES[to]}>({value})")
+
+
+def translate(path: Path) -> str:
+    module, constants = parse(path)
+    translators = [Translator(module, function) for function in module.functions.values()]
+    bodies = [line for translator in translators for line in translator.translate()]
+    kernels = [
+        f'const Kernel kernel_{f.cpp}("{f.name}", {f.cpp}, {f.shared}, {f.threads}, '
+        f"{{{', '.join(str(size) for _, size in f.parameters)}}});"
+        for f in module.functions.values()
+        if f.kind == "entry"
+    ]
+    return "\n".join(
+        [
+            f"// Made from {path.name} by translate_ptx.py.",
+            '#include "emulator.hpp"',
+            "namespace emulator {",
+            "namespace {",
+            *constants,
+            *(translator.signature() + ";" for translator in translators),
+            *bodies,
+            *kernels,
+            "}",
+            "}",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[2:]:
+        (folder / f"{Path(name).stem}.cpp").write_text(translate(Path(name)))
+
+
+if __name__ == "__main__":
+    main()
