@@ -319,6 +319,13 @@ template <class T>
 T do_rsqrt(T x) {
     return T{1} / std::sqrt(x);
 }
+// As far off as a GPU's approximations may be, on one side or the other: two units in the last place.
+template <class T>
+T approximate(T x) {
+    static_assert(sizeof(T) == 4);
+    const float off = (read<std::uint32_t>(x) & 2) != 0 ? 0x1p-22f : -0x1p-22f;
+    return x * (1 + off);
+}
 template <class T>
 T do_neg(T x) {
     if constexpr (std::is_integral_v<T>)

@@ -34,8 +34,7 @@ OPERATIONS = {
 CARRYING = {"add_cc": 2, "addc": 2, "addc_cc": 2, "sub_cc": 2, "subc": 2, "subc_cc": 2,
             "mad_lo_cc": 3, "madc_lo": 3, "madc_lo_cc": 3, "madc_hi": 3, "madc_hi_cc": 3}  # fmt: skip
 """The same, with the carry bit."""
-INEXACT = ("rn", "approx", "full")
-"""The emulator rounds to nearest, also where the GPU is less accurate."""
+APPROXIMATE = {"approx", "full"}
 PARAMETER = re.compile(r"\.param\s+(?:\.align\s+\d+\s+)?\.(\w+)\s+([\w$]+)(?:\[(\d+)\])?")
 FUNCTION = re.compile(
     r"^(?:\.visible |\.weak |\.extern )*\.(entry|func)\s*(?:\(([^)]*)\))?\s*([\w$]+)\s*\(([^)]*)\)"
@@ -262,16 +261,18 @@ class Translator:
             kinds = (kind, kind, WIDER[kind])
             values = [self.read(operand, k) for operand, k in zip(operands[1:], kinds, strict=False)]
             return self.write(operands[0], f"{name}_wide<{C_TYPES[WIDER[kind]]}>({', '.join(values)})")
-        return self.operation("_".join(word for word in words[:-1] if word not in INEXACT), kind, operands)
+        return self.operation(words, operands)
 
-    def operation(self, name: str, kind: str, operands: list[str]) -> str:
+    def operation(self, words: list[str], operands: list[str]) -> str:
+        name, kind = "_".join(word for word in words[:-1] if word not in {"rn", *APPROXIMATE}), words[-1]
         count = OPERATIONS.get(name) or CARRYING.get(name)
         if not count or len(operands) != count + 1:
             raise Unknown(name)
         values = [self.read(operand, kind) for operand in operands[1:]]
         if name in CARRYING:
             values.append("carry")
-        return self.write(operands[0], f"do_{name}<{C_TYPES[kind]}>({', '.join(values)})")
+        value = f"do_{name}<{C_TYPES[kind]}>({', '.join(values)})"
+        return self.write(operands[0], f"approximate({value})" if APPROXIMATE & set(words) else value)
 
     def move(self, kind: str, operands: list[str]) -> str:
         to, value = operands
