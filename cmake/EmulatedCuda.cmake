@@ -22,23 +22,25 @@ endforeach()
 set(_translated "")
 foreach(_source IN LISTS _sources)
   get_filename_component(_stem ${_source} NAME_WE)
-  list(APPEND _translated ${CMAKE_CURRENT_BINARY_DIR}/emulated/${_stem}.cpp)
+  set(_ptx "$<FILTER:$<TARGET_OBJECTS:emulated_ptx>,INCLUDE,/${_stem}\\.ptx>")
+  set(_output ${CMAKE_CURRENT_BINARY_DIR}/emulated_${_stem}.cpp)
+  add_custom_command(
+    OUTPUT ${_output}
+    COMMAND ${Python_EXECUTABLE} ${_emulator}/translate_ptx.py ${_ptx} ${_output}
+    DEPENDS ${_emulator}/translate_ptx.py emulated_ptx ${_ptx}
+    COMMENT "Translating the PTX of ${_stem}.cu"
+    VERBATIM)
+  list(APPEND _translated ${_output})
 endforeach()
-add_custom_command(
-  OUTPUT ${_translated}
-  COMMAND ${Python_EXECUTABLE} ${_emulator}/translate_ptx.py ${CMAKE_CURRENT_BINARY_DIR}/emulated
-          $<TARGET_OBJECTS:emulated_ptx>
-  DEPENDS ${_emulator}/translate_ptx.py emulated_ptx $<TARGET_OBJECTS:emulated_ptx>
-  COMMENT "Translating the kernels' PTX"
-  COMMAND_EXPAND_LISTS VERBATIM)
 
 add_library(emulated_cuda OBJECT ${_translated} cpp/tests/emulator/emulator.cpp)
-target_include_directories(emulated_cuda PRIVATE ${_emulator} SYSTEM ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+target_include_directories(emulated_cuda PRIVATE ${_emulator})
+target_include_directories(emulated_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 # (Rounded where PTX rounds.)
 target_compile_options(emulated_cuda PRIVATE -O2 -ffp-contract=off)
 # (Checked versions of longjmp know one stack only.)
 set_source_files_properties(cpp/tests/emulator/emulator.cpp PROPERTIES COMPILE_OPTIONS
-  "-U_FORTIFY_SOURCE;-Wall;-Wextra;-Wshadow")
+  "-U_FORTIFY_SOURCE;-Wall;-Wextra;-Wshadow;$<$<BOOL:${NANOBRAGG_WERROR}>:-Werror>")
 
 pybind11_add_module(_emulated
   cpp/bindings/cuda_module.cpp

@@ -8,6 +8,7 @@
 
 namespace nanobragg::gpu {
 
+// (Not in the namespace below: profilers and the emulator of cpp/tests know kernels by name.)
 __global__ void __launch_bounds__(kMostThreads)
     finish_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job, int64_t slices) {
     __shared__ Shared shared;

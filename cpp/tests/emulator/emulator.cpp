@@ -1,5 +1,5 @@
 // The CUDA runtime on an emulated GPU. As on a real one, launches are put in a queue and are done only when somebody
-// waits for them or copies memory; after a fault every call fails.
+// waits for them or copies memory; after a fault every call that uses the device fails, until it is reset.
 #include "emulator.hpp"
 
 #include <cuda_runtime.h>
@@ -161,19 +161,18 @@ void run(Launch& launch) {
             first.who = static_cast<std::uint32_t>(block * launch.block.x + 1);
             run_block(fibers, shared, first);
         }
-    } catch (const Fault& found) {
+    } catch (const std::exception& found) {
         first_fault = found.what();
         for (auto& fiber : fibers) fiber->reset();
     }
     at_work = nullptr;
 }
 
-cudaError_t finish_waiting() {
+void finish_waiting() {
     while (!waiting.empty()) {
         if (first_fault.empty()) waiting.front()();
         waiting.pop_front();
     }
-    return first_fault.empty() ? cudaSuccess : cudaErrorLaunchFailure;
 }
 
 }  // namespace
@@ -248,14 +247,17 @@ cudaError_t told(cudaError_t status) {
     return status;
 }
 
+cudaError_t faulty() { return first_fault.empty() ? cudaSuccess : cudaErrorLaunchFailure; }
+
 // The allocation that holds all of this, or null.
 Memory* memory_of(const void* pointer, std::size_t size) {
     Memory* memory = memory_at(reinterpret_cast<std::uintptr_t>(pointer));
     return memory != nullptr && memory->holds(reinterpret_cast<std::uintptr_t>(pointer), size) ? memory : nullptr;
 }
 
-cudaError_t launch_kernel(const Kernel& kernel, dim3 grid, dim3 block, void** arguments, std::size_t shared) {
+cudaError_t launch_kernel(const Kernel& kernel, dim3 grid, dim3 block, void** words, std::size_t shared) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (faulty() != cudaSuccess) return told(faulty());
     const bool fits = grid.x >= 1 && grid.y >= 1 && grid.x <= 0x7fffffffu && grid.y <= 0xffffu && block.x >= 1 &&
                       block.x <= kernel.most_threads && kernel.shared <= 48 * 1024 &&
                       std::uint64_t{grid.x} * grid.y * block.x < 0xffffffffu;
@@ -265,10 +267,17 @@ cudaError_t launch_kernel(const Kernel& kernel, dim3 grid, dim3 block, void** ar
     Launch launch{&kernel, grid, block, {}};
     for (std::size_t i = 0; i < kernel.arguments.size(); ++i) {
         launch.arguments.emplace_back(kernel.arguments[i] / 8 + 1);
-        std::memcpy(launch.arguments.back().data(), arguments[i], kernel.arguments[i]);
+        std::memcpy(launch.arguments.back().data(), words[i], kernel.arguments[i]);
     }
     waiting.emplace_back([launch]() mutable { run(launch); });
     return cudaSuccess;
+}
+
+const Kernel& kernel_of(const void* host) {
+    const std::string& name = names().at(host);
+    const auto found = kernels().find(name);
+    if (found == kernels().end()) throw std::logic_error("the kernel " + name + " is in no PTX that was translated");
+    return *found->second;
 }
 
 struct Configuration {
@@ -312,10 +321,12 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
     return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
-    const cudaError_t status = last_error;
+    const std::lock_guard<std::mutex> lock(guard);
+    const cudaError_t status = faulty() != cudaSuccess ? faulty() : last_error;
     last_error = cudaSuccess;
     return status;
 }
+// (The text of a fault stays as it is until the device is reset.)
 const char* cudaGetErrorString(cudaError_t status) {
     switch (status) {
         case cudaSuccess:
@@ -336,7 +347,7 @@ const char* cudaGetErrorString(cudaError_t status) {
 cudaError_t cudaMalloc(void** pointer, std::size_t size) {
     const std::lock_guard<std::mutex> lock(guard);
     *pointer = nullptr;
-    if (size == 0) return cudaSuccess;
+    if (size == 0 || faulty() != cudaSuccess) return told(faulty());
     if (size > kMostMemory - allocated) return told(cudaErrorMemoryAllocation);
     allocations[next_address] = std::make_unique<Memory>(next_address, size);
     allocated += size;
@@ -346,18 +357,18 @@ cudaError_t cudaMalloc(void** pointer, std::size_t size) {
 }
 cudaError_t cudaFree(void* pointer) {
     const std::lock_guard<std::mutex> lock(guard);
-    const cudaError_t status = finish_waiting();
-    if (pointer == nullptr) return told(status);
+    finish_waiting();
+    if (pointer == nullptr) return told(faulty());
     const auto found = allocations.find(reinterpret_cast<std::uintptr_t>(pointer));
     if (found == allocations.end()) return told(cudaErrorInvalidValue);
     allocated -= found->second->size();
     allocations.erase(found);
-    return told(status);
+    return told(faulty());
 }
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t size, cudaMemcpyKind kind) {
     const std::lock_guard<std::mutex> lock(guard);
-    const cudaError_t status = finish_waiting();
-    if (status != cudaSuccess || size == 0) return told(status);
+    finish_waiting();
+    if (size == 0 || faulty() != cudaSuccess) return told(faulty());
     const bool up = kind == cudaMemcpyHostToDevice;
     Memory* memory = memory_of(up ? to : from, size);
     if (memory == nullptr || (!up && kind != cudaMemcpyDeviceToHost)) return told(cudaErrorInvalidValue);
@@ -370,18 +381,21 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t size, cudaMemcpyK
 }
 cudaError_t cudaMemsetAsync(void* pointer, int value, std::size_t size, cudaStream_t) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (size == 0 || faulty() != cudaSuccess) return told(faulty());
     Memory* memory = memory_of(pointer, size);
-    if (memory == nullptr) return told(size == 0 ? cudaSuccess : cudaErrorInvalidValue);
+    if (memory == nullptr) return told(cudaErrorInvalidValue);
     waiting.emplace_back([=] { memory->fill(reinterpret_cast<std::uintptr_t>(pointer), value, size); });
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
     const std::lock_guard<std::mutex> lock(guard);
-    return told(finish_waiting());
+    finish_waiting();
+    return told(faulty());
 }
 cudaError_t cudaDeviceSynchronize() {
     const std::lock_guard<std::mutex> lock(guard);
-    return told(finish_waiting());
+    finish_waiting();
+    return told(faulty());
 }
 cudaError_t cudaDeviceReset() {
     const std::lock_guard<std::mutex> lock(guard);
@@ -389,6 +403,7 @@ cudaError_t cudaDeviceReset() {
     allocations.clear();
     allocated = 0;
     first_fault.clear();
+    last_error = cudaSuccess;
     return cudaSuccess;
 }
 
@@ -414,18 +429,18 @@ cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, std::size_t* sha
     *static_cast<void**>(stream) = configuration.stream;
     return cudaSuccess;
 }
-#if CUDART_VERSION >= 13000
+char __cudaInitModule(void**) { return 0; }
+cudaError_t cudaLaunchKernel(const void* host, dim3 grid, dim3 block, void** words, std::size_t shared, cudaStream_t) {
+    return launch_kernel(kernel_of(host), grid, block, words, shared);
+}
+#if CUDART_VERSION >= 12000
 cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* host) {
-    *kernel = reinterpret_cast<cudaKernel_t>(const_cast<Kernel*>(kernels().at(names().at(host))));
+    *kernel = reinterpret_cast<cudaKernel_t>(const_cast<Kernel*>(&kernel_of(host)));
     return cudaSuccess;
 }
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** words, std::size_t shared,
                                cudaStream_t) {
     return launch_kernel(*reinterpret_cast<const Kernel*>(kernel), grid, block, words, shared);
-}
-#else
-cudaError_t cudaLaunchKernel(const void* host, dim3 grid, dim3 block, void** words, std::size_t shared, cudaStream_t) {
-    return launch_kernel(*kernels().at(names().at(host)), grid, block, words, shared);
 }
 #endif
 

@@ -1,6 +1,7 @@
-// An emulator of a GPU: what translate_ptx.py makes of kernels is written in these words. Every access to memory is
-// checked, as compute-sanitizer does on a GPU: it lies in an allocation, is aligned, reads what was written before, and
-// meets no other thread's between two barriers (shared memory) or in one launch (global memory).
+// An emulator of a GPU: what translate_ptx.py makes of kernels is written in these words. Every access to global,
+// shared and local memory is checked, as compute-sanitizer does on a GPU: it lies in an allocation, is aligned, reads
+// what was written before, and meets no other thread's between two barriers (shared memory) or in one launch (global
+// memory).
 #pragma once
 
 #include <cmath>
@@ -22,6 +23,7 @@ class Fault : public std::runtime_error {
 };
 
 class Memory;
+class Local;
 
 // One thread of a kernel.
 struct Thread {
@@ -30,6 +32,7 @@ struct Thread {
     std::uint32_t who;   // number among all threads of the launch, from 1
     Memory* shared;      // its block's
     Memory* recent;      // global memory that it used last, or null
+    Local* locals;       // its function's, which knows those of the functions that called it
 };
 
 [[noreturn]] void fault(const Thread& thread, const std::string& what);
@@ -53,16 +56,20 @@ class Memory {
                size <= bytes_.size() - (address - address_);
     }
 
+    // `constant`: as memory that nobody writes in this launch.
     template <class T>
-    T load(const Thread& thread, std::uint64_t address, std::uint32_t now) {
+    T load(const Thread& thread, std::uint64_t address, std::uint32_t now, bool constant = false) {
         const std::size_t at = place(thread, address, sizeof(T), "load");
         for (std::size_t i = at; i < at + sizeof(T); ++i) {
             if (!written_[i]) fault(thread, "a load of what was never written");
         }
         for (std::size_t i = at / 4; i <= (at + sizeof(T) - 1) / 4; ++i) {
             Word& word = words_[i];
+            if (constant && word.written.when == now)
+                fault(thread, "a load of what was just written, as of a constant");
             if (word.written.by_another(thread.who, now)) fault(thread, "a load of what another thread just wrote");
-            word.read = {now, word.read.when != now || word.read.who == thread.who ? thread.who : kSeveral};
+            const bool alone = !constant && (word.read.when != now || word.read.who == thread.who);
+            word.read = {now, alone ? thread.who : kSeveral};
         }
         T value;
         std::memcpy(&value, bytes_.data() + at, sizeof value);
@@ -123,6 +130,37 @@ class Memory {
     std::vector<Word> words_;
 };
 
+// Memory of one thread, for as long as a function runs.
+class Local {
+  public:
+    Local(Thread& thread, std::size_t size)
+        : thread_(thread),
+          before_(thread.locals),
+          memory_(
+              before_ == nullptr ? kBegin : before_->memory_.address() + (before_->memory_.size() + 511) / 256 * 256,
+              size) {
+        thread.locals = this;
+    }
+    Local(const Local&) = delete;
+    Local& operator=(const Local&) = delete;
+    ~Local() { thread_.locals = before_; }
+
+    std::uint64_t address() const { return memory_.address(); }
+    // That which holds an address, or null.
+    static Memory* at(const Thread& thread, std::uint64_t address) {
+        for (Local* one = thread.locals; one != nullptr; one = one->before_) {
+            if (one->memory_.holds(address, 1)) return &one->memory_;
+        }
+        return nullptr;
+    }
+
+  private:
+    static constexpr std::uint64_t kBegin = std::uint64_t{1} << 55;
+    Thread& thread_;
+    Local* before_;
+    Memory memory_;
+};
+
 // Launches, and intervals between two barriers, so far. (Different threads' accesses meet only inside one.)
 extern std::uint32_t launch_now, interval_now;
 
@@ -155,6 +193,7 @@ constexpr std::uint64_t kGlobalBegin = std::uint64_t{1} << 56;  // no x86 or Arm
 
 inline std::uint64_t place(const std::uint8_t* bytes) { return reinterpret_cast<std::uintptr_t>(bytes); }
 inline std::uint64_t place(std::uint32_t shared) { return shared; }
+inline std::uint64_t place(const Local& local) { return local.address(); }
 
 // Registers have a size and no type.
 template <class T, class V>
@@ -185,7 +224,7 @@ T bits(std::uint64_t value) {
         return read<T>(value);
 }
 
-// Memory. That of parameters and locals is the host's.
+// Memory. That of parameters is the host's.
 template <class T>
 T load_param(Thread&, std::uint64_t at) {
     T value;
@@ -196,13 +235,18 @@ template <class T>
 void store_param(Thread&, std::uint64_t at, T value) {
     std::memcpy(reinterpret_cast<void*>(at), &value, sizeof value);
 }
+inline Memory& local_memory(const Thread& thread, std::uint64_t at) {
+    Memory* memory = Local::at(thread, at);
+    if (memory == nullptr) fault(thread, "an access outside of all local memory");
+    return *memory;
+}
 template <class T>
 T load_local(Thread& thread, std::uint64_t at) {
-    return load_param<T>(thread, at);
+    return local_memory(thread, at).load<T>(thread, at, 1);
 }
 template <class T>
 void store_local(Thread& thread, std::uint64_t at, T value) {
-    store_param(thread, at, value);
+    local_memory(thread, at).store(thread, at, value, 1);
 }
 template <class T>
 T load_shared(Thread& thread, std::uint64_t at) {
@@ -227,14 +271,21 @@ void store_global(Thread& thread, std::uint64_t at, T value) {
     global_memory(thread, at).store(thread, at, value, launch_now);
 }
 template <class T>
+T load_constant(Thread& thread, std::uint64_t at) {
+    if (at < kGlobalBegin && is_constant(at, sizeof(T))) return load_param<T>(thread, at);
+    return global_memory(thread, at).load<T>(thread, at, launch_now, true);
+}
+template <class T>
 T load_generic(Thread& thread, std::uint64_t at) {
-    if (thread.shared->holds(at, sizeof(T))) return load_shared<T>(thread, at);
+    if (thread.shared->holds(at, 1)) return load_shared<T>(thread, at);
+    if (Local::at(thread, at) != nullptr) return load_local<T>(thread, at);
     if (is_argument(at, sizeof(T))) return load_param<T>(thread, at);
     return load_global<T>(thread, at);
 }
 template <class T>
 void store_generic(Thread& thread, std::uint64_t at, T value) {
-    if (thread.shared->holds(at, sizeof(T))) return store_shared(thread, at, value);
+    if (thread.shared->holds(at, 1)) return store_shared(thread, at, value);
+    if (Local::at(thread, at) != nullptr) return store_local(thread, at, value);
     store_global(thread, at, value);
 }
 
@@ -292,7 +343,7 @@ template <class T>
 T do_fma(T x, T y, T z) {
     return std::fma(x, y, z);
 }
-// (A GPU gives all bits set where an integer is divided by 0.)
+// (PTX says nothing of what division by 0 gives: who does it throws the result away, or should.)
 template <class T>
 T do_div(T x, T y) {
     if constexpr (std::is_integral_v<T>) {
@@ -395,59 +446,37 @@ std::uint32_t popc(T x) {
     return count;
 }
 
-// With a carry in and out, of 32 bits.
-inline std::uint32_t carried(std::uint64_t value, bool& carry) {
+// Halves of two words in a row that were shifted.
+template <class T>
+T do_shf_l_wrap(T low, T high, T by) {
+    static_assert(sizeof(T) == 4);
+    const std::uint64_t both = std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
+    return static_cast<T>(both << (by & 31) >> 32);
+}
+template <class T>
+T do_shf_r_wrap(T low, T high, T by) {
+    static_assert(sizeof(T) == 4);
+    const std::uint64_t both = std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
+    return static_cast<T>(both >> (by & 31));
+}
+
+// With a carry in and out.
+using Word32 = std::uint32_t;
+inline Word32 carried(std::uint64_t value, bool& carry) {
     carry = (value >> 32 & 1) != 0;
-    return static_cast<std::uint32_t>(value);
+    return static_cast<Word32>(value);
 }
-template <class T>
-T do_add_cc(T x, T y, bool& carry) {
-    static_assert(sizeof(T) == 4);
-    return carried(std::uint64_t{x} + y, carry);
-}
-template <class T>
-T do_addc(T x, T y, bool carry) {
-    return x + y + carry;
-}
-template <class T>
-T do_addc_cc(T x, T y, bool& carry) {
-    static_assert(sizeof(T) == 4);
-    return carried(std::uint64_t{x} + y + carry, carry);
-}
-template <class T>
-T do_sub_cc(T x, T y, bool& carry) {
-    static_assert(sizeof(T) == 4);
-    return carried(std::uint64_t{x} - y, carry);
-}
-template <class T>
-T do_subc(T x, T y, bool carry) {
-    return x - y - carry;
-}
-template <class T>
-T do_subc_cc(T x, T y, bool& carry) {
-    static_assert(sizeof(T) == 4);
-    return carried(std::uint64_t{x} - y - carry, carry);
-}
-template <class T>
-T do_mad_lo_cc(T x, T y, T z, bool& carry) {
-    return do_add_cc<T>(do_mul_lo(x, y), z, carry);
-}
-template <class T>
-T do_madc_lo(T x, T y, T z, bool carry) {
-    return do_addc<T>(do_mul_lo(x, y), z, carry);
-}
-template <class T>
-T do_madc_lo_cc(T x, T y, T z, bool& carry) {
-    return do_addc_cc<T>(do_mul_lo(x, y), z, carry);
-}
-template <class T>
-T do_madc_hi(T x, T y, T z, bool carry) {
-    return do_addc<T>(do_mul_hi(x, y), z, carry);
-}
-template <class T>
-T do_madc_hi_cc(T x, T y, T z, bool& carry) {
-    return do_addc_cc<T>(do_mul_hi(x, y), z, carry);
-}
+inline Word32 do_add_cc(Word32 x, Word32 y, bool& carry) { return carried(std::uint64_t{x} + y, carry); }
+inline Word32 do_addc(Word32 x, Word32 y, bool carry) { return x + y + carry; }
+inline Word32 do_addc_cc(Word32 x, Word32 y, bool& carry) { return carried(std::uint64_t{x} + y + carry, carry); }
+inline Word32 do_sub_cc(Word32 x, Word32 y, bool& carry) { return carried(std::uint64_t{x} - y, carry); }
+inline Word32 do_subc(Word32 x, Word32 y, bool carry) { return x - y - carry; }
+inline Word32 do_subc_cc(Word32 x, Word32 y, bool& carry) { return carried(std::uint64_t{x} - y - carry, carry); }
+inline Word32 do_mad_lo_cc(Word32 x, Word32 y, Word32 z, bool& carry) { return do_add_cc(x * y, z, carry); }
+inline Word32 do_madc_lo(Word32 x, Word32 y, Word32 z, bool carry) { return do_addc(x * y, z, carry); }
+inline Word32 do_madc_lo_cc(Word32 x, Word32 y, Word32 z, bool& carry) { return do_addc_cc(x * y, z, carry); }
+inline Word32 do_madc_hi(Word32 x, Word32 y, Word32 z, bool carry) { return do_addc(do_mul_hi(x, y), z, carry); }
+inline Word32 do_madc_hi_cc(Word32 x, Word32 y, Word32 z, bool& carry) { return do_addc_cc(do_mul_hi(x, y), z, carry); }
 
 // Comparisons: false where a number is NaN, but for those that end in u. (lo, ls, hi, hs: of unsigned integers.)
 template <class T>
@@ -479,11 +508,14 @@ NANOBRAGG_COMPARISON(hi, >)
 NANOBRAGG_COMPARISON(hs, >=)
 #undef NANOBRAGG_COMPARISON
 
-// Numbers beyond an integer's range become its end, and NaN 0 (of 64 bits: the lowest bit pattern with the sign set).
+// Numbers beyond an integer's range become its end; NaN becomes its highest bit alone where either has 64 bits, or 0.
 template <class To, class From>
 To convert(From x) {
     if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-        if (x != x) return sizeof(To) == 8 ? static_cast<To>(std::uint64_t{1} << 63) : To{};
+        if (x != x) {
+            const bool wide = sizeof(From) == 8 || sizeof(To) == 8;
+            return wide ? static_cast<To>(std::uint64_t{1} << (8 * sizeof(To) - 1)) : To{};
+        }
         if (x <= static_cast<From>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
         if (x >= static_cast<From>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
     }

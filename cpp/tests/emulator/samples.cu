@@ -29,6 +29,29 @@ __global__ void __launch_bounds__(kTeam) sample_kernel(const double* in, double*
     if constexpr (sample == Sample::loads_misaligned) {
         out[place] = *reinterpret_cast<const double*>(reinterpret_cast<const char*>(in) + 4);
     }
+    if constexpr (sample == Sample::loads_a_misaligned_pair) {
+        const double2 pair = *reinterpret_cast<const double2*>(in + 1);
+        out[place] = pair.x + pair.y;
+    }
+    if constexpr (sample == Sample::loads_half_written) {
+        reinterpret_cast<float*>(out)[2 * place] = 1;
+        out[place] += 1;
+    }
+    if constexpr (sample == Sample::stores_beyond_local) {
+        double local[4] = {};
+        local[4 * static_cast<int>(in[place])] = 1;
+        out[place] = local[static_cast<int>(in[place])];
+    }
+    if constexpr (sample == Sample::loads_unwritten_local) {
+        double local[4];
+        local[static_cast<int>(in[place])] = 1;
+        out[place] = local[2 * static_cast<int>(in[place])];
+    }
+    if constexpr (sample == Sample::loads_what_it_stored_as_constant) {
+        out[place] = in[place];
+        __syncthreads();
+        out[place] = 2 * __ldg(out + place);
+    }
     if constexpr (sample == Sample::loads_unwritten_shared) {
         if (thread % 2 == 0) shared[thread] = in[place];
         __syncthreads();
@@ -91,6 +114,11 @@ void launch_sample(Sample sample, int blocks, const double* in, double* out) {
         NANOBRAGG_SAMPLE(loads_beyond_shared)
         NANOBRAGG_SAMPLE(loads_unwritten)
         NANOBRAGG_SAMPLE(loads_misaligned)
+        NANOBRAGG_SAMPLE(loads_a_misaligned_pair)
+        NANOBRAGG_SAMPLE(loads_half_written)
+        NANOBRAGG_SAMPLE(stores_beyond_local)
+        NANOBRAGG_SAMPLE(loads_unwritten_local)
+        NANOBRAGG_SAMPLE(loads_what_it_stored_as_constant)
         NANOBRAGG_SAMPLE(loads_unwritten_shared)
         NANOBRAGG_SAMPLE(forgets_a_barrier)
         NANOBRAGG_SAMPLE(forgets_another_barrier)

@@ -64,6 +64,11 @@ enum class Sample {
     loads_beyond_shared,
     loads_unwritten,
     loads_misaligned,
+    loads_a_misaligned_pair,
+    loads_half_written,
+    stores_beyond_local,
+    loads_unwritten_local,
+    loads_what_it_stored_as_constant,
     loads_unwritten_shared,
     forgets_a_barrier,        // before a load of what a neighbour stored
     forgets_another_barrier,  // before a store to what the others load

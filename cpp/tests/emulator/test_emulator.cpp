@@ -3,11 +3,17 @@
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "emulator.hpp"
 #include "samples.cuh"
+
+using namespace emulator;
 
 namespace {
 
@@ -100,6 +106,11 @@ TEST_CASE("faults are found and told") {
         {Sample::loads_beyond_shared, "a load outside of the memory"},
         {Sample::loads_unwritten, "a load of what was never written"},
         {Sample::loads_misaligned, "an access that is not aligned"},
+        {Sample::loads_a_misaligned_pair, "an access that is not aligned"},
+        {Sample::loads_half_written, "a load of what was never written"},
+        {Sample::stores_beyond_local, "an access outside of all local memory"},
+        {Sample::loads_unwritten_local, "a load of what was never written"},
+        {Sample::loads_what_it_stored_as_constant, "a load of what was just written, as of a constant"},
         {Sample::loads_unwritten_shared, "a load of what was never written"},
         {Sample::forgets_a_barrier, "a load of what another thread just wrote"},
         {Sample::forgets_another_barrier, "a store to what another thread just read"},
@@ -116,16 +127,38 @@ TEST_CASE("faults are found and told") {
     }
 }
 
-TEST_CASE("a launch is done when it is waited for, and after a fault nothing is") {
-    const DeviceArray<double> in(std::vector<double>(kTeam, 1.0)), out(kTeam), other(kTeam);
-    launch_sample(Sample::loads_beyond, 1, in.get(), out.get());
-    CHECK(cudaGetLastError() == cudaSuccess);  // nobody has waited
-    launch_sample(Sample::sums, 1, in.get(), other.get());
-    double value = 0;
-    CHECK(cudaMemcpy(&value, other.get(), sizeof value, cudaMemcpyDeviceToHost) == cudaErrorLaunchFailure);
-    CHECK(cudaDeviceSynchronize() == cudaErrorLaunchFailure);
+TEST_CASE("a load that begins inside of an allocation and ends outside is a fault") {
+    std::string said;
+    {
+        const DeviceArray<float> in(std::vector<float>(3, 1.0f));
+        const DeviceArray<double> out(1);
+        launch_sample(Sample::sums, 1, reinterpret_cast<const double*>(in.get()), out.get());
+        CHECK(cudaDeviceSynchronize() == cudaErrorLaunchFailure);
+        said = cudaGetErrorString(cudaErrorLaunchFailure);
+    }
+    CHECK(said.find("a load outside of the memory") != std::string::npos);
     cudaDeviceReset();
-    (void)cudaGetLastError();
+}
+
+TEST_CASE("a launch is done when it is waited for, and after a fault nothing is") {
+    {
+        const DeviceArray<double> in(std::vector<double>(kTeam, 1.0)), out(kTeam), other(kTeam);
+        launch_sample(Sample::loads_beyond, 1, in.get(), out.get());
+        CHECK(cudaGetLastError() == cudaSuccess);  // nobody has waited
+        launch_sample(Sample::sums, 1, in.get(), other.get());
+        double value = 0;
+        CHECK(cudaMemcpy(&value, other.get(), sizeof value, cudaMemcpyDeviceToHost) == cudaErrorLaunchFailure);
+        CHECK(value == 0);
+        CHECK(cudaGetLastError() == cudaErrorLaunchFailure);
+        CHECK(cudaGetLastError() == cudaErrorLaunchFailure);
+        CHECK(cudaDeviceSynchronize() == cudaErrorLaunchFailure);
+        CHECK(cudaMemsetAsync(other.get(), 0, sizeof value) == cudaErrorLaunchFailure);
+        void* memory = nullptr;
+        CHECK(cudaMalloc(&memory, 8) == cudaErrorLaunchFailure);
+    }
+    cudaDeviceReset();
+    CHECK(cudaGetLastError() == cudaSuccess);
+    CHECK(complaint(Sample::sums) == "");
 }
 
 TEST_CASE("copies, launches and memory that are not possible are refused") {
@@ -140,4 +173,126 @@ TEST_CASE("copies, launches and memory that are not possible are refused") {
     void* all = nullptr;
     CHECK(cudaMalloc(&all, std::size_t{1} << 40) == cudaErrorMemoryAllocation);
     (void)cudaGetLastError();
+}
+
+// What PTX says of the numbers that arithmetic on the host leaves open, or does otherwise.
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInf = std::numeric_limits<double>::infinity();
+constexpr std::int32_t kLeast = std::numeric_limits<std::int32_t>::min();
+
+TEST_CASE("comparisons with NaN: only those that say so are true") {
+    for (const double x : {kNan, 1.0}) {
+        const double y = kNan;
+        CHECK_FALSE(is_eq(x, y));
+        CHECK_FALSE(is_ne(x, y));
+        CHECK_FALSE(is_lt(x, y));
+        CHECK_FALSE(is_le(x, y));
+        CHECK_FALSE(is_gt(y, x));
+        CHECK_FALSE(is_ge(y, x));
+        CHECK_FALSE(is_num(x, y));
+        CHECK(is_equ(x, y));
+        CHECK(is_neu(x, y));
+        CHECK(is_ltu(x, y));
+        CHECK(is_leu(x, y));
+        CHECK(is_gtu(y, x));
+        CHECK(is_geu(y, x));
+        CHECK(is_nan(x, y));
+    }
+    CHECK(is_num(1.0, kInf));
+    CHECK(is_equ(0.0, -0.0));
+    CHECK_FALSE(is_neu(2.0, 2.0));
+    CHECK(is_ltu(1.0, 2.0));
+    CHECK_FALSE(is_ltu(2.0, 2.0));
+    CHECK(is_leu(2.0, 2.0));
+    CHECK_FALSE(is_gtu(2.0, 2.0));
+    CHECK(is_geu(2.0, 2.0));
+    CHECK(is_hi(0xffffffffu, 1u));
+    CHECK(is_lt(-1, 1));
+}
+
+TEST_CASE("numbers beyond an integer's range become its end, and NaN what the sizes say") {
+    CHECK(convert<std::int32_t>(3e9) == std::numeric_limits<std::int32_t>::max());
+    CHECK(convert<std::int32_t>(-kInf) == kLeast);
+    CHECK(convert<std::uint32_t>(-1.0) == 0);
+    CHECK(convert<std::int64_t>(1e19) == std::numeric_limits<std::int64_t>::max());
+    CHECK(convert<std::int32_t>(kNan) == kLeast);
+    CHECK(convert<std::int64_t>(static_cast<float>(kNan)) == std::numeric_limits<std::int64_t>::min());
+    CHECK(convert<std::int32_t>(static_cast<float>(kNan)) == 0);
+    CHECK(convert<std::int32_t>(-7.0) == -7);
+    CHECK(convert<double>(std::int64_t{-5}) == -5.0);
+    CHECK(convert<std::int64_t>(std::int32_t{-5}) == -5);
+}
+
+TEST_CASE("the smaller and the larger of a number and NaN is the number") {
+    CHECK(do_min(kNan, 1.0) == 1.0);
+    CHECK(do_max(1.0, kNan) == 1.0);
+    CHECK(do_max(1.0, 2.0) == 2.0);
+    CHECK(do_min<std::int32_t>(-1, 1) == -1);
+    CHECK(do_max<std::uint32_t>(0xffffffffu, 1) == 0xffffffffu);
+    CHECK(do_abs(-0.0) == 0.0);
+    CHECK_FALSE(std::signbit(do_abs(-0.0)));
+    CHECK(do_abs(kLeast) == kLeast);
+    CHECK(do_neg(kLeast) == kLeast);
+}
+
+TEST_CASE("shifts by a word's size or more leave nothing but its sign") {
+    CHECK(shl<std::uint32_t>(1, 31) == 0x80000000u);
+    CHECK(shl<std::uint32_t>(1, 32) == 0);
+    CHECK(shl<std::uint64_t>(1, 200) == 0);
+    CHECK(shr<std::uint32_t>(0x80000000u, 31) == 1);
+    CHECK(shr<std::uint32_t>(0x80000000u, 32) == 0);
+    CHECK(shr<std::int32_t>(kLeast, 31) == -1);
+    CHECK(shr<std::int32_t>(kLeast, 200) == -1);
+    CHECK(shr<std::int64_t>(5, 64) == 0);
+    CHECK(do_shf_l_wrap<std::uint32_t>(0x80000001u, 0x12345678u, 4) == 0x23456788u);
+    CHECK(do_shf_l_wrap<std::uint32_t>(1, 2, 32) == 2);
+    CHECK(do_shf_r_wrap<std::uint32_t>(0x80000001u, 0x12345678u, 4) == 0x88000000u);
+    CHECK(do_shf_r_wrap<std::uint32_t>(1, 2, 32) == 1);
+}
+
+TEST_CASE("bits are counted, and words carry and borrow") {
+    CHECK(clz<std::uint32_t>(0) == 32);
+    CHECK(clz<std::uint64_t>(1) == 63);
+    CHECK(clz<std::uint32_t>(0x80000000u) == 0);
+    CHECK(popc<std::uint64_t>(0xf0f0000000000001u) == 9);
+    CHECK(do_mul_hi<std::int32_t>(-2, 3) == -1);
+    CHECK(do_mul_hi<std::uint64_t>(std::uint64_t{1} << 63, 6) == 3);
+    CHECK(mul_wide<std::int64_t>(std::int32_t{-3}, std::int32_t{0x7fffffff}) == std::int64_t{-3} * 0x7fffffff);
+    std::mt19937_64 random(2);
+    for (int i = 0; i < 200; ++i) {
+        // A word of all bits set now and then, where carries go through.
+        const auto draw = [&] { return random() % 3 == 0 ? 0xffffffffu : static_cast<std::uint32_t>(random()); };
+        const std::uint32_t a0 = draw(), a1 = draw(), a2 = draw(), b0 = draw(), b1 = draw(), b2 = draw();
+        const std::uint64_t a = std::uint64_t{a1} << 32 | a0, b = std::uint64_t{b1} << 32 | b0;
+        bool carry = false;
+        CHECK(do_add_cc(a0, b0, carry) == static_cast<std::uint32_t>(a + b));
+        CHECK(do_addc_cc(a1, b1, carry) == static_cast<std::uint32_t>((a + b) >> 32));
+        CHECK(do_addc(a2, b2, carry) == a2 + b2 + (a + b < a ? 1 : 0));
+        CHECK(do_sub_cc(a0, b0, carry) == static_cast<std::uint32_t>(a - b));
+        CHECK(do_subc_cc(a1, b1, carry) == static_cast<std::uint32_t>((a - b) >> 32));
+        CHECK(do_subc(a2, b2, carry) == a2 - b2 - (a < b ? 1 : 0));
+        // (a1 a0) * b0 + (b2 b1), in three words: what fits two of them.
+        const std::uint64_t c = std::uint64_t{b2} << 32 | b1, whole = a * b0 + c;
+        const std::uint32_t low = do_mad_lo_cc(a0, b0, b1, carry);
+        const std::uint32_t middle = do_madc_hi(a0, b0, b2, carry);
+        CHECK(low == static_cast<std::uint32_t>(whole));
+        CHECK(middle + a1 * b0 == static_cast<std::uint32_t>(whole >> 32));
+        // Both with a carry from before.
+        bool in = true;
+        CHECK(do_madc_lo(a0, b0, b1, in) == a0 * b0 + b1 + 1);
+        CHECK(do_madc_lo_cc(a0, b0, b1, in) == a0 * b0 + b1 + 1);
+        CHECK(in == (std::uint64_t{a0 * b0} + b1 + 1 > 0xffffffffu));
+        in = true;
+        const std::uint64_t high = (std::uint64_t{a0} * b0 >> 32) + b1 + 1;
+        CHECK(do_madc_hi_cc(a0, b0, b1, in) == static_cast<std::uint32_t>(high));
+        CHECK(in == (high > 0xffffffffu));
+    }
+}
+
+TEST_CASE("integers divide towards 0") {
+    CHECK(do_div(-7, 2) == -3);
+    CHECK(do_rem(-7, 2) == -1);
+    CHECK(do_div(kLeast, -1) == kLeast);
+    CHECK(do_rem(kLeast, -1) == 0);
+    CHECK(do_div(0xffffffffu, 2u) == 0x7fffffffu);
 }

@@ -1,10 +1,10 @@
 """Make C++ of PTX, the assembly that nvcc writes, for the emulator (emulator.hpp) to run where there is no GPU.
 
-    translate_ptx.py FOLDER FILE.ptx ...
+    translate_ptx.py FILE.ptx FILE.cpp
 
-Each file becomes FOLDER/<stem>.cpp, one function for each kernel and device function. What instructions do is in
-emulator.hpp; here are their operands. The source is NVIDIA's "Parallel Thread Execution ISA". An instruction that the
-emulator does not know becomes a fault that names it, raised when it is reached.
+There is one function for each kernel and device function. What instructions do is in emulator.hpp; here are their
+operands. The source is NVIDIA's "Parallel Thread Execution ISA". An instruction that the emulator does not know becomes
+a fault that names it, raised when it is reached; anything else that it does not know is an error at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 C_TYPES = {
     "pred": "bool", "f32": "float", "f64": "double",
@@ -29,13 +30,16 @@ SHARED_BEGIN = 256  # of the addresses of shared memory: 0 is no address
 OPERATIONS = {
     "add": 2, "sub": 2, "mul": 2, "mul_lo": 2, "mul_hi": 2, "mad_lo": 3, "fma": 3, "div": 2, "rem": 2, "rcp": 1,
     "sqrt": 1, "rsqrt": 1, "neg": 1, "abs": 1, "min": 2, "max": 2, "and": 2, "or": 2, "xor": 2, "not": 1,
+    "shf_l_wrap": 3, "shf_r_wrap": 3,
 }  # fmt: skip
 """Whose operands have all the type of the instruction, and how many there are."""
 CARRYING = {"add_cc": 2, "addc": 2, "addc_cc": 2, "sub_cc": 2, "subc": 2, "subc_cc": 2,
             "mad_lo_cc": 3, "madc_lo": 3, "madc_lo_cc": 3, "madc_hi": 3, "madc_hi_cc": 3}  # fmt: skip
-"""The same, with the carry bit."""
+"""The same, with the carry bit, of 32 bits."""
 APPROXIMATE = {"approx", "full"}
-PARAMETER = re.compile(r"\.param\s+(?:\.align\s+\d+\s+)?\.(\w+)\s+([\w$]+)(?:\[(\d+)\])?")
+PARAMETER = re.compile(
+    r"\.param\s+(?:\.align\s+\d+\s+)?\.(\w+)\s+(?:\.ptr\s+(?:\.\w+\s+)?(?:\.align\s+\d+\s+)?)?([\w$]+)(?:\[(\d+)\])?"
+)
 FUNCTION = re.compile(
     r"^(?:\.visible |\.weak |\.extern )*\.(entry|func)\s*(?:\(([^)]*)\))?\s*([\w$]+)\s*\(([^)]*)\)"
     r"((?:\s*\.\w+[^\n{;]*)*)\s*([{;])",
@@ -45,6 +49,10 @@ FUNCTION = re.compile(
 
 class Unknown(Exception):
     """An instruction that the emulator does not know."""
+
+
+def refuse(path: Path, line: int, text: str) -> NoReturn:
+    raise SystemExit(f"{path}: line {line}: found {text!r}, which the emulator does not know")
 
 
 def size_of(kind: str, count: str | None) -> int:
@@ -72,7 +80,7 @@ class Function:
 
 @dataclass
 class Module:
-    stem: str
+    path: Path
     constants: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
 
@@ -80,7 +88,7 @@ class Module:
 def parse(path: Path) -> tuple[Module, list[str]]:
     """The functions of a file, and the C++ of its constant arrays."""
     text = re.sub(r"//[^\n]*", "", path.read_text())
-    module, lines = Module(path.stem), []
+    module, lines = Module(path), []
     for found in re.finditer(r"^\.global \.align (\d+) \.b8 (\w+)\[(\d+)\] = \{([^}]*)\};", text, re.M):
         align, name, size, values = found.groups()
         module.constants[name] = f"constant_{name}"
@@ -99,6 +107,9 @@ def parse(path: Path) -> tuple[Module, list[str]]:
             depth += {"{": 1, "}": -1}.get(text[close], 0)
             close += 1
         threads = re.search(r"\.maxntid (\d+)", attributes)
+        for words in (results or "", parameters):
+            if len(PARAMETER.findall(words)) != words.count(".param "):
+                refuse(path, text.count("\n", 0, found.start()) + 1, words)
         module.functions[name] = Function(
             kind=kind,
             name=name,
@@ -138,24 +149,28 @@ class Translator:
     def translate(self) -> list[str]:
         out = [self.signature() + " {", "[[maybe_unused]] bool carry = false;"]
         statement, first = "", 0
-        for number, raw in enumerate(self.function.body.split("\n"), self.function.line):
-            line = raw.strip()
-            if not statement and line in ("", "{", "}"):
-                out.append(line)
+        for number, line in enumerate(self.function.body.split("\n"), self.function.line):
+            rest = line.strip()
+            if not statement and re.match(r"\.(loc|file)\s", rest):  # where the source is: a line of its own
                 continue
-            if not statement and re.fullmatch(r"[\w$]+:", line):
-                out.append(self.label(line[:-1]) + ":;")
-                continue
-            first = first if statement else number
-            statement = f"{statement} {line}".strip()
-            if statement.endswith(";"):
-                out.append(self.statement(statement[:-1].strip(), first))
-                statement = ""
+            while rest:
+                if not statement and (found := re.match(r"[{}]|[\w$]+:(?!:)", rest)):
+                    out.append(found[0] if found[0] in "{}" else self.label(found[0][:-1]) + ":;")
+                    rest = rest[found.end() :].strip()
+                    continue
+                first = first if statement else number
+                part, end, rest = rest.partition(";")
+                statement, rest = f"{statement} {part}".strip(), rest.strip()
+                if end:
+                    out.append(self.statement(statement, first))
+                    statement = ""
+        if statement:
+            refuse(self.module.path, first, statement)
         return [*out, "}"]
 
     def statement(self, text: str, line: int) -> str:
         if text.startswith("."):
-            return self.declaration(text)
+            return self.declaration(text, line)
         guard = ""
         if found := re.match(r"@(!?)(%\w+)\s+(.*)", text):
             guard, text = f"if ({found[1]}{self.variable(found[2])}) ", found[3]
@@ -163,7 +178,7 @@ class Translator:
         try:
             code = self.instruction(mnemonic.split("."), split(rest[0]) if rest else [], line)
         except (Unknown, KeyError, ValueError):
-            code = f'thread.line = {line}; unknown_instruction(thread, "{mnemonic}");'
+            code = f'thread.line = {line}; unknown_instruction(thread, "{text}");'
         return f"{guard}{{ {code} }}"
 
     # ---- names --------------------------------------------------------------------------------------------
@@ -205,8 +220,9 @@ class Translator:
 
     # ---- declarations -------------------------------------------------------------------------------------
 
-    def declaration(self, text: str) -> str:
-        if found := re.match(r"\.reg\s+\.(\w+)\s+(.*)", text):
+    def declaration(self, text: str, line: int) -> str:
+        found = re.match(r"\.reg\s+\.(\w+)\s+(.*)", text)
+        if found and found[1] in C_TYPES:
             names = []
             for word in split(found[2]):
                 several = re.fullmatch(r"(.+)<(\d+)>", word)
@@ -226,8 +242,12 @@ class Translator:
                 self.function.shared = begin + size
                 return ""
             self.places[name] = f"room_{name}"
+            if space == "local":
+                return f"Local room_{name}(thread, {size});"
             return f"alignas(16) std::uint8_t room_{name}[{size}];"
-        return ""  # .pragma
+        if not text.startswith(".pragma"):
+            refuse(self.module.path, line, text)
+        return ""
 
     # ---- instructions -------------------------------------------------------------------------------------
 
@@ -270,7 +290,10 @@ class Translator:
             raise Unknown(name)
         values = [self.read(operand, kind) for operand in operands[1:]]
         if name in CARRYING:
-            values.append("carry")
+            if C_TYPES[kind] not in ("std::int32_t", "std::uint32_t"):
+                raise Unknown(name)
+            values = [self.read(operand, "u32") for operand in operands[1:]]
+            return self.write(operands[0], f"do_{name}({', '.join([*values, 'carry'])})")
         value = f"do_{name}<{C_TYPES[kind]}>({', '.join(values)})"
         return self.write(operands[0], f"approximate({value})" if APPROXIMATE & set(words) else value)
 
@@ -301,6 +324,7 @@ class Translator:
         space, c_type, count = self.access(words)
         to = split(operands[0].strip("{}"))
         begin = f"thread.line = {line}; const std::uint64_t at = {self.address(operands[1])};"
+        space = "constant" if "nc" in words else space
         aligned = f" check_aligned(thread, at, {count} * sizeof({c_type}));" if space != "param" else ""
         return (
             begin
@@ -378,12 +402,5 @@ def translate(path: Path) -> str:
     )
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[2:]:
-        (folder / f"{Path(name).stem}.cpp").write_text(translate(Path(name)))
-
-
 if __name__ == "__main__":
-    main()
+    Path(sys.argv[2]).write_text(translate(Path(sys.argv[1])))
