@@ -130,11 +130,11 @@ def place(experiment: Experiment, quirks: frozenset[str]) -> Place:
     return Place(b, fast, slow, normal, p, spindle, pix0, close / ratio, close, pixel, (nslow, nfast))
 
 
-def lattice(cell: Any, misset: Any) -> tuple[np.ndarray, np.ndarray]:
+def lattice(cell: Any, misset: Any, quirks: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
     """Rows a, b, c (Å) and a*, b*, c* (1/Å) at phi = 0: a* along x, b* in the xy plane, then the missetting angles.
 
-    For a cell with both α and β different from 90° the specification's z component of c* (made with V where a lattice
-    asks for V*) bends the angles by up to a few degrees and keeps lengths and the volume of the formula; so do we.
+    The quirk cell_angles, the z component of c* made with V where a lattice asks for V*, bends the angles by up to a
+    few degrees and keeps lengths and the volume of the formula.
     """
     a, b, c = (float(v) for v in cell[:3])
     ca, cb, cg = (math.cos(math.radians(v)) for v in cell[3:])
@@ -144,8 +144,9 @@ def lattice(cell: Any, misset: Any) -> tuple[np.ndarray, np.ndarray]:
     volume = math.sqrt(np.linalg.det(metric))
     # The Cholesky factor of the reciprocal metric tensor has exactly this orientation.
     star = np.linalg.cholesky(np.linalg.inv(metric))
-    sin_gamma_star = star[1, 1] / np.linalg.norm(star[1])
-    star[2, 2] = np.linalg.norm(star[2]) * volume / (a * b * c * sin_gamma_star)
+    if "cell_angles" in quirks:
+        sin_gamma_star = star[1, 1] / np.linalg.norm(star[1])
+        star[2, 2] = np.linalg.norm(star[2]) * volume / (a * b * c * sin_gamma_star)
     if misset is not None:
         star = star @ turn_xyz(*misset).T
     normals = (np.cross(star[1], star[2]), np.cross(star[2], star[0]), np.cross(star[0], star[1]))
@@ -281,7 +282,7 @@ class Oracle:
         self.over = sampling.oversample or 1
         self.dmin = (sampling.dmin or 0.0) * 1e-10
         self.cells = np.maximum(np.array([crystal.cells] * 3 if isinstance(crystal.cells, int) else crystal.cells), 1)
-        direct, self.reciprocal = lattice(crystal.cell, crystal.misset)
+        direct, self.reciprocal = lattice(crystal.cell, crystal.misset, on)
         cell = direct * 1e-10
         count = max(sampling.phi_steps or 1, 1)
         step = (sampling.phi_step if sampling.phi_step is not None else (sampling.oscillation or 0.0) / count) or 0.0

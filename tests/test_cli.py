@@ -175,6 +175,7 @@ def quirk_lines(text: str) -> list[str]:
     ("words", "expected"),
     [
         ("", []),
+        ("-cell 50 60 70 80 90 100", ["cell_angles"]),
         ("-curved_det", ["curved_det_needs_word"]),
         ("-osc 1 -phisteps 2", ["stale_phi_zero"]),
         ("-twotheta_axis 5 0 1 -quirks none", []),
@@ -185,14 +186,14 @@ def quirk_lines(text: str) -> list[str]:
 def test_a_line_for_each_quirk_that_touches_the_run_and_no_other(
     tmp_path: Path, words: str, expected: list[str]
 ) -> None:
-    result = program(f"{QUIET} -oversample 1 {words}", tmp_path)
+    result = program(f"{QUIET} -cell 50 60 70 90 100 90 -oversample 1 {words}", tmp_path)
     assert result.returncode == 0, result.stderr
     assert quirk_lines(result.stdout) == expected
 
 
 def test_a_quirk_that_only_rendering_finds_is_told_afterwards(tmp_path: Path) -> None:
     (tmp_path / "few.hkl").write_text("".join(f"{h} {k} {i} 9\n" for h in (0, 1) for k in (0, 1) for i in (0, 1)))
-    words = f"{QUIET} -oversample 1 -hkl few.hkl -interpolate"
+    words = f"{QUIET} -cell 50 60 70 90 100 90 -oversample 1 -hkl few.hkl -interpolate"
     assert quirk_lines(program(words, tmp_path).stdout) == ["sticky_interpolation_fallback"]
     assert quirk_lines(program(f"{words} -quirks none", tmp_path).stdout) == []
 

@@ -405,7 +405,7 @@ def test_the_lab_frame_is_a_matter_of_convention() -> None:
         beam = Beam(
             wavelength=1.5, direction=tuple(matrix[:, 0]), polarization_axis=tuple(matrix[:, 2]), polarization=0.9
         )
-        star = matrix @ oracle.lattice((25, 30, 35, 90, 105, 90), (10, 20, 30))[1].T * 1.5
+        star = matrix @ oracle.lattice((25, 30, 35, 90, 105, 90), (10, 20, 30), frozenset())[1].T * 1.5
         crystal = Crystal(matrix=star, cells=4, default_F=10.0)
         return image_of(crystal=crystal, detector=detector, beam=beam)
 

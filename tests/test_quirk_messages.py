@@ -88,6 +88,10 @@ TOUCHED: dict[str, list[Experiment]] = {
         made(replace(SMALL, pix0=(0.03, 0.0, 0.0))),
         made(replace(SMALL, pix0=(0.03, 0.005, -0.005), rotx=3.0)),
     ],
+    "cell_angles": [
+        made(crystal=replace(CRYSTAL, cell=(30, 30, 30, 60, 60, 60))),
+        made(crystal=replace(CRYSTAL, cell=(30, 40, 50, 80, 90, 100))),
+    ],
     "random_misset_units": [
         made(crystal=replace(CRYSTAL, misset="random", misset_seed=1)),
         made(crystal=replace(CRYSTAL, misset="random", misset_seed=2), beam=Beam(wavelength=2.0)),
@@ -133,6 +137,12 @@ LEFT_ALONE: dict[str, list[Experiment]] = {
         made(replace(SMALL, distance=30.0, beam_x=5.0, rotx=10.0)),
     ],
     "pix0_ignored": [made(), made(replace(SMALL, fast_axis=(0, 0, 1)))],
+    "cell_angles": [
+        made(),
+        made(crystal=replace(CRYSTAL, cell=(30, 40, 50, 90, 105, 90))),
+        made(crystal=replace(CRYSTAL, cell=(30, 30, 50, 90, 90, 120))),
+        made(crystal=replace(CRYSTAL, cell=(30, 40, 50, 80, 90, 100), matrix=np.diag([0.05, 0.04, 0.03]))),
+    ],
     "random_misset_units": [made(), made(crystal=replace(CRYSTAL, misset=(1.0, 2.0, 3.0)))],
 }
 

@@ -17,6 +17,7 @@ import pytest
 import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, Factor, Sampling, _core, render, resolve, simulate
 from nanobragg.quirks import QUIRKS
+from nanobragg.resolver.crystal import cell_constants
 from nanobragg.resolver.orientation import misset_of
 
 FLUX = 1e12
@@ -160,6 +161,12 @@ ONE_QUIRK = {
         beam=BEAM,
         crystal=CRYSTAL,
         detector=replace(NEAR, convention="xds", pivot="beam", rotx=10.0, orgx=2.0),
+        sampling=Sampling(oversample=1),
+    ),
+    "cell_angles": Experiment(
+        beam=BEAM,
+        crystal=replace(CRYSTAL, cell=(30, 30, 30, 60, 60, 60)),
+        detector=NEAR,
         sampling=Sampling(oversample=1),
     ),
     "pix0_ignored": Experiment(
@@ -412,6 +419,17 @@ def test_header_keys_are_exact(tmp_path: Path) -> None:
 
 
 # ---- random orientation -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("angles", [(60, 60, 60), (80, 95, 100), (70, 90, 100), (111, 111, 111), (90, 105, 90)])
+def test_the_cell_is_the_one_that_was_asked_for(angles: tuple[float, float, float]) -> None:
+    """cell_angles off: spots of a triclinic or rhombohedral crystal lie where its cell puts them."""
+    crystal = Crystal(cell=(20, 30, 40, *angles), default_F=1.0, misset=(10, 20, 30))
+    edges = resolve(Experiment(crystal=crystal, quirks="none")).scene.orientations[0] * 1e10
+    np.testing.assert_allclose(cell_constants(*edges), crystal.cell, rtol=1e-12)
+    kept = resolve(Experiment(crystal=crystal)).scene.orientations[0] * 1e10
+    changed = np.abs(np.subtract(cell_constants(*kept), crystal.cell)).max()
+    assert (changed > 1e-3) == (angles != (90, 105, 90))
 
 
 def drawn_rotations(count: int, quirks: frozenset[str]) -> np.ndarray:

@@ -18,6 +18,7 @@ QUIRKS: dict[str, str] = {
     "twotheta_axis_parse": "-twotheta_axis x y z also sets twotheta to x degrees and the pivot to sample",
     "misset_seed_parse": "-misset_seed reads the three words after it as missetting angles",
     "curved_det_needs_word": "-curved_det as the very last word is ignored",
+    "cell_angles": "the angles of a triclinic or rhombohedral cell come out changed",
     "random_misset_units": "the random orientation is drawn with a cap of 90 radians",
     "header_substring": "header keys match as the last substring in the header",
 }

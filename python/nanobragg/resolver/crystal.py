@@ -67,7 +67,7 @@ def _cosine(x: float) -> float:
     return 1.0 if x * x > 1.0 else x
 
 
-def reciprocal_of(cell: Cell) -> tuple[Vec, Vec, Vec]:
+def reciprocal_of(cell: Cell, quirks: frozenset[str]) -> tuple[Vec, Vec, Vec]:
     """a*, b*, c* (1/Å) in the default orientation: a* along x, b* in the xy plane."""
     a, b, c = cell.lengths
     alpha, beta, gamma = cell.angles
@@ -80,19 +80,33 @@ def reciprocal_of(cell: Cell) -> tuple[Vec, Vec, Vec]:
     cos_beta = (math.cos(gamma) * math.cos(alpha) - math.cos(beta)) / (math.sin(gamma) * math.sin(alpha))
     cos_gamma = (math.cos(alpha) * math.cos(beta) - math.cos(gamma)) / (math.sin(alpha) * math.sin(beta))
     cos_alpha, cos_beta, cos_gamma = _cosine(cos_alpha), _cosine(cos_beta), _cosine(cos_gamma)
+    # c* . c = 1 with c along z: with the sine of gamma the z component is 1/c. Where the two agree but for rounding,
+    # there is no quirk, and images without it are those with it to the last bit.
+    sine = math.sin(gamma)
+    if "cell_angles" in quirks or abs(sin_gamma - sine) < 1e-9:
+        sine = sin_gamma
     return (
         (length_a, 0.0, 0.0),
         (length_b * cos_gamma, length_b * sin_gamma, 0.0),
         (
             length_c * cos_beta,
             length_c * (cos_alpha - cos_beta * cos_gamma) / sin_gamma,
-            length_c * cell.volume / (a * b * c * sin_gamma),
+            length_c * cell.volume / (a * b * c * sine),
         ),
     )
 
 
+def changes_angles(cell: Cell) -> bool:
+    """Whether the quirk cell_angles matters to a cell."""
+    return reciprocal_of(cell, frozenset({"cell_angles"})) != reciprocal_of(cell, frozenset())
+
+
 def lattice_of(
-    cell: Cell | None, matrix: Sequence[Sequence[float]] | None, wavelength: float, misset: Vec | None
+    cell: Cell | None,
+    matrix: Sequence[Sequence[float]] | None,
+    wavelength: float,
+    misset: Vec | None,
+    quirks: frozenset[str],
 ) -> Lattice:
     """The lattice at phi = 0.
 
@@ -101,13 +115,14 @@ def lattice_of(
         matrix: three rows with columns a*, b*, c*, in units of 1/wavelength; stronger than the cell's orientation.
         wavelength: m.
         misset: radians about lab x, y, z.
+        quirks: those that are kept.
 
     """
     if matrix is not None:
         unwave = 1e-10 / wavelength
         columns = [scale(unwave, (matrix[0][i], matrix[1][i], matrix[2][i])) for i in range(3)]
     elif cell is not None:
-        columns = list(reciprocal_of(cell))
+        columns = list(reciprocal_of(cell, quirks))
     else:
         raise InputError("-cell or -mat: found neither, expected the crystal's unit cell or orientation matrix")
     if misset is not None:

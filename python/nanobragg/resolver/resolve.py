@@ -223,7 +223,10 @@ class _Resolver:
             self.log.notes.append(f"random orientation misset angles: {angles} deg")
         self.factor_file = structure_factors.open_file(self.crystal)
         cell = self._cell()
-        self.lattice = crystals.lattice_of(cell, self._matrix(), self.wavelength, self.misset)
+        matrix = self._matrix()
+        self.lattice = crystals.lattice_of(cell, matrix, self.wavelength, self.misset, self.quirks)
+        from_cell = cell is not None and matrix is None
+        self.log.touch("cell_angles", from_cell and self._on("cell_angles") and crystals.changes_angles(cell))
         self.said_cells = crystals.cells_of(self.crystal)
         a, b, c = (scale(1e-10, v) for v in (self.lattice.a, self.lattice.b, self.lattice.c))
         lengths = (norm(a), norm(b), norm(c))
