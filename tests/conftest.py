@@ -43,6 +43,15 @@ def outside_bar(image: np.ndarray, reference: np.ndarray, precision: str = "doub
     return ~np.where(finite, near, (got == ref) | (np.isnan(got) & np.isnan(ref)))
 
 
+def player() -> Any:
+    """The renderer on a GPU that the CPU plays."""
+    from nanobragg import _core
+
+    if not hasattr(_core, "PlayedRenderer"):
+        pytest.skip("only builds with tests have the device that the CPU plays")
+    return _core.PlayedRenderer  # type: ignore[attr-defined]
+
+
 def emulator() -> Any:
     """The CUDA renderer on an emulated GPU (cpp/tests/emulator): nvcc's code, whose accesses to memory are checked."""
     if find_spec("nanobragg._emulated") is None:
@@ -56,21 +65,18 @@ def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
     """The image (panel, slow, fast) of ``reference``, ``cpu``, ``cuda``, or of a GPU that the CPU plays (``played``)
     or emulates (``emulated``).
     """
-    from nanobragg import _core
     from nanobragg.devices import cuda_system, only_cpu
     from nanobragg.rendering import render_scene
 
     if renderer in ("reference", "cpu"):
         return render_scene(scene, renderer=renderer, precision=precision).image  # type: ignore[arg-type]
-    if renderer == "played" and not hasattr(_core, "PlayedRenderer"):
-        pytest.skip("only builds with tests have the device that the CPU plays")
     if renderer == "cuda" and cuda_system().reason:
         pytest.skip(cuda_system().reason)
     if only_cpu(scene):
         pytest.skip(f"only the CPU renders this scene: {only_cpu(scene)}")
     if renderer == "cuda":
         return render_scene(scene, device="cuda", precision=precision).image  # type: ignore[arg-type]
-    device = _core.PlayedRenderer() if renderer == "played" else emulator().Renderer()  # type: ignore[attr-defined]
+    device = player()() if renderer == "played" else emulator().Renderer()
     device.load(scene, precision)
     return device.render()[0].numpy()
 
@@ -85,16 +91,12 @@ def _install(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer with a CUDA device, which the CPU plays."""
-    from nanobragg import _core
-
-    if not hasattr(_core, "PlayedRenderer"):
-        pytest.skip("only builds with tests have the device that the CPU plays")
     info = {
         "number": 0, "name": "Played", "capability": (9, 0), "memory": 2**34,
         "multiprocessors": 100, "clock_hz": 1e9, "memory_bandwidth": 2e12,
     }  # fmt: skip
     system = {"devices": [info], "reason": "", "driver": 13000, "runtime": 13000}
-    renderer = partial(_core.PlayedRenderer, budget=1e4)  # type: ignore[attr-defined]  # many short launches
+    renderer = partial(player(), budget=1e4)  # many short launches
     _install(SimpleNamespace(Renderer=renderer, system=lambda: system), monkeypatch)
 
 

@@ -262,9 +262,9 @@ inline Memory& global_memory(Thread& thread, std::uint64_t at) {
     return *thread.recent;
 }
 template <class T>
-T load_global(Thread& thread, std::uint64_t at) {
+T load_global(Thread& thread, std::uint64_t at, bool constant = false) {
     if (at < kGlobalBegin && is_constant(at, sizeof(T))) return load_param<T>(thread, at);
-    return global_memory(thread, at).load<T>(thread, at, launch_now);
+    return global_memory(thread, at).load<T>(thread, at, launch_now, constant);
 }
 template <class T>
 void store_global(Thread& thread, std::uint64_t at, T value) {
@@ -272,8 +272,7 @@ void store_global(Thread& thread, std::uint64_t at, T value) {
 }
 template <class T>
 T load_constant(Thread& thread, std::uint64_t at) {
-    if (at < kGlobalBegin && is_constant(at, sizeof(T))) return load_param<T>(thread, at);
-    return global_memory(thread, at).load<T>(thread, at, launch_now, true);
+    return load_global<T>(thread, at, true);
 }
 template <class T>
 T load_generic(Thread& thread, std::uint64_t at) {
@@ -448,16 +447,17 @@ std::uint32_t popc(T x) {
 
 // Halves of two words in a row that were shifted.
 template <class T>
-T do_shf_l_wrap(T low, T high, T by) {
+std::uint64_t row_of(T low, T high) {
     static_assert(sizeof(T) == 4);
-    const std::uint64_t both = std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
-    return static_cast<T>(both << (by & 31) >> 32);
+    return std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
+}
+template <class T>
+T do_shf_l_wrap(T low, T high, T by) {
+    return static_cast<T>(row_of(low, high) << (by & 31) >> 32);
 }
 template <class T>
 T do_shf_r_wrap(T low, T high, T by) {
-    static_assert(sizeof(T) == 4);
-    const std::uint64_t both = std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
-    return static_cast<T>(both >> (by & 31));
+    return static_cast<T>(row_of(low, high) >> (by & 31));
 }
 
 // With a carry in and out.

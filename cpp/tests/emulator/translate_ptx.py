@@ -288,12 +288,12 @@ class Translator:
         count = OPERATIONS.get(name) or CARRYING.get(name)
         if not count or len(operands) != count + 1:
             raise Unknown(name)
-        values = [self.read(operand, kind) for operand in operands[1:]]
         if name in CARRYING:
-            if C_TYPES[kind] not in ("std::int32_t", "std::uint32_t"):
+            if kind not in ("b32", "s32", "u32"):
                 raise Unknown(name)
             values = [self.read(operand, "u32") for operand in operands[1:]]
             return self.write(operands[0], f"do_{name}({', '.join([*values, 'carry'])})")
+        values = [self.read(operand, kind) for operand in operands[1:]]
         value = f"do_{name}<{C_TYPES[kind]}>({', '.join(values)})"
         return self.write(operands[0], f"approximate({value})" if APPROXIMATE & set(words) else value)
 
@@ -313,41 +313,29 @@ class Translator:
             return self.write(to, f"static_cast<{c_type}>(static_cast<{c_type}>({high}) << {half[1:]} | {low})")
         return self.write(to, self.read(value, kind))
 
-    def access(self, words: list[str]) -> tuple[str, str, int]:
-        """Space, C++ type and number of elements of a load or store."""
-        space = next((word for word in words if word in SPACES), "generic")
+    def access(self, words: list[str], address: str, line: int) -> tuple[str, list[str], str]:
+        """What goes before a load or store; the places of its elements; its space and C++ type."""
         if set(words[1:-1]) - {*SPACES, "nc", "v2", "v4"}:
             raise Unknown(words)
-        return space, C_TYPES[words[-1]], 4 if "v4" in words else 2 if "v2" in words else 1
+        space, c_type = next((word for word in words if word in SPACES), "generic"), C_TYPES[words[-1]]
+        count = 4 if "v4" in words else 2 if "v2" in words else 1
+        before = f"thread.line = {line}; const std::uint64_t at = {self.address(address)};"
+        if space != "param":
+            before += f" check_aligned(thread, at, {count} * sizeof({c_type}));"
+        at = [f"at + {i} * sizeof({c_type})" for i in range(count)]
+        return before, at, f"{'constant' if 'nc' in words else space}<{c_type}>"
 
     def load(self, words: list[str], operands: list[str], line: int) -> str:
-        space, c_type, count = self.access(words)
-        to = split(operands[0].strip("{}"))
-        begin = f"thread.line = {line}; const std::uint64_t at = {self.address(operands[1])};"
-        space = "constant" if "nc" in words else space
-        aligned = f" check_aligned(thread, at, {count} * sizeof({c_type}));" if space != "param" else ""
-        return (
-            begin
-            + aligned
-            + "".join(
-                " " + self.write(one, f"load_{space}<{c_type}>(thread, at + {i} * sizeof({c_type}))")
-                for i, one in enumerate(to)
-            )
-        )
+        before, at, what = self.access(words, operands[1], line)
+        registers = split(operands[0].strip("{}"))
+        loads = [self.write(to, f"load_{what}(thread, {one})") for to, one in zip(registers, at, strict=True)]
+        return " ".join([before, *loads])
 
     def store(self, words: list[str], operands: list[str], line: int) -> str:
-        space, c_type, count = self.access(words)
-        values = split(operands[1].strip("{}"))
-        begin = f"thread.line = {line}; const std::uint64_t at = {self.address(operands[0])};"
-        aligned = f" check_aligned(thread, at, {count} * sizeof({c_type}));" if space != "param" else ""
-        return (
-            begin
-            + aligned
-            + "".join(
-                f" store_{space}<{c_type}>(thread, at + {i} * sizeof({c_type}), {self.read(one, words[-1])});"
-                for i, one in enumerate(values)
-            )
-        )
+        before, at, what = self.access(words, operands[0], line)
+        values = [self.read(one, words[-1]) for one in split(operands[1].strip("{}"))]
+        stores = [f"store_{what}(thread, {one}, {value});" for one, value in zip(at, values, strict=True)]
+        return " ".join([before, *stores])
 
     def call(self, _words: list[str], operands: list[str], _line: int) -> str:
         results = split(operands.pop(0)[1:-1]) if operands[0].startswith("(") else []
