@@ -1,6 +1,7 @@
 # make example   install nanobragg into .venv and render the example into example_output/
 # make gallery   the same for the images of the gallery, into example_output/gallery/
 # make test      everything that must hold before a commit: native tests, sanitizers, linters, pytest
+# make gpu       the tests that need a CUDA device, those under compute-sanitizer too, and its benchmark
 # make docs      the documentation site, in build/docs/html
 # make wheel     a wheel for this machine's Python in dist/, repaired, installed into a clean environment and tested
 # make lint      the linters alone;  make tidy: clang-tidy alone;  make clean: remove what make made
@@ -30,6 +31,11 @@ CPP_FILES := $(shell find cpp -type f -not -name '.*' | LC_ALL=C sort)
 FORMATTED := $(filter %.cpp %.hpp %.inl %.cu %.cuh,$(CPP_FILES))
 PYTHON_FILES := $(shell find python -type f -name '*.py*' -not -path '*/__pycache__/*' | LC_ALL=C sort)
 
+# Device code of the development build: for the oldest CUDA device of this machine, or of those that CI compiles for.
+# Newer ones take its PTX.
+CUDA_ARCHITECTURES ?= $(shell { nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null || true; echo 9.0; } | \
+    tr -d . | grep -x '[0-9]\+' | sort -n | head -n 1)
+
 # $(call provide,test,debian package,what it is): install the package if the test fails, or say what is missing.
 define provide
 	@if ! ( $(1) ) >/dev/null 2>&1; then \
@@ -50,10 +56,10 @@ HAS_HEADERS = test -f "$$($(PYTHON) -c "import sysconfig; print(sysconfig.get_pa
 HAS_COMPILER = command -v "$${CXX:-g++}"
 HAS_DOCTEST = echo '\#include <doctest/doctest.h>' | "$${CXX:-g++}" -fsyntax-only -x c++ -
 
-.PHONY: help example gallery test docs wheel lint tidy clean prerequisites test-prerequisites
+.PHONY: help example gallery test gpu docs wheel lint tidy clean prerequisites test-prerequisites
 
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 
 prerequisites:
 	$(call provide,$(HAS_COMPILER),g++,a C++ compiler)
@@ -103,7 +109,7 @@ $(DEV_BUILD): $(DEV_TOOLS) $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | test-pr
 	@echo "building the package and the native tests"
 	pip install --quiet --no-build-isolation --editable '.[test,lint,docs,cctbx]' --config-settings=build-dir=build/dev \
 	    --config-settings=cmake.define.NANOBRAGG_TESTS=ON --config-settings=cmake.define.NANOBRAGG_WERROR=ON \
-	    --config-settings=cmake.define.NANOBRAGG_CUDA_ARCHITECTURES=90
+	    --config-settings=cmake.define.NANOBRAGG_CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES)
 	@touch $@
 
 $(ASAN_BUILD): export PATH := $(DEV):$(PATH)
@@ -113,6 +119,23 @@ $(ASAN_BUILD): $(DEV_TOOLS) CMakeLists.txt $(CPP_FILES) | test-prerequisites
 	    -DNANOBRAGG_TESTS=ON -DNANOBRAGG_WERROR=ON -DNANOBRAGG_SANITIZE=address,undefined
 	cmake --build build/asan
 	@touch $@
+
+# ---- a GPU ------------------------------------------------------------------------------------------------
+
+CUDA_TESTS := build/dev/cpp/tests/cuda_tests
+SANITIZE_EVERY := 10
+
+gpu: export PATH := $(DEV):$(PATH)
+gpu: $(DEV_BUILD)
+	@nanobragg --devices | tee build/devices.txt
+	@grep -q '^cuda:[0-9]' build/devices.txt || { echo "make gpu: expected a CUDA device" >&2; exit 1; }
+	@command -v compute-sanitizer >/dev/null || { echo "make gpu: expected compute-sanitizer on PATH" >&2; exit 1; }
+	$(CUDA_TESTS)
+	for tool in memcheck racecheck initcheck synccheck; do \
+	    NANOBRAGG_EVERY=$(SANITIZE_EVERY) compute-sanitizer --tool $$tool --error-exitcode 1 $(CUDA_TESTS); \
+	done
+	pytest $(PYTEST_ARGS) -m cuda
+	python bench/run.py --case cuda --device cuda --json build/gpu.json
 
 # ---- the linters ------------------------------------------------------------------------------------------
 

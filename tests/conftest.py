@@ -21,6 +21,11 @@ BARS = {"double": (1e-6, 1e-9), "mixed": (1e-5, 1e-7)}
 """(relative, of the largest finite pixel) by precision: specs/design.md, "Precision and parity"."""
 
 
+CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
+"""The renderer of that name, for tests of all of them: ``pytest -m cuda`` takes those of a real GPU."""
+_REAL = pytest.param("real", marks=pytest.mark.cuda)
+
+
 def golden_cases() -> list[dict[str, Any]]:
     """The command lines of golden_data/cases.jsonl."""
     return [json.loads(line) for line in (GOLDEN / "cases.jsonl").read_text().splitlines()]
@@ -117,20 +122,20 @@ def _with_gpu(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     _install(SimpleNamespace(Renderer=renderer, system=module.system), monkeypatch)
 
 
-@pytest.fixture(params=["played", "emulated", "real"])
+@pytest.fixture(params=["played", "emulated", _REAL])
 def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A CUDA device: one that the CPU plays, one that it emulates, and a real one if there is one."""
     _with_gpu(request.param, request, monkeypatch)
     return str(request.param)
 
 
-@pytest.fixture(params=["emulated", "real"])
+@pytest.fixture(params=["emulated", _REAL])
 def cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for what CUDA itself has a part in."""
     _with_gpu(request.param, request, monkeypatch)
 
 
-@pytest.fixture(params=["cpu", "played", "emulated", "real"])
+@pytest.fixture(params=["cpu", "played", "emulated", _REAL])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """``cpu``, or ``cuda`` with one of these devices."""
     if request.param == "cpu":

@@ -30,7 +30,8 @@ WITH_SCENE = [name for name in RENDERED if "scene" in FACTS[name]]
 """Findings of the fuzzer have none: the original does not print it."""
 RENDERERS = [
     ("reference", "double"),
-    *((r, p) for r in ("cpu", "played", "emulated", "cuda") for p in ("double", "mixed")),
+    *((r, p) for r in ("cpu", "played", "emulated") for p in ("double", "mixed")),
+    *(pytest.param("cuda", p, marks=pytest.mark.cuda) for p in ("double", "mixed")),
 ]
 
 

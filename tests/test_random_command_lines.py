@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import outside_bar, rendered
+from conftest import CUDA, outside_bar, rendered
 from nanobragg import InputError, Scene, resolve, trace_pixel
 from nanobragg.devices import evaluations, only_cpu
 from nanobragg.parity.draw import draw
@@ -39,7 +39,7 @@ def without_reason(scene: Scene, outside: np.ndarray, precision: str) -> int:
 
 
 @pytest.mark.parametrize("precision", ["double", "mixed"])
-@pytest.mark.parametrize("renderer", ["cpu", "played", "emulated", "cuda"])
+@pytest.mark.parametrize("renderer", ["cpu", "played", "emulated", CUDA])
 def test_random_command_lines(renderer: str, precision: str, in_folder) -> None:
     folder, done, number = in_folder(), 0, 0
     bad: list[int] = []
@@ -56,7 +56,7 @@ def test_random_command_lines(renderer: str, precision: str, in_folder) -> None:
     assert bad == []
 
 
-@pytest.mark.parametrize("renderer", ["cpu", "played", "emulated", "cuda"])
+@pytest.mark.parametrize("renderer", ["cpu", "played", "emulated", CUDA])
 def test_a_dark_fan_of_beams_in_single_precision(renderer: str) -> None:
     """Drawn at random: cosines that are made of two products are wrong by twice as much, too much for dark pixels."""
     words = (
