@@ -1,10 +1,13 @@
 #include <cuda_runtime.h>
 
 #include <exception>
+#include <map>
 #include <mutex>
 
 #include "cuda_device.hpp"
 #include "kernels.cuh"
+
+struct CUctx_st;  // a context, as the driver names it
 
 namespace nanobragg::gpu {
 
@@ -34,22 +37,57 @@ void check(cudaError_t status, const char* doing) {
 
 constexpr int kOldest = NANOBRAGG_OLDEST_CAPABILITY;  // that this build has kernels for, 80 being 8.0
 
-// Makes a device the thread's current one for as long as it lives: other libraries in this thread keep theirs.
+// Calls a function of the driver, for what the runtime has none; the driver itself is not linked. (Both number their
+// errors alike.)
+template <class... Arguments>
+void call_driver(const char* name, Arguments... arguments) {
+    void* found = nullptr;
+#if CUDART_VERSION >= 12050
+    check(cudaGetDriverEntryPointByVersion(name, &found, 11000, cudaEnableDefault), "asking for the driver");
+#else
+    check(cudaGetDriverEntryPoint(name, &found, cudaEnableDefault), "asking for the driver");
+#endif
+    if (found == nullptr) throw DeviceError(std::string("CUDA: the driver has no ") + name);
+    check(static_cast<cudaError_t>(reinterpret_cast<int (*)(Arguments...)>(found)(arguments...)), name);
+}
+
+// The context that all libraries of a process share on a device. It stays, as those do that the runtime makes.
+CUctx_st* context_of(int number) {
+    static std::mutex guard;
+    static std::map<int, CUctx_st*> known;
+    const std::lock_guard<std::mutex> lock(guard);
+    CUctx_st*& context = known[number];
+    if (context == nullptr) {
+        int device = 0;
+        call_driver("cuDeviceGet", &device, number);
+        call_driver("cuDevicePrimaryCtxRetain", &context, device);
+    }
+    return context;
+}
+
+// Makes a device the thread's current one for as long as it lives: other libraries in this thread keep theirs. (Going
+// back with cudaSetDevice would take memory on the first device for each process that uses another one.)
 class Current {
   public:
     explicit Current(int number) {
-        check(cudaGetDevice(&before_), "asking for the device");
-        changed_ = before_ != number;
-        if (changed_) check(cudaSetDevice(number), "choosing the device");
+        int before = 0;
+        check(cudaGetDevice(&before), "asking for the device");
+        changed_ = before != number;
+        if (changed_) call_driver("cuCtxPushCurrent", context_of(number));
     }
     Current(const Current&) = delete;
     Current& operator=(const Current&) = delete;
     ~Current() {
-        if (changed_ && cudaSetDevice(before_) != cudaSuccess) (void)cudaGetLastError();
+        if (!changed_) return;
+        try {
+            CUctx_st* ours = nullptr;
+            call_driver("cuCtxPopCurrent", &ours);
+        } catch (const DeviceError&) {
+            // Then there is no device to go back to.
+        }
     }
 
   private:
-    int before_ = 0;
     bool changed_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <deque>
 #include <functional>
@@ -12,9 +13,12 @@
 #include <memory>
 #include <mutex>
 
+struct CUctx_st;  // a context, as the driver names it
+
 namespace emulator {
 
 std::uint32_t launch_now = 0, interval_now = 0;
+int device_at_work = -1;
 
 namespace {
 
@@ -136,6 +140,7 @@ void run_block(std::vector<std::unique_ptr<Fiber>>& fibers, Memory& shared, cons
 
 struct Launch {
     const Kernel* kernel;
+    int device;
     dim3 grid, block;
     std::vector<std::vector<std::uint64_t>> arguments;  // aligned
 };
@@ -146,6 +151,7 @@ void run(Launch& launch) {
     std::vector<std::uint8_t*> pointers;
     for (auto& argument : launch.arguments) pointers.push_back(reinterpret_cast<std::uint8_t*>(argument.data()));
     at_work = launch.kernel;
+    device_at_work = launch.device;
     arguments = pointers.data();
     ++launch_now;
     Memory shared(kSharedBegin, launch.kernel->shared);
@@ -236,6 +242,21 @@ using namespace emulator;
 std::mutex guard;
 thread_local cudaError_t last_error = cudaSuccess;
 
+// A context of each device, and the stack of those that are current in a thread, the last being in use.
+CUctx_st* context_of(int device) {
+    static char contexts[kDevices];
+    return reinterpret_cast<CUctx_st*>(contexts + device);
+}
+bool retained[kDevices], has_contexts[kDevices];
+thread_local std::vector<int> current;
+
+// What every call that needs a device does: a thread that has chosen none gets the first.
+int use_device() {
+    if (current.empty()) current.push_back(0);
+    has_contexts[current.back()] = true;
+    return current.back();
+}
+
 // Names of kernels, by their host functions.
 std::map<const void*, std::string>& names() {
     static std::map<const void*, std::string> all;
@@ -249,14 +270,17 @@ cudaError_t told(cudaError_t status) {
 
 cudaError_t faulty() { return first_fault.empty() ? cudaSuccess : cudaErrorLaunchFailure; }
 
-// The allocation that holds all of this, or null.
+// The allocation on the current device that holds all of this, or null. (CUDA copies between devices; who means to?)
 Memory* memory_of(const void* pointer, std::size_t size) {
+    const int device = use_device();
     Memory* memory = memory_at(reinterpret_cast<std::uintptr_t>(pointer));
-    return memory != nullptr && memory->holds(reinterpret_cast<std::uintptr_t>(pointer), size) ? memory : nullptr;
+    if (memory == nullptr || memory->device() != device) return nullptr;
+    return memory->holds(reinterpret_cast<std::uintptr_t>(pointer), size) ? memory : nullptr;
 }
 
 cudaError_t launch_kernel(const Kernel& kernel, dim3 grid, dim3 block, void** words, std::size_t shared) {
     const std::lock_guard<std::mutex> lock(guard);
+    const int device = use_device();
     if (faulty() != cudaSuccess) return told(faulty());
     const bool fits = grid.x >= 1 && grid.y >= 1 && grid.x <= 0x7fffffffu && grid.y <= 0xffffu && block.x >= 1 &&
                       block.x <= kernel.most_threads && kernel.shared <= 48 * 1024 &&
@@ -264,7 +288,7 @@ cudaError_t launch_kernel(const Kernel& kernel, dim3 grid, dim3 block, void** wo
     if (!fits || shared != 0 || grid.z != 1 || block.y != 1 || block.z != 1) {
         return told(cudaErrorInvalidConfiguration);
     }
-    Launch launch{&kernel, grid, block, {}};
+    Launch launch{&kernel, device, grid, block, {}};
     for (std::size_t i = 0; i < kernel.arguments.size(); ++i) {
         launch.arguments.emplace_back(kernel.arguments[i] / 8 + 1);
         std::memcpy(launch.arguments.back().data(), words[i], kernel.arguments[i]);
@@ -287,19 +311,67 @@ struct Configuration {
 };
 thread_local Configuration configuration;
 
+// The driver's functions, by name.
+int cuDeviceGet(int* device, int number) {
+    *device = number;
+    return number < kDevices ? cudaSuccess : cudaErrorInvalidDevice;
+}
+int cuDevicePrimaryCtxRetain(CUctx_st** context, int device) {
+    const std::lock_guard<std::mutex> lock(guard);
+    retained[device] = has_contexts[device] = true;
+    *context = context_of(device);
+    return cudaSuccess;
+}
+int cuCtxPushCurrent(CUctx_st* context) {
+    const std::lock_guard<std::mutex> lock(guard);
+    for (int device = 0; device < kDevices; ++device) {
+        if (context != context_of(device) || !retained[device]) continue;
+        has_contexts[device] = true;  // again, after a reset
+        current.push_back(device);
+        return cudaSuccess;
+    }
+    return cudaErrorDeviceUninitialized;
+}
+int cuCtxPopCurrent(CUctx_st** context) {
+    if (current.empty()) return cudaErrorDeviceUninitialized;
+    *context = context_of(current.back());
+    current.pop_back();
+    return cudaSuccess;
+}
+cudaError_t driver_function(const char* name, void** function) {
+    static const std::map<std::string, void*> known = {
+        {"cuDeviceGet", reinterpret_cast<void*>(cuDeviceGet)},
+        {"cuDevicePrimaryCtxRetain", reinterpret_cast<void*>(cuDevicePrimaryCtxRetain)},
+        {"cuCtxPushCurrent", reinterpret_cast<void*>(cuCtxPushCurrent)},
+        {"cuCtxPopCurrent", reinterpret_cast<void*>(cuCtxPopCurrent)},
+    };
+    const auto found = known.find(name);
+    *function = found == known.end() ? nullptr : found->second;
+    return cudaSuccess;
+}
+
 }  // namespace
+
+namespace emulator {
+
+bool has_context(int device) {
+    const std::lock_guard<std::mutex> lock(guard);
+    return has_contexts[device];
+}
+int current_device() { return current.empty() ? -1 : current.back(); }
+
+}  // namespace emulator
 
 extern "C" {
 
 cudaError_t cudaGetDeviceCount(int* count) {
-    *count = 1;
+    *count = kDevices;
     return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
-    *device = 0;
+    *device = std::max(0, current_device());
     return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return told(device == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
     *properties = {};
     std::strcpy(properties->name, "Emulated");
@@ -347,9 +419,10 @@ const char* cudaGetErrorString(cudaError_t status) {
 cudaError_t cudaMalloc(void** pointer, std::size_t size) {
     const std::lock_guard<std::mutex> lock(guard);
     *pointer = nullptr;
+    const int device = use_device();
     if (size == 0 || faulty() != cudaSuccess) return told(faulty());
     if (size > kMostMemory - allocated) return told(cudaErrorMemoryAllocation);
-    allocations[next_address] = std::make_unique<Memory>(next_address, size);
+    allocations[next_address] = std::make_unique<Memory>(next_address, size, device);
     allocated += size;
     *pointer = reinterpret_cast<void*>(next_address);
     next_address += (size + 511) / 256 * 256;  // aligned, and with a gap
@@ -360,7 +433,7 @@ cudaError_t cudaFree(void* pointer) {
     finish_waiting();
     if (pointer == nullptr) return told(faulty());
     const auto found = allocations.find(reinterpret_cast<std::uintptr_t>(pointer));
-    if (found == allocations.end()) return told(cudaErrorInvalidValue);
+    if (found == allocations.end() || found->second->device() != use_device()) return told(cudaErrorInvalidValue);
     allocated -= found->second->size();
     allocations.erase(found);
     return told(faulty());
@@ -389,11 +462,13 @@ cudaError_t cudaMemsetAsync(void* pointer, int value, std::size_t size, cudaStre
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
     const std::lock_guard<std::mutex> lock(guard);
+    use_device();
     finish_waiting();
     return told(faulty());
 }
 cudaError_t cudaDeviceSynchronize() {
     const std::lock_guard<std::mutex> lock(guard);
+    use_device();
     finish_waiting();
     return told(faulty());
 }
@@ -404,8 +479,26 @@ cudaError_t cudaDeviceReset() {
     allocated = 0;
     first_fault.clear();
     last_error = cudaSuccess;
+    current.clear();
+    for (bool& one : has_contexts) one = false;
     return cudaSuccess;
 }
+
+#if CUDART_VERSION >= 12050
+cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult*) {
+    return driver_function(name, function);
+}
+#elif CUDART_VERSION >= 12000
+cudaError_t cudaGetDriverEntryPoint(const char* name, void** function, unsigned long long,
+                                    cudaDriverEntryPointQueryResult*) {
+    return driver_function(name, function);
+}
+#else
+cudaError_t cudaGetDriverEntryPoint(const char* name, void** function, unsigned long long) {
+    return driver_function(name, function);
+}
+#endif
 
 // What nvcc's host code calls for kernel<<<...>>>().
 void** __cudaRegisterFatBinary(void*) {

@@ -1,5 +1,5 @@
 // An emulator of a GPU: what translate_ptx.py makes of kernels is written in these words. Every access to global,
-// shared and local memory is checked, as compute-sanitizer does on a GPU: it lies in an allocation, is aligned, reads
+// shared and local memory is checked, as compute-sanitizer does on a GPU: it lies in an allocation of its device, is aligned, reads
 // what was written before, and meets no other thread's between two barriers (shared memory) or in one launch (global
 // memory).
 #pragma once
@@ -46,10 +46,11 @@ inline void check_aligned(const Thread& thread, std::uint64_t address, std::size
 // Bytes at addresses that mean nothing to the host, so that the host cannot use them by mistake.
 class Memory {
   public:
-    Memory(std::uint64_t address, std::size_t size)
-        : address_(address), bytes_(size, kPoison), written_(size), words_(size / 4 + 1) {}
+    Memory(std::uint64_t address, std::size_t size, int device = -1)
+        : address_(address), bytes_(size, kPoison), written_(size), words_(size / 4 + 1), device_(device) {}
 
     std::uint64_t address() const { return address_; }
+    int device() const { return device_; }  // -1: that of its thread
     std::size_t size() const { return bytes_.size(); }
     bool holds(std::uint64_t address, std::size_t size) const {
         return address >= address_ && address - address_ <= bytes_.size() &&
@@ -128,6 +129,7 @@ class Memory {
     std::uint64_t address_;
     std::vector<std::uint8_t> bytes_, written_;
     std::vector<Word> words_;
+    int device_;
 };
 
 // Memory of one thread, for as long as a function runs.
@@ -166,6 +168,13 @@ extern std::uint32_t launch_now, interval_now;
 
 // The allocation that holds an address, or null.
 Memory* memory_at(std::uint64_t address);
+// The device that the kernel at work runs on.
+extern int device_at_work;
+
+// There are two devices. Whether this process has a context, and hence takes memory, on one; and this thread's, or -1.
+constexpr int kDevices = 2;
+bool has_context(int device);
+int current_device();
 // Whether it is in one of the modules' constant arrays, or in the arguments of the kernel at work.
 bool is_constant(std::uint64_t address, std::size_t size);
 bool is_argument(std::uint64_t address, std::size_t size);
@@ -259,6 +268,7 @@ void store_shared(Thread& thread, std::uint64_t at, T value) {
 inline Memory& global_memory(Thread& thread, std::uint64_t at) {
     if (thread.recent == nullptr || !thread.recent->holds(at, 1)) thread.recent = memory_at(at);
     if (thread.recent == nullptr) fault(thread, "an access outside of all memory");
+    if (thread.recent->device() != device_at_work) fault(thread, "an access to another device's memory");
     return *thread.recent;
 }
 template <class T>

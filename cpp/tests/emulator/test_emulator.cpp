@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda_device.hpp"
 #include "emulator.hpp"
 #include "samples.cuh"
 
@@ -173,6 +174,45 @@ TEST_CASE("copies, launches and memory that are not possible are refused") {
     void* all = nullptr;
     CHECK(cudaMalloc(&all, std::size_t{1} << 40) == cudaErrorMemoryAllocation);
     (void)cudaGetLastError();
+}
+
+TEST_CASE("memory of another device is out of reach") {
+    cudaDeviceReset();
+    const std::shared_ptr<nanobragg::gpu::Device> device = nanobragg::gpu::cuda_device(1);
+    {
+        const std::vector<double> values(kTeam, 1.0);
+        const nanobragg::gpu::Buffer there(device, kTeam * sizeof(double));
+        device->upload(there.as<void>(), values.data(), there.bytes());
+        const DeviceArray<double> out(1);
+        double value = 0;
+        CHECK(cudaMemcpy(&value, there.as<void>(), sizeof value, cudaMemcpyDeviceToHost) == cudaErrorInvalidValue);
+        launch_sample(Sample::sums, 1, there.as<double>(), out.get());
+        CHECK(cudaDeviceSynchronize() == cudaErrorLaunchFailure);
+        CHECK(std::string(cudaGetErrorString(cudaErrorLaunchFailure)).find("another device's memory") !=
+              std::string::npos);
+    }
+    cudaDeviceReset();
+}
+
+TEST_CASE("a renderer's device is used without a context on the first one, and other libraries keep theirs") {
+    cudaDeviceReset();
+    const auto work = [] {
+        const std::shared_ptr<nanobragg::gpu::Device> device = nanobragg::gpu::cuda_device(1);
+        std::vector<double> values(100, 2.0), back(100);
+        const nanobragg::gpu::Buffer buffer(device, 100 * sizeof(double));
+        device->upload(buffer.as<void>(), values.data(), buffer.bytes());
+        device->wait();
+        device->download(back.data(), buffer.as<void>(), buffer.bytes());
+        CHECK(back == values);
+    };
+    work();
+    CHECK(current_device() == -1);
+    CHECK(has_context(1));
+    CHECK_FALSE(has_context(0));
+    const DeviceArray<double> other(1);  // somebody else's, on the first device
+    CHECK(current_device() == 0);
+    work();
+    CHECK(current_device() == 0);
 }
 
 // What PTX says of the numbers that arithmetic on the host leaves open, or does otherwise.
