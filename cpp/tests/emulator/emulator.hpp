@@ -1,7 +1,7 @@
 // An emulator of a GPU: what translate_ptx.py makes of kernels is written in these words. Every access to global,
-// shared and local memory is checked, as compute-sanitizer does on a GPU: it lies in an allocation of its device, is aligned, reads
-// what was written before, and meets no other thread's between two barriers (shared memory) or in one launch (global
-// memory).
+// shared and local memory is checked, as compute-sanitizer does on a GPU: it lies in an allocation of its device, is
+// aligned, reads what was written before, and meets no other thread's between two barriers (shared memory) or in one
+// launch (global memory).
 #pragma once
 
 #include <cmath>
