@@ -107,18 +107,13 @@ std::vector<std::vector<SpectralLine>> rules_of(const std::vector<SpectralLine>&
                                                 std::size_t levels, double reach, double most_nodes) {
     std::vector<std::vector<SpectralLine>> out(levels, lines);
     const auto worthwhile = static_cast<int>(std::min(0.75 * static_cast<double>(lines.size()), most_nodes));
-    double low = lines.front().inverse_wavelength, high = low, total = 0;
-    for (const SpectralLine& line : lines) {
-        low = std::min(low, line.inverse_wavelength);
-        high = std::max(high, line.inverse_wavelength);
-        total += line.weight;
-    }
-    if (worthwhile < 1 || !(total > 0 && std::isfinite(total))) return out;
+    const SpectralRange range = range_of(lines);
+    if (worthwhile < 1 || !(range.total > 0 && std::isfinite(range.total))) return out;
     std::vector<int> nodes(levels);
     int most = 0;
     for (std::size_t i = 0; i < levels; ++i) {
         const double part = reach * static_cast<double>(i + 1) / static_cast<double>(levels);
-        nodes[i] = nodes_for(rate * part * (high - low) / 2, accuracy, worthwhile);
+        nodes[i] = nodes_for(rate * part * (range.high - range.low) / 2, accuracy, worthwhile);
         if (nodes[i] <= worthwhile) most = nodes[i];
     }
     if (most == 0) return out;

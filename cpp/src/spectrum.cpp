@@ -54,15 +54,21 @@ void diagonalise(std::vector<double>& diagonal, std::vector<double>& off, std::v
 
 }  // namespace
 
-Spectrum::Spectrum(const std::vector<SpectralLine>& lines, int most) {
-    double low = lines.front().inverse_wavelength, high = low;
+SpectralRange range_of(const std::vector<SpectralLine>& lines) {
+    SpectralRange range{lines.front().inverse_wavelength, lines.front().inverse_wavelength, 0};
     for (const SpectralLine& line : lines) {
-        low = std::min(low, line.inverse_wavelength);
-        high = std::max(high, line.inverse_wavelength);
-        total_ += line.weight;
+        range.low = std::min(range.low, line.inverse_wavelength);
+        range.high = std::max(range.high, line.inverse_wavelength);
+        range.total += line.weight;
     }
-    middle_ = low + (high - low) / 2;
-    half_ = (high - low) / 2;
+    return range;
+}
+
+Spectrum::Spectrum(const std::vector<SpectralLine>& lines, int most) {
+    const SpectralRange range = range_of(lines);
+    middle_ = range.low + (range.high - range.low) / 2;
+    half_ = (range.high - range.low) / 2;
+    total_ = range.total;
     // Lanczos' process on the lines' places, in [-1, 1]; orthogonalised twice, which loses nothing.
     std::vector<double> place(lines.size()), next(lines.size());
     for (std::size_t i = 0; i < lines.size(); ++i) {

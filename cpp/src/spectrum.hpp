@@ -18,6 +18,11 @@ struct SpectralLine {
     }
 };
 
+struct SpectralRange {
+    double low, high, total;  // least and largest 1/wavelength; sum of the weights
+};
+SpectralRange range_of(const std::vector<SpectralLine>& lines);  // at least one
+
 class Spectrum {
   public:
     // `lines`: at least one, weights not negative and not all 0. `most`: nodes that may be asked for.
