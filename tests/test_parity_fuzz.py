@@ -223,6 +223,25 @@ def test_cancelling_indices_are_a_reason() -> None:
     assert reasons(scene, replace(trace, evaluations=(at_half,))) == {"half-integer index"}
 
 
+def test_a_zero_of_interpolated_structure_factors_is_a_reason() -> None:
+    """Found by the fuzzer: F(000) = 0 at the direct beam, and no other spot: the image is its slope times rounding."""
+    from dataclasses import replace
+
+    scene = resolve(parse_words(f"{SMALL} -tophat_spots").experiment).scene
+    scene = replace(scene, f_grid=np.full((6, 6, 6), 100.0), f_min=(-3, -3, -3))
+    trace = trace_pixel(resolve(parse_words(SMALL).experiment).scene, 3, 4)
+    at_beam = replace(trace.evaluations[0], hkl=(6e-16, 0.0, -1e-17), hkl0=(0, 0, 0), F_cell=1e-14, interpolated=True)
+
+    def of(**changes: object) -> set[str]:
+        return reasons(scene, replace(trace, evaluations=(replace(at_beam, **changes),)))
+
+    assert of() == {"cancellation"}
+    assert of(F_cell=0.0) == {"cancellation"}
+    assert of(interpolated=False) == set()
+    assert of(F_cell=1e-3) == set()
+    assert of(hkl=(1e-3, 0.0, 0.0)) == set()
+
+
 # ---- golden data ------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, resolve
 from nanobragg.experiment import Convention, Pivot
 from nanobragg.quirks import parse_quirks
+from nanobragg.resolver.crystal import cell_of
 
 CRYSTAL = Crystal(cell=(40, 50, 60, 90, 90, 90), default_F=1.0)
 SMALL = Detector(shape=(20, 30), pixel_size=0.5)
@@ -551,3 +552,13 @@ def test_scenes_are_whole(seed: int, quirks: str) -> None:
     assert scene.source_weight.mean() == pytest.approx(1.0)
     assert scene.steps == len(scene.source_direction) * len(scene.orientations) * scene.oversample**2
     np.testing.assert_allclose(np.linalg.norm(scene.source_direction, axis=1), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("said", "lengths"),
+    [((50,), (50, 50, 50)), ((50, 60), (50, 60, 50)), ((50, 60, 70), (50, 60, 70)), ((50, 0, 70), (50, 50, 70))],
+)
+def test_missing_lengths_of_the_cell_are_the_first(said: tuple[float, ...], lengths: tuple[float, ...]) -> None:
+    """`-cell 50` is a cube, as in nanoBragg.c; no length is taken for missing because no angle was given."""
+    assert cell_of(said).lengths == lengths
+    assert cell_of(said).angles == (math.pi / 2,) * 3

@@ -48,6 +48,8 @@ def _reasons(scene: Scene, e: Evaluation, near: float) -> Iterator[str]:
             yield "cancellation"
     elif shape is Shape.TOPHAT and abs(_squared_radius(scene, deltas) / _TOPHAT_EDGE - 1.0) < near:
         yield "tophat edge"
+    if e.interpolated and _at_a_zero(scene, e, deltas, near):
+        yield "cancellation"
     for h, delta in zip(e.hkl, deltas, strict=True):
         if abs(abs(delta) - 0.5) < near * max(abs(h), 1.0):
             yield "half-integer index"
@@ -58,6 +60,12 @@ def _reasons(scene: Scene, e: Evaluation, near: float) -> Iterator[str]:
 def _squared_radius(scene: Scene, deltas: list[float]) -> float:
     vector = [sum(d * float(row[i]) for d, row in zip(deltas, scene.reciprocal, strict=True)) for i in range(3)]
     return scene.fudge * sum(x * x for x in vector) * math.prod(n * n for n in scene.cells)
+
+
+def _at_a_zero(scene: Scene, e: Evaluation, deltas: list[float], near: float) -> bool:
+    """Whether the interpolation goes through 0 here: what is left is its slope times the rounding of the indices."""
+    whole = all(abs(delta) < near * max(abs(h), 1.0) for h, delta in zip(e.hkl, deltas, strict=True))
+    return whole and abs(e.F_cell) < near * float(abs(scene.f_grid).max())
 
 
 def _at_tricubic_limit(scene: Scene, e: Evaluation, near: float) -> bool:
