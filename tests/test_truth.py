@@ -77,6 +77,23 @@ def test_intensities_go_with_f_squared_and_are_counted_from_the_image(image: Ima
     assert spot["intensity"] == pytest.approx(total - spot["pixels"] * spot["background"], rel=1e-6)
 
 
+def test_structure_factors_are_those_of_the_file(tmp_path: Path) -> None:
+    """One F for every index, the default's where the file has none; who scales integrated intensities divides by it."""
+    rng = np.random.default_rng(1)
+    grid = rng.integers(50, 500, (25, 25, 25)) * (rng.random((25, 25, 25)) < 0.5)  # indices from -12 on; 0: not in it
+    path = tmp_path / "some.hkl"
+    path.write_text("".join(f"{h - 12} {k - 12} {i - 12} {grid[h, k, i]}\n" for h, k, i in np.argwhere(grid)))
+    table = _image(structure_factors=path, default_F=7.0).truth()
+    at = np.stack([table["h"], table["k"], table["l"]], axis=1) + 12
+    inside = ((at >= 0) & (at < 25)).all(axis=1)
+    assert inside.any()
+    assert not inside.all()
+    expected = np.zeros(len(table))
+    expected[inside] = grid[tuple(at[inside].T)]
+    expected[expected == 0] = 7
+    np.testing.assert_array_equal(table["F"], expected)
+
+
 def test_background_is_taken_off() -> None:
     dry = _spots(_image().truth())
     wet = {tuple(row)[:3]: row for row in _image(water=1.0).truth()}

@@ -443,6 +443,17 @@ def test_a_word_that_belongs_to_nothing_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    ["-misset 10 20 30", "-misset random", "-misset_seed 3", "-cell 1 2 3 90 90 90", "-lambda 1", "-roi 1 2 3 4",
+     "-detsize 100", "-pivot sample", "-point_pixel", "-seed 5", "-fdet_vector 1 0 0", "-device cpu"],
+)  # fmt: skip
+def test_one_word_more_than_an_option_takes_is_told(words: str) -> None:
+    """A value too many is a slip of whoever wrote the script; one too few swallowed would be the next option."""
+    assert parse_words(words).warnings == ()
+    assert parse_words(f"{words} 4").warnings == ("the word '4' belongs to no option and is ignored",)
+
+
+@pytest.mark.parametrize(
     ("words", "names"),
     [
         ("-distance abc", ("-distance", "'abc'", "mm")),
