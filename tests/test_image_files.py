@@ -312,9 +312,25 @@ def test_rings_are_where_the_resolution_is(which: str, request: pytest.FixtureRe
 def test_marks_are_drawn_in_colour(image: Image) -> None:
     plain = np.array(PIL.Image.open(io.BytesIO(png_bytes(image.data, image.resolved, Marks()))))
     assert plain.ndim == 2
-    for marks in (Marks(rings="auto"), Marks(beam=True), Marks(roi=True)):
+
+    def coloured(marks: Marks) -> np.ndarray:
+        """(n, 2) fast, slow."""
         picture = np.array(PIL.Image.open(io.BytesIO(png_bytes(image.data, image.resolved, marks)))).astype(int)
-        assert (np.abs(picture[..., 0] - picture[..., 2]) > 30).any(), marks
+        assert picture.shape == (*image.data.shape, 3)
+        return np.argwhere(np.abs(picture[..., 0] - picture[..., 2]) > 30)[:, ::-1]
+
+    assert len(coloured(Marks(rings="auto"))) > 100
+    d = chosen_rings(image.resolved)[0]
+    points = ring(image.resolved, d)
+    points = points[((points > 1) & (points < np.array(image.data.shape)[::-1] - 1)).all(axis=1)]
+    apart = np.linalg.norm(coloured(Marks(rings=f"{d}"))[:, None] - points, axis=-1)
+    assert apart.min(axis=0).max() < 2
+    assert (apart.min(axis=1) < 2).mean() > 0.5  # the rest is the label
+    g, (x0, x1, y0, y1) = image.resolved.geometry, image.resolved.scene.roi
+    assert np.abs(coloured(Marks(beam=True)).mean(axis=0) - np.array([g.Fbeam, g.Sbeam]) / g.pixel_size).max() < 2
+    region = coloured(Marks(roi=True))
+    assert np.abs(region.min(axis=0) - (x0, y0)).max() < 2
+    assert np.abs(region.max(axis=0) - (x1, y1)).max() < 2
     for wrong in ("", "auto,3", "x", "-3", "3,,4", "inf"):
         with pytest.raises(InputError, match="-png_rings"):
             parse_rings(wrong)
