@@ -80,6 +80,18 @@ def test_rotations_and_offsets_in_a_nexus_chain(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.vectors.fast, turn @ half @ straight.fast, atol=1e-12)
 
 
+def test_a_series_without_ends_is_as_wide_as_its_steps(tmp_path: Path) -> None:
+    """Masters of some beamlines list the angles at which images start, and not those at which they end."""
+    simulate(_experiment()).write(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        angles = file["entry/sample/transformations"]
+        attributes = dict(angles["omega"].attrs)
+        del angles["omega"], angles["omega_end"]
+        angles.create_dataset("omega", data=[30.0, 30.25, 30.5]).attrs.update(attributes)
+    found = read_file_geometry(tmp_path / "a.h5")
+    assert (found.phi, found.oscillation) == pytest.approx((30.0, 0.25))
+
+
 def test_a_master_file_without_vectors_gives_what_it_has(tmp_path: Path) -> None:
     """Older DECTRIS files: distances, beam centre and wavelength only."""
     with h5py.File(tmp_path / "master.h5", "w") as file:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simulate
-from nanobragg.truth import COLUMNS, write_truth
+from nanobragg.truth import COLUMNS, _corner, write_truth
 
 
-def _image(phi_steps: int = 1, **fields: object) -> Image:
+def _image(phi_steps: int = 1, beam: dict[str, Any] | None = None, **fields: object) -> Image:
     crystal = {"cell": (50, 60, 70, 80, 95, 100), "cells": 20, "misset": (10, 20, 30), "default_F": 100}
     return simulate(
         crystal=Crystal(**{**crystal, **fields}),  # type: ignore[arg-type]
-        beam=Beam(wavelength=1.1, fluence=1e30),
+        beam=Beam(wavelength=1.1, fluence=1e30, **beam or {}),
         detector=Detector(shape=(300, 400), pixel_size=0.15, distance=80, convention="xds", rotx=8, roty=-5),
         sampling=Sampling(oversample=3, phi=3.0, oscillation=1.0, phi_steps=phi_steps),
         quirks="none",
@@ -103,6 +104,39 @@ def test_structure_factors_are_those_of_the_file(tmp_path: Path) -> None:
     expected[inside] = grid[tuple(at[inside].T)]
     expected[expected == 0] = 7
     np.testing.assert_array_equal(table["F"], expected)
+
+
+@pytest.mark.parametrize(
+    "beam",
+    [
+        {"dispersion": 1.0, "dispersion_steps": 40},
+        {"horizontal_divergence": 4.0, "horizontal_divergence_steps": 9,
+         "vertical_divergence": 4.0, "vertical_divergence_steps": 9},
+    ],
+    ids=["dispersion", "divergence"],
+)  # fmt: skip
+def test_partiality_tells_bright_from_faint_with_a_spread_beam(beam: dict[str, Any]) -> None:
+    """A width without the beam's spread would call the brightest spots absent; one too wide, the faint ones whole."""
+    table = _image(beam=beam).truth()
+    inside = (table["fast"] > 8) & (table["fast"] < 392) & (table["slow"] > 8) & (table["slow"] < 292)
+    table = table[inside & ~table["overlap"]]
+
+    def typical(low: float, high: float) -> float:
+        return float(np.median(table["intensity"][(table["partiality"] > low) & (table["partiality"] <= high)]))
+
+    full = typical(0.8, 1.0)
+    assert 0.03 < typical(0.4, 0.6) / full < 0.5
+    assert typical(0.0, 0.2) / full < 0.05
+
+
+def test_the_resolution_of_the_corners_is_that_of_the_farthest_pixel(image: Image) -> None:
+    """It bounds the indices that are looked at, and the spread of a reflection."""
+    scene = image.resolved.scene
+    slow, fast = np.meshgrid(np.arange(301), np.arange(401), indexing="ij")
+    at = scene.pixel_size * (fast[..., None] * scene.panel_fast[0] + slow[..., None] * scene.panel_slow[0])
+    at = at + scene.panel_origin[0]
+    two_theta = np.arccos(at @ np.array(image.resolved.geometry.beam) / np.linalg.norm(at, axis=-1))
+    assert _corner(image.resolved) == pytest.approx(1.1 / (2 * np.sin(two_theta.max() / 2)), rel=1e-9)
 
 
 def test_background_is_taken_off() -> None:

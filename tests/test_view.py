@@ -68,6 +68,17 @@ def test_bare_floats_need_their_shape_unless_square(image: Image, tmp_path: Path
     np.testing.assert_array_equal(read_pixels(tmp_path / "a.bin", (40, 56)), image.data)
 
 
+def test_options_come_before_or_after_the_files(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    image.write("a.bin")
+    pictures = []
+    for words in ("-shape 40 56 -o p.png a.bin", "a.bin -o p.png -shape 40 56"):
+        assert main(["view", *words.split()]) == 0
+        pictures.append(Path("p.png").read_bytes())
+        Path("p.png").unlink()
+    assert pictures[0] == pictures[1]
+
+
 def test_several_files_make_several_pictures(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a.npy", "b.npy"):
