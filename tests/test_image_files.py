@@ -19,7 +19,7 @@ import pytest
 
 from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simulate
 from nanobragg.cli import main
-from nanobragg.io.cbf import write_cbf
+from nanobragg.io.cbf import header_lines, write_cbf
 from nanobragg.io.nexus import write_nxmx
 from nanobragg.io.picture import Marks, chosen_rings, contrast, parse_rings, png_bytes, ring
 from nanobragg.io.smv import read_smv
@@ -231,7 +231,42 @@ def test_nxmx_is_complete_and_compressed(tilted: Image, tmp_path: Path) -> None:
         assert 32008 in [filters.get_filter(i)[0] for i in range(filters.get_nfilters())]
         detector = file["entry/instrument/detector"]
         assert detector["sensor_thickness"][()] == pytest.approx(450e-6)
-        assert detector["distance"][()] == pytest.approx(tilted.resolved.geometry.distance)
+
+
+def _direct_beam(image: Image) -> tuple[float, float, float]:
+    """Distance (m), fast, slow (pixels): distance * beam = pix0 + pixel_size * (x * fast + y * slow)."""
+    g = image.resolved.geometry
+    columns = np.array([g.beam, -g.pixel_size * np.array(g.fast), -g.pixel_size * np.array(g.slow)]).T
+    distance, x, y = np.linalg.solve(columns, g.pix0)
+    return float(distance), float(x), float(y)
+
+
+@pytest.mark.parametrize("which", ["image", "tilted"])
+def test_nxmx_values_are_the_experiments(which: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """What programs read instead of vectors: the direct beam's pixel, its distance, sizes, polarization."""
+    image: Image = request.getfixturevalue(which)
+    write_nxmx(image.noisy(seed=1), tmp_path / "a.h5")
+    distance, x, y = _direct_beam(image)
+    with h5py.File(tmp_path / "a.h5") as file:
+        detector, beam = file["entry/instrument/detector"], file["entry/instrument/beam"]
+        values = {key: item[()] for key, item in detector.items() if isinstance(item, h5py.Dataset)}
+        assert (values["beam_center_x"], values["beam_center_y"]) == pytest.approx((x, y))
+        assert values["distance"] == pytest.approx(distance)
+        assert (values["x_pixel_size"], values["y_pixel_size"]) == (0.5e-3, 0.5e-3)
+        assert values["count_time"] == 0.2
+        assert (values["saturation_value"], values["bit_depth_readout"]) == (2**31 - 1, 32)
+        np.testing.assert_allclose(beam["incident_beam_size"][()], [1e-4, 1e-4])
+        np.testing.assert_allclose(beam["incident_polarization_stokes"][()], [1, 0.9, 0, 0])
+
+
+@pytest.mark.parametrize("which", ["image", "tilted"])
+def test_a_cbf_header_has_the_direct_beam(which: str, request: pytest.FixtureRequest) -> None:
+    """Also of a detector that -twotheta swings, which nanoBragg.c's beam centre leaves out."""
+    image: Image = request.getfixturevalue(which)
+    distance, x, y = _direct_beam(image)
+    header = header_lines(image.resolved, 1000)
+    assert f"Beam_xy ({x:.4f}, {y:.4f}) pixels" in header
+    assert f"Detector_distance {distance:.7f} m" in header
 
 
 def test_silx_reads_the_default_plot(image: Image, tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def _rows(
     excess: NDArray[np.float64],
     width: float,
 ) -> NDArray[Any]:
-    from nanobragg.io.picture import pixels_of_rays
+    from nanobragg.io.projection import pixels_of_rays
 
     g, scene = resolved.geometry, resolved.scene
     wavelength = resolved.radiation.wavelength * 1e10

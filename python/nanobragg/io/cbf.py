@@ -13,6 +13,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.atomic import atomic_write
 from nanobragg.io.extras import need
+from nanobragg.io.projection import direct_beam
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -87,6 +88,7 @@ def write_cbf(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolve
 def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     """The PILATUS header, a line for each quantity. ``cutoff``: the count at which pixels are overloaded."""
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
+    fast, slow, distance = direct_beam(g)
     pixel, energy = g.pixel_size, _ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure
     increment = r.oscillation * _DEGREES
@@ -108,8 +110,8 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
         "Trim_file: (nil)",
         "Image_path: ./",
         f"Wavelength {r.wavelength * 1e10:.7f} A",
-        f"Detector_distance {g.distance:.7f} m",
-        f"Beam_xy ({g.Fbeam / pixel:.4f}, {g.Sbeam / pixel:.4f}) pixels",
+        f"Detector_distance {distance:.7f} m",
+        f"Beam_xy ({fast:.4f}, {slow:.4f}) pixels",
         f"Flux {0.0 if beam.flux is None else beam.flux:g} ph/s",
         "Filter_transmission 1.0000",
         f"Start_angle {start:.5f} deg.",

@@ -15,6 +15,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.atomic import atomic_path
 from nanobragg.io.extras import need
+from nanobragg.io.projection import direct_beam
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,9 +138,10 @@ def _detector(instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, 
     _value(detector, "type", "simulation")
     _value(detector, "sensor_material", "Si")
     _value(detector, "sensor_thickness", max(g.thickness, 0.0), units="m")
-    _value(detector, "distance", g.distance, units="m")
-    _value(detector, "beam_center_x", g.Fbeam / g.pixel_size, units="pixel")
-    _value(detector, "beam_center_y", g.Sbeam / g.pixel_size, units="pixel")
+    fast, slow, distance = direct_beam(g)
+    _value(detector, "distance", distance, units="m")
+    _value(detector, "beam_center_x", fast, units="pixel")
+    _value(detector, "beam_center_y", slow, units="pixel")
     _value(detector, "x_pixel_size", g.pixel_size, units="m")
     _value(detector, "y_pixel_size", g.pixel_size, units="m")
     exposure = first.experiment.beam.exposure
@@ -152,15 +154,15 @@ def _detector(instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, 
     detector.create_dataset("pixel_mask", data=unused, compression="gzip", shuffle=True)
     _value(detector, "pixel_mask_applied", True)
     chain = _group(detector, "transformations", "NXtransformations")
-    _move(chain, "distance", g.distance, (0.0, 0.0, 1.0), ".")
-    _module(detector, g, turn)
+    _move(chain, "distance", distance, (0.0, 0.0, 1.0), ".")
+    _module(detector, g, distance, turn)
 
 
-def _module(detector: Any, g: Geometry, turn: NDArray[np.float64]) -> None:
+def _module(detector: Any, g: Geometry, distance: float, turn: NDArray[np.float64]) -> None:
     module = _group(detector, "module", "NXdetector_module")
     _value(module, "data_origin", np.array([0, 0], np.int64))
     _value(module, "data_size", np.array([g.nslow, g.nfast], np.int64))
-    corner = turn @ np.array(g.pix0) - [0.0, 0.0, g.distance]
+    corner = turn @ np.array(g.pix0) - [0.0, 0.0, distance]
     length = float(np.linalg.norm(corner))
     direction = corner / length if length > 0 else np.array([1.0, 0.0, 0.0])
     _move(module, "module_offset", length, direction, f"{_TRANSFORMATIONS}/distance")

@@ -16,13 +16,14 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.atomic import atomic_write
 from nanobragg.io.extras import need
+from nanobragg.io.projection import pixels_of_rays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.resolver.resolved import Geometry, Resolved
+    from nanobragg.resolver.resolved import Resolved
 
 LARGEST = 1600
 """pixels along an edge of a picture; larger images are reduced"""
@@ -143,20 +144,6 @@ def ring(resolved: Resolved, d: float, points: int = 721) -> NDArray[np.float64]
     other = np.cross(beam, across)
     rays = math.cos(angle) * beam + math.sin(angle) * (np.cos(around) * across + np.sin(around) * other)
     return pixels_of_rays(g, rays)
-
-
-def pixels_of_rays(g: Geometry, rays: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 2) fast, slow (pixels, 0 at the first pixel's outer corner) where ``rays`` (n, 3) meet the flat detector;
-    NaN for rays that do not.
-    """
-    normal, origin = np.array(g.normal), np.array(g.pix0)
-    reach = float(origin @ normal)
-    towards = rays @ normal
-    with np.errstate(divide="ignore", invalid="ignore"):
-        along = reach / towards
-        along[~(along > 0)] = np.nan
-    hits = rays * along[:, None] - origin
-    return np.stack([hits @ np.array(g.fast), hits @ np.array(g.slow)], axis=1) / g.pixel_size
 
 
 def chosen_rings(resolved: Resolved) -> list[float]:
