@@ -169,6 +169,9 @@ def test_masks_of_any_format_blank_their_pixels(name: str, tmp_path: Path) -> No
     masked = simulate(replace(experiment, detector=replace(experiment.detector, mask=path)))
     assert (masked.data[pixels == 0] == 0).all()
     assert (masked.data[pixels != 0] > 0).all()
+    masked.write(tmp_path / "out.nxs")
+    with h5py.File(tmp_path / "out.nxs") as file:
+        np.testing.assert_array_equal(file["entry/instrument/detector/pixel_mask"][()] != 0, pixels == 0)
 
 
 def test_what_is_no_image_is_one_sentence(tmp_path: Path) -> None:
