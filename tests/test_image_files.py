@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import fabio
@@ -259,6 +260,15 @@ def test_nxmx_values_are_the_experiments(which: str, tmp_path: Path, request: py
         np.testing.assert_allclose(beam["incident_polarization_stokes"][()], [1, 0.9, 0, 0])
 
 
+def test_a_cbf_is_named_and_its_range_is_checked_on_both_ends(image: Image, tmp_path: Path) -> None:
+    write_cbf(tmp_path / "shot 1.cbf", np.array([[-(2**31), 2**31 - 1]]), image.resolved)
+    assert b"\ndata_shot_1\r" in (tmp_path / "shot 1.cbf").read_bytes()
+    for wrong in (-(2**31) - 1, 2**31):
+        with pytest.raises(InputError, match="expected signed 32-bit integers"):
+            write_cbf(tmp_path / "b.cbf", np.array([[wrong]]), image.resolved)
+    assert not (tmp_path / "b.cbf").exists()
+
+
 @pytest.mark.parametrize("which", ["image", "tilted"])
 def test_a_cbf_header_has_the_direct_beam(which: str, request: pytest.FixtureRequest) -> None:
     """Also of a detector that -twotheta swings, which nanoBragg.c's beam centre leaves out."""
@@ -267,6 +277,15 @@ def test_a_cbf_header_has_the_direct_beam(which: str, request: pytest.FixtureReq
     header = header_lines(image.resolved, 1000)
     assert f"Beam_xy ({x:.4f}, {y:.4f}) pixels" in header
     assert f"Detector_distance {distance:.7f} m" in header
+
+
+def test_a_series_of_several_energies_has_one_wavelength_an_image(tmp_path: Path) -> None:
+    """A MAD experiment: who integrates it needs each image's own."""
+    experiment = _image().resolved.experiment
+    series = [simulate(replace(experiment, beam=replace(experiment.beam, wavelength=w))) for w in (1.0, 1.1, 1.0)]
+    write_nxmx(series, tmp_path / "mad.h5")
+    with h5py.File(tmp_path / "mad.h5") as file:
+        np.testing.assert_allclose(file["entry/instrument/beam/incident_wavelength"][()], [1.0, 1.1, 1.0])
 
 
 def test_silx_reads_the_default_plot(image: Image, tmp_path: Path) -> None:
@@ -281,8 +300,6 @@ def test_silx_reads_the_default_plot(image: Image, tmp_path: Path) -> None:
 
 def test_a_scan_goes_into_one_file(image: Image, tmp_path: Path) -> None:
     """Rotation data are series; each image keeps its own angle."""
-    from dataclasses import replace
-
     experiment = image.resolved.experiment
     series = [
         simulate(replace(experiment, sampling=replace(experiment.sampling, phi=5.0 + i))).noisy(seed=i)
@@ -293,6 +310,7 @@ def test_a_scan_goes_into_one_file(image: Image, tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["entry/data/data"][()], [one.data for one in series])
         np.testing.assert_allclose(file["entry/sample/transformations/omega"][()], [5, 6, 7])
         np.testing.assert_allclose(file["entry/sample/transformations/omega_end"][()], [6, 7, 8])
+        assert file["entry/instrument/beam/incident_wavelength"].shape == ()
     assert fabio.open(str(tmp_path / "scan.h5")).nframes == 3
     with pytest.raises(InputError, match="another detector"):
         write_nxmx([image, _image(distance=90.0)], tmp_path / "no.h5")

@@ -76,6 +76,30 @@ def test_every_strong_spot_of_a_long_axis_is_in_the_table(cell: tuple[float, flo
     _assert_complete(_image(cell=(*cell, 90, 90, 90)))
 
 
+def test_a_still_has_exactly_the_reflections_near_the_sphere_and_on_the_detector() -> None:
+    """Each index up to 30 by hand, from the Scene's vectors: also those on the outermost pixels."""
+    still = _image()
+    scene, beam = still.resolved.scene, np.array(still.resolved.geometry.beam)
+    hkl = np.stack(np.meshgrid(*[np.arange(-30, 31)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    q = hkl @ np.linalg.inv(scene.orientations[0]).T * 1e-10
+    rays = q + beam / 1.1
+    excess = np.linalg.norm(rays, axis=1) - 1 / 1.1
+    normal = np.cross(scene.panel_fast[0], scene.panel_slow[0])
+    forward = rays @ normal > 0
+    reach = np.where(forward, scene.panel_origin[0] @ normal / np.where(forward, rays @ normal, 1), 0)
+    at = (rays * reach[:, None] - scene.panel_origin[0]) / scene.pixel_size
+    fast, slow = at @ scene.panel_fast[0], at @ scene.panel_slow[0]
+    near = forward & (fast >= 0) & (fast < 400) & (slow >= 0) & (slow < 300)
+    near &= hkl.any(axis=1)
+    three_half_widths = 3 * 0.5 * 0.886 / (20 * 50)  # of the shortest edge's transform
+    for tolerance in (None, 0.01):
+        on = near & (np.abs(excess) <= (tolerance or three_half_widths))
+        table = still.truth(tolerance=tolerance)
+        assert {tuple(row) for row in hkl[on]} == {(int(r["h"]), int(r["k"]), int(r["l"])) for r in table}
+    assert min(fast[on].min(), slow[on].min()) < 1
+    assert fast[on].max() > 399
+
+
 def test_intensities_go_with_f_squared_and_are_counted_from_the_image(image: Image) -> None:
     spots = _spots(image.truth())
     bright = replace(image.resolved.experiment, crystal=replace(image.resolved.experiment.crystal, default_F=200))
