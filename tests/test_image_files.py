@@ -231,6 +231,8 @@ def test_nxmx_is_complete_and_compressed(tilted: Image, tmp_path: Path) -> None:
         filters = file["entry/data/data"].id.get_create_plist()
         assert 32008 in [filters.get_filter(i)[0] for i in range(filters.get_nfilters())]
         detector = file["entry/instrument/detector"]
+        assert detector["module/data_origin"][()].tolist() == [0, 0]
+        assert detector["module/data_size"][()].tolist() == [40, 56]
         assert detector["sensor_thickness"][()] == pytest.approx(450e-6)
 
 

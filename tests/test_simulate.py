@@ -33,6 +33,19 @@ def test_all_ways_lead_to_the_same_image(tmp_path) -> None:
     assert parts.data.max() > 0
 
 
+def test_an_image_is_an_array_by_numpys_rules() -> None:
+    """np.asarray shares the pixels, np.array copies them, and who forbids a copy gets none."""
+    image = simulate(args=ARGS + " -oversample 1")
+    assert np.asarray(image) is image.data
+    assert np.shares_memory(image.__array__(np.float32, copy=False), image.data)
+    copied = image.__array__(copy=True)
+    assert not np.shares_memory(copied, image.data)
+    np.testing.assert_array_equal(copied, image.data)
+    assert np.asarray(image, dtype=np.float64).dtype == np.float64
+    with pytest.raises(ValueError, match="a copy is needed"):
+        image.__array__(np.float64, copy=False)
+
+
 def test_parts_replace_those_of_a_command_line() -> None:
     image = simulate(args=ARGS + " -oversample 1", beam=Beam(fluence=2 * 125932015286227086360700780544.0))
     np.testing.assert_allclose(image.data, 2 * simulate(args=ARGS + " -oversample 1").data, rtol=1e-6)

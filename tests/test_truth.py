@@ -163,6 +163,62 @@ def test_the_resolution_of_the_corners_is_that_of_the_farthest_pixel(image: Imag
     assert _corner(image.resolved) == pytest.approx(1.1 / (2 * np.sin(two_theta.max() / 2)), rel=1e-9)
 
 
+def _with(image: Image, **parts: dict[str, Any]) -> Image:
+    """The same experiment with some fields changed."""
+    experiment = image.resolved.experiment
+    return simulate(replace(experiment, **{k: replace(getattr(experiment, k), **v) for k, v in parts.items()}))
+
+
+def test_phi_is_the_angle_at_which_a_reflection_is_brightest() -> None:
+    """Whoever integrates in three dimensions needs it; turned the other way, other reflections would be listed."""
+    steps = np.linspace(3.0, 8.0, 11)
+    rotation = _with(_image(cells=40), sampling={"oscillation": 5.0, "phi_steps": 10, "oversample": 1})
+    parts = [
+        _with(rotation, sampling={"phi": float(phi), "oscillation": 0.0, "phi_steps": 1}).data for phi in steps[:-1]
+    ]
+    table = rotation.truth()
+    table = table[~table["overlap"] & (table["pixels"] == 25) & (table["phi"] > 3.4) & (table["phi"] < 7.1)]
+    sharp = 0
+    for row in table[np.argsort(-table["intensity"])[:20]]:
+        f, s = int(row["fast"]), int(row["slow"])
+        sums = np.array([part[s - 2 : s + 3, f - 2 : f + 3].sum(dtype=float) for part in parts])
+        if sums.max() > 0.9 * sums.sum():  # of one step; the others pass through the sphere slowly
+            sharp += 1
+            assert steps[int(sums.argmax())] == pytest.approx(row["phi"])
+    assert sharp > 12
+
+
+def test_masked_and_unrendered_pixels_do_not_count(image: Image) -> None:
+    from nanobragg.truth import truth
+
+    whole = _spots(image.truth())
+    mask = np.ones((1, 300, 400), np.uint8)
+    mask[0, :, ::2] = 0
+    resolved = replace(image.resolved, scene=replace(image.resolved.scene, mask=mask))
+    wild = np.where(mask[0] != 0, image.data, np.float32(1e6))
+    table = {tuple(row)[:3]: row for row in truth(resolved, wild)}
+    for spot in whole:
+        row = table[tuple(spot)[:3]]
+        columns = np.arange(int(spot["fast"]) - 2, int(spot["fast"]) + 3)
+        assert row["pixels"] == 5 * int((columns % 2).sum())
+        assert row["intensity"] < spot["intensity"]
+
+
+def test_the_footprint_grows_with_the_spot_in_pixels() -> None:
+    """Three half widths of the transform, 0.443/1000 1/Å, at 80 mm and 1.1 Å: 5.8 pixels of 20 µm."""
+    fine = _with(_image(), detector={"pixel_size": 0.02})
+    pixels = fine.truth()["pixels"]
+    assert pixels.max() == 13**2
+    assert _image().truth()["pixels"].max() == 5**2  # never fewer
+
+
+def test_the_resolution_limit_is_the_simulations() -> None:
+    limited = _with(_image(), sampling={"dmin": 4.0})
+    table = limited.truth()
+    assert table["d"].min() / 0.999 >= 4.0
+    assert _image().truth()["d"].min() < 3.0
+
+
 def test_background_is_taken_off() -> None:
     dry = _spots(_image().truth())
     wet = {tuple(row)[:3]: row for row in _image(water=1.0).truth()}
