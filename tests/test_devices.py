@@ -273,9 +273,7 @@ def test_memory_that_was_lent_is_used_again(gpu: str) -> None:
 
 def test_another_device(cuda: None) -> None:
     """Workers of a computer with several GPUs each take one: the image is the same, and tells where it is."""
-    from nanobragg import _cuda
-
-    if len(_cuda.system()["devices"]) < 2:
+    if len(cuda_system().devices) < 2:
         pytest.skip("there is one CUDA device")
     renderer = Renderer(small(), device="cuda:1")
     assert not outside_bar(renderer.render(), Renderer(small(), device="cuda:0").render()).any()

@@ -11,18 +11,24 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simulate
-from nanobragg.truth import COLUMNS, _corner, write_truth
+from nanobragg.truth import COLUMNS, _corner, truth, write_truth
 
 
-def _image(phi_steps: int = 1, beam: dict[str, Any] | None = None, **fields: object) -> Image:
+def _image(phi_steps: int = 1, **fields: object) -> Image:
     crystal = {"cell": (50, 60, 70, 80, 95, 100), "cells": 20, "misset": (10, 20, 30), "default_F": 100}
     return simulate(
         crystal=Crystal(**{**crystal, **fields}),  # type: ignore[arg-type]
-        beam=Beam(wavelength=1.1, fluence=1e30, **beam or {}),
+        beam=Beam(wavelength=1.1, fluence=1e30),
         detector=Detector(shape=(300, 400), pixel_size=0.15, distance=80, convention="xds", rotx=8, roty=-5),
         sampling=Sampling(oversample=3, phi=3.0, oscillation=1.0, phi_steps=phi_steps),
         quirks="none",
     )
+
+
+def _with(image: Image, **parts: dict[str, Any]) -> Image:
+    """The same experiment with some fields changed."""
+    experiment = image.resolved.experiment
+    return simulate(replace(experiment, **{k: replace(getattr(experiment, k), **v) for k, v in parts.items()}))
 
 
 @pytest.fixture(scope="module", params=[1, 6], ids=["still", "rotation"])
@@ -30,10 +36,14 @@ def image(request: pytest.FixtureRequest) -> Image:
     return _image(request.param)
 
 
-def _spots(table: np.ndarray) -> np.ndarray:
-    strong = table["intensity"] > 0.3 * table["intensity"].max()
+def _whole(table: np.ndarray) -> np.ndarray:
+    """Reflections that neither the edge nor a neighbour disturbs."""
     inside = (table["fast"] > 8) & (table["fast"] < 392) & (table["slow"] > 8) & (table["slow"] < 292)
-    return table[strong & inside & ~table["overlap"]]
+    return table[inside & ~table["overlap"]]
+
+
+def _spots(table: np.ndarray) -> np.ndarray:
+    return _whole(table[table["intensity"] > 0.3 * table["intensity"].max()])
 
 
 def test_predicted_centroids_are_those_of_the_spots(image: Image) -> None:
@@ -102,8 +112,7 @@ def test_a_still_has_exactly_the_reflections_near_the_sphere_and_on_the_detector
 
 def test_intensities_go_with_f_squared_and_are_counted_from_the_image(image: Image) -> None:
     spots = _spots(image.truth())
-    bright = replace(image.resolved.experiment, crystal=replace(image.resolved.experiment.crystal, default_F=200))
-    again = _spots(simulate(bright).truth())
+    again = _spots(_with(image, crystal={"default_F": 200}).truth())
     np.testing.assert_allclose(again["intensity"], 4 * spots["intensity"], rtol=1e-4)
     assert (spots["F"] == 100).all()
     spot = spots[0]
@@ -141,9 +150,7 @@ def test_structure_factors_are_those_of_the_file(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_partiality_tells_bright_from_faint_with_a_spread_beam(beam: dict[str, Any]) -> None:
     """A width without the beam's spread would call the brightest spots absent; one too wide, the faint ones whole."""
-    table = _image(beam=beam).truth()
-    inside = (table["fast"] > 8) & (table["fast"] < 392) & (table["slow"] > 8) & (table["slow"] < 292)
-    table = table[inside & ~table["overlap"]]
+    table = _whole(_with(_image(), beam=beam).truth())
 
     def typical(low: float, high: float) -> float:
         return float(np.median(table["intensity"][(table["partiality"] > low) & (table["partiality"] <= high)]))
@@ -161,12 +168,6 @@ def test_the_resolution_of_the_corners_is_that_of_the_farthest_pixel(image: Imag
     at = at + scene.panel_origin[0]
     two_theta = np.arccos(at @ np.array(image.resolved.geometry.beam) / np.linalg.norm(at, axis=-1))
     assert _corner(image.resolved) == pytest.approx(1.1 / (2 * np.sin(two_theta.max() / 2)), rel=1e-9)
-
-
-def _with(image: Image, **parts: dict[str, Any]) -> Image:
-    """The same experiment with some fields changed."""
-    experiment = image.resolved.experiment
-    return simulate(replace(experiment, **{k: replace(getattr(experiment, k), **v) for k, v in parts.items()}))
 
 
 def test_phi_is_the_angle_at_which_a_reflection_is_brightest() -> None:
@@ -189,8 +190,6 @@ def test_phi_is_the_angle_at_which_a_reflection_is_brightest() -> None:
 
 
 def test_masked_and_unrendered_pixels_do_not_count(image: Image) -> None:
-    from nanobragg.truth import truth
-
     whole = _spots(image.truth())
     mask = np.ones((1, 300, 400), np.uint8)
     mask[0, :, ::2] = 0

@@ -37,19 +37,27 @@ void check(cudaError_t status, const char* doing) {
 
 constexpr int kOldest = NANOBRAGG_OLDEST_CAPABILITY;  // that this build has kernels for, 80 being 8.0
 
-// Calls a function of the driver, for what the runtime has none; the driver itself is not linked. (Both number their
-// errors alike.)
+// A function of the driver, for what the runtime has none; the driver itself is not linked. (Both number their errors
+// alike.)
 template <class... Arguments>
-void call_driver(const char* name, Arguments... arguments) {
-    void* found = nullptr;
+class DriverFunction {
+  public:
+    explicit DriverFunction(const char* name) : name_(name) {
+        void* found = nullptr;
 #if CUDART_VERSION >= 12050
-    check(cudaGetDriverEntryPointByVersion(name, &found, 11000, cudaEnableDefault), "asking for the driver");
+        check(cudaGetDriverEntryPointByVersion(name, &found, 11000, cudaEnableDefault), "asking for the driver");
 #else
-    check(cudaGetDriverEntryPoint(name, &found, cudaEnableDefault), "asking for the driver");
+        check(cudaGetDriverEntryPoint(name, &found, cudaEnableDefault), "asking for the driver");
 #endif
-    if (found == nullptr) throw DeviceError(std::string("CUDA: the driver has no ") + name);
-    check(static_cast<cudaError_t>(reinterpret_cast<int (*)(Arguments...)>(found)(arguments...)), name);
-}
+        if (found == nullptr) throw DeviceError(std::string("CUDA: the driver has no ") + name);
+        function_ = reinterpret_cast<int (*)(Arguments...)>(found);
+    }
+    void operator()(Arguments... arguments) const { check(static_cast<cudaError_t>(function_(arguments...)), name_); }
+
+  private:
+    const char* name_;
+    int (*function_)(Arguments...);
+};
 
 // The context that all libraries of a process share on a device. It stays, as those do that the runtime makes.
 CUctx_st* context_of(int number) {
@@ -59,8 +67,8 @@ CUctx_st* context_of(int number) {
     CUctx_st*& context = known[number];
     if (context == nullptr) {
         int device = 0;
-        call_driver("cuDeviceGet", &device, number);
-        call_driver("cuDevicePrimaryCtxRetain", &context, device);
+        DriverFunction<int*, int>("cuDeviceGet")(&device, number);
+        DriverFunction<CUctx_st**, int>("cuDevicePrimaryCtxRetain")(&context, device);
     }
     return context;
 }
@@ -73,15 +81,18 @@ class Current {
         int before = 0;
         check(cudaGetDevice(&before), "asking for the device");
         changed_ = before != number;
-        if (changed_) call_driver("cuCtxPushCurrent", context_of(number));
+        if (!changed_) return;
+        static const DriverFunction<CUctx_st*> push("cuCtxPushCurrent");
+        push(context_of(number));
     }
     Current(const Current&) = delete;
     Current& operator=(const Current&) = delete;
     ~Current() {
         if (!changed_) return;
         try {
+            static const DriverFunction<CUctx_st**> pop("cuCtxPopCurrent");
             CUctx_st* ours = nullptr;
-            call_driver("cuCtxPopCurrent", &ours);
+            pop(&ours);
         } catch (const DeviceError&) {
             // Then there is no device to go back to.
         }

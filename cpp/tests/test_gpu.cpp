@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "gpu_renderer.hpp"
@@ -41,8 +43,8 @@ std::vector<float> fetched(const gpu::DeviceResult& result) {
     return image;
 }
 
-std::vector<float> gpu_image(const Scene& scene, Precision precision) {
-    GpuRenderer renderer(device());
+std::vector<float> gpu_image(const Scene& scene, Precision precision, std::shared_ptr<gpu::Device> on = device()) {
+    GpuRenderer renderer(std::move(on));
     renderer.load(scene, precision, false);
     return fetched(renderer.render({}));
 }
@@ -84,10 +86,9 @@ TEST_CASE("every device renders") {
         CAPTURE(info.number);
         for (std::uint64_t seed = 100; seed < 120; seed += kEvery) {
             const RandomScene random = suitable(seed);
-            GpuRenderer renderer(gpu::cuda_device(info.number));
-            renderer.load(random.scene, Precision::full, false);
+            const auto image = gpu_image(random.scene, Precision::full, gpu::cuda_device(info.number));
             CAPTURE(seed);
-            CHECK(outliers(fetched(renderer.render({})), image_of(random.scene, by_reference()), 1e-6, 1e-9) == 0);
+            CHECK(outliers(image, image_of(random.scene, by_reference()), 1e-6, 1e-9) == 0);
         }
     }
 }

@@ -247,7 +247,7 @@ CUctx_st* context_of(int device) {
     static char contexts[kDevices];
     return reinterpret_cast<CUctx_st*>(contexts + device);
 }
-bool retained[kDevices], has_contexts[kDevices];
+bool has_contexts[kDevices];
 thread_local std::vector<int> current;
 
 // What every call that needs a device does: a thread that has chosen none gets the first.
@@ -318,14 +318,14 @@ int cuDeviceGet(int* device, int number) {
 }
 int cuDevicePrimaryCtxRetain(CUctx_st** context, int device) {
     const std::lock_guard<std::mutex> lock(guard);
-    retained[device] = has_contexts[device] = true;
+    has_contexts[device] = true;
     *context = context_of(device);
     return cudaSuccess;
 }
 int cuCtxPushCurrent(CUctx_st* context) {
     const std::lock_guard<std::mutex> lock(guard);
     for (int device = 0; device < kDevices; ++device) {
-        if (context != context_of(device) || !retained[device]) continue;
+        if (context != context_of(device)) continue;
         has_contexts[device] = true;  // again, after a reset
         current.push_back(device);
         return cudaSuccess;

@@ -168,6 +168,10 @@ extern std::uint32_t launch_now, interval_now;
 
 // The allocation that holds an address, or null.
 Memory* memory_at(std::uint64_t address);
+// Whether it is in one of the modules' constant arrays, or in the arguments of the kernel at work.
+bool is_constant(std::uint64_t address, std::size_t size);
+bool is_argument(std::uint64_t address, std::size_t size);
+
 // The device that the kernel at work runs on.
 extern int device_at_work;
 
@@ -175,9 +179,6 @@ extern int device_at_work;
 constexpr int kDevices = 2;
 bool has_context(int device);
 int current_device();
-// Whether it is in one of the modules' constant arrays, or in the arguments of the kernel at work.
-bool is_constant(std::uint64_t address, std::size_t size);
-bool is_argument(std::uint64_t address, std::size_t size);
 
 struct Constant {
     Constant(const void* bytes, std::size_t size);

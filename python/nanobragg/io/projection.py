@@ -32,7 +32,8 @@ def direct_beam(g: Geometry) -> tuple[float, float, float]:
     nanoBragg.c's ``Fbeam``, ``Sbeam`` and ``distance``, which SMV headers have, leave out ``-twotheta``. They are taken
     where the beam does not meet the detector.
     """
-    (fast, slow), normal = pixels_of_rays(g, np.array([g.beam]))[0], np.array(g.normal)
+    beam, normal = np.array(g.beam), np.array(g.normal)
+    fast, slow = pixels_of_rays(g, beam[None])[0].tolist()
     if not np.isfinite([fast, slow]).all():
         return g.Fbeam / g.pixel_size, g.Sbeam / g.pixel_size, g.distance
-    return float(fast), float(slow), float(np.array(g.pix0) @ normal / (np.array(g.beam) @ normal))
+    return fast, slow, float(np.array(g.pix0) @ normal / (beam @ normal))
