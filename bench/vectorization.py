@@ -143,16 +143,16 @@ def _shares(args: argparse.Namespace, findings: Sequence[Finding], source: Sourc
 
 
 def _sources(folder: Path) -> Source:
-    kernel = folder / "src" / "kernel.inl"
+    kernel = folder / "src" / "cpu" / "kernel.inl"
     if not kernel.exists():
-        raise BenchError(f"--source: found no src/kernel.inl in {str(folder)!r}, expected the folder cpp")
+        raise BenchError(f"--source: found no src/cpu/kernel.inl in {str(folder)!r}, expected the folder cpp")
     helpers = (
-        folder / "src" / "evaluation.hpp",
-        folder / "src" / "vectors.hpp",
-        folder / "src" / "vector_types.hpp",
-        folder / "include" / "nanobragg" / "physics.hpp",
+        folder / "src" / "physics" / "evaluation.hpp",
+        folder / "src" / "cpu" / "vectors.hpp",
+        folder / "src" / "cpu" / "vector_types.hpp",
+        folder / "src" / "physics" / "physics.hpp",
     )
-    kernels = sorted((folder / "src").glob("kernel*.inl"))
+    kernels = sorted((folder / "src" / "cpu").glob("kernel*.inl"))
     return Source([*kernels, *(path for path in helpers if path.exists())])
 
 

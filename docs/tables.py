@@ -52,7 +52,7 @@ def fields_of(option: Any) -> list[str]:
 
 def options() -> str:
     """All options of the command line, a table for each subject."""
-    from nanobragg.options import EARLY_OPTIONS, GROUPS, OPTIONS, OWN_OPTIONS
+    from nanobragg.inputs.options import EARLY_OPTIONS, GROUPS, OPTIONS, OWN_OPTIONS
 
     own = set(OWN_OPTIONS)
     parts = []
@@ -81,7 +81,7 @@ def _plain(text: str) -> str:
 
 def toml_keys() -> str:
     """All keys of a TOML file, a table for each section."""
-    from nanobragg.schema import schema
+    from nanobragg.inputs.schema import schema
 
     properties = schema()["properties"]
     top = {key: value for key, value in properties.items() if value.get("type") != "object"}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nanobragg.io.smv import read_smv
+from nanobragg.io.images.smv import read_smv
 
 GREY_LEVELS = 16  # few levels keep the noisy background, and with it the file, small
 

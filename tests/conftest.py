@@ -70,8 +70,8 @@ def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
     """The image (panel, slow, fast) of ``reference``, ``cpu``, ``cuda``, or of a GPU that the CPU plays (``played``)
     or emulates (``emulated``).
     """
-    from nanobragg.devices import cuda_system, only_cpu
-    from nanobragg.rendering import render_scene
+    from nanobragg.rendering.devices import cuda_system, only_cpu
+    from nanobragg.rendering.render import render_scene
 
     if renderer in ("reference", "cpu"):
         return render_scene(scene, renderer=renderer, precision=precision).image  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _with_gpu(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this a computer with a CUDA device that is asked for many short launches."""
-    from nanobragg.devices import cuda_system
+    from nanobragg.rendering.devices import cuda_system
 
     if which == "played":
         request.getfixturevalue("played")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg import Beam, Crystal, Detector, Experiment, Sampling, _core
-from nanobragg.quirks import parse_quirks
+from nanobragg.records.quirks import parse_quirks
 
 THOMSON = 7.94079248018965e-30
 AVOGADRO = 6.02214179e23

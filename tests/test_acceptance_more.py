@@ -14,12 +14,12 @@ import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, resolve, simulate, trace_pixel
 from nanobragg.cli import main
-from nanobragg.io.hkl import read_dump
-from nanobragg.io.smv import read_smv, read_smv_header
-from nanobragg.noise import poisson_noise
-from nanobragg.options import EARLY_OPTIONS, GROUPS, OPTIONS, OWN_OPTIONS
+from nanobragg.inputs.options import EARLY_OPTIONS, GROUPS, OPTIONS, OWN_OPTIONS
+from nanobragg.io.factors.hkl import read_dump
+from nanobragg.io.images.smv import read_smv, read_smv_header
 from nanobragg.parity.metrics import find_peaks
-from nanobragg.trace import Trace
+from nanobragg.rendering.trace import Trace
+from nanobragg.response.photons import poisson_noise
 
 CUBIC = "-cell 100 100 100 90 90 90 -N 5 -lambda 1.0 -distance 100 -pixel 0.1 -detpixels 64 -oversample 1"
 QUIET = "-nonoise -nopgm -noprogress"

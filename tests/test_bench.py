@@ -17,8 +17,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 BENCH = REPOSITORY / "bench"
 sys.path.insert(0, str(BENCH))
 
-from nanobragg.devices import CudaDevice, cuda_system  # noqa: E402
 from nanobragg.parity.bar import outside  # noqa: E402
+from nanobragg.rendering.devices import CudaDevice, cuda_system  # noqa: E402
 from nanobragg_bench import BenchError  # noqa: E402
 from nanobragg_bench.arithmetic import KERNELS, Count, operations  # noqa: E402
 from nanobragg_bench.cases import CASES, CUDA_CASES, NAMES, by_name, expand  # noqa: E402
@@ -193,8 +193,8 @@ def test_bars() -> None:
 def test_left_out_pixels() -> None:
     """A pixel is left out only where rounding decides: here the edge of a top-hat spot goes through one."""
     from nanobragg import resolve
-    from nanobragg.trace import trace_pixel
-    from nanobragg.words import parse_words
+    from nanobragg.inputs.words import parse_words
+    from nanobragg.rendering.trace import trace_pixel
 
     words = "-lambda 1 -cell 100 100 100 90 90 90 -N 5 -default_F 100 -distance 100 -detpixels 8 -oversample 1 "
     scene = resolve(parse_words(words + "-tophat_spots").experiment).scene
@@ -321,7 +321,7 @@ def test_a_wrong_image_of_a_gpu_is_found(on_played: Settings, monkeypatch: pytes
 def test_turned_crystals() -> None:
     """Every image of the series has another orientation of the same cell; number 0 is the command line's."""
     from nanobragg import resolve
-    from nanobragg.words import parse_words
+    from nanobragg.inputs.words import parse_words
 
     scene = resolve(parse_words(by_name("gpu_next_image").command).experiment).scene
     assert turned(scene, 0) is scene

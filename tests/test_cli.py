@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nanobragg import cli
-from nanobragg.quirks import QUIRKS
+from nanobragg.records.quirks import QUIRKS
 
 BASE = "-cell 70 80 90 75 85 95 -default_F 100 -lambda 1.0 -N 3 -detpixels 24 -distance 60"
 QUIET = f"{BASE} -nonoise -nopgm -noprogress"

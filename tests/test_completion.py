@@ -11,8 +11,8 @@ import pytest
 from nanobragg.cli import main
 from nanobragg.completion import SHELLS, completion_script
 from nanobragg.completion.table import SUFFIXES, commands
-from nanobragg.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS
-from nanobragg.quirks import QUIRKS
+from nanobragg.inputs.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS
+from nanobragg.records.quirks import QUIRKS
 
 _FILES = ("a.hkl", "b.mtz", "c d.hkl", "e.toml", "f.img", "g.h5", "h.png", "i.txt", "j.expt")
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nanobragg.config import read_config, write_config
-from nanobragg.config_values import KINDS
 from nanobragg.errors import InputError
-from nanobragg.experiment import Beam, Crystal, Detector, Experiment, Sampling
-from nanobragg.run import Output, Run
-from nanobragg.words import parse_words
+from nanobragg.inputs.toml import read_config, write_config
+from nanobragg.inputs.words import parse_words
+from nanobragg.records.config_values import KINDS
+from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
+from nanobragg.records.run import Output, Run
 
 SECTIONS = (Beam, Crystal, Detector, Sampling, Output)
 RUN_KEYS = ("threads", "precision", "progress", "printout", "printout_pixel", "trace_pixel")

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg.cli import main
-from nanobragg.config import read_config, write_config
-from nanobragg.config_update import update_toml
 from nanobragg.errors import InputError
-from nanobragg.run import Run
-from nanobragg.words import parse_words
+from nanobragg.inputs.toml import read_config, write_config
+from nanobragg.inputs.toml_update import update_toml
+from nanobragg.inputs.words import parse_words
+from nanobragg.records.run import Run
 from test_config import contents, runs
 
 BASE = """#:schema experiment.schema.json

@@ -29,10 +29,10 @@ from nanobragg import (
     simulate,
 )
 from nanobragg.cli import main
-from nanobragg.devices import check_device, choose, cuda_system, describe, evaluations
-from nanobragg.noise import poisson_noise
-from nanobragg.rendering import render_scene
-from nanobragg.scene import Interpolation
+from nanobragg.records.scene import Interpolation
+from nanobragg.rendering.devices import check_device, choose, cuda_system, describe, evaluations
+from nanobragg.rendering.render import render_scene
+from nanobragg.response.photons import poisson_noise
 
 needs_cuda = pytest.mark.skipif(bool(cuda_system().reason), reason=cuda_system().reason or "there is a CUDA device")
 needs_none = pytest.mark.skipif(not cuda_system().reason, reason="there is a CUDA device")
@@ -111,7 +111,7 @@ def test_auto_without_a_device_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> No
     little = render_scene(scene, device="auto")
     assert (little.image == expected.image).all()
     assert (little.device, little.note) == ("cpu", "")
-    monkeypatch.setattr("nanobragg.devices.WORTHWHILE", 0.0)
+    monkeypatch.setattr("nanobragg.rendering.devices.WORTHWHILE", 0.0)
     assert render_scene(scene, device="auto").note == cuda_system().reason
 
 
@@ -120,7 +120,7 @@ def test_auto_takes_the_gpu_for_large_work(played: None, monkeypatch: pytest.Mon
     scene = resolve(small()).scene
     assert evaluations(scene) == 24 * 40 * 7
     assert choose("auto", scene).name == "cpu"
-    monkeypatch.setattr("nanobragg.devices.WORTHWHILE", 24 * 40 * 7)
+    monkeypatch.setattr("nanobragg.rendering.devices.WORTHWHILE", 24 * 40 * 7)
     assert choose("auto", scene).name == "cuda:0"
     assert render_scene(scene, device="auto").device == "cuda:0"
 
@@ -130,7 +130,7 @@ def test_what_only_the_cpu_renders(played: None, monkeypatch: pytest.MonkeyPatch
     scene = replace(resolve(small()).scene, running_product=True, omega=nanobragg.Factor.EACH)
     with pytest.raises(InputError, match=r"found 'cuda', expected cpu or auto, since .*order of evaluations"):
         render_scene(scene, device="cuda")
-    monkeypatch.setattr("nanobragg.devices.WORTHWHILE", 0.0)
+    monkeypatch.setattr("nanobragg.rendering.devices.WORTHWHILE", 0.0)
     result = render_scene(scene, device="auto")
     assert result.device == "cpu"
     assert "order of evaluations" in result.note
@@ -309,7 +309,7 @@ def test_auto_takes_the_cpu_when_the_gpu_fails(played: None, monkeypatch: pytest
         raise DeviceError("CUDA: found too little memory on the device")
 
     monkeypatch.setattr(_cuda, "Renderer", no_memory)
-    monkeypatch.setattr("nanobragg.devices.WORTHWHILE", 0.0)
+    monkeypatch.setattr("nanobragg.rendering.devices.WORTHWHILE", 0.0)
     scene = resolve(small()).scene
     expected = render_scene(scene)
     result = render_scene(scene, device="auto")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, resolve, simulate
-from nanobragg.io.file_geometry import read_file_geometry
-from nanobragg.io.kinds import structure_factor_kind
+from nanobragg.io.factors.kinds import structure_factor_kind
+from nanobragg.io.geometry.any_file import read_file_geometry
 
 DATA = Path(__file__).parent / "data"
 KEEP = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -57,8 +57,8 @@ EXPT = {
 @pytest.fixture(autouse=True)
 def small_grids(monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged cell may ask for all the memory that is allowed."""
-    for place in ("model.LARGEST_GRID", "model._GRID_LIMIT", "reflections.LARGEST_GRID"):
-        monkeypatch.setattr(f"nanobragg.io.{place}", 2_000_000)
+    for place in ("atomic_model.LARGEST_GRID", "atomic_model._GRID_LIMIT", "reflections.LARGEST_GRID"):
+        monkeypatch.setattr(f"nanobragg.io.factors.{place}", 2_000_000)
 
 
 def _one_sentence(error: InputError) -> None:

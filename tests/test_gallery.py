@@ -16,8 +16,8 @@ import pytest
 from PIL import Image as Picture
 
 from nanobragg import Experiment
-from nanobragg.io.hkl import read_hkl
-from nanobragg.io.sources import read_sources
+from nanobragg.io.factors.hkl import read_hkl
+from nanobragg.io.lists.sources import read_sources
 from nanobragg.resolver import resolve
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

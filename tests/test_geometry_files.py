@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, Image, InputError, Sampling, resolve, simulate
-from nanobragg.io.file_geometry import read_file_geometry
+from nanobragg.io.geometry.any_file import read_file_geometry
 
 CONVENTIONS = ["mosflm", "denzo", "adxv", "xds", "dials"]
 

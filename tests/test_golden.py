@@ -18,9 +18,9 @@ import pytest
 
 from conftest import GOLDEN, golden_cases, golden_facts, outside_bar, rendered
 from nanobragg import InputError, _core, resolve
-from nanobragg.io.hkl import StructureFactors, write_dump
-from nanobragg.rendering import render_scene
-from nanobragg.words import parse_words
+from nanobragg.inputs.words import parse_words
+from nanobragg.io.factors.hkl import StructureFactors, write_dump
+from nanobragg.rendering.render import render_scene
 
 CASES = {case["id"]: case for case in golden_cases()}
 FACTS = golden_facts()

@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Crystal, Detector, Experiment, InputError, resolve
-from nanobragg.io.file_geometry import FileGeometry, is_smv, read_file_geometry
-from nanobragg.view import read_pixels
+from nanobragg.io.geometry.any_file import FileGeometry, is_smv, read_file_geometry
+from nanobragg.program.view import read_pixels
 
 SHAPE = (64, 64)
 PIXELS = np.arange(SHAPE[0] * SHAPE[1], dtype=np.uint16).reshape(SHAPE)

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
-from nanobragg.io.atomic import atomic_write, read_bytes
-from nanobragg.io.matrix import read_matrix
-from nanobragg.io.pgm import write_pgm
-from nanobragg.io.raw import read_float_image, write_float_image
-from nanobragg.io.sources import read_sources
+from nanobragg.io.images.pgm import write_pgm
+from nanobragg.io.images.raw import read_float_image, write_float_image
+from nanobragg.io.lists.matrix import read_matrix
+from nanobragg.io.lists.sources import read_sources
+from nanobragg.io.support.atomic import atomic_write, read_bytes
 
 INPUTS = Path(__file__).resolve().parent.parent / "golden_data" / "inputs"
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

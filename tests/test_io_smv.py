@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
-from nanobragg.io.smv import read_smv, read_smv_header, smv_header, write_smv
+from nanobragg.io.images.smv import read_smv, read_smv_header, smv_header, write_smv
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"
 FACTS = {fact["id"]: fact for fact in map(json.loads, (GOLDEN / "facts.jsonl").read_text().splitlines())}

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from nanobragg import _core
 from nanobragg.errors import InputError
-from nanobragg.noise import integer_scale, pgm_scale, poisson_noise, statistics, to_integers, to_pgm_bytes
+from nanobragg.response.photons import integer_scale, pgm_scale, poisson_noise, statistics, to_integers, to_pgm_bytes
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"
 FACTS = {fact["id"]: fact for fact in map(json.loads, (GOLDEN / "facts.jsonl").read_text().splitlines())}

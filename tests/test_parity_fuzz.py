@@ -15,10 +15,10 @@ import pytest
 
 from conftest import GOLDEN
 from nanobragg import resolve, trace_pixel
+from nanobragg.inputs.words import parse_words
 from nanobragg.parity import fuzz, golden
 from nanobragg.parity.draw import CommandLine, draw
 from nanobragg.parity.excluded import reasons
-from nanobragg.words import parse_words
 
 
 def other_build(folder: Path, quirks: str = "all", more: str = "") -> str:

@@ -13,7 +13,7 @@ import pytest
 from nanobragg import simulate
 from nanobragg.cli import main as nanobragg
 from nanobragg.parity import trace_diff
-from nanobragg.trace import Evaluation, format_trace, read_trace, trace_pixel
+from nanobragg.rendering.trace import Evaluation, format_trace, read_trace, trace_pixel
 
 WORDS = "-cell 70 80 90 75 85 95 -default_F 100 -lambda 1 -N 3 -detpixels 12 -distance 60 -nonoise -nopgm -oversample 2"
 SPECIFICATION = (Path(__file__).parent.parent / "specs" / "trace.md").read_text()

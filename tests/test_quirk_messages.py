@@ -15,10 +15,10 @@ import pytest
 import oracle
 from conftest import golden_cases
 from nanobragg import Beam, Crystal, Detector, Experiment, Sampling, resolve
-from nanobragg.io.hkl import StructureFactors, write_dump
-from nanobragg.quirks import QUIRKS
-from nanobragg.rendering import render_scene
-from nanobragg.words import parse_words
+from nanobragg.inputs.words import parse_words
+from nanobragg.io.factors.hkl import StructureFactors, write_dump
+from nanobragg.records.quirks import QUIRKS
+from nanobragg.rendering.render import render_scene
 
 CRYSTAL = Crystal(cell=(30, 30, 30, 90, 90, 90), default_F=10.0, cells=3)
 SMALL = Detector(shape=(6, 7), pixel_size=2.0, distance=25.0)

@@ -16,7 +16,7 @@ import pytest
 
 import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, Factor, Sampling, _core, render, resolve, simulate
-from nanobragg.quirks import QUIRKS
+from nanobragg.records.quirks import QUIRKS
 from nanobragg.resolver.crystal import cell_constants
 from nanobragg.resolver.orientation import misset_of
 

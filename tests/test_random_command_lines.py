@@ -10,10 +10,10 @@ import pytest
 
 from conftest import CUDA, outside_bar, rendered
 from nanobragg import InputError, Scene, resolve, trace_pixel
-from nanobragg.devices import evaluations, only_cpu
+from nanobragg.inputs.words import parse_words
 from nanobragg.parity.draw import draw
 from nanobragg.parity.excluded import reasons
-from nanobragg.words import parse_words
+from nanobragg.rendering.devices import evaluations, only_cpu
 
 LINES = 400
 """Of each renderer and precision; those with too many evaluations for the reference renderer are drawn again."""

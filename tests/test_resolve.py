@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, resolve
-from nanobragg.experiment import Convention, Pivot
-from nanobragg.quirks import parse_quirks
+from nanobragg.records.experiment import Convention, Pivot
+from nanobragg.records.quirks import parse_quirks
 from nanobragg.resolver.crystal import cell_of
 
 CRYSTAL = Crystal(cell=(40, 50, 60, 90, 90, 90), default_F=1.0)

@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from nanobragg.config import read_config, write_config
-from nanobragg.config_values import KINDS
 from nanobragg.errors import InputError
-from nanobragg.schema import FILE, SCHEMAS, text
-from nanobragg.words import parse_words
+from nanobragg.inputs.schema import FILE, SCHEMAS, text
+from nanobragg.inputs.toml import read_config, write_config
+from nanobragg.inputs.words import parse_words
+from nanobragg.records.config_values import KINDS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +29,7 @@ def _validate(document: dict[str, Any]) -> None:
 
 
 def test_the_file_is_up_to_date() -> None:
-    """After a change of the dataclasses: python -m nanobragg.schema"""
+    """After a change of the dataclasses: python -m nanobragg.inputs.schema"""
     assert FILE.read_text("utf-8") == text()
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Renderer, Sampling, render, simulate
-from nanobragg.cache import save_cache
-from nanobragg.io.hkl import read_dump, read_hkl
+from nanobragg.io.factors.hkl import read_dump, read_hkl
+from nanobragg.resolver.cache import save_cache
 
 CRYSTAL = Crystal(cell=(70, 80, 90, 75, 85, 95), cells=6, default_F=100)
 DETECTOR = Detector(shape=(12, 20), pixel_size=0.5, distance=60)

@@ -17,11 +17,11 @@ import pytest
 
 from direct_sum import P21, P212121, direct_sum, read_pdb
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, resolve
-from nanobragg.io.kinds import structure_factor_kind
-from nanobragg.io.lattice import inverse_d2
-from nanobragg.io.model import Recipe, model_factors, read_model
-from nanobragg.io.reflections import expand_to_p1, read_reflection_file
-from nanobragg.words import parse_words
+from nanobragg.inputs.words import parse_words
+from nanobragg.io.factors.atomic_model import Recipe, model_factors, read_model
+from nanobragg.io.factors.kinds import structure_factor_kind
+from nanobragg.io.factors.reflections import expand_to_p1, read_reflection_file
+from nanobragg.maths.lattice import inverse_d2
 
 DATA = Path(__file__).parent / "data"
 ORC = Path(__file__).parent.parent / "examples" / "1orc.pdb"

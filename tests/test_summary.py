@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nanobragg.progress import Progress
+from nanobragg.inputs.words import parse_words
+from nanobragg.program.progress import Progress
+from nanobragg.program.summary import summary
 from nanobragg.resolver import resolve
-from nanobragg.summary import summary
-from nanobragg.words import parse_words
 
 WORDS = (
     "-cell 70 80 90 75 85 95 -default_F 100 -detpixels 30 -lambda 1 -N 3 -misset 10 20 30 -water 10 -divergence 1 "
@@ -169,7 +169,7 @@ def test_percentages_are_those_of_the_original(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every percent within the first and last ten, every five between."""
-    monkeypatch.setattr("nanobragg.progress.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("nanobragg.program.progress.QUIET_SECONDS", 0.0)
     with Progress() as progress:
         for i in range(1001):
             progress(i / 1000)

@@ -20,7 +20,7 @@ from nanobragg_bench.shares import OTHER, OUTSIDE, attribute, inventory, loop_of
 from nanobragg_bench.vectorizer import count_arithmetic, levels  # noqa: E402
 from vectorization import PROFILED, main  # noqa: E402
 
-KERNEL = sorted((REPOSITORY / "cpp" / "src").glob("kernel*.inl"))
+KERNEL = sorted((REPOSITORY / "cpp" / "src" / "cpu").glob("kernel*.inl"))
 MARKED = [loop for loop in Source(KERNEL).loops if loop.name]
 
 
@@ -71,12 +71,12 @@ void called(const double* x, double* y, int n) {
 def test_a_scalar_loop_is_found(tmp_path: Path) -> None:
     """The check can fail: a call in a loop keeps it scalar, and that is told; its neighbour is not blamed."""
     source = tmp_path / "cpp"
-    (source / "src").mkdir(parents=True)
-    (source / "include" / "nanobragg").mkdir(parents=True)
-    (source / "include" / "nanobragg" / "physics.hpp").write_text("")
-    (source / "src" / "kernel.inl").write_text(SMALL_KERNEL)
+    (source / "src" / "cpu").mkdir(parents=True)
+    (source / "src" / "physics").mkdir()
+    (source / "src" / "physics" / "physics.hpp").write_text("")
+    (source / "src" / "cpu" / "kernel.inl").write_text(SMALL_KERNEL)
     for level in ("baseline", "avx2", "avx512"):
-        (source / "src" / f"kernel_{level}.cpp").write_text('#include "kernel.inl"\n')
+        (source / "src" / "cpu" / f"kernel_{level}.cpp").write_text('#include "kernel.inl"\n')
     (tmp_path / "CMakeLists.txt").write_text((REPOSITORY / "CMakeLists.txt").read_text())
     command = [sys.executable, str(BENCH / "vectorization.py"), "--compiler", "g++", "--source", str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

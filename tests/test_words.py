@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanobragg.c_numbers import leading_integer, leading_real
 from nanobragg.errors import InputError
-from nanobragg.options import EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, all_names, help_text
-from nanobragg.quirks import QUIRKS
-from nanobragg.run import Run
-from nanobragg.words import parse_words
+from nanobragg.inputs.c_numbers import leading_integer, leading_real
+from nanobragg.inputs.options import EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, all_names, help_text
+from nanobragg.inputs.words import parse_words
+from nanobragg.records.quirks import QUIRKS
+from nanobragg.records.run import Run
 
 GOLDEN = Path(__file__).parent.parent / "golden_data"
 BASE = "-cell 100 100 100 90 90 90 -default_F 100"

@@ -18,7 +18,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("nanobragg", "nb-compare", "nb-trace-diff")
-_NEEDED = ("nanobragg/py.typed", "nanobragg/_core.pyi", "nanobragg/__init__.py", "nanobragg/experiment.schema.json")
+_NEEDED = (
+    "nanobragg/py.typed",
+    "nanobragg/_core.pyi",
+    "nanobragg/__init__.py",
+    "nanobragg/inputs/experiment.schema.json",
+)
 _SOURCE = re.compile(rb"/[\w./+-]+\.(?:cpp|hpp|inl|cu)\b")
 
 

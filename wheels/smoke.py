@@ -21,7 +21,7 @@ import numpy as np
 
 import nanobragg
 from nanobragg import _core, simulate
-from nanobragg.words import parse_words
+from nanobragg.inputs.words import parse_words
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "golden_data"

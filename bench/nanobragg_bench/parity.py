@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nanobragg.scene import Scene
-    from nanobragg.trace import Evaluation
+    from nanobragg.records.scene import Scene
+    from nanobragg.rendering.trace import Evaluation
 
 NEAR = {"double": 1e-9, "mixed": 1e-6}
 """relative distance to a discontinuity within which pixels are left out"""
@@ -37,13 +37,13 @@ class Agreement:
 
 def excusable(scene: Scene, slow: int, fast: int, precision: str) -> bool:
     """Whether an evaluation of this pixel is where rounding decides, so that a parity test leaves the pixel out."""
-    from nanobragg.trace import trace_pixel
+    from nanobragg.rendering.trace import trace_pixel
 
     return any(_rounding_decides(scene, e, NEAR[precision]) for e in trace_pixel(scene, slow, fast).evaluations)
 
 
 def _rounding_decides(scene: Scene, e: Evaluation, near: float) -> bool:
-    from nanobragg.scene import Interpolation, Shape
+    from nanobragg.records.scene import Interpolation, Shape
 
     offsets = [h - round(h) for h in e.hkl]
     if scene.crystal_shape == Shape.SQUARE and any(

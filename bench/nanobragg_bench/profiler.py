@@ -53,9 +53,9 @@ def profile(
     """
     module = _load_core(str(Path(core).resolve()))
     from nanobragg import resolve
-    from nanobragg.devices import evaluations
-    from nanobragg.rendering import render_scene
-    from nanobragg.words import parse_words
+    from nanobragg.inputs.words import parse_words
+    from nanobragg.rendering.devices import evaluations
+    from nanobragg.rendering.render import render_scene
     from nanobragg_bench.worker import middle
 
     scene = resolve(parse_words(words).experiment).scene

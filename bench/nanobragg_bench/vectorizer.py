@@ -93,7 +93,7 @@ def levels(cmake: Path) -> list[Level]:
 
 
 def _own_options(text: str, level: str, file: str) -> list[str]:
-    pattern = rf'set_source_files_properties\(cpp/src/kernel_{level}\.cpp PROPERTIES COMPILE_OPTIONS\s+"([^"]*)"\)'
+    pattern = rf'set_source_files_properties\(cpp/src/cpu/kernel_{level}\.cpp PROPERTIES COMPILE_OPTIONS\s+"([^"]*)"\)'
     own = re.search(pattern, text)
     if own is None:
         raise BenchError(f"{file}: found no COMPILE_OPTIONS of kernel_{level}.cpp, expected them")
@@ -112,7 +112,7 @@ def compile_level(level: Level, source: Path, folder: Path, compiler: str) -> Bu
         compiler, "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fopenmp", "-DNDEBUG", "-DNANOBRAGG_X86=1",
         f"-I{source / 'include'}", f"-I{source / 'src'}", *level.options,
         f"-fdump-tree-vect-optimized-missed={messages}", "-o", str(target),
-        "-c", str(source / "src" / f"kernel_{level.name}.cpp"),
+        "-c", str(source / "src" / "cpu" / f"kernel_{level.name}.cpp"),
     ]  # fmt: skip
     _run(command, folder)
     if not messages.exists():

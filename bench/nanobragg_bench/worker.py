@@ -11,18 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanobragg.devices import evaluations
+from nanobragg.rendering.devices import evaluations
 
 if TYPE_CHECKING:
-    from nanobragg.noise import NoiseImage
-    from nanobragg.rendering import RenderResult
+    from nanobragg.records.scene import Scene
+    from nanobragg.rendering.render import RenderResult
     from nanobragg.resolver import Resolved
-    from nanobragg.scene import Scene
+    from nanobragg.response.photons import NoiseImage
 
 
 def _resolved(words: list[str]) -> Resolved:
     from nanobragg import resolve
-    from nanobragg.words import parse_words
+    from nanobragg.inputs.words import parse_words
 
     return resolve(parse_words(words).experiment)
 
@@ -75,7 +75,7 @@ def render(
     device: str = "cpu",
 ) -> dict[str, Any]:
     """Time the rendering alone, up to the image on the host; keep it as bare floats if it has a name."""
-    from nanobragg.rendering import render_scene
+    from nanobragg.rendering.render import render_scene
 
     scene = _resolved(words).scene
     # Threads are made, code is paged in and a GPU is woken by a first image of one pixel.
@@ -158,7 +158,7 @@ def reference(
     words: list[str], budget: float, image: str, renderer: Any = "reference", turn: int = 0
 ) -> dict[str, Any]:
     """What the scalar reference renderer, or the CPU's, makes of the middle of the image."""
-    from nanobragg.rendering import render_scene
+    from nanobragg.rendering.render import render_scene
 
     scene = turned(_resolved(words).scene, turn)
     x0, x1, y0, y1 = scene.roi
@@ -184,8 +184,8 @@ def noise(
     """Time the noise image made from the float image in a file, and writing it to a new file."""
     import numpy as np
 
-    from nanobragg.io.smv import write_smv
-    from nanobragg.noise import poisson_noise
+    from nanobragg.io.images.smv import write_smv
+    from nanobragg.response.photons import poisson_noise
 
     resolved = _resolved(words)
     pixels = np.fromfile(image, np.float32).reshape(resolved.scene.shape)
@@ -218,7 +218,7 @@ def read(file: str, kind: str, at_least: float, at_most: int) -> dict[str, Any]:
     """Time the reading of structure factors."""
     import numpy as np
 
-    from nanobragg.io.hkl import read_dump, read_hkl
+    from nanobragg.io.factors.hkl import read_dump, read_hkl
 
     reader = read_dump if kind == "dump" else read_hkl
     factors = reader(file)
@@ -230,7 +230,7 @@ def read(file: str, kind: str, at_least: float, at_most: int) -> dict[str, Any]:
 
 def cache(file: str, dump: str) -> dict[str, Any]:
     """Make a cache of a text file."""
-    from nanobragg.io.hkl import read_hkl, write_dump
+    from nanobragg.io.factors.hkl import read_hkl, write_dump
 
     write_dump(dump, read_hkl(file))
     return {}

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "nanobragg/error.hpp"
-#include "nanobragg/philox.hpp"
+#include "physics/philox.hpp"
 #include "nanobragg/photons.hpp"
 #include "nanobragg/random.hpp"
 #include "register.hpp"

@@ -7,7 +7,7 @@
 #include "nanobragg/error.hpp"
 #include "nanobragg/reference.hpp"
 #include "nanobragg/render.hpp"
-#include "plan.hpp"
+#include "plan/plan.hpp"
 #include "register.hpp"
 #include "scene_from_python.hpp"
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "walk.hpp"
+#include "thread_work.hpp"
 
 namespace nanobragg::gpu {
 

@@ -7,7 +7,7 @@
 
 #include "device.hpp"
 #include "nanobragg/render.hpp"
-#include "plan.hpp"
+#include "plan/plan.hpp"
 
 namespace nanobragg::gpu {
 

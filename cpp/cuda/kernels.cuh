@@ -1,4 +1,4 @@
-// The work of walk.hpp as CUDA kernels. Each precision is compiled by a file of its own.
+// The work of thread_work.hpp as CUDA kernels. Each precision is compiled by a file of its own.
 #pragma once
 
 #include "device.hpp"

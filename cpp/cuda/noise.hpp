@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "nanobragg/philox.hpp"
+#include "physics/philox.hpp"
 
 namespace nanobragg::gpu {
 

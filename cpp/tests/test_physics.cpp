@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-#include "nanobragg/physics.hpp"
+#include "physics/physics.hpp"
 
 using namespace nanobragg;
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "nanobragg/error.hpp"
-#include "nanobragg/philox.hpp"
+#include "physics/philox.hpp"
 #include "nanobragg/random.hpp"
 
 using namespace nanobragg;

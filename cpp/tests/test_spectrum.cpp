@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "spectrum.hpp"
+#include "plan/spectrum.hpp"
 
 using namespace nanobragg;
 

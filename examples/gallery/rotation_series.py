@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nanobragg import Experiment, Image, simulate
-from nanobragg.io.nexus import write_nxmx
+from nanobragg.io.images.nexus import write_nxmx
 
 
 def rotation_series(config: str, count: int, words: Sequence[str] = ()) -> list[Image]:

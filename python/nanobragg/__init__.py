@@ -13,33 +13,33 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing's own costs more to import than this whole package
 if TYPE_CHECKING:
     from nanobragg.errors import DeviceError, InputError
-    from nanobragg.experiment import Beam, Crystal, Detector, Experiment, Sampling
-    from nanobragg.image import Image
-    from nanobragg.renderer import Renderer
-    from nanobragg.rendering import render
+    from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
+    from nanobragg.records.scene import Factor, Interpolation, Scene, Shape
+    from nanobragg.rendering.render import render
+    from nanobragg.rendering.renderer import Renderer
+    from nanobragg.rendering.trace import trace_pixel
     from nanobragg.resolver import resolve
-    from nanobragg.scene import Factor, Interpolation, Scene, Shape
+    from nanobragg.results.image import Image
     from nanobragg.simulation import simulate
-    from nanobragg.trace import trace_pixel
 
 _HOMES = {
-    "Beam": "experiment",
-    "Crystal": "experiment",
-    "Detector": "experiment",
+    "Beam": "records.experiment",
+    "Crystal": "records.experiment",
+    "Detector": "records.experiment",
     "DeviceError": "errors",
-    "Experiment": "experiment",
-    "Factor": "scene",
-    "Image": "image",
+    "Experiment": "records.experiment",
+    "Factor": "records.scene",
+    "Image": "results.image",
     "InputError": "errors",
-    "Interpolation": "scene",
-    "Renderer": "renderer",
-    "Sampling": "experiment",
-    "Scene": "scene",
-    "Shape": "scene",
-    "render": "rendering",
+    "Interpolation": "records.scene",
+    "Renderer": "rendering.renderer",
+    "Sampling": "records.experiment",
+    "Scene": "records.scene",
+    "Shape": "records.scene",
+    "render": "rendering.render",
     "resolve": "resolver",
     "simulate": "simulation",
-    "trace_pixel": "trace",
+    "trace_pixel": "rendering.trace",
 }
 
 __all__ = [

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"nanobragg {_core.__version__}")
         return 0
-    from nanobragg.program import run_program
+    from nanobragg.program.program import run_program
 
     return run_program(words)
 

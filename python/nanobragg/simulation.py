@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
-from nanobragg.experiment import Beam, Crystal, Detector, Experiment, Sampling
+from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
 
 if TYPE_CHECKING:
-    from nanobragg.image import Image
-    from nanobragg.rendering import Device, Precision
+    from nanobragg.rendering.render import Device, Precision
+    from nanobragg.results.image import Image
 
 
 def simulate(
@@ -54,15 +54,15 @@ def simulate(
         InputError: one sentence naming what was found and what was expected.
 
     """
-    from nanobragg.image import Image
-    from nanobragg.rendering import render_scene
+    from nanobragg.rendering.render import render_scene
     from nanobragg.resolver import resolve
+    from nanobragg.results.image import Image
 
     warnings: tuple[str, ...] = ()
     if args is not None:
         if experiment is not None:
             raise InputError("simulate: found an experiment and args, expected one of them")
-        from nanobragg.words import parse_words
+        from nanobragg.inputs.words import parse_words
 
         run = parse_words(args)
         experiment, warnings = run.experiment, run.warnings

@@ -1,5 +1,5 @@
 // The Scene: everything the render loop needs, explicit, in SI units, and nothing else. The twin of
-// python/nanobragg/scene.py, where every field is described. Conventions, files and flags are unknown here.
+// python/nanobragg/records/scene.py, where every field is described. Conventions, files and flags are unknown here.
 #pragma once
 
 #include <cstdint>

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from nanobragg.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, Option
-from nanobragg.quirks import QUIRKS
+from nanobragg.inputs.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, Option
+from nanobragg.records.quirks import QUIRKS
 
 IMAGES = ("img", "cbf", "h5", "nxs", "tif", "tiff", "npy", "bin", "edf", "mccd")
 _WRITTEN = ("img", "cbf", "h5", "nxs", "tif", "tiff", "npy")

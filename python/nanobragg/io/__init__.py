@@ -1,1 +1,1 @@
-"""Files in and out: one module per format, each a pair of pure functions (``specs/formats.md``)."""
+"""Files: one folder a subject, one module a format. What is in them, not what it means for a run."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nanobragg.parity.explain import Explanation
     from nanobragg.parity.metrics import Metrics
     from nanobragg.parity.runner import Finished
-    from nanobragg.run import Run
+    from nanobragg.records.run import Run
 
 AGREE, FAILED, DIFFERENT, SHAPES, UNREADABLE = 0, 2, 3, 4, 5
 """Exit statuses."""
@@ -153,7 +153,7 @@ def _finished_images(options: argparse.Namespace) -> _Pair:
 
 def _run_both(options: argparse.Namespace, args: list[str], outdir: Path) -> _Pair:
     from nanobragg.parity import runner
-    from nanobragg.quirks import parse_quirks
+    from nanobragg.records.quirks import parse_quirks
 
     parse_quirks(options.quirks)
     original = runner.find_original(options.c_bin)
@@ -185,7 +185,7 @@ def _run_both(options: argparse.Namespace, args: list[str], outdir: Path) -> _Pa
 
 def _parsed(args: list[str], quirks: str) -> Run | None:
     """The run, or ``None`` when nanobragg is going to refuse it."""
-    from nanobragg.words import parse_words
+    from nanobragg.inputs.words import parse_words
 
     try:
         return parse_words(["-quirks", quirks, *args])
@@ -333,7 +333,7 @@ def _difference(pair: _Pair, area: tuple[slice, slice]) -> NDArray[np.float64]:
 def _save_difference(outdir: Path, pair: _Pair, area: tuple[slice, slice]) -> None:
     import numpy as np
 
-    from nanobragg.io.atomic import atomic_write
+    from nanobragg.io.support.atomic import atomic_write
 
     with atomic_write(outdir / "difference.npy") as file:
         np.save(file, _difference(pair, area).astype(np.float32))
@@ -376,7 +376,7 @@ def _summary(
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
-    from nanobragg.io.atomic import atomic_write
+    from nanobragg.io.support.atomic import atomic_write
 
     with atomic_write(path) as file:
         file.write(data)

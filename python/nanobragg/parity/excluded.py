@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from nanobragg.scene import Interpolation, Shape
+from nanobragg.records.scene import Interpolation, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nanobragg.scene import Scene
-    from nanobragg.trace import Evaluation, Trace
+    from nanobragg.records.scene import Scene
+    from nanobragg.rendering.trace import Evaluation, Trace
 
 _CANCELLING = 1e-9
 _DIRECT_BEAM = 3e-5

@@ -10,15 +10,15 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.parity.bar import outside, tolerance
-from nanobragg.quirks import QUIRKS, parse_quirks
+from nanobragg.records.quirks import QUIRKS, parse_quirks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from nanobragg.resolver.resolved import Resolved
-    from nanobragg.trace import Trace
+    from nanobragg.records.resolved import Resolved
+    from nanobragg.rendering.trace import Trace
 
 _MOST_AT_ONCE = 3
 
@@ -92,21 +92,21 @@ def explain(
 
 
 def _resolved(words: Sequence[str], kept: frozenset[str]) -> Resolved:
+    from nanobragg.inputs.words import parse_words
     from nanobragg.resolver import resolve
-    from nanobragg.words import parse_words
 
     return resolve(parse_words(["-quirks", choice_text(kept), *words]).experiment)
 
 
 def _trace(resolved: Resolved, pixel: tuple[int, int], threads: int) -> Trace:
-    from nanobragg.trace import trace_pixel
+    from nanobragg.rendering.trace import trace_pixel
 
     return trace_pixel(resolved.scene, *pixel, threads=threads)
 
 
 def _value(words: Sequence[str], kept: frozenset[str], pixel: tuple[int, int], threads: int) -> float | None:
     """The pixel with these quirks, ``None`` where the experiment is impossible or has no such pixel."""
-    from nanobragg.trace import trace_pixel
+    from nanobragg.rendering.trace import trace_pixel
 
     try:
         return trace_pixel(_resolved(words, kept).scene, *pixel, threads=threads, last_only=True).value
@@ -147,7 +147,7 @@ def _agrees(
     threads: int,
     precision: str,
 ) -> bool:
-    from nanobragg.rendering import render
+    from nanobragg.rendering.render import render
 
     image = render(_resolved(words, kept).scene, threads=threads)[0]
     return image.shape == original.shape and not outside(image[area], original[area], precision).any()

@@ -24,18 +24,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanobragg.devices import evaluations
 from nanobragg.errors import InputError
 from nanobragg.parity.draw import CommandLine, Unit, draw
 from nanobragg.parity.runner import inside
 from nanobragg.parity.usage import USAGE, Parser
+from nanobragg.rendering.devices import evaluations
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nanobragg.resolver.resolved import Resolved
-    from nanobragg.run import Run
+    from nanobragg.records.resolved import Resolved
+    from nanobragg.records.run import Run
 
 AGREE, DIFFERENT = 0, 3
 """Exit statuses, as those of nb-compare."""
@@ -117,7 +117,7 @@ class Bench:
         their_print: str,
         printed: str,
     ) -> None:
-        from nanobragg.io.raw import read_float_image
+        from nanobragg.io.images.raw import read_float_image
         from nanobragg.parity.bar import excess
 
         floatfile = run.output.floatfile or ""
@@ -139,7 +139,7 @@ class Bench:
         elif _brightest_differs(got, expected):
             outcome.left_out.update(["brightest pixel"])
         with inside(rebuilt), contextlib.redirect_stdout(io.StringIO()):
-            from nanobragg.outputs import write_outputs
+            from nanobragg.program.outputs import write_outputs
 
             write_outputs(run, resolved, expected, run.output.seed)
         for kind, name in (("int", run.output.intfile), ("pgm", run.output.pgmfile), ("noise", run.output.noisefile)):
@@ -160,7 +160,7 @@ class Bench:
 
 def _ours(words: list[str]) -> tuple[int, str]:
     """Run nanobragg's program in this process; exit status and what it printed."""
-    from nanobragg.program import run_program
+    from nanobragg.program.program import run_program
 
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -169,8 +169,8 @@ def _ours(words: list[str]) -> tuple[int, str]:
 
 
 def _resolved(words: list[str]) -> tuple[Run | None, Resolved | None, str]:
+    from nanobragg.inputs.words import parse_words
     from nanobragg.resolver import resolve
-    from nanobragg.words import parse_words
 
     try:
         run = parse_words(words)
@@ -193,7 +193,7 @@ def _left_out(outcome: Outcome, resolved: Resolved, beyond: NDArray[np.float64])
     import numpy as np
 
     from nanobragg.parity.excluded import reasons
-    from nanobragg.trace import trace_pixel
+    from nanobragg.rendering.trace import trace_pixel
 
     slow, fast = np.nonzero(beyond > 1.0)
     order = np.argsort(-beyond[slow, fast], kind="stable")
@@ -410,7 +410,7 @@ def _shrunk(bench: Bench, line: CommandLine, outcome: Outcome) -> tuple[CommandL
 
 
 def _report(outdir: Path, seed: int, number: int, line: CommandLine, outcome: Outcome) -> None:
-    from nanobragg.io.atomic import atomic_write
+    from nanobragg.io.support.atomic import atomic_write
 
     folder = outdir / f"{seed}_{number}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -287,7 +287,7 @@ def _unlines(objects: list[dict[str, Any]]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    from nanobragg.io.atomic import atomic_write
+    from nanobragg.io.support.atomic import atomic_write
 
     with atomic_write(path) as file:
         file.write(data)

@@ -40,7 +40,7 @@ def read_image(path: str | os.PathLike[str], shape: tuple[int, int] | None = Non
 
 
 def _read_bin(name: str, shape: tuple[int, int] | None) -> NDArray[np.float32]:
-    from nanobragg.io.raw import read_float_image
+    from nanobragg.io.images.raw import read_float_image
 
     if shape is None:
         raise InputError(f"{name}: found bare floats, expected --shape SLOW FAST with them")

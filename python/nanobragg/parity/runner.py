@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nanobragg.run import Run
+    from nanobragg.records.run import Run
 
 _READ_AND_UNUSED = ("-stol", "-4stol", "-Q")
 
@@ -60,7 +60,7 @@ def find_original(given: str | None) -> str:
 
 def refuse_own_words(words: Sequence[str]) -> None:
     """Raise :class:`InputError` when words that nanoBragg.c does not know are among those for both programs."""
-    from nanobragg.options import own_option
+    from nanobragg.inputs.options import own_option
 
     for word in words:
         if own_option(word) is not None:
@@ -179,9 +179,9 @@ def float_image(folder: Path, floatfile: str, intfile: str, *, ours: bool) -> ND
         InputError: when one of the files is missing or not what it should be.
 
     """
-    from nanobragg.io.formats import format_of
-    from nanobragg.io.raw import read_float_image
-    from nanobragg.io.smv import read_smv_header
+    from nanobragg.io.images.formats import format_of
+    from nanobragg.io.images.raw import read_float_image
+    from nanobragg.io.images.smv import read_smv_header
     from nanobragg.parity.image_files import read_image
 
     if ours and format_of(floatfile) is not None:

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not options.tolerance >= 0.0:
         parser.error("--tolerance: expected 0 or more")
-    from nanobragg.trace import read_trace
+    from nanobragg.rendering.trace import read_trace
 
     try:
         a, b = read_trace(options.a), read_trace(options.b)
@@ -81,7 +81,7 @@ def differences(a: dict[str, Any], b: dict[str, Any], tolerance: float = 1e-9) -
     """The quantities of two traces that differ by more than ``tolerance``, in the order of their computation.
 
     Args:
-        a: as :meth:`nanobragg.trace.Trace.to_dict` gives it.
+        a: as :meth:`nanobragg.rendering.trace.Trace.to_dict` gives it.
         b: the other one.
         tolerance: relative; of a vector, in units of its norm.
 

@@ -4,7 +4,7 @@ quirks. Pure functions of the experiment and of the files that it names; everyth
 
 from __future__ import annotations
 
-from .resolve import resolve
-from .resolved import Geometry, Radiation, Resolved, Sample
+from nanobragg.records.resolved import Geometry, Radiation, Resolved, Sample
+from nanobragg.resolver.resolve import resolve
 
 __all__ = ["Geometry", "Radiation", "Resolved", "Sample", "resolve"]

@@ -6,16 +6,14 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
-
-from .steps import sweep
-from .vectors import Vec, rotate_axis, scale, unit
+from nanobragg.maths.vectors import Vec, rotate_axis, scale, unit
+from nanobragg.resolver.steps import sweep
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nanobragg.experiment import Beam
-
-    from .headers import HeaderValues
+    from nanobragg.records.experiment import Beam
+    from nanobragg.resolver.headers import HeaderValues
 
 DEFAULT_FLUENCE = 125932015286227086360700780544.0
 THOMSON = 7.94079248018965e-30

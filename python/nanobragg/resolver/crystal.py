@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
-
-from .vectors import DEGREES, Vec, cross, dot, norm, rescale, rotate, scale
+from nanobragg.maths.vectors import DEGREES, Vec, cross, dot, norm, rescale, rotate, scale
 
 if TYPE_CHECKING:
-    from nanobragg.experiment import Crystal
+    from nanobragg.records.experiment import Crystal
 
 
 class Cell(NamedTuple):

@@ -7,13 +7,11 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
-
-from .vectors import DEGREES, Vec, cross, dot, norm, rotate, rotate_axis, scale, unit
+from nanobragg.maths.vectors import DEGREES, Vec, cross, dot, norm, rotate, rotate_axis, scale, unit
 
 if TYPE_CHECKING:
-    from nanobragg.experiment import Beam, Crystal, Detector
-
-    from .headers import HeaderValues
+    from nanobragg.records.experiment import Beam, Crystal, Detector
+    from nanobragg.resolver.headers import HeaderValues
 
 
 class Frame(NamedTuple):

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from nanobragg.experiment import Experiment
-    from nanobragg.io.file_geometry import FileGeometry
-    from nanobragg.io.smv import SmvHeader
+    from nanobragg.io.geometry.any_file import FileGeometry
+    from nanobragg.io.images.smv import SmvHeader
+    from nanobragg.records.experiment import Experiment
 
 _ALL_KEYS = (
     "PIXEL_SIZE",

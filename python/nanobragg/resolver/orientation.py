@@ -10,13 +10,11 @@ import numpy as np
 
 from nanobragg import _core
 from nanobragg.errors import InputError
-
-from .vectors import DEGREES, Vec, rotate_axis
+from nanobragg.maths.vectors import DEGREES, Vec, rotate_axis
 
 if TYPE_CHECKING:
-    from nanobragg.experiment import Crystal
-
-    from .crystal import Lattice
+    from nanobragg.records.experiment import Crystal
+    from nanobragg.resolver.crystal import Lattice
 
 MOST_ORIENTATIONS = 50_000_000
 

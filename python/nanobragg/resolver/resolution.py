@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from .detector import Pixels, Placement
+    from nanobragg.resolver.detector import Pixels, Placement
 
 _EDGE = 33
 """points along each edge: beyond 90 degrees the highest angle need not be at a corner"""

@@ -10,20 +10,19 @@ import numpy as np
 
 from nanobragg import _core
 from nanobragg.errors import InputError
-from nanobragg.field_checks import checked
-from nanobragg.quirks import QUIRKS, parse_quirks
-from nanobragg.scene import Factor, Interpolation, Scene, Shape
-
-from . import beam as beams
-from . import crystal as crystals
-from . import detector as detectors
-from . import headers, orientation, resolution, steps, structure_factors
-from .resolved import Geometry, Radiation, Resolved, Sample
-from .sensor import Sensor, layer_table, sensor_of
-from .vectors import DEGREES, Vec, norm, scale
+from nanobragg.maths.vectors import DEGREES, Vec, norm, scale
+from nanobragg.records.field_checks import checked
+from nanobragg.records.quirks import QUIRKS, parse_quirks
+from nanobragg.records.resolved import Geometry, Radiation, Resolved, Sample
+from nanobragg.records.scene import Factor, Interpolation, Scene, Shape
+from nanobragg.resolver import beam as beams
+from nanobragg.resolver import crystal as crystals
+from nanobragg.resolver import detector as detectors
+from nanobragg.resolver import headers, orientation, resolution, steps, structure_factors
+from nanobragg.resolver.sensor import Sensor, layer_table, sensor_of
 
 if TYPE_CHECKING:
-    from nanobragg.experiment import Experiment
+    from nanobragg.records.experiment import Experiment
 
 WATER_F = 2.57
 """electrons"""
@@ -113,12 +112,12 @@ class _Resolver:
                 self.mask = np.asarray(given)
                 self.mask_name = "an array"
                 continue
-            from nanobragg.io.file_geometry import is_smv
+            from nanobragg.io.geometry.any_file import is_smv
 
             if not is_smv(given):
                 self._file(os.fspath(given), is_mask)
                 continue
-            from nanobragg.io.smv import SmvImage, read_smv, read_smv_header
+            from nanobragg.io.images.smv import SmvImage, read_smv, read_smv_header
 
             image = read_smv(given) if is_mask else read_smv_header(given)
             self.log.notes.append(f"reading {os.fspath(given)}")
@@ -131,7 +130,7 @@ class _Resolver:
 
     def _file(self, name: str, is_mask: bool) -> None:
         """What a file says that is no SMV image."""
-        from nanobragg.io.file_geometry import read_file_geometry
+        from nanobragg.io.geometry.any_file import read_file_geometry
 
         file = read_file_geometry(name, mask=is_mask)
         self.log.notes.append(f"reading {name}")
@@ -261,7 +260,7 @@ class _Resolver:
         if given is None:
             return self._matrix_of_file()
         if isinstance(given, (str, os.PathLike)):
-            from nanobragg.io.matrix import read_matrix
+            from nanobragg.io.lists.matrix import read_matrix
 
             self.log.notes.append(f"reading {os.fspath(given)}")
             given = read_matrix(given)
@@ -339,7 +338,7 @@ class _Resolver:
             )
         else:
             if isinstance(given, (str, os.PathLike)):
-                from nanobragg.io.sources import read_sources
+                from nanobragg.io.lists.sources import read_sources
 
                 self.log.notes.append(f"reading {os.fspath(given)}")
                 given = read_sources(given)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
-
-from .steps import sweep
+from nanobragg.resolver.steps import sweep
 
 if TYPE_CHECKING:
-    from nanobragg.experiment import Detector
+    from nanobragg.records.experiment import Detector
 
 MOST_LAYERS = 100_000
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from nanobragg.errors import InputError
-
-from .vectors import DEGREES
+from nanobragg.maths.vectors import DEGREES
 
 MOST_STEPS = 100_000_000
 

@@ -14,10 +14,10 @@ import numpy as np
 from nanobragg.errors import InputError
 
 if TYPE_CHECKING:
-    from nanobragg.experiment import Crystal
-    from nanobragg.io.hkl import StructureFactors
-    from nanobragg.io.model import ModelFile
-    from nanobragg.io.reflections import ReflectionFile
+    from nanobragg.io.factors.atomic_model import ModelFile
+    from nanobragg.io.factors.hkl import StructureFactors
+    from nanobragg.io.factors.reflections import ReflectionFile
+    from nanobragg.records.experiment import Crystal
 
     FactorFile = ReflectionFile | ModelFile
 
@@ -67,7 +67,7 @@ def open_file(crystal: Crystal) -> FactorFile | None:
     given = crystal.structure_factors
     kind = "text"
     if isinstance(given, (str, os.PathLike)):
-        from nanobragg.io.kinds import structure_factor_kind
+        from nanobragg.io.factors.kinds import structure_factor_kind
 
         kind = structure_factor_kind(given)
     if crystal.sf_column is not None and kind not in ("mtz", "reflections"):
@@ -80,10 +80,10 @@ def open_file(crystal: Crystal) -> FactorFile | None:
     if not isinstance(given, (str, os.PathLike)) or kind == "text":
         return None
     if kind == "model":
-        from nanobragg.io.model import read_model
+        from nanobragg.io.factors.atomic_model import read_model
 
         return read_model(given)
-    from nanobragg.io.reflections import read_reflection_file
+    from nanobragg.io.factors.reflections import read_reflection_file
 
     return read_reflection_file(given, kind, crystal.sf_column)
 
@@ -93,7 +93,7 @@ def load(crystal: Crystal, file: FactorFile | None, use: Use, notes: list[str], 
 
     Raises :class:`InputError` when there is none and ``default_F`` is 0.
     """
-    from nanobragg.io.hkl import read_dump, read_hkl, structure_factors_from_array
+    from nanobragg.io.factors.hkl import read_dump, read_hkl, structure_factors_from_array
 
     _warn_unused(crystal, file, warnings)
     given = crystal.structure_factors
@@ -120,7 +120,7 @@ def load(crystal: Crystal, file: FactorFile | None, use: Use, notes: list[str], 
 
 
 def _warn_unused(crystal: Crystal, file: FactorFile | None, warnings: list[str]) -> None:
-    from nanobragg.experiment import Crystal as Fields
+    from nanobragg.records.experiment import Crystal as Fields
 
     if crystal.sf_dmin is not None and file is None:
         warnings.append("-sf_dmin has no effect on a list of structure factors")
@@ -129,7 +129,7 @@ def _warn_unused(crystal: Crystal, file: FactorFile | None, warnings: list[str])
 
 
 def _from_file(crystal: Crystal, file: FactorFile, use: Use, notes: list[str], warnings: list[str]) -> StructureFactors:
-    from nanobragg.io.reflections import ReflectionFile
+    from nanobragg.io.factors.reflections import ReflectionFile
 
     if file.cell is not None and not _alike(file.cell, use.cell):
         numbers = " ".join(f"{value:g}" for value in file.cell)
@@ -140,7 +140,7 @@ def _from_file(crystal: Crystal, file: FactorFile, use: Use, notes: list[str], w
 
 
 def _reflections(crystal: Crystal, file: ReflectionFile, notes: list[str]) -> StructureFactors:
-    from nanobragg.io.reflections import expand_to_p1
+    from nanobragg.io.factors.reflections import expand_to_p1
 
     expanded = expand_to_p1(file, crystal.default_F, crystal.sf_dmin)
     notes.append(f"read {expanded.factors.count} structure factors of P1 from {file.column.described} of {file.name}")
@@ -153,8 +153,8 @@ def _reflections(crystal: Crystal, file: ReflectionFile, notes: list[str]) -> St
 
 
 def _model(crystal: Crystal, file: ModelFile, use: Use, notes: list[str]) -> StructureFactors:
-    from nanobragg.io.lattice import reciprocal_metric
-    from nanobragg.io.model import K_SOL, Recipe, model_factors
+    from nanobragg.io.factors.atomic_model import K_SOL, Recipe, model_factors
+    from nanobragg.maths.lattice import reciprocal_metric
 
     resolution = crystal.sf_dmin
     if resolution is None:

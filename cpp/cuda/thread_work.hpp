@@ -1,0 +1,517 @@
+// What one thread of the GPU does: a few pixels of a panel, and a part of the sources and orientations. Plain C++ over
+// a Team of threads, so that the host runs the very same functions with a team of one (host_device.cpp).
+#pragma once
+
+#include <stdint.h>
+
+#include "physics/evaluation.hpp"
+
+// What is done once for many evaluations is called and not inlined on the GPU: there it would be copied into every
+// instance of the kernel, and for every pixel of a thread.
+#if defined(__CUDACC__)
+#define NANOBRAGG_UNROLL _Pragma("unroll")
+#define NANOBRAGG_CALLED static __host__ __device__ __noinline__
+#else
+#define NANOBRAGG_UNROLL
+#define NANOBRAGG_CALLED static inline
+#endif
+
+namespace nanobragg::gpu {
+
+constexpr int kPixels = 4;         // pixels of one thread: they share every load of an orientation
+constexpr int kTile = 128;         // orientations that a team keeps at hand
+constexpr int kWavelengths = 128;  // of one beam, likewise
+constexpr int kMostTerms = 32;     // single-precision terms that are added up before they join the double sum
+constexpr int kMostThreads = 128;  // of one team, a power of two
+
+// Sources that share a direction, and so everything but the wavelength.
+struct Beam {
+    int64_t first;
+    int32_t count;  // at most kWavelengths
+};
+
+// One panel of a scene in the memory of the device.
+struct PanelScene {
+    KernelScene scene;
+    const Beam* beams;
+    int64_t beam_count;
+    int64_t roi_fast, roi_slow, roi_width, roi_pixels;
+    int64_t nfast;
+    const uint8_t* mask;   // (slow, fast) of this panel, or null
+    int64_t tricubic_end;  // pixels of this panel (slow x nfast + fast) before it are interpolated
+    double* sums;          // (slices, roi_pixels): sums of terms
+    float* image;          // (slow, fast) of this panel
+    double* solid_angles;  // one for each team of the last step: sums over its pixels
+    double* brightest;     // likewise: largest sum of terms
+};
+
+// A part of the work that is short enough for one launch.
+struct Job {
+    int64_t pixel_begin, pixel_count;  // in the region of interest, fast axis fastest
+    int64_t ray_begin, ray_end;        // ray: (layer, subpixel, beam), the beam fastest
+    int64_t orientation_begin, orientation_end;
+    int64_t ray_slices, orientation_slices;  // parts that are summed apart, by teams of their own
+    bool first;                              // of these pixels: there are no sums yet to add to
+};
+
+// Memory that the threads of a team share.
+struct alignas(16) Shared {
+    struct alignas(16) Pair {
+        double a, b;
+    };
+    Pair axes[kTile][5];  // a, b, c of an orientation, and one number that is not used
+    double inverse_wavelength[kWavelengths], weight[kWavelengths];
+    double first[kMostThreads], second[kMostThreads];
+};
+
+// ---- geometry and factors ---------------------------------------------------------------------------------
+
+struct Ray {
+    double x, y, z, inverse;  // unit vector from the sample, and 1/distance (0 at the sample itself)
+};
+
+// The ray to a place on the panel, in pixels from its corner and at a depth (m).
+NANOBRAGG_FN Ray ray_to(const KernelScene& s, double fast, double slow, double depth) {
+    const double f = s.pixel_size * fast, w = s.pixel_size * slow;
+    double at[3];
+    NANOBRAGG_UNROLL
+    for (int i = 0; i < 3; ++i) at[i] = f * s.fast[i] + w * s.slow[i] + depth * s.normal[i] + s.origin[i];
+    if (s.curved_distance != 0) curve_point(s, at);
+    const double distance = __builtin_sqrt(at[0] * at[0] + at[1] * at[1] + at[2] * at[2]);
+    const double inverse = distance > 0 ? 1.0 / distance : 0.0;
+    return {at[0] * inverse, at[1] * inverse, at[2] * inverse, inverse};
+}
+
+NANOBRAGG_FN double solid_angle(const KernelScene& s, const Ray& ray) {
+    return solid_angle_of(ray.inverse, s.pixel_size * s.pixel_size * s.close_distance, s.point_pixel != 0);
+}
+
+// Fraction absorbed between two depths.
+NANOBRAGG_FN double capture(const KernelScene& s, const Ray& ray, double front, double back) {
+    const double parallax = ray.x * s.normal[0] + ray.y * s.normal[1] + ray.z * s.normal[2];
+    return exp(-front * s.attenuation / parallax) - exp(-back * s.attenuation / parallax);
+}
+
+NANOBRAGG_FN double polarization(const KernelScene& s, const Ray& ray, const KernelSource& source) {
+    const double *i = source.direction, *e = source.electric, *m = source.magnetic;
+    return polarization_factor(s.kahn_factor, ray.x * i[0] + ray.y * i[1] + ray.z * i[2],
+                               ray.x * e[0] + ray.y * e[1] + ray.z * e[2], ray.x * m[0] + ray.y * m[1] + ray.z * m[2]);
+}
+
+// Where a pixel is, counted in pixels of the panel.
+struct Place {
+    double fast, slow;
+};
+
+NANOBRAGG_FN Ray central_ray(const KernelScene& s, Place at) { return ray_to(s, at.fast + 0.5, at.slow + 0.5, 0.0); }
+
+// One point of a pixel's sampling.
+struct Step {
+    int64_t number;                   // of the subpixel in its layer
+    const double* layer;              // depth, front, back, incidence depth
+    double offset_fast, offset_slow;  // in pixels
+};
+
+NANOBRAGG_FN Step step_of(const KernelScene& s, int64_t number) {
+    const int64_t square = s.oversample * s.oversample, sub = number % square;
+    const double width = 1.0 / (double)s.oversample;
+    return {sub, s.layers + 4 * (number / square), ((double)(sub % s.oversample) + 0.5) * width,
+            ((double)(sub / s.oversample) + 0.5) * width};
+}
+
+// The capture fraction of a layer at its subpixel number `last`, to which the ray goes.
+NANOBRAGG_FN double capture_of(const KernelScene& s, Place at, const double* layer, const Ray& ray, int64_t last) {
+    if (s.capture == kEach) return capture(s, ray, layer[1], layer[2]);
+    if (s.capture == kCentre) return capture(s, central_ray(s, at), layer[1], layer[2]);
+    if (s.capture == kFirst) {
+        // That of the first subpixel; one of exactly 0 is computed again.
+        double value = 0;
+        for (int64_t number = 0; number <= last && value == 0.0; ++number) {
+            const Step step = step_of(s, number);
+            const Ray incidence = ray_to(s, at.fast + step.offset_fast, at.slow + step.offset_slow, layer[3]);
+            value = capture(s, incidence, layer[1], layer[2]);
+        }
+        return value;
+    }
+    return 1.0;
+}
+
+// What the terms of one ray are multiplied by; 0 where they are beyond dmin.
+NANOBRAGG_FN double inner_factor(const KernelScene& s, Place at, const Step& step, const Ray& ray,
+                                 const KernelSource& source) {
+    if (s.dmin > 0 && kept(ray.x - source.direction[0], ray.y - source.direction[1], ray.z - source.direction[2],
+                           source.inverse_wavelength, s.dmin) == 0.0) {
+        return 0.0;
+    }
+    double factor = 1.0;
+    if (s.polar == kEach) factor *= polarization(s, ray, source);
+    if (s.polar == kCentre) factor *= polarization(s, central_ray(s, at), source);
+    if (s.capture_inside) factor *= capture_of(s, at, step.layer, ray, step.number);
+    if (s.omega == kEach) factor *= solid_angle(s, ray);
+    return factor;
+}
+
+// The difference of the unit vectors along and after a ray to a pixel, times `scale`, and what its terms are multiplied
+// by.
+struct Scattering {
+    double q[3], factor;
+};
+
+NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, Place at, Step step, const KernelSource& source,
+                                          double scale) {
+    const Ray ray = ray_to(s, at.fast + step.offset_fast, at.slow + step.offset_slow, step.layer[0]);
+    const double* incident = source.direction;
+    return {{(ray.x - incident[0]) * scale, (ray.y - incident[1]) * scale, (ray.z - incident[2]) * scale},
+            inner_factor(s, at, step, ray, source)};
+}
+
+// ---- evaluations ------------------------------------------------------------------------------------------
+
+// F of a cubic interpolation whose 64 points lie in the grid.
+NANOBRAGG_FN double tricubic_value(const KernelScene& s, double h, double k, double l) {
+    const double h0 = floor_whole(h), k0 = floor_whole(k), l0 = floor_whole(l);
+    double wh[4], wk[4], wl[4];
+    lagrange_weights(h - h0, wh[0], wh[1], wh[2], wh[3]);
+    lagrange_weights(k - k0, wk[0], wk[1], wk[2], wk[3]);
+    lagrange_weights(l - l0, wl[0], wl[1], wl[2], wl[3]);
+    const int64_t row = s.f_shape[2], plane = s.f_shape[1] * s.f_shape[2];
+    const double* first = s.f_grid + ((int64_t)h0 - 1 - s.f_min[0]) * plane + ((int64_t)k0 - 1 - s.f_min[1]) * row +
+                          ((int64_t)l0 - 1 - s.f_min[2]);
+    double total = 0;
+    NANOBRAGG_UNROLL
+    for (int i = 0; i < 4; ++i) {
+        double sheet = 0;
+        NANOBRAGG_UNROLL
+        for (int j = 0; j < 4; ++j) {
+            const double* f = first + i * plane + j * row;
+            sheet += wk[j] * ((f[0] * wl[0] + f[1] * wl[1]) + (f[2] * wl[2] + f[3] * wl[3]));
+        }
+        total += wh[i] * sheet;
+    }
+    return total;
+}
+
+// F^2 F_latt^2 (the latter over lattice_unit, the former over default_F^2 under kConstant) at fractional indices; in
+// mixed precision these are shifted (physics.hpp, kPhaseShift).
+template <int shape, int lookup>
+NANOBRAGG_FN double evaluate(const KernelScene& s, double h, double k, double l, bool interpolate, double) {
+    const double h0 = lookup == kConstant ? round_whole(h) : nearest_whole(h);
+    const double k0 = lookup == kConstant ? round_whole(k) : nearest_whole(k);
+    const double l0 = lookup == kConstant ? round_whole(l) : nearest_whole(l);
+    const double lattice = lattice_double<shape>(s, h - h0, k - k0, l - l0);
+    if (lookup == kConstant) return lattice;
+    double f = s.default_F;
+    if (lookup == kTricubic && interpolate && tricubic_inside(s, h, k, l)) {
+        f = tricubic_value(s, h, k, l);
+    } else {
+        const int32_t place = grid_place(s, h0, k0, l0);
+        if (place >= 0) f = s.f_grid[place];
+    }
+    return f * f * lattice;
+}
+template <int shape, int lookup>
+NANOBRAGG_FN float evaluate(const KernelScene& s, double h, double k, double l, bool, float) {
+    const float lattice = lattice_mixed<shape>(s, phase_of(h), phase_of(k), phase_of(l));
+    if (lookup == kConstant) return lattice;
+    return s.f_sqr_grid[grid_place(s, whole_of(h), whole_of(k), whole_of(l))] * lattice;
+}
+
+template <class Real>
+struct Traits;
+template <>
+struct Traits<double> {
+    static constexpr double shift = 0;
+    static constexpr int terms = kTile;  // there is nothing to be lost
+};
+template <>
+struct Traits<float> {
+    static constexpr double shift = kPhaseShift;
+    static constexpr int terms = kMostTerms;
+};
+
+// What the sums are multiplied by at the end.
+template <class Real, int shape, int lookup>
+NANOBRAGG_FN double unit_of(const KernelScene& s) {
+    double unit = lattice_unit<shape>(s);
+    if (lookup == kConstant) unit *= s.default_F * s.default_F;
+    if (shape == kGauss && sizeof(Real) == sizeof(float)) unit *= power_of_two(-(double)kGaussScale);
+    return unit;
+}
+
+struct Axes {
+    double v[9];
+};
+
+NANOBRAGG_FN Axes axes_of(const Shared& shared, int m) {
+    const Shared::Pair p0 = shared.axes[m][0], p1 = shared.axes[m][1], p2 = shared.axes[m][2], p3 = shared.axes[m][3],
+                       p4 = shared.axes[m][4];
+    return {{p0.a, p0.b, p1.a, p1.b, p2.a, p2.b, p3.a, p3.b, p4.a}};
+}
+
+// q . a + shift
+NANOBRAGG_FN double index_of(const double* axis, const double q[3], double shift) {
+    return axis[0] * q[0] + (axis[1] * q[1] + (axis[2] * q[2] + shift));
+}
+
+// acc += the terms of `count` orientations of the tile, for one wavelength (q is divided by it) ...
+template <class Real, int shape, int lookup>
+NANOBRAGG_FN void sweep_one(const KernelScene& s, const Shared& shared, int count, const double q[kPixels][3],
+                            const bool interpolate[kPixels], double acc[kPixels]) {
+    constexpr double shift = Traits<Real>::shift;
+    for (int begin = 0; begin < count; begin += Traits<Real>::terms) {
+        const int end = begin + Traits<Real>::terms < count ? begin + Traits<Real>::terms : count;
+        Real part[kPixels] = {};
+        for (int m = begin; m < end; ++m) {
+            const Axes o = axes_of(shared, m);
+            NANOBRAGG_UNROLL
+            for (int p = 0; p < kPixels; ++p) {
+                part[p] += evaluate<shape, lookup>(s, index_of(o.v, q[p], shift), index_of(o.v + 3, q[p], shift),
+                                                   index_of(o.v + 6, q[p], shift), interpolate[p], Real());
+            }
+        }
+        NANOBRAGG_UNROLL
+        for (int p = 0; p < kPixels; ++p) acc[p] += (double)part[p];
+    }
+}
+
+// ... and for the wavelengths of a beam (q is not divided).
+template <class Real, int shape, int lookup>
+NANOBRAGG_FN void sweep_many(const KernelScene& s, const Shared& shared, int count, int wavelengths,
+                             const double q[kPixels][3], const bool interpolate[kPixels], double acc[kPixels]) {
+    constexpr double shift = Traits<Real>::shift;
+    for (int m = 0; m < count; ++m) {
+        const Axes o = axes_of(shared, m);
+        double h[kPixels], k[kPixels], l[kPixels];
+        NANOBRAGG_UNROLL
+        for (int p = 0; p < kPixels; ++p) {
+            h[p] = index_of(o.v, q[p], 0.0);
+            k[p] = index_of(o.v + 3, q[p], 0.0);
+            l[p] = index_of(o.v + 6, q[p], 0.0);
+        }
+        for (int begin = 0; begin < wavelengths; begin += Traits<Real>::terms) {
+            const int end = begin + Traits<Real>::terms < wavelengths ? begin + Traits<Real>::terms : wavelengths;
+            Real part[kPixels] = {};
+            for (int w = begin; w < end; ++w) {
+                const double inverse = shared.inverse_wavelength[w];
+                const Real weight = (Real)shared.weight[w];
+                NANOBRAGG_UNROLL
+                for (int p = 0; p < kPixels; ++p) {
+                    part[p] += weight * evaluate<shape, lookup>(s, h[p] * inverse + shift, k[p] * inverse + shift,
+                                                                l[p] * inverse + shift, interpolate[p], Real());
+                }
+            }
+            NANOBRAGG_UNROLL
+            for (int p = 0; p < kPixels; ++p) acc[p] += (double)part[p];
+        }
+    }
+}
+
+// ---- a team's work ----------------------------------------------------------------------------------------
+
+struct Range {
+    int64_t begin, end;
+};
+
+// Part `number` of `parts` equal ones.
+NANOBRAGG_FN Range part_of(int64_t begin, int64_t end, int64_t number, int64_t parts) {
+    const int64_t length = end - begin;
+    return {begin + length * number / parts, begin + length * (number + 1) / parts};
+}
+
+template <class Team>
+NANOBRAGG_FN void stage_orientations(const KernelScene& s, Shared& shared, int64_t begin, int count, const Team& team) {
+    for (int i = team.index; i < count * 9; i += team.size) {
+        const int m = i / 9, c = i % 9;
+        const double value = s.orientations[9 * begin + i];
+        (c % 2 == 0 ? shared.axes[m][c / 2].a : shared.axes[m][c / 2].b) = value;
+    }
+}
+
+template <class Team>
+NANOBRAGG_FN void stage_beam(const KernelScene& s, Shared& shared, const Beam& beam, const Team& team) {
+    for (int w = team.index; w < beam.count; w += team.size) {
+        shared.inverse_wavelength[w] = s.sources[beam.first + w].inverse_wavelength;
+        shared.weight[w] = s.sources[beam.first + w].weight;
+    }
+}
+
+// The pixels of one thread.
+struct Pixels {
+    int64_t number[kPixels];  // in the region of interest
+    Place at[kPixels];
+    bool wanted[kPixels], interpolate[kPixels];
+    bool any;
+};
+
+template <class Team>
+NANOBRAGG_FN Pixels pixels_of(const PanelScene& g, const Job& job, int64_t block, const Team& team) {
+    Pixels out;
+    out.any = false;
+    NANOBRAGG_UNROLL
+    for (int p = 0; p < kPixels; ++p) {
+        const int64_t number = (block * kPixels + p) * team.size + team.index;
+        const int64_t pixel = job.pixel_begin + (number < job.pixel_count ? number : 0);
+        const int64_t fast = g.roi_fast + pixel % g.roi_width, slow = g.roi_slow + pixel / g.roi_width;
+        const int64_t place = slow * g.nfast + fast;
+        out.number[p] = pixel;
+        out.at[p] = {(double)fast, (double)slow};
+        out.wanted[p] = number < job.pixel_count && (g.mask == nullptr || g.mask[place] != 0);
+        out.interpolate[p] = place < g.tricubic_end;
+        out.any |= out.wanted[p];
+    }
+    return out;
+}
+
+// Adds the terms of a slice of a job to the sums of the pixels of one block.
+template <class Real, int shape, int lookup, class Team>
+NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block, int64_t slice, Shared& shared,
+                             const Team& team) {
+    const KernelScene& s = g.scene;
+    const Pixels pixels = pixels_of(g, job, block, team);
+    const Range rays = part_of(job.ray_begin, job.ray_end, slice % job.ray_slices, job.ray_slices);
+    const Range orientations =
+        part_of(job.orientation_begin, job.orientation_end, slice / job.ray_slices, job.orientation_slices);
+    const bool staged_once = orientations.end - orientations.begin <= kTile;
+    const double unit = unit_of<Real, shape, lookup>(s);
+    double total[kPixels] = {};
+    if (staged_once) {
+        stage_orientations(s, shared, orientations.begin, (int)(orientations.end - orientations.begin), team);
+    }
+    for (int64_t ray = rays.begin; ray < rays.end; ++ray) {
+        const Beam beam = g.beams[ray % g.beam_count];
+        const KernelSource& source = s.sources[beam.first];
+        const bool one = beam.count == 1;
+        const Step step = step_of(s, ray / g.beam_count);
+        double q[kPixels][3], factor[kPixels], acc[kPixels] = {};
+        NANOBRAGG_UNROLL
+        for (int p = 0; p < kPixels; ++p) {
+            const Scattering at = scattering_of(s, pixels.at[p], step, source, one ? source.inverse_wavelength : 1.0);
+            factor[p] = at.factor;
+            for (int i = 0; i < 3; ++i) q[p][i] = at.q[i];
+        }
+        team.sync();  // the last beam is done with
+        stage_beam(s, shared, beam, team);
+        for (int64_t begin = orientations.begin; begin < orientations.end; begin += kTile) {
+            const int count = (int)(orientations.end - begin < kTile ? orientations.end - begin : kTile);
+            if (!staged_once) {
+                team.sync();
+                stage_orientations(s, shared, begin, count, team);
+            }
+            team.sync();
+            if (!pixels.any) continue;
+            if (one) {
+                sweep_one<Real, shape, lookup>(s, shared, count, q, pixels.interpolate, acc);
+            } else {
+                sweep_many<Real, shape, lookup>(s, shared, count, beam.count, q, pixels.interpolate, acc);
+            }
+        }
+        const double weight = one ? source.weight : 1.0;
+        NANOBRAGG_UNROLL
+        for (int p = 0; p < kPixels; ++p) {
+            // A ray that is culled adds nothing, whatever its terms are.
+            if (factor[p] != 0.0) total[p] += factor[p] * (weight * unit * acc[p]);
+        }
+    }
+    double* sums = g.sums + slice * g.roi_pixels;
+    NANOBRAGG_UNROLL
+    for (int p = 0; p < kPixels; ++p) {
+        if (pixels.wanted[p]) sums[pixels.number[p]] = job.first ? total[p] : sums[pixels.number[p]] + total[p];
+    }
+}
+
+// ---- the end ----------------------------------------------------------------------------------------------
+
+// The polarization factor of the first source that is not culled; a factor of exactly 0 is computed again.
+NANOBRAGG_FN double first_polarization(const KernelScene& s, Place at) {
+    const int64_t steps = s.layer_count * s.oversample * s.oversample;
+    for (int64_t number = 0; number < steps; ++number) {
+        const Step step = step_of(s, number);
+        const Ray ray = ray_to(s, at.fast + step.offset_fast, at.slow + step.offset_slow, step.layer[0]);
+        for (int64_t n = 0; n < s.source_count; ++n) {
+            const KernelSource& source = s.sources[n];
+            if (s.dmin > 0 && kept(ray.x - source.direction[0], ray.y - source.direction[1],
+                                   ray.z - source.direction[2], source.inverse_wavelength, s.dmin) == 0.0) {
+                continue;
+            }
+            const double value = polarization(s, ray, source);
+            if (value != 0.0) return value;
+        }
+    }
+    return 0.0;
+}
+
+// What is added once per pixel, with the factors of its centre.
+NANOBRAGG_FN double background_of(const KernelScene& s, const Ray& centre, double amount, bool with_omega,
+                                  bool with_polar, bool with_capture) {
+    double value = amount;
+    if (with_omega) value *= solid_angle(s, centre);
+    if (with_polar && s.polar != kOff) {
+        double polar = 0;
+        for (int64_t n = 0; n < s.source_count; ++n) {
+            polar += s.sources[n].weight / s.weight_sum * polarization(s, centre, s.sources[n]);
+        }
+        value *= polar;
+    }
+    if (with_capture && s.capture != kOff) value *= capture(s, centre, 0.0, s.sensor_depth);
+    return value;
+}
+
+// Photons from a pixel's sum of terms.
+NANOBRAGG_FN double photons(const KernelScene& s, Place at, const Ray& centre, double sum) {
+    double value = sum;
+    if (s.background_sum != 0) {
+        value += background_of(s, centre, s.background_sum, s.omega == kEach, s.polar == kEach || s.polar == kCentre,
+                               s.capture_inside != 0);
+    }
+    value *= s.scale / s.steps;
+    const Step first = step_of(s, 0);
+    if (!s.capture_inside && s.capture != kOff) {
+        value *= capture_of(s, at, first.layer, centre, s.oversample * s.oversample - 1);
+    }
+    if (s.polar == kFirst) value *= first_polarization(s, at);
+    if (s.omega == kFirst) {
+        value *= solid_angle(s, ray_to(s, at.fast + first.offset_fast, at.slow + first.offset_slow, first.layer[0]));
+    }
+    if (s.omega == kCentre) value *= solid_angle(s, centre);
+    if (s.background != 0) value += background_of(s, centre, s.background, true, true, true);
+    return value;
+}
+
+// The image from the sums: one pixel for each thread of the team. `slices` as the jobs had them.
+template <class Team>
+NANOBRAGG_FN void finish(const PanelScene& g, const Job& job, int64_t block, int64_t slices, Shared& shared,
+                         const Team& team) {
+    const int64_t number = block * team.size + team.index;
+    shared.first[team.index] = 0;
+    shared.second[team.index] = 0;
+    if (number < job.pixel_count) {
+        const int64_t pixel = job.pixel_begin + number;
+        const int64_t fast = g.roi_fast + pixel % g.roi_width, slow = g.roi_slow + pixel / g.roi_width;
+        const int64_t place = slow * g.nfast + fast;
+        if (g.mask == nullptr || g.mask[place] != 0) {
+            double sum = 0;
+            for (int64_t i = 0; i < slices; ++i) sum += g.sums[i * g.roi_pixels + pixel];
+            const Place at{(double)fast, (double)slow};
+            const Ray centre = central_ray(g.scene, at);
+            shared.first[team.index] = solid_angle(g.scene, centre);
+            shared.second[team.index] = sum;
+            g.image[place] = (float)photons(g.scene, at, centre, sum);
+        }
+    }
+    // In one fixed order, so that the result is the same every time.
+    for (int width = team.size / 2; width > 0; width /= 2) {
+        team.sync();
+        if (team.index < width) {
+            shared.first[team.index] += shared.first[team.index + width];
+            const double a = shared.second[team.index], b = shared.second[team.index + width];
+            shared.second[team.index] = b > a ? b : a;
+        }
+    }
+    if (team.index == 0) {
+        const int64_t part = job.pixel_begin / team.size + block;
+        g.solid_angles[part] = shared.first[0];
+        g.brightest[part] = shared.second[0];
+    }
+}
+
+}  // namespace nanobragg::gpu

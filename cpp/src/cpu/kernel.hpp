@@ -1,0 +1,56 @@
+// Between the renderer and its kernels: plain data, and one table of functions per instruction set. Nothing of the
+// C++ standard library may be used in a kernel's translation unit (see physics.hpp), hence pointers.
+#pragma once
+
+#include <stdint.h>
+
+#include "physics/kernel_scene.hpp"
+
+namespace nanobragg {
+
+// Most pixels of a row that are computed together. Loops that keep indices or cosines of all pixels want fewer, so that
+// those stay in the L1 cache.
+constexpr int kChunk = 1024, kStoredChunk = 256;
+
+// Asked now and then; a true answer stops the work.
+struct Poll {
+    bool (*stop)(void* context);
+    void* context;
+};
+
+struct ChunkTask {
+    const KernelScene* scene;
+    int64_t slow, fast;   // of the first pixel
+    int count;            // pixels, at most kChunk
+    int tricubic;         // interpolate in this chunk
+    int careful;          // mixed: no short cut that is accurate only next to a bright pixel
+    double* brightest;    // raised to the largest sum of terms of any pixel that is not masked
+    const uint8_t* mask;  // count values, 0: masked; or null
+    float* image;         // count values
+    double* solid_angle;  // the sum over the pixels that are not masked is added to it
+    Poll poll;
+};
+
+using ChunkFunction = bool (*)(const ChunkTask&);  // false: stopped
+
+// Multiply-adds as fast as the registers allow: what the other kernels are measured against. Does `rounds` rounds and
+// returns the number of floating-point operations; `sink` keeps the compiler from leaving them out.
+using PeakFunction = double (*)(int64_t rounds, double* sink);
+
+struct KernelTable {
+    const char* name;
+    ChunkFunction chunk_double, chunk_mixed;
+    PeakFunction peak_double, peak_float;
+};
+
+namespace baseline {
+extern const KernelTable kTable;
+}
+namespace avx2 {
+extern const KernelTable kTable;
+}
+namespace avx512 {
+extern const KernelTable kTable;
+}
+
+}  // namespace nanobragg

@@ -1,2 +1,0 @@
-#define NANOBRAGG_KERNEL_NAMESPACE avx2
-#include "kernel.inl"

@@ -1,2 +1,0 @@
-#define NANOBRAGG_KERNEL_NAMESPACE avx512
-#include "kernel.inl"

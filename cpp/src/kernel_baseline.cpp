@@ -1,2 +1,0 @@
-#define NANOBRAGG_KERNEL_NAMESPACE baseline
-#include "kernel.inl"

@@ -1,0 +1,1 @@
+"""What a user says: words of a command line and TOML files, to a Run."""

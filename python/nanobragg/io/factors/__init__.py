@@ -1,0 +1,1 @@
+"""Structure factors: lists, reflection files and atomic models."""

@@ -1,0 +1,1 @@
+"""Where a detector is and what the beam was, as other programs' files say it."""

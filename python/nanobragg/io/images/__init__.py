@@ -1,0 +1,1 @@
+"""Images: one module a format."""

@@ -1,0 +1,149 @@
+"""CBF images with a PILATUS header ("miniCBF"): whole numbers, byte-offset compression (``specs/formats.md``)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanobragg.errors import InputError
+from nanobragg.io.support.atomic import atomic_write
+from nanobragg.io.support.extras import need
+from nanobragg.maths.projection import direct_beam
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from nanobragg.records.resolved import Resolved
+
+_DEGREES = 57.29577951308232
+_ENERGY = 12398.42
+_START = b"\x0c\x1a\x04\xd5"
+_PADDING = 4095
+
+
+def write_cbf(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
+    """Write whole numbers (slow, fast) as signed 32-bit integers, every one exactly.
+
+    Args:
+        path: the file.
+        pixels: of an integer type, each within 32 bits.
+        resolved: what the header tells of.
+
+    Raises:
+        InputError: for pixels of another type or range, and when the file cannot be written.
+
+    """
+    data = np.asarray(pixels)
+    name = os.fspath(path)
+    if data.dtype.kind not in "iu":
+        raise InputError(f"{name}: found {data.dtype} pixels, expected whole numbers: CBF holds no others")
+    if data.size and (int(data.min()) < -(2**31) or int(data.max()) >= 2**31):
+        raise InputError(f"{name}: found pixels from {data.min()} to {data.max()}, expected signed 32-bit integers")
+    compression = need("fabio", name, module="fabio.compression")
+    packed: bytes = compression.compByteOffset(np.ascontiguousarray(data, dtype=np.int32))
+    digest = base64.b64encode(hashlib.md5(packed, usedforsecurity=False).digest()).decode()
+    nslow, nfast = data.shape
+    binary = [
+        "--CIF-BINARY-FORMAT-SECTION--",
+        "Content-Type: application/octet-stream;",
+        '     conversions="x-CBF_BYTE_OFFSET"',
+        "Content-Transfer-Encoding: BINARY",
+        f"X-Binary-Size: {len(packed)}",
+        "X-Binary-ID: 1",
+        'X-Binary-Element-Type: "signed 32-bit integer"',
+        "X-Binary-Element-Byte-Order: LITTLE_ENDIAN",
+        f"Content-MD5: {digest}",
+        f"X-Binary-Number-of-Elements: {data.size}",
+        f"X-Binary-Size-Fastest-Dimension: {nfast}",
+        f"X-Binary-Size-Second-Dimension: {nslow}",
+        f"X-Binary-Size-Padding: {_PADDING}",
+        "",
+        "",
+    ]
+    text = [
+        "###CBF: VERSION 1.5, nanobragg",
+        "",
+        f"data_{_block_name(name)}",
+        "",
+        '_array_data.header_convention "PILATUS_1.2"',
+        "_array_data.header_contents",
+        ";",
+        *(f"# {line}" for line in header_lines(resolved, min(int(np.iinfo(data.dtype).max), 2**31 - 1))),
+        ";",
+        "",
+        "_array_data.data",
+        ";",
+    ]
+    with atomic_write(path) as file:
+        file.write("\r\n".join([*text, *binary]).encode("ascii"))
+        file.write(_START + packed + bytes(_PADDING))
+        file.write(b"\r\n--CIF-BINARY-FORMAT-SECTION----\r\n;\r\n\r\n")
+
+
+def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
+    """The PILATUS header, a line for each quantity. ``cutoff``: the count at which pixels are overloaded."""
+    g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
+    fast, slow, distance = direct_beam(g)
+    pixel, energy = g.pixel_size, _ENERGY / (r.wavelength * 1e10)
+    exposure = 1.0 if beam.exposure is None else beam.exposure
+    increment = r.oscillation * _DEGREES
+    start = r.phi * _DEGREES
+    return [
+        "Detector: nanobragg simulation, S/N 00-0000",
+        "1970-01-01T00:00:00.000",
+        f"Pixel_size {pixel:.9g} m x {pixel:.9g} m",
+        f"Silicon sensor, thickness {max(g.thickness, 0.0):.6f} m",
+        f"Exposure_time {exposure:.7f} s",
+        f"Exposure_period {exposure:.7f} s",
+        "Tau = 0 s",
+        f"Count_cutoff {cutoff} counts",
+        f"Threshold_setting: {energy / 2:.0f} eV",
+        "Gain_setting: not implemented (vrf = 9.900)",
+        "N_excluded_pixels = 0",
+        "Excluded_pixels: (nil)",
+        "Flat_field: (nil)",
+        "Trim_file: (nil)",
+        "Image_path: ./",
+        f"Wavelength {r.wavelength * 1e10:.7f} A",
+        f"Detector_distance {distance:.7f} m",
+        f"Beam_xy ({fast:.4f}, {slow:.4f}) pixels",
+        f"Flux {0.0 if beam.flux is None else beam.flux:g} ph/s",
+        "Filter_transmission 1.0000",
+        f"Start_angle {start:.5f} deg.",
+        f"Angle_increment {increment:.5f} deg.",
+        f"Detector_2theta {g.twotheta * _DEGREES:.5f} deg.",
+        f"Polarization {r.kahn_factor:.4f}",
+        "Alpha 0.0000 deg.",
+        "Kappa 0.0000 deg.",
+        f"Phi {start:.5f} deg.",
+        f"Phi_increment {increment:.5f} deg.",
+        "Chi 0.0000 deg.",
+        "Chi_increment 0.0000 deg.",
+        "Oscillation_axis X.CW",
+        "N_oscillations 1",
+    ]
+
+
+def beyond_header(resolved: Resolved) -> str | None:
+    """What a PILATUS header cannot say about this geometry, as a sentence; ``None`` if it says it all."""
+    g = resolved.geometry
+    normal, beam = np.array(g.normal), np.array(g.beam)
+    if g.curved:
+        return "the CBF header tells of a flat detector, the image is of a curved one"
+    if float(normal @ beam) < 1 - 1e-9:
+        return "the CBF header cannot tell how the detector is tilted; write NXmx (.h5) to keep the geometry"
+    if abs(float(np.dot(g.spindle, g.fast)) - 1) > 1e-9:
+        return "the CBF header implies a spindle along the fast axis; write NXmx (.h5) to keep the geometry"
+    if float(np.cross(g.fast, g.slow) @ normal) < 0:
+        return "the CBF header cannot tell that the image is mirrored; write NXmx (.h5) to keep the geometry"
+    return None
+
+
+def _block_name(name: str) -> str:
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in Path(name).stem)
+    return stem[:60] or "image"

@@ -1,0 +1,1 @@
+"""Small text lists: matrices and sources."""

@@ -1,0 +1,1 @@
+"""Vectors, lattices and projections: formulas that know no file and no option."""

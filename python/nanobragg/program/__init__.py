@@ -1,0 +1,1 @@
+"""The command: one run from words to files, and what it prints."""

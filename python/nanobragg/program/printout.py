@@ -1,0 +1,71 @@
+"""``-printout``: what the original prints of each pixel, from the last evaluation of its reference trace."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from nanobragg import _core
+from nanobragg.errors import InputError
+from nanobragg.rendering.trace import Trace, _trace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nanobragg.resolver import Resolved
+
+
+def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.ndarray) -> None:
+    """Print the quantities of one pixel, or of every rendered one, to standard output.
+
+    Args:
+        resolved: the run.
+        pixel: (fast, slow), or None for all.
+        image: (slow, fast) float32, the rendered image.
+
+    Raises:
+        InputError: for a pixel outside the detector.
+
+    """
+    scene = resolved.scene
+    located = _core.locate(scene, 0)
+    if pixel is not None and pixel[0] >= 0:
+        fast, slow = pixel
+        if not (0 <= slow < scene.shape[0] and 0 <= fast < scene.shape[1]):
+            raise InputError(f"-printout_pixel: found fast {fast}, slow {slow}, expected a pixel of the detector")
+        pixels = [(slow, fast)]
+    else:
+        x0, x1, y0, y1 = scene.roi
+        pixels = [(slow, fast) for slow in range(y0, y1 + 1) for fast in range(x0, x1 + 1)]
+    for slow, fast in pixels:
+        trace = _trace(scene, slow, fast, 0, True, located)
+        if trace.rendered:
+            print("\n".join(_lines(resolved, trace, float(image[slow, fast]))))
+
+
+def _lines(resolved: Resolved, trace: Trace, value: float) -> list[str]:
+    if not trace.evaluations:  # every source is beyond dmin
+        return [f"{trace.fast:4d} {trace.slow:4d} : nothing within dmin", f"pixel   {value:15.10g}"]
+    last = trace.evaluations[-1]
+    x, y, z = last.position
+    two_theta = math.atan2(math.hypot(y, z), x)
+    stol = math.sin(two_theta / 2.0) / (resolved.radiation.wavelength * 1e10)
+    h, k, l = last.hkl  # noqa: E741
+    rows = [
+        f"{axis}: {last.a[i] * 1e10:11.8f} {last.b[i] * 1e10:11.8f} {last.c[i] * 1e10:11.8f}"
+        for i, axis in enumerate("XYZ")
+    ]
+    return [
+        f"{trace.fast:4d} {trace.slow:4d} : stol = {last.stol:g} or {stol:g}",
+        f"at {x:g} {y:g} {z:g}",
+        f"hkl= {h:f} {k:f} {l:f}  hkl0= {last.hkl0[0]} {last.hkl0[1]} {last.hkl0[2]}",
+        f" F_cell={last.F_cell:g}  F_latt={last.F_latt:g}   I = {trace.sum:g}",
+        f"I/steps {trace.per_step:15.10g}",
+        f"polar   {trace.polar:15.10g}",
+        f"omega   {trace.omega:15.10g}",
+        f"capfrac {trace.capture:15.10g}",
+        f"pixel   {value:15.10g}",
+        "real-space cell vectors (Angstrom):",
+        f"     {'a':<10}  {'b':<10}  {'c':<10}",
+        *rows,
+    ]

@@ -1,0 +1,216 @@
+"""The resolved experiment as text: nanoBragg.c's quantities under its labels, as scripts look for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nanobragg.records.resolved import Geometry, Radiation, Resolved, Sample
+
+_RTD = 180.0 * 0.31830988618379067154
+"""degrees per radian, as nanoBragg.c has it"""
+_PROTEIN_DENSITY = 1.2e6
+"""g/m³"""
+_AVOGADRO = 6.02214179e23
+_SOURCE_DISTANCE = 10.0
+"""m"""
+_LONG_LIST = 100
+_ENDS = 10
+_SHAPES = {"round": "ellipsoidal", "square": "parallelpiped", "gauss": "gaussian", "tophat": "tophat-spot"}
+Vec = tuple[float, float, float]
+
+
+def heading() -> str:
+    """The first line of the output: name and version."""
+    from nanobragg import _core
+
+    return f"nanobragg {_core.__version__}: X-ray diffraction images of crystals"
+
+
+def summary(resolved: Resolved, noise_seed: int | None = None, *, with_heading: bool = True) -> str:
+    """The resolved experiment, one quantity a line.
+
+    Args:
+        resolved: the experiment made explicit.
+        noise_seed: seed of the noise image, as ``-seed`` takes it; ``None`` when there is none.
+        with_heading: begin with :func:`heading`.
+
+    """
+    geometry, sample, radiation = resolved.geometry, resolved.sample, resolved.radiation
+    lines = [
+        *([heading()] if with_heading else []),
+        *_frame_lines(geometry),
+        *_crystal_lines(sample),
+        *_step_lines(geometry, radiation),
+        *_source_lines(resolved),
+        f"  created a total of {sample.mosaic_domains} mosaic domains",
+        *_beam_lines(sample, radiation),
+        *_detector_lines(geometry),
+        *_sampling_lines(resolved),
+    ]
+    if noise_seed is not None:
+        # The original's spelling and sign: scripts look for these lines.
+        lines += [
+            "",
+            "  noise image paramters:",
+            f"  seed: {-noise_seed}",
+            f"  water droplet size: {sample.water:g} m",
+        ]
+    return "\n".join(lines)
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)
+
+
+def _dot(u: Vec, v: Vec) -> float:
+    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
+
+
+def _norm(v: Vec) -> float:
+    return math.sqrt(_dot(v, v))
+
+
+def _abridged(lines: list[str]) -> list[str]:
+    """Long lists without their middle."""
+    if len(lines) <= _LONG_LIST:
+        return lines
+    return [*lines[:_ENDS], f"... {len(lines) - 2 * _ENDS} more ...", *lines[-_ENDS:]]
+
+
+def _frame_lines(g: Geometry) -> list[str]:
+    pivot = "sample" if g.pivot == "sample" else "direct beam spot"
+    incident = (_dot(g.beam, g.fast), _dot(g.beam, g.slow), _dot(g.beam, g.normal))
+    return [
+        f"{g.convention} convention selected.",
+        f"pivoting detector around {pivot}",
+        f"XDS incident beam: {_numbers(incident)}",
+    ]
+
+
+def _matrix_lines(names: Sequence[str], vectors: Sequence[Vec]) -> list[str]:
+    lines = ["     " + "  ".join(f"{name:<10}" for name in names)]
+    for axis, row in zip("XYZ", zip(*vectors, strict=True), strict=True):
+        lines.append(f"{axis}: " + " ".join(f"{value:11.8f}" for value in row))
+    return lines
+
+
+def _angstrom(v: Vec) -> Vec:
+    return (v[0] * 1e10, v[1] * 1e10, v[2] * 1e10)
+
+
+def _crystal_lines(s: Sample) -> list[str]:
+    direct = (s.a0, s.b0, s.c0)
+    lengths = [_norm(v) for v in direct]
+    size = [length * n * 1e6 for length, n in zip(lengths, s.cells, strict=True)]
+    weight = lengths[0] * lengths[1] * lengths[2] * _PROTEIN_DENSITY * _AVOGADRO
+    return [
+        f"Unit Cell: {_numbers(s.cell)}",
+        f"Recp Cell: {_numbers(s.reciprocal_cell)}",
+        f"volume = {s.volume:g} A^3",
+        "real-space cell vectors (Angstrom):",
+        *_matrix_lines(("a", "b", "c"), [_angstrom(v) for v in direct]),
+        "reciprocal-space cell vectors (Angstrom^-1):",
+        *_matrix_lines(("a_star", "b_star", "c_star"), (s.a_star, s.b_star, s.c_star)),
+        f"crystal is {size[0]:g} x {size[1]:g} x {size[2]:g} microns",
+        f"approximate MW = {weight:g}",
+    ]
+
+
+def _step_lines(g: Geometry, r: Radiation) -> list[str]:
+    layers = [f"thick{i} = {g.thickness_step * i * 1e6:g} um" for i in range(g.thickness_steps)]
+    phis = [f"phi{i} = {(r.phi + r.phi_step * i) * _RTD:g}" for i in range(r.phi_steps)]
+    deviations = [f"divergence deviation: {h:g} {v:g}" for h, v in r.divergence_points]
+    wavelengths = [f"lambda{i} = {value:.15g}" for i, value in enumerate(r.wavelengths)]
+    return [line for block in (layers, phis, deviations, wavelengths) for line in _abridged(block)]
+
+
+def _source_lines(resolved: Resolved) -> list[str]:
+    scene = resolved.scene
+    count = len(scene.source_wavelength)
+    # A grid stands 10 m upstream; of a file's sources the direction is what counts.
+    distance = _SOURCE_DISTANCE if resolved.radiation.divergence_steps >= 0 else 1.0
+    lines = []
+    for travel, weight, wavelength in zip(
+        scene.source_direction.tolist(), scene.source_weight.tolist(), scene.source_wavelength.tolist(), strict=True
+    ):
+        position = _numbers([-distance * x for x in travel])
+        lines.append(f"{position}   {weight / count:g} {wavelength:g}")
+    return [f"  created a total of {count} sources:", *_abridged(lines)]
+
+
+def _beam_lines(s: Sample, r: Radiation) -> list[str]:
+    cells = "x".join(f"{n:.0f}" for n in s.cells)
+    polarization = (
+        f"  Kahn polarization factor: {r.kahn_factor:f}"
+        if r.polarization_correction
+        else "  polarization effect disabled"
+    )
+    return [
+        f"  {s.reflections} initialized hkls (all others ={s.default_F:g})",
+        f"  {_SHAPES[s.shape]} xtal: {cells} cells",
+        f"  wave={r.wavelength:g} meters +/- {r.dispersion * 100:g}% in {r.dispersion_steps} steps",
+        polarization,
+    ]
+
+
+def _detector_lines(g: Geometry) -> list[str]:
+    lines = []
+    if g.curved:
+        lines.append("  curved detector: all pixels same distance from origin")
+    if g.point_pixel:
+        lines.append("  pixel obliquity effect disabled")
+    return lines
+
+
+def _position_lines(g: Geometry) -> list[str]:
+    normal = (
+        g.beam[1] * g.polar[2] - g.beam[2] * g.polar[1],
+        g.beam[2] * g.polar[0] - g.beam[0] * g.polar[2],
+        g.beam[0] * g.polar[1] - g.beam[1] * g.polar[0],
+    )
+    x0, x1, y0, y1 = g.roi
+    return [
+        f"  distance={g.distance:g} detsize={g.detsize_f:g}x{g.detsize_s:g}  pixel={g.pixel_size:g} meters "
+        f"({g.nfast}x{g.nslow} pixels)",
+        f"  sensor is {g.thickness:g} m thick in {g.thickness_steps} layers with mu= {g.attenuation:g}",
+        f"  Xbeam={g.Xbeam:g} Ybeam={g.Ybeam:g}",
+        f"  Fbeam={g.Fbeam:g} Sbeam={g.Sbeam:g}",
+        f"  Xclose={g.Xclose:g} Yclose={g.Yclose:g}",
+        f"  Fclose={g.Fclose:g} Sclose={g.Sclose:g}",
+        f"  DIRECTION_OF_DETECTOR_X-AXIS= {_numbers(g.fast)}",
+        f"  DIRECTION_OF_DETECTOR_Y-AXIS= {_numbers(g.slow)}",
+        f"  DIRECTION_OF_DETECTOR_Z-AXIS= {_numbers(g.normal)}",
+        f"  INCIDENT_BEAM_DIRECTION= {_numbers(g.beam)}",
+        f"  spindle ROTATION_AXIS= {_numbers(g.spindle)}",
+        f"  POLARIZATION_PLANE_NORMAL= {_numbers(normal)}",
+        f"  dials origin= {_numbers(g.dials_origin)}",
+        f"  roi: {x0} < x < {x1} && {y0} < y < {y1}",
+    ]
+
+
+def _sampling_lines(resolved: Resolved) -> list[str]:
+    g, s, r = resolved.geometry, resolved.sample, resolved.radiation
+    sampling = resolved.experiment.sampling
+    flags = {
+        " +thick": sampling.oversample_thick,
+        " +polar": sampling.oversample_polar,
+        " +omega": sampling.oversample_omega,
+    }
+    extra = "".join(text for text, on in flags.items() if on)
+    lines = [
+        f"  incident fluence: {r.fluence:g} photons/m^2",
+        *_position_lines(g),
+        f"  hdivrange={r.hdivrange:g} hdivstep={r.hdivstep:g}  radians",
+        f"  vdivrange={r.vdivrange:g} vdivstep={r.vdivstep:g}  radians",
+        f"  {r.divergence_steps} divergence steps",
+        f"  {len(resolved.scene.source_wavelength)} sources",
+        f"  {s.mosaic_domains} mosaic domains over mosaic spread of {s.mosaic_spread * _RTD:g} degrees",
+        f"  {r.phi_steps} phi steps from {r.phi * _RTD:g} to {(r.phi + r.oscillation) * _RTD:g} degrees",
+        f"  {r.oversample}x{r.oversample} pixel oversample steps{extra}",
+    ]
+    if g.mask_name:
+        lines.append(f"  skipping zero-flagged pixels in {g.mask_name}")
+    return lines

@@ -1,0 +1,153 @@
+"""``nanobragg view``: diffraction images in a window or as a PNG file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+USAGE = """usage: nanobragg view FILE... [-o PICTURE.png] [-shape SLOW FAST]
+
+Shows diffraction images of any format that nanobragg writes or fabio reads, dark spots on white, in a window (needs
+matplotlib), or writes them as PNG with -o (needs pillow). Of several files -o takes a name with {} for their number.
+-shape gives the pixels of bare float images (.bin), which are taken for square without it.
+"""
+
+
+def view(words: Sequence[str]) -> int:
+    """Carry out ``nanobragg view`` with the words after it, and give the exit status.
+
+    Raises :class:`InputError` for wrong words, and files that cannot be read or written.
+    """
+    if not words or any(word in ("-h", "--help", "-help") for word in words):
+        print(USAGE, end="")
+        return 0 if words else 9
+    files, output, shape = _parsed(words)
+    images = [(name, read_pixels(name, shape)) for name in files]
+    if output is None:
+        _show(images)
+        return 0
+    from nanobragg.io.images.picture import write_png
+
+    for number, (_, pixels) in enumerate(images, 1):
+        name = output.replace("{}", str(number))
+        write_png(name, pixels)
+        print(f"writing {name}")
+    return 0
+
+
+def read_pixels(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any]:
+    """The pixels (slow, fast) of an image file; ``shape`` of a bare float image.
+
+    Raises :class:`InputError` when it cannot be read.
+    """
+    import numpy as np
+
+    from nanobragg.io.geometry.any_file import is_smv, read_file_geometry
+    from nanobragg.io.support.atomic import read_bytes
+
+    name = os.fspath(path)
+    extension = os.path.splitext(name)[1].lower()
+    if extension == ".npy":
+        try:
+            pixels = np.load(name, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{name}: found {str(error)[:80]}, expected a NumPy file") from error
+        if pixels.ndim != 2:
+            raise InputError(f"{name}: found an array of shape {pixels.shape}, expected (slow, fast)")
+        return pixels
+    if extension == ".bin":
+        from nanobragg.io.images.raw import read_float_image
+
+        count = len(read_bytes(name)) // 4
+        side = int(count**0.5)
+        if shape is None and side * side != count:
+            raise InputError(f"{name}: found {count} pixels, which make no square, expected -shape SLOW FAST")
+        return read_float_image(name, shape or (side, side))
+    if is_smv(name):
+        from nanobragg.io.images.smv import read_smv
+
+        return read_smv(name).pixels
+    found = read_file_geometry(name, mask=True).pixels
+    return np.asarray(found)
+
+
+def plot(pixels: NDArray[Any], axes: Any = None, **options: Any) -> Any:
+    """Draw an image with matplotlib, with the contrast of the previews; gives the axes.
+
+    Args:
+        pixels: (slow, fast).
+        axes: matplotlib axes to draw in; default: those of a new figure.
+        options: for ``imshow``.
+
+    Raises:
+        InputError: without matplotlib.
+
+    """
+    import numpy as np
+
+    from nanobragg.io.images.picture import contrast
+    from nanobragg.io.support.extras import need
+
+    if axes is None:
+        axes = need("matplotlib", "plot", module="matplotlib.pyplot", extra="plot").subplots()[1]
+    colors = need("matplotlib", "plot", module="matplotlib.colors", extra="plot")
+    white, black = contrast(pixels)
+    chosen = {"cmap": "gray_r", "norm": colors.PowerNorm(0.5, white, black, clip=True), "interpolation": "none"}
+    if "vmin" in options or "vmax" in options:
+        del chosen["norm"]
+    # A pixel's centre is at a half: positions are those of ORGX less a half.
+    slow, fast = np.shape(pixels)
+    axes.imshow(pixels, **{**chosen, "extent": (0, fast, slow, 0), **options})
+    axes.set_xlabel("fast (pixels)")
+    axes.set_ylabel("slow (pixels)")
+    return axes
+
+
+def _parsed(words: Sequence[str]) -> tuple[list[str], str | None, tuple[int, int] | None]:
+    files: list[str] = []
+    output: str | None = None
+    shape: tuple[int, int] | None = None
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "-o":
+            if not rest:
+                raise InputError("-o: found too few words after it, expected the name of a PNG file")
+            output = rest.pop(0)
+            if not output.lower().endswith(".png"):
+                raise InputError(f"-o: found {output!r}, expected a name that ends in .png")
+        elif word == "-shape":
+            numbers, rest = rest[:2], rest[2:]
+            if len(numbers) < 2 or not all(n.isascii() and n.isdigit() and 0 < int(n) < 10**6 for n in numbers):
+                raise InputError(f"-shape: found {' '.join(numbers)!r}, expected two whole numbers (slow fast)")
+            shape = (int(numbers[0]), int(numbers[1]))
+        elif word.startswith("-"):
+            raise InputError(f"view: found the option {word!r}, expected files, -o or -shape")
+        else:
+            files.append(word)
+    if not files:
+        raise InputError("view: found no file, expected one or more images")
+    if output is not None and len(files) > 1 and "{}" not in output:
+        raise InputError(f"-o: found {output!r} for {len(files)} images, expected a name with {{}} for their number")
+    return files, output, shape
+
+
+def _show(images: Sequence[tuple[str, NDArray[Any]]]) -> None:
+    from nanobragg.io.support.extras import need
+
+    matplotlib = need("matplotlib", "view", extra="plot")
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise InputError("view: found no display for a window, expected one, or -o PICTURE.png")
+    pyplot = need("matplotlib", "view", module="matplotlib.pyplot", extra="plot")
+    if matplotlib.get_backend().lower() == "agg":
+        raise InputError("view: found no window system that matplotlib can use, expected one, or -o PICTURE.png")
+    for name, pixels in images:
+        plot(pixels).set_title(os.path.basename(name))
+    pyplot.show()

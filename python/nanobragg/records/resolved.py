@@ -1,0 +1,145 @@
+"""What :func:`nanobragg.resolve` gives besides the Scene: the numbers that people read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nanobragg.records.experiment import Experiment
+    from nanobragg.records.scene import Scene
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Geometry:
+    """The resolved detector and beam geometry. Lengths in metres, angles in radians, lab frame."""
+
+    convention: str
+    pivot: str
+    nfast: int
+    nslow: int
+    pixel_size: float
+    detsize_f: float
+    detsize_s: float
+    distance: float
+    close_distance: float
+    Xbeam: float
+    Ybeam: float
+    Xclose: float
+    Yclose: float
+    Fbeam: float
+    Sbeam: float
+    Fclose: float
+    Sclose: float
+    orgx: float
+    """pixels"""
+    orgy: float
+    """pixels"""
+    dials_origin: tuple[float, float, float]
+    """mm"""
+    pix0: tuple[float, float, float]
+    fast: tuple[float, float, float]
+    slow: tuple[float, float, float]
+    normal: tuple[float, float, float]
+    beam: tuple[float, float, float]
+    polar: tuple[float, float, float]
+    spindle: tuple[float, float, float]
+    twotheta: float
+    roi: tuple[int, int, int, int]
+    """fast first, fast last, slow first, slow last as said, not clipped"""
+    thickness: float
+    thickness_step: float
+    thickness_steps: int
+    attenuation: float
+    """1/m, -1 when unset"""
+    curved: bool
+    point_pixel: bool
+    mask_name: str
+    """'' without a mask"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """The resolved crystal. Å and degrees where people read them, metres where the Scene needs them."""
+
+    cell: tuple[float, float, float, float, float, float]
+    """Å, degrees"""
+    reciprocal_cell: tuple[float, float, float, float, float, float]
+    """1/Å, degrees"""
+    volume: float
+    """Å³"""
+    a0: tuple[float, float, float]
+    """m, at phi = 0"""
+    b0: tuple[float, float, float]
+    c0: tuple[float, float, float]
+    a_star: tuple[float, float, float]
+    """1/Å, at phi = 0"""
+    b_star: tuple[float, float, float]
+    c_star: tuple[float, float, float]
+    cells: tuple[float, float, float]
+    shape: str
+    misset: tuple[float, float, float] | None
+    """radians; the drawn angles of -misset random"""
+    misset_random: bool
+    mosaic_spread: float
+    """radians"""
+    mosaic_domains: int
+    mosaic_seed: int
+    reflections: int
+    """entries of the structure-factor grid that came from a file"""
+    default_F: float
+    interpolate: bool
+    interpolation_chosen: bool
+    """True when nobody said -interpolate or -nointerpolate"""
+    water: float
+    """m"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Radiation:
+    """The resolved beam and its sampling. SI units, radians."""
+
+    wavelength: float
+    fluence: float
+    dispersion: float
+    dispersion_steps: int
+    hdivrange: float
+    hdivstep: float
+    vdivrange: float
+    vdivstep: float
+    divergence_steps: int
+    """grid points kept; -1 with a source file, as the original prints it"""
+    divergence_points: tuple[tuple[float, float], ...]
+    """(horizontal, vertical) deviation of each point kept, radians"""
+    wavelengths: tuple[float, ...]
+    """of the dispersion grid; empty with a source file"""
+    kahn_factor: float
+    polarization_correction: bool
+    phi: float
+    oscillation: float
+    phi_step: float
+    phi_steps: int
+    oversample: int
+    oversample_chosen: bool
+    """True when nobody said -oversample"""
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resolved:
+    """An experiment made explicit: the Scene, and how it came about."""
+
+    experiment: Experiment
+    scene: Scene
+    geometry: Geometry
+    sample: Sample
+    radiation: Radiation
+    notes: tuple[str, ...]
+    """plain remarks, in order (files read, choices made)"""
+    warnings: tuple[str, ...]
+    """sentences, in order, without the word WARNING"""
+    random_state: tuple[int, ...]
+    """State of the random-number table after the orientations were drawn (``RandomTable.state()``): a negative
+    noise seed goes on from it (``specs/random.md``)."""
+    quirks: tuple[tuple[str, str], ...]
+    """(name, sentence) of each quirk that touches this run, in the order of quirks.py"""

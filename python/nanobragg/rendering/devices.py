@@ -1,0 +1,152 @@
+"""Where images can be rendered: this computer's processors, and CUDA devices.
+
+The CUDA renderer is an extension of its own, imported when it is first asked for; whether it was built, and whether
+there is a GPU and a driver, makes no difference to the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nanobragg.errors import DeviceError, InputError
+
+if TYPE_CHECKING:
+    from nanobragg.records.scene import Scene
+
+EXPECTED = "cpu, cuda, cuda:NUMBER or auto"
+
+WORTHWHILE = 2e9
+"""Evaluations (pixels x subpixels x layers x sources x orientations) from which ``auto`` wakes a GPU: that takes a
+fraction of a second, in which the CPU renders an image of fewer."""
+
+
+class CudaDevice(NamedTuple):
+    """One CUDA device."""
+
+    number: int
+    name: str
+    capability: tuple[int, int]
+    memory: int
+    """bytes"""
+    multiprocessors: int
+    clock_hz: float
+    """Highest clock of the multiprocessors; 0: unknown."""
+    memory_bandwidth: float
+    """bytes per second, from the memory's clock and the width of its bus; 0: unknown"""
+
+
+class CudaSystem(NamedTuple):
+    """What there is of CUDA."""
+
+    devices: tuple[CudaDevice, ...]
+    reason: str
+    """Why there are no devices; empty if there are."""
+    driver: int
+    """Newest version of CUDA that the driver runs, as 1000 major + 10 minor; 0: no driver."""
+    runtime: int
+    """Version of CUDA that this installation was built with; 0: without."""
+
+
+class Place(NamedTuple):
+    """Where a Scene is rendered."""
+
+    number: int | None
+    """Of the CUDA device; ``None``: on the CPU."""
+    note: str
+    """Why ``auto`` took the CPU although the work is large; empty otherwise."""
+
+    @property
+    def name(self) -> str:
+        """``cpu`` or ``cuda:NUMBER``."""
+        return "cpu" if self.number is None else f"cuda:{self.number}"
+
+
+def check_device(device: object, name: str = "device") -> str:
+    """The device as it was written, if it is one of ``cpu``, ``cuda``, ``cuda:NUMBER`` and ``auto``.
+
+    Raises:
+        InputError: if it is not; the sentence names it by ``name``.
+
+    """
+    if isinstance(device, str):
+        number = device[5:]
+        if device in ("cpu", "cuda", "auto"):
+            return device
+        if device.startswith("cuda:") and number.isascii() and number.isdigit() and len(number) < 6:
+            return device
+    raise InputError(f"{name}: found {device!r}, expected {EXPECTED}")
+
+
+def cuda_system() -> CudaSystem:
+    """The CUDA devices of this computer, or why there are none. Never raises."""
+    try:
+        from nanobragg import _cuda
+    except ModuleNotFoundError:
+        return CudaSystem((), "this installation was built without CUDA", 0, 0)
+    except ImportError as error:
+        return CudaSystem((), f"the CUDA renderer could not be loaded: {error}", 0, 0)
+    found: dict[str, Any] = _cuda.system()
+    devices = tuple(CudaDevice(**d) for d in found["devices"])
+    return CudaSystem(devices, found["reason"], found["driver"], found["runtime"])
+
+
+def evaluations(scene: Scene) -> float:
+    """How many evaluations an image of ``scene`` takes."""
+    width, height = scene.roi[1] - scene.roi[0] + 1, scene.roi[3] - scene.roi[2] + 1
+    pixels = float(max(0, width)) * max(0, height) * len(scene.panel_origin)
+    samples = float(scene.oversample) ** 2 * len(scene.layers)
+    return pixels * samples * len(scene.source_weight) * len(scene.orientations)
+
+
+def only_cpu(scene: Scene) -> str:
+    """Why only the CPU renders ``scene``; empty if a GPU does too."""
+    from nanobragg import _core
+
+    return _core.reason_for_reference(scene)
+
+
+def choose(device: str, scene: Scene) -> Place:
+    """Where to render ``scene`` if the user said ``device``.
+
+    Raises:
+        InputError: for an unknown device, or if CUDA was asked for and only the CPU can render this scene.
+        DeviceError: if CUDA was asked for and there is no such device.
+
+    """
+    check_device(device)
+    if device == "cpu" or (device == "auto" and evaluations(scene) < WORTHWHILE):
+        return Place(None, "")
+    system = cuda_system()
+    reason = only_cpu(scene)
+    if device == "auto":
+        why = system.reason or reason
+        return Place(None if why else system.devices[0].number, why)
+    if not system.devices:
+        raise DeviceError(f"device: found {device!r}, but {system.reason}; expected a CUDA device, or the device cpu")
+    numbers = [d.number for d in system.devices]
+    number = int(device[5:] or numbers[0])
+    if number not in numbers:
+        raise DeviceError(f"device: found {device!r}, expected {' or '.join(f'cuda:{n}' for n in numbers)}")
+    if reason:
+        raise InputError(f"device: found {device!r}, expected cpu or auto, since {reason}")
+    return Place(number, "")
+
+
+def describe() -> str:
+    """What ``nanobragg --devices`` prints."""
+    from nanobragg import _core
+
+    lines = [f"cpu: {_core.thread_count(0)} threads, {_core.instruction_set()}"]
+    system = cuda_system()
+    for d in system.devices:
+        capability = ".".join(map(str, d.capability))
+        lines.append(f"cuda:{d.number}: {d.name}, compute capability {capability}, {d.memory / 2**30:.0f} GiB")
+    if system.devices:
+        lines.append(f"CUDA: driver for {_version(system.driver)}, built with {_version(system.runtime)}")
+    else:
+        lines.append(f"cuda: not available: {system.reason}")
+    return "\n".join(lines) + "\n"
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,0 +1,1 @@
+"""Images with what they were made from, and the truth about their reflections."""

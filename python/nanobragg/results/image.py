@@ -1,0 +1,231 @@
+"""An image with everything needed to understand and to write it."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    from nanobragg.resolver import Resolved
+    from nanobragg.response.photons import Statistics
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A simulated image.
+
+    ``np.asarray(image)`` gives the pixels: float32 photons per pixel, or int32 after :meth:`noisy` and
+    :meth:`integers`.
+    """
+
+    data: np.ndarray
+    """(slow, fast)"""
+    resolved: Resolved = field(repr=False)
+    """the experiment and the Scene that it was made from"""
+    solid_angle: float = 0.0
+    """steradian, of all rendered pixels"""
+    overloads: int = 0
+    """pixels above what 32 bits hold (noisy images)"""
+    photons: float = 0.0
+    """sum of all photons (noisy images)"""
+    seed: int | None = None
+    """of the noise"""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False and dtype is not None and np.dtype(dtype) != self.data.dtype:
+            raise ValueError("a copy is needed to convert the pixels")
+        return np.array(self.data, dtype=dtype, copy=True) if copy else np.asarray(self.data, dtype=dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(slow, fast) pixels."""
+        return self.data.shape
+
+    def statistics(self) -> Statistics:
+        """Mean, rms, rmsd and maximum over the region of interest (``specs/physics.md``)."""
+        from nanobragg.response.photons import statistics
+
+        scene = self.resolved.scene
+        mask = None if scene.mask is None else scene.mask.reshape(self.data.shape)
+        return statistics(self.data, self.resolved.geometry.roi, mask)
+
+    def _photons_only(self, what: str) -> None:
+        if self.data.dtype != np.float32:
+            raise InputError(f"{what}: found an image of {self.data.dtype}, expected float32 photons (without noise)")
+
+    def noisy(
+        self,
+        seed: int | None = None,
+        *,
+        rng: Literal["exact", "fast"] = "fast",
+        adc_offset: float = 40.0,
+        threads: int = 0,
+    ) -> Image:
+        """The image as a counting detector sees it: a Poisson deviate of each pixel plus ``adc_offset``, int32.
+
+        Files of 16 bits (SMV) saturate at 65535 when they are written.
+
+        Args:
+            seed: the same seed gives the same image; default: the clock.
+            rng: ``fast``: counter-based, the same for any number of threads; ``exact``: nanoBragg.c's, byte for byte.
+            adc_offset: added to every pixel.
+            threads: 0 for all processors (``fast`` only).
+
+        """
+        from nanobragg.response.photons import poisson_noise
+
+        self._photons_only("noisy")
+        _finite("adc_offset", adc_offset)
+        noise = poisson_noise(
+            self.data,
+            seed=seed,
+            rng=rng,
+            adc_offset=adc_offset,
+            roi=self.resolved.geometry.roi,
+            random_state=self.resolved.random_state,
+            wide=True,
+            threads=threads,
+        )
+        return Image(
+            noise.pixels,
+            self.resolved,
+            solid_angle=self.solid_angle,
+            overloads=noise.overloads,
+            photons=noise.photons,
+            seed=noise.seed,
+        )
+
+    def integers(self, scale: float | None = None, adc_offset: float = 40.0) -> Image:
+        """The noiseless image scaled to int32; by default the maximum becomes 55000 (plus the offset)."""
+        from nanobragg.response.photons import to_integers
+
+        self._photons_only("integers")
+        _finite("adc_offset", adc_offset)
+        if scale is not None:
+            _finite("scale", scale)
+        pixels = to_integers(self.data, scale, adc_offset, self.resolved.geometry.roi, wide=True)
+        return Image(pixels, self.resolved, solid_angle=self.solid_angle)
+
+    def truth(self, *, tolerance: float | None = None, radius: int | None = None) -> np.ndarray:
+        """Reflections near the Ewald sphere: indices, predicted centroids, intensities (``specs/formats.md``).
+
+        A structured array: ``pandas.DataFrame(image.truth())``.
+
+        Args:
+            tolerance: how far from the sphere, 1/Å; default: three half widths of a spot.
+            radius: half width of the square that is integrated, pixels; default: from the spots' size.
+
+        Raises:
+            InputError: for an image with noise, and for a curved detector.
+
+        """
+        from nanobragg.results.truth import truth
+
+        self._photons_only("truth")
+        return truth(self.resolved, self.data, tolerance=tolerance, radius=radius)
+
+    def plot(self, axes: Any = None, **options: Any) -> Any:
+        """Draw the image with matplotlib; gives the axes. ``options`` go to ``imshow``.
+
+        Raises :class:`InputError` without matplotlib.
+        """
+        from nanobragg.program.view import plot
+
+        return plot(self.data, axes, **options)
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture that Jupyter shows; none without pillow."""
+        from nanobragg.io.images.picture import png_bytes
+
+        try:
+            return png_bytes(self.data)
+        except InputError:
+            return None
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the image; the file's extension says how.
+
+        ``.img`` and ``.smv``: SMV with a full header (uint16, saturated at 65535; a float image is scaled as by
+        :meth:`integers`). ``.bin``: bare float32. ``.pgm``: 8-bit picture. ``.png``: preview. ``.npy``: NumPy.
+        ``.tif``, ``.tiff``: TIFF. ``.h5``, ``.nxs``: NeXus NXmx with geometry, beam and goniometer. ``.cbf``: with a
+        PILATUS header, for whole numbers only (see :meth:`noisy` and :meth:`integers`).
+
+        Raises:
+            InputError: for another extension, and where the file cannot be written.
+
+        """
+        writers = {
+            ".img": _write_smv,
+            ".smv": _write_smv,
+            ".bin": _write_float,
+            ".pgm": _write_pgm,
+            ".png": _write_png,
+            **dict.fromkeys((".npy", ".tif", ".tiff", ".h5", ".nxs", ".cbf"), _write_format),
+        }
+        suffix = Path(path).suffix.lower()
+        if suffix not in writers:
+            raise InputError(f"{os.fspath(path)}: found extension {suffix!r}, expected {', '.join(sorted(writers))}")
+        writers[suffix](self, path)
+
+
+def _write_smv(image: Image, path: str | os.PathLike[str]) -> None:
+    from nanobragg.io.images.smv import write_smv
+
+    pixels = image.integers().data if image.data.dtype == np.float32 else image.data
+    write_smv(path, pixels, image.resolved)
+
+
+def _write_float(image: Image, path: str | os.PathLike[str]) -> None:
+    from nanobragg.io.images.raw import write_float_image
+
+    write_float_image(path, image.data)
+
+
+def _write_format(image: Image, path: str | os.PathLike[str]) -> None:
+    from nanobragg.io.images.formats import check_format, format_of, write_format
+
+    if format_of(path) == ".cbf":
+        if image.data.dtype == np.float32:
+            raise InputError(
+                f"{os.fspath(path)}: found float32 photons, expected whole numbers for CBF: write image.noisy() or "
+                "image.integers()"
+            )
+        from nanobragg.io.images.cbf import beyond_header
+
+        doubt = beyond_header(image.resolved)
+        if doubt is not None:
+            warnings.warn(f"{os.fspath(path)}: {doubt}", stacklevel=3)
+    check_format("write", path, floats=image.data.dtype == np.float32)
+    write_format(path, image.data, image.resolved)
+
+
+def _write_png(image: Image, path: str | os.PathLike[str]) -> None:
+    from nanobragg.io.images.picture import write_png
+
+    write_png(path, image.data, image.resolved)
+
+
+def _write_pgm(image: Image, path: str | os.PathLike[str]) -> None:
+    from nanobragg.io.images.pgm import write_pgm
+    from nanobragg.response.photons import integer_scale, pgm_scale, to_pgm_bytes
+
+    found = image.statistics()
+    scale = pgm_scale(None, found.rmsd, integer_scale(None, found.maximum))
+    write_pgm(path, to_pgm_bytes(image.data, scale, image.resolved.geometry.roi), scale)
+
+
+def _finite(name: str, value: float) -> None:
+    try:
+        finite = math.isfinite(value)
+    except TypeError:
+        finite = False
+    if not finite:
+        raise InputError(f"{name}: found {value!r}, expected a finite number")

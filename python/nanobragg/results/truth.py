@@ -1,0 +1,298 @@
+"""Ground truth: where reflections are on an image, and how many photons they brought (``specs/formats.md``).
+
+For developers of spot finders, indexers and integrators: a flat table with one row for each reflection near the Ewald
+sphere, with its predicted centroid and its intensity integrated from the noiseless image.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nanobragg.records.resolved import Resolved
+
+COLUMNS = np.dtype(
+    [
+        ("h", np.int32),
+        ("k", np.int32),
+        ("l", np.int32),
+        ("fast", np.float64),
+        ("slow", np.float64),
+        ("phi", np.float64),
+        ("d", np.float64),
+        ("two_theta", np.float64),
+        ("distance_to_ewald", np.float64),
+        ("F", np.float64),
+        ("partiality", np.float64),
+        ("intensity", np.float64),
+        ("background", np.float64),
+        ("pixels", np.int32),
+        ("overlap", np.bool_),
+    ]
+)
+UNITS = {
+    "fast": "pixels, centre of the first pixel at 0.5",
+    "slow": "pixels, centre of the first pixel at 0.5",
+    "phi": "degrees, where the reflection is nearest to the Ewald sphere",
+    "d": "angstrom",
+    "two_theta": "degrees",
+    "distance_to_ewald": "1/angstrom, least over the rotation, positive outside the sphere",
+    "F": "electrons",
+    "partiality": "of the lattice transform's peak at the nearest approach",
+    "intensity": "photons of the noiseless image over the footprint, background taken off",
+    "background": "photons per pixel around the footprint",
+    "pixels": "pixels of the footprint",
+    "overlap": "the footprint touches another reflection's",
+}
+_MOST_REFLECTIONS = 20_000_000
+_CHUNK = 200_000
+_WIDTH = 0.886
+"""full width at half maximum of (sin Nx / sin x)², in units of 1/N"""
+
+
+def truth(
+    resolved: Resolved, image: NDArray[np.float32], *, tolerance: float | None = None, radius: int | None = None
+) -> NDArray[Any]:
+    """Reflections near the Ewald sphere that fall on the detector.
+
+    Args:
+        resolved: what was simulated.
+        image: (slow, fast) float32 photons per pixel, without noise.
+        tolerance: how far from the sphere, 1/Å; default: three half widths of a spot with the spread of wavelengths,
+            divergence and mosaicity.
+        radius: half width of the square footprint, pixels; default: from the size of the crystal's transform and the
+            spreads, 2 or more.
+
+    Returns:
+        Structured array of :data:`COLUMNS`, sorted by resolution, low first.
+
+    Raises:
+        InputError: for a curved detector, and for an image that is not the simulated one.
+
+    """
+    scene, g = resolved.scene, resolved.geometry
+    if np.asarray(image).shape != scene.shape or np.asarray(image).dtype != np.float32:
+        raise InputError(f"truth: found {np.asarray(image).dtype} pixels, expected the float32 image of the simulation")
+    if g.curved:
+        raise InputError("truth: found a curved detector, expected a flat one")
+    width = _spot_width(resolved)
+    limit = 3.0 * width if tolerance is None else tolerance
+    rows = _predictions(resolved, limit, width)
+    if radius is None:
+        radius = _footprint(resolved, width)
+    _integrate(rows, np.asarray(image, dtype=np.float64), radius, scene)
+    return rows[np.argsort(-rows["d"], kind="stable")]
+
+
+def write_truth(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
+    """Write the table as HDF5: ``/truth``, one dataset a column, which pandas and h5py open; ``.npy`` and ``.csv`` too.
+
+    Raises :class:`InputError` for another extension, and when the file cannot be written.
+    """
+    from nanobragg.io.support.atomic import atomic_path, atomic_write
+
+    name = os.fspath(path)
+    extension = check_truth_name(name)
+    if extension == ".npy":
+        with atomic_write(path) as file:
+            np.save(file, table)
+        return
+    if extension == ".csv":
+        with atomic_write(path) as file:
+            file.write((",".join(table.dtype.names or ()) + "\n").encode())
+            for row in table.tolist():
+                file.write((",".join(f"{int(v) if isinstance(v, bool) else v!r}" for v in row) + "\n").encode())
+        return
+    from nanobragg.io.support.extras import need
+
+    h5py = need("h5py", name)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        group = file.create_group("truth")
+        for column in table.dtype.names or ():
+            dataset = group.create_dataset(column, data=np.ascontiguousarray(table[column]))
+            if column in UNITS:
+                dataset.attrs["units"] = UNITS[column]
+
+
+def check_truth_name(name: str) -> str:
+    """The extension. Raises :class:`InputError` for one that is not known."""
+    extension = os.path.splitext(name)[1].lower()
+    if extension not in (".h5", ".hdf5", ".npy", ".csv"):
+        raise InputError(f"-truthfile: found {name!r}, expected a name that ends in .h5, .csv or .npy")
+    return extension
+
+
+# ---- prediction -------------------------------------------------------------------------------------------
+
+
+def _spot_width(resolved: Resolved) -> float:
+    """Half width of a reflection across the sphere, 1/Å: crystal size, and the spreads at the corner."""
+    sample, radiation, scene = resolved.sample, resolved.radiation, resolved.scene
+    extent = min(
+        np.linalg.norm(axis) * 1e10 * n for axis, n in zip((sample.a0, sample.b0, sample.c0), sample.cells, strict=True)
+    )
+    size = 0.5 * _WIDTH / float(extent)
+    longest = 1.0 / _corner(resolved)
+    waves = scene.source_wavelength
+    bandwidth = 0.5 * float(np.ptp(waves) / waves.mean()) * longest
+    tilt = 0.5 * max(radiation.hdivrange, radiation.vdivrange, 0.0) * longest
+    return float(math.hypot(size, bandwidth, tilt, sample.mosaic_spread * longest))
+
+
+def _corner(resolved: Resolved) -> float:
+    """Resolution of the detector's corners at the shortest wavelength, Å."""
+    scene = resolved.scene
+    slow, fast = scene.shape
+    corners = np.array([[f, s] for f in (0, fast) for s in (0, slow)]) * scene.pixel_size
+    points = scene.panel_origin[0] + corners[:, :1] * scene.panel_fast[0] + corners[:, 1:] * scene.panel_slow[0]
+    rays = points / np.linalg.norm(points, axis=1)[:, None]
+    cosine = float((rays @ np.array(resolved.geometry.beam)).min())
+    half_sine = math.sqrt(max((1.0 - cosine) / 2.0, 1e-12))
+    return float(scene.source_wavelength.min()) * 1e10 / (2.0 * half_sine)
+
+
+def _predictions(resolved: Resolved, limit: float, width: float) -> NDArray[Any]:
+    """Rows without intensities: reflections within ``limit`` (1/Å) of the sphere at some angle of the rotation."""
+    r, scene, sample = resolved.radiation, resolved.scene, resolved.sample
+    beam = np.array(resolved.geometry.beam)
+    reciprocal = np.array([sample.a_star, sample.b_star, sample.c_star])
+    dmin = max(_corner(resolved), scene.dmin * 1e10) * 0.999
+    found = []
+    angles = _angles(resolved)
+    for hkl in _indices(sample, dmin):
+        q = hkl @ reciprocal
+        phi, excess = _nearest_approach(q, angles, np.array(resolved.geometry.spindle), beam, r.wavelength * 1e10)
+        near = np.abs(excess) <= limit
+        if near.any():
+            found.append(_rows(resolved, hkl[near], q[near], phi[near], excess[near], width))
+    return np.concatenate(found) if found else np.empty(0, COLUMNS)
+
+
+def _angles(resolved: Resolved) -> NDArray[np.float64]:
+    """Angles of the phi steps, radians."""
+    r = resolved.radiation
+    return np.array([r.phi + r.phi_step * step for step in range(max(r.phi_steps, 1))])
+
+
+def _indices(sample: Any, dmin: float) -> Any:
+    """All h, k, l with d ≥ ``dmin`` but 0 0 0, in arrays (n, 3)."""
+    from nanobragg.maths.lattice import bounds_of, plane_of
+
+    bounds = bounds_of(sample.cell, dmin)
+    if float(np.prod([2.0 * b + 1 for b in bounds])) > _MOST_REFLECTIONS * 100:
+        raise InputError(f"truth: found indices to {bounds}, expected fewer: set -dmin")
+    for h in range(-bounds[0], bounds[0] + 1):
+        indices, inside = plane_of(sample.cell, h, bounds, dmin**-2)
+        if h == 0:
+            inside[bounds[1], bounds[2]] = False
+        chosen = indices[inside]
+        for start in range(0, len(chosen), _CHUNK):
+            yield chosen[start : start + _CHUNK]
+
+
+def _nearest_approach(
+    q: NDArray[np.float64],
+    angles: NDArray[np.float64],
+    spindle: NDArray[np.float64],
+    beam: NDArray[np.float64],
+    wavelength: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The step's angle (radians) at which each q is nearest to the sphere, and its distance from it there, 1/Å."""
+    best_angle = np.full(len(q), angles[0])
+    best = np.full(len(q), np.inf)
+    along = np.outer(q @ spindle, spindle)
+    across, third = q - along, np.cross(spindle, q)
+    for angle in angles:
+        turned = along + math.cos(angle) * across + math.sin(angle) * third
+        excess = np.linalg.norm(turned + beam / wavelength, axis=1) - 1.0 / wavelength
+        better = np.abs(excess) < np.abs(best)
+        best[better] = excess[better]
+        best_angle[better] = angle
+    return best_angle, best
+
+
+def _rows(
+    resolved: Resolved,
+    hkl: NDArray[np.int32],
+    q: NDArray[np.float64],
+    phi: NDArray[np.float64],
+    excess: NDArray[np.float64],
+    width: float,
+) -> NDArray[Any]:
+    from nanobragg.maths.projection import pixels_of_rays
+
+    g, scene = resolved.geometry, resolved.scene
+    wavelength = resolved.radiation.wavelength * 1e10
+    spindle = np.array(g.spindle)
+    along = np.outer(q @ spindle, spindle)
+    turned = along + np.cos(phi)[:, None] * (q - along) + np.sin(phi)[:, None] * np.cross(spindle, q)
+    rays = turned + np.array(g.beam) / wavelength
+    rays /= np.linalg.norm(rays, axis=1)[:, None]
+    at = pixels_of_rays(g, rays)
+    slow, fast = scene.shape
+    with np.errstate(invalid="ignore"):
+        on = (at[:, 0] >= 0) & (at[:, 0] < fast) & (at[:, 1] >= 0) & (at[:, 1] < slow)
+    rows = np.zeros(int(on.sum()), COLUMNS)
+    rows["h"], rows["k"], rows["l"] = hkl[on].T
+    rows["fast"], rows["slow"] = at[on].T
+    rows["phi"] = np.degrees(phi[on])
+    rows["d"] = 1.0 / np.linalg.norm(q[on], axis=1)
+    rows["two_theta"] = np.degrees(np.arccos(np.clip(rays[on] @ np.array(g.beam), -1.0, 1.0)))
+    rows["distance_to_ewald"] = excess[on]
+    rows["F"] = _factors(resolved, hkl[on])
+    rows["partiality"] = np.exp(-np.log(2.0) * (excess[on] / width) ** 2)
+    return rows
+
+
+def _factors(resolved: Resolved, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
+    scene = resolved.scene
+    found = np.full(len(hkl), scene.default_F)
+    if scene.f_grid.size:
+        at = hkl - np.array(scene.f_min)
+        inside = ((at >= 0) & (at < np.array(scene.f_grid.shape))).all(axis=1)
+        found[inside] = scene.f_grid[tuple(at[inside].T)]
+    return found
+
+
+# ---- integration ------------------------------------------------------------------------------------------
+
+
+def _footprint(resolved: Resolved, width: float) -> int:
+    """Half width of a spot's square, pixels: three half widths at the detector's distance."""
+    scene, wavelength = resolved.scene, resolved.radiation.wavelength * 1e10
+    pixels = 3.0 * width * wavelength * resolved.geometry.distance / scene.pixel_size
+    return int(min(max(2, math.ceil(abs(pixels))), max(2, min(scene.shape) // 4)))
+
+
+def _integrate(rows: NDArray[Any], image: NDArray[np.float64], radius: int, scene: Any) -> None:
+    """Sums over the footprints, less the median of a frame around each; what is not rendered does not count."""
+    used = np.zeros(image.shape, bool)
+    f0, f1, s0, s1 = scene.roi
+    used[max(s0, 0) : s1 + 1, max(f0, 0) : f1 + 1] = True
+    if scene.mask is not None:
+        used &= scene.mask[0] != 0
+    used &= np.isfinite(image)
+    owners = np.zeros(image.shape, np.int32)
+    boxes = []
+    for row in rows:
+        f, s = int(row["fast"]), int(row["slow"])
+        box = (slice(max(s - radius, 0), s + radius + 1), slice(max(f - radius, 0), f + radius + 1))
+        owners[box] += 1
+        boxes.append((f, s, box))
+    for row, (f, s, box) in zip(rows, boxes, strict=True):
+        inside = used[box]
+        row["pixels"] = int(inside.sum())
+        row["overlap"] = bool((owners[box] > 1).any())
+        outer = radius + 3
+        frame = (slice(max(s - outer, 0), s + outer + 1), slice(max(f - outer, 0), f + outer + 1))
+        around = used[frame] & (owners[frame] == 0)
+        row["background"] = float(np.median(image[frame][around])) if around.any() else 0.0
+        row["intensity"] = float(image[box][inside].sum()) - row["background"] * row["pixels"]
