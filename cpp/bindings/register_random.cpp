@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "nanobragg/error.hpp"
-#include "physics/philox.hpp"
 #include "nanobragg/photons.hpp"
 #include "nanobragg/random.hpp"
+#include "physics/philox.hpp"
 #include "register.hpp"
 
 namespace py = pybind11;

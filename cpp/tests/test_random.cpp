@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "nanobragg/error.hpp"
-#include "physics/philox.hpp"
 #include "nanobragg/random.hpp"
+#include "physics/philox.hpp"
 
 using namespace nanobragg;
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include "physics/philox.hpp"
 #include "nanobragg/render.hpp"
+#include "physics/philox.hpp"
 
 namespace nanobragg {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "nanobragg/error.hpp"
-#include "physics/philox.hpp"
 #include "nanobragg/render.hpp"
+#include "physics/philox.hpp"
 
 namespace nanobragg {
 

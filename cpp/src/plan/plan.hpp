@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "physics/kernel_scene.hpp"
 #include "nanobragg/scene.hpp"
+#include "physics/kernel_scene.hpp"
 
 namespace nanobragg {
 
