@@ -70,8 +70,8 @@ def render(name: str, folder: Path, small: bool = False) -> Path:
 
 def spots(folder: Path, name: str) -> np.ndarray:
     """Grey values (slow, fast) of the noise image: blocks' maxima, square root between background and spots."""
+    from nanobragg import read_pixels
     from nanobragg.io.images.picture import grey_levels, reduced
-    from nanobragg.program.view import read_pixels
 
     return grey_levels(reduced(read_pixels(folder / f"{name}.img"), WIDTH)[0])
 
@@ -96,7 +96,7 @@ def montage(folder: Path, name: str) -> np.ndarray:
 
 def decades(folder: Path, name: str) -> np.ndarray:
     """Grey values (slow, fast) of the noise image by the logarithm, from the faintest hundredth to the brightest."""
-    from nanobragg.program.view import read_pixels
+    from nanobragg import read_pixels
 
     counts = np.log(np.maximum(read_pixels(folder / f"{name}.img").astype(float), 1.0))
     low, high = np.percentile(counts, 1.0), counts.max()

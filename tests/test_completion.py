@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nanobragg.cli import main
-from nanobragg.completion import SHELLS, completion_script
+from nanobragg.completion.scripts import SHELLS, completion_script
 from nanobragg.completion.table import SUFFIXES, commands
 from nanobragg.inputs.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS
 from nanobragg.records.quirks import QUIRKS

@@ -30,7 +30,7 @@ from nanobragg import (
 )
 from nanobragg.cli import main
 from nanobragg.records.scene import Interpolation
-from nanobragg.rendering.devices import check_device, choose, cuda_system, describe, evaluations
+from nanobragg.rendering.devices import check_device, choose_device, cuda_system, describe, evaluations
 from nanobragg.rendering.render import render_scene
 from nanobragg.response.photons import poisson_noise
 
@@ -119,9 +119,9 @@ def test_auto_takes_the_gpu_for_large_work(played: None, monkeypatch: pytest.Mon
     """... and for that only: waking a GPU takes longer than a small image."""
     scene = resolve(small()).scene
     assert evaluations(scene) == 24 * 40 * 7
-    assert choose("auto", scene).name == "cpu"
+    assert choose_device("auto", scene).name == "cpu"
     monkeypatch.setattr("nanobragg.rendering.devices.WORTHWHILE", 24 * 40 * 7)
-    assert choose("auto", scene).name == "cuda:0"
+    assert choose_device("auto", scene).name == "cuda:0"
     assert render_scene(scene, device="auto").device == "cuda:0"
 
 

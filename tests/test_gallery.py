@@ -18,7 +18,7 @@ from PIL import Image as Picture
 from nanobragg import Experiment
 from nanobragg.io.factors.hkl import read_hkl
 from nanobragg.io.lists.sources import read_sources
-from nanobragg.resolver import resolve
+from nanobragg.resolver.resolve import resolve
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 GALLERY = EXAMPLES / "gallery"

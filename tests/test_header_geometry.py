@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Crystal, Detector, Experiment, InputError, resolve
-from nanobragg.io.geometry.any_file import FileGeometry, is_smv, read_file_geometry
-from nanobragg.program.view import read_pixels
+from nanobragg.io.any_image import read_pixels
+from nanobragg.io.geometry.any_file import is_smv, read_file_geometry
+from nanobragg.io.geometry.types import FileGeometry
 
 SHAPE = (64, 64)
 PIXELS = np.arange(SHAPE[0] * SHAPE[1], dtype=np.uint16).reshape(SHAPE)

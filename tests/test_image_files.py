@@ -22,9 +22,9 @@ from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simu
 from nanobragg.cli import main
 from nanobragg.inputs.words import parse_words
 from nanobragg.io.images.cbf import header_lines, write_cbf
-from nanobragg.io.images.nexus import write_nxmx
 from nanobragg.io.images.picture import Marks, chosen_rings, contrast, parse_rings, png_bytes, ring
 from nanobragg.io.images.smv import read_smv
+from nanobragg.results.image import write_nxmx
 
 BASE = "-cell 70 80 90 75 85 95 -default_F 100 -lambda 1.0 -N 3 -detpixels_f 40 -detpixels_s 24 -distance 60 -pixel 2"
 

@@ -15,7 +15,9 @@ from hypothesis.extra import numpy as hnp
 
 from nanobragg import _core
 from nanobragg.errors import InputError
-from nanobragg.response.photons import integer_scale, pgm_scale, poisson_noise, statistics, to_integers, to_pgm_bytes
+from nanobragg.response.integers import integer_scale, pgm_scale, to_integers, to_pgm_bytes
+from nanobragg.response.photons import poisson_noise
+from nanobragg.response.statistics import statistics
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"
 FACTS = {fact["id"]: fact for fact in map(json.loads, (GOLDEN / "facts.jsonl").read_text().splitlines())}

@@ -10,7 +10,7 @@ import pytest
 from nanobragg.inputs.words import parse_words
 from nanobragg.program.progress import Progress
 from nanobragg.program.summary import summary
-from nanobragg.resolver import resolve
+from nanobragg.resolver.resolve import resolve
 
 WORDS = (
     "-cell 70 80 90 75 85 95 -default_F 100 -detpixels 30 -lambda 1 -N 3 -misset 10 20 30 -water 10 -divergence 1 "

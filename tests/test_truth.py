@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simulate
-from nanobragg.results.truth import COLUMNS, _corner, truth, write_truth
+from nanobragg.io.tables import write_truth
+from nanobragg.results.truth import COLUMNS, _corner, truth
 
 
 def _image(phi_steps: int = 1, **fields: object) -> Image:

@@ -14,7 +14,7 @@ import pytest
 
 from nanobragg import Crystal, Detector, Image, InputError, simulate
 from nanobragg.cli import main
-from nanobragg.program.view import read_pixels
+from nanobragg.io.any_image import read_pixels
 
 matplotlib.use("agg")
 

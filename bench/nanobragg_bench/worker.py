@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from nanobragg.rendering.devices import evaluations
 
 if TYPE_CHECKING:
+    from nanobragg.records.resolved import Resolved
     from nanobragg.records.scene import Scene
     from nanobragg.rendering.render import RenderResult
-    from nanobragg.resolver import Resolved
     from nanobragg.response.photons import NoiseImage
 
 

@@ -12,8 +12,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nanobragg import Experiment, Image, simulate
-from nanobragg.io.images.nexus import write_nxmx
+from nanobragg import Experiment, Image, simulate, write_nxmx
 
 
 def rotation_series(config: str, count: int, words: Sequence[str] = ()) -> list[Image]:

@@ -5,78 +5,69 @@
                      beam=Beam(wavelength=0.98, flux=1e12), detector=Detector(distance=200))
     image.data          # float32 (slow, fast), photons/pixel
 
-Names are imported when they are first used, so that ``import nanobragg`` costs nothing.
+Names are imported when they are first used, so that ``import nanobragg`` costs nothing. ``__init__.pyi`` imports the
+same names for type checkers and editors.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing's own costs more to import than this whole package
-if TYPE_CHECKING:
-    from nanobragg.errors import DeviceError, InputError
-    from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
-    from nanobragg.records.scene import Factor, Interpolation, Scene, Shape
-    from nanobragg.rendering.render import render
-    from nanobragg.rendering.renderer import Renderer
-    from nanobragg.rendering.trace import trace_pixel
-    from nanobragg.resolver import resolve
-    from nanobragg.results.image import Image
-    from nanobragg.simulation import simulate
-
 _HOMES = {
     "Beam": "records.experiment",
+    "ChosenDevice": "rendering.devices",
     "Crystal": "records.experiment",
+    "CudaDevice": "rendering.devices",
+    "CudaSystem": "rendering.devices",
     "Detector": "records.experiment",
     "DeviceError": "errors",
+    "Evaluation": "rendering.trace",
     "Experiment": "records.experiment",
     "Factor": "records.scene",
+    "Geometry": "records.resolved",
     "Image": "results.image",
     "InputError": "errors",
     "Interpolation": "records.scene",
+    "NoiseImage": "response.photons",
+    "Output": "records.run",
+    "Radiation": "records.resolved",
     "Renderer": "rendering.renderer",
+    "Resolved": "records.resolved",
+    "Run": "records.run",
+    "Sample": "records.resolved",
     "Sampling": "records.experiment",
     "Scene": "records.scene",
     "Shape": "records.scene",
+    "Statistics": "response.statistics",
+    "Trace": "rendering.trace",
+    "choose_device": "rendering.devices",
+    "cuda_system": "rendering.devices",
+    "parse_words": "inputs.words",
+    "poisson_noise": "response.photons",
+    "read_config": "inputs.toml",
+    "read_pixels": "io.any_image",
+    "read_trace": "rendering.trace",
     "render": "rendering.render",
-    "resolve": "resolver",
+    "resolve": "resolver.resolve",
+    "save_cache": "resolver.cache",
     "simulate": "simulation",
+    "statistics": "response.statistics",
+    "trace_dict": "rendering.trace",
     "trace_pixel": "rendering.trace",
+    "write_config": "inputs.toml",
+    "write_nxmx": "results.image",
 }
+"""Public names, and the modules they are in."""
 
-__all__ = [
-    "Beam",
-    "Crystal",
-    "Detector",
-    "DeviceError",
-    "Experiment",
-    "Factor",
-    "Image",
-    "InputError",
-    "Interpolation",
-    "Renderer",
-    "Sampling",
-    "Scene",
-    "Shape",
-    "__version__",
-    "render",
-    "resolve",
-    "simulate",
-    "trace_pixel",
-]
-
-
-def _version() -> str:
-    """The version that the compiled core was built with (CMakeLists.txt is where it is written)."""
-    from nanobragg import _core
-
-    return _core.__version__
+__all__ = sorted((*_HOMES, "__version__"))
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
     if name == "__version__":
-        value: object = _version()
+        # CMakeLists.txt is where it is written.
+        value: object = import_module("nanobragg._core").__version__
     elif name in _HOMES:
+        import_module("nanobragg.simulation")  # binds the methods of Experiment, which any name may lead to
         value = getattr(import_module(f"nanobragg.{_HOMES[name]}"), name)
     else:
         raise AttributeError(f"module 'nanobragg' has no attribute {name!r}")
@@ -85,4 +76,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)

@@ -1,7 +1,13 @@
-"""The one call that most programs need."""
+"""The one call that most programs need, and the methods of :class:`~nanobragg.Experiment` that need the whole package.
+
+``Experiment`` is a record, and records know nothing of words, files and the resolver. Its methods that do are bound to
+it here. ``nanobragg`` imports this module before it gives any of its names, and a pickled experiment names it, so that
+however one comes by an experiment, its methods are there.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +16,7 @@ from nanobragg.errors import InputError
 from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
 
 if TYPE_CHECKING:
+    from nanobragg.records.scene import Scene
     from nanobragg.rendering.render import Device, Precision
     from nanobragg.results.image import Image
 
@@ -55,7 +62,7 @@ def simulate(
 
     """
     from nanobragg.rendering.render import render_scene
-    from nanobragg.resolver import resolve
+    from nanobragg.resolver.resolve import resolve
     from nanobragg.results.image import Image
 
     warnings: tuple[str, ...] = ()
@@ -85,3 +92,57 @@ def simulate(
         resolved = replace(resolved, warnings=(*warnings, *resolved.warnings))
     result = render_scene(resolved.scene, precision=precision, threads=threads, device=device, progress=progress)
     return Image(result.image[0], resolved, solid_angle=result.solid_angle)
+
+
+# ---- methods of Experiment --------------------------------------------------------------------------------
+
+
+def from_args(cls: type[Experiment], args: str | Sequence[str]) -> Experiment:
+    """The experiment that a command line describes (output options are ignored).
+
+    Unknown words are ignored, too; :func:`nanobragg.parse_words` has them among its ``warnings``.
+    """
+    from nanobragg.inputs.words import parse_words
+
+    return parse_words(args).experiment
+
+
+def from_toml(cls: type[Experiment], path: str | os.PathLike[str]) -> Experiment:
+    """Read an experiment written by :meth:`to_toml` or by hand (``specs/config.md``)."""
+    from nanobragg.inputs.toml import read_config
+
+    return read_config(path).experiment
+
+
+def to_toml(self: Experiment, path: str | os.PathLike[str]) -> None:
+    """Write the experiment so that :meth:`from_toml` gives the same scene."""
+    from nanobragg.inputs.toml import write_config
+    from nanobragg.records.run import Run
+
+    write_config(Run(experiment=self), path)
+
+
+def scene(self: Experiment) -> Scene:
+    """The resolved :class:`nanobragg.Scene`."""
+    from nanobragg.resolver.resolve import resolve
+
+    return resolve(self).scene
+
+
+def _blank(kind: type[Experiment]) -> Experiment:
+    return object.__new__(kind)
+
+
+def _reduce(self: Experiment) -> tuple[object, ...]:
+    """How an experiment is pickled: with a function of this module, so that the methods are there where it is read."""
+    return _blank, (type(self),), vars(self)
+
+
+for _name, _method in (
+    ("from_args", classmethod(from_args)),
+    ("from_toml", classmethod(from_toml)),
+    ("to_toml", to_toml),
+    ("scene", scene),
+    ("__reduce__", _reduce),
+):
+    setattr(Experiment, _name, _method)

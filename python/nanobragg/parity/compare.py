@@ -347,10 +347,10 @@ def _summary(
     agree: bool,
     explanation: Explanation | None,
 ) -> dict[str, Any]:
-    from nanobragg import __version__
+    from nanobragg import _core
 
     content: dict[str, Any] = {
-        "nanobragg": __version__,
+        "nanobragg": _core.__version__,
         "agree": agree,
         "status": AGREE if agree else DIFFERENT,
         "threshold": options.threshold,

@@ -93,7 +93,7 @@ def explain(
 
 def _resolved(words: Sequence[str], kept: frozenset[str]) -> Resolved:
     from nanobragg.inputs.words import parse_words
-    from nanobragg.resolver import resolve
+    from nanobragg.resolver.resolve import resolve
 
     return resolve(parse_words(["-quirks", choice_text(kept), *words]).experiment)
 

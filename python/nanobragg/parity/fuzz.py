@@ -170,7 +170,7 @@ def _ours(words: list[str]) -> tuple[int, str]:
 
 def _resolved(words: list[str]) -> tuple[Run | None, Resolved | None, str]:
     from nanobragg.inputs.words import parse_words
-    from nanobragg.resolver import resolve
+    from nanobragg.resolver.resolve import resolve
 
     try:
         run = parse_words(words)

@@ -51,7 +51,8 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     """Statistics, and the images that are scaled by them."""
     from nanobragg.io.images.formats import format_of
     from nanobragg.io.images.pgm import write_pgm
-    from nanobragg.response.photons import integer_scale, pgm_scale, statistics, to_integers, to_pgm_bytes
+    from nanobragg.response.integers import integer_scale, pgm_scale, to_integers, to_pgm_bytes
+    from nanobragg.response.statistics import statistics
 
     output, roi, scene = run.output, resolved.geometry.roi, resolved.scene
     found = statistics(image, roi, None if scene.mask is None else scene.mask[0], threads=run.threads)
@@ -108,7 +109,8 @@ def _write_truth(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     name = run.output.truthfile
     if name is None:
         return
-    from nanobragg.results.truth import truth, write_truth
+    from nanobragg.io.tables import write_truth
+    from nanobragg.results.truth import truth
 
     table = truth(resolved, image)
     print(f"writing {name} as a table of {len(table)} reflections")

@@ -12,7 +12,7 @@ from nanobragg.rendering.trace import Trace, _trace
 if TYPE_CHECKING:
     import numpy as np
 
-    from nanobragg.resolver import Resolved
+    from nanobragg.records.resolved import Resolved
 
 
 def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.ndarray) -> None:

@@ -128,7 +128,7 @@ def _program(words: list[str]) -> int:
         return 0
     shell = completion_to_print(words)
     if shell is not None:
-        from nanobragg.completion import completion_script
+        from nanobragg.completion.scripts import completion_script
 
         print(completion_script(shell), end="")
         return 0
@@ -228,7 +228,7 @@ def _check_formats(run: Run) -> None:
 
             parse_rings(output.png_rings)
     if output.truthfile is not None:
-        from nanobragg.results.truth import check_truth_name
+        from nanobragg.io.tables import check_truth_name
 
         if check_truth_name(output.truthfile) in (".h5", ".hdf5"):
             from nanobragg.io.support.extras import need
@@ -237,7 +237,7 @@ def _check_formats(run: Run) -> None:
 
 
 def _simulate(run: Run, config: str | None, like: str | None, trace_json: str | None) -> None:
-    from nanobragg.resolver import resolve
+    from nanobragg.resolver.resolve import resolve
 
     resolved = resolve(run.experiment)
     _check_trace_pixel(run, resolved)

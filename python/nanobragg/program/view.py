@@ -28,6 +28,8 @@ def view(words: Sequence[str]) -> int:
     if not words or any(word in ("-h", "--help", "-help") for word in words):
         print(USAGE, end="")
         return 0 if words else 9
+    from nanobragg.io.any_image import read_pixels
+
     files, output, shape = _parsed(words)
     images = [(name, read_pixels(name, shape)) for name in files]
     if output is None:
@@ -40,74 +42,6 @@ def view(words: Sequence[str]) -> int:
         write_png(name, pixels)
         print(f"writing {name}")
     return 0
-
-
-def read_pixels(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any]:
-    """The pixels (slow, fast) of an image file; ``shape`` of a bare float image.
-
-    Raises :class:`InputError` when it cannot be read.
-    """
-    import numpy as np
-
-    from nanobragg.io.geometry.any_file import is_smv, read_file_geometry
-    from nanobragg.io.support.atomic import read_bytes
-
-    name = os.fspath(path)
-    extension = os.path.splitext(name)[1].lower()
-    if extension == ".npy":
-        try:
-            pixels = np.load(name, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{name}: found {str(error)[:80]}, expected a NumPy file") from error
-        if pixels.ndim != 2:
-            raise InputError(f"{name}: found an array of shape {pixels.shape}, expected (slow, fast)")
-        return pixels
-    if extension == ".bin":
-        from nanobragg.io.images.raw import read_float_image
-
-        count = len(read_bytes(name)) // 4
-        side = int(count**0.5)
-        if shape is None and side * side != count:
-            raise InputError(f"{name}: found {count} pixels, which make no square, expected -shape SLOW FAST")
-        return read_float_image(name, shape or (side, side))
-    if is_smv(name):
-        from nanobragg.io.images.smv import read_smv
-
-        return read_smv(name).pixels
-    found = read_file_geometry(name, mask=True).pixels
-    return np.asarray(found)
-
-
-def plot(pixels: NDArray[Any], axes: Any = None, **options: Any) -> Any:
-    """Draw an image with matplotlib, with the contrast of the previews; gives the axes.
-
-    Args:
-        pixels: (slow, fast).
-        axes: matplotlib axes to draw in; default: those of a new figure.
-        options: for ``imshow``.
-
-    Raises:
-        InputError: without matplotlib.
-
-    """
-    import numpy as np
-
-    from nanobragg.io.images.picture import contrast
-    from nanobragg.io.support.extras import need
-
-    if axes is None:
-        axes = need("matplotlib", "plot", module="matplotlib.pyplot", extra="plot").subplots()[1]
-    colors = need("matplotlib", "plot", module="matplotlib.colors", extra="plot")
-    white, black = contrast(pixels)
-    chosen = {"cmap": "gray_r", "norm": colors.PowerNorm(0.5, white, black, clip=True), "interpolation": "none"}
-    if "vmin" in options or "vmax" in options:
-        del chosen["norm"]
-    # A pixel's centre is at a half: positions are those of ORGX less a half.
-    slow, fast = np.shape(pixels)
-    axes.imshow(pixels, **{**chosen, "extent": (0, fast, slow, 0), **options})
-    axes.set_xlabel("fast (pixels)")
-    axes.set_ylabel("slow (pixels)")
-    return axes
 
 
 def _parsed(words: Sequence[str]) -> tuple[list[str], str | None, tuple[int, int] | None]:
@@ -141,6 +75,7 @@ def _parsed(words: Sequence[str]) -> tuple[list[str], str | None, tuple[int, int
 
 def _show(images: Sequence[tuple[str, NDArray[Any]]]) -> None:
     from nanobragg.io.support.extras import need
+    from nanobragg.results.plot import plot
 
     matplotlib = need("matplotlib", "view", extra="plot")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+
+    from nanobragg.records.scene import Scene
 
     PathOrArray = str | os.PathLike[str] | np.ndarray
 
@@ -110,7 +112,7 @@ class Crystal:
     """Structure factor of reflections that are not in the list."""
     dump: str | os.PathLike[str] | None = None
     """Cache of the structure factors (``Fdump.bin``): read when ``structure_factors`` is unset and the file exists.
-    The command writes it after it has read a text list; from Python, :func:`nanobragg.resolver.cache.save_cache` does.
+    The command writes it after it has read a text list; from Python, :func:`nanobragg.save_cache` does.
     ``None``: no cache."""
     interpolate: bool | None = None
     """Tricubic interpolation between structure factors; default: if any of ``cells`` ≤ 2."""
@@ -226,31 +228,12 @@ class Experiment:
     sampling: Sampling = field(default_factory=Sampling)
     quirks: str = "all"
 
-    @classmethod
-    def from_args(cls, args: str | Sequence[str]) -> Experiment:
-        """The experiment that a command line describes (output options are ignored).
-
-        Unknown words are ignored, too; ``nanobragg.inputs.words.parse_words`` has them among its ``warnings``.
-        """
-        from nanobragg.inputs.words import parse_words
-
-        return parse_words(args).experiment
-
-    @classmethod
-    def from_toml(cls, path: str | os.PathLike[str]) -> Experiment:
-        """Read an experiment written by :meth:`to_toml` or by hand (``specs/config.md``)."""
-        from nanobragg.inputs.toml import read_config
-
-        return read_config(path).experiment
-
-    def to_toml(self, path: str | os.PathLike[str]) -> None:
-        """Write the experiment so that :meth:`from_toml` gives the same scene."""
-        from nanobragg.inputs.toml import Run, write_config
-
-        write_config(Run(experiment=self), path)
-
-    def scene(self) -> Any:
-        """The resolved :class:`nanobragg.Scene`."""
-        from nanobragg.resolver import resolve
-
-        return resolve(self).scene
+    if TYPE_CHECKING:
+        # They are bound where the package is put together (nanobragg/simulation.py), since what they do is done in
+        # rooms above this one.
+        @classmethod
+        def from_args(cls, args: str | Sequence[str]) -> Experiment: ...
+        @classmethod
+        def from_toml(cls, path: str | os.PathLike[str]) -> Experiment: ...
+        def to_toml(self, path: str | os.PathLike[str]) -> None: ...
+        def scene(self) -> Scene: ...

@@ -47,7 +47,7 @@ class CudaSystem(NamedTuple):
     """Version of CUDA that this installation was built with; 0: without."""
 
 
-class Place(NamedTuple):
+class ChosenDevice(NamedTuple):
     """Where a Scene is rendered."""
 
     number: int | None
@@ -80,7 +80,7 @@ def check_device(device: object, name: str = "device") -> str:
 def cuda_system() -> CudaSystem:
     """The CUDA devices of this computer, or why there are none. Never raises."""
     try:
-        from nanobragg import _cuda
+        import nanobragg._cuda as _cuda  # "from nanobragg" would not tell that it is missing from that it is broken
     except ModuleNotFoundError:
         return CudaSystem((), "this installation was built without CUDA", 0, 0)
     except ImportError as error:
@@ -105,7 +105,7 @@ def only_cpu(scene: Scene) -> str:
     return _core.reason_for_reference(scene)
 
 
-def choose(device: str, scene: Scene) -> Place:
+def choose_device(device: str, scene: Scene) -> ChosenDevice:
     """Where to render ``scene`` if the user said ``device``.
 
     Raises:
@@ -115,12 +115,12 @@ def choose(device: str, scene: Scene) -> Place:
     """
     check_device(device)
     if device == "cpu" or (device == "auto" and evaluations(scene) < WORTHWHILE):
-        return Place(None, "")
+        return ChosenDevice(None, "")
     system = cuda_system()
     reason = only_cpu(scene)
     if device == "auto":
         why = system.reason or reason
-        return Place(None if why else system.devices[0].number, why)
+        return ChosenDevice(None if why else system.devices[0].number, why)
     if not system.devices:
         raise DeviceError(f"device: found {device!r}, but {system.reason}; expected a CUDA device, or the device cpu")
     numbers = [d.number for d in system.devices]
@@ -129,7 +129,7 @@ def choose(device: str, scene: Scene) -> Place:
         raise DeviceError(f"device: found {device!r}, expected {' or '.join(f'cuda:{n}' for n in numbers)}")
     if reason:
         raise InputError(f"device: found {device!r}, expected cpu or auto, since {reason}")
-    return Place(number, "")
+    return ChosenDevice(number, "")
 
 
 def describe() -> str:

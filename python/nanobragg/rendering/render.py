@@ -57,9 +57,9 @@ def render_scene(
     note = ""
     if device != "cpu":
         from nanobragg.errors import DeviceError
-        from nanobragg.rendering.devices import Place, choose
+        from nanobragg.rendering.devices import ChosenDevice, choose_device
 
-        place = choose(device, scene)
+        place = choose_device(device, scene)
         if renderer == "reference":
             if device != "auto":
                 raise InputError(f"device: found {device!r}, expected cpu or auto for the reference renderer")
@@ -69,7 +69,7 @@ def render_scene(
             except DeviceError as error:  # too little memory, somebody else's device
                 if device != "auto":
                     raise
-                place = Place(None, str(error))
+                place = ChosenDevice(None, str(error))
         note = place.note
     result = _core.render(scene, precision, threads, renderer == "reference", progress, factors)
     return RenderResult(*result, note=note)

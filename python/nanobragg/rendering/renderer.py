@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nanobragg import _core
 from nanobragg.errors import DeviceError, InputError
 from nanobragg.records.experiment import Experiment
-from nanobragg.rendering.devices import Place, choose
+from nanobragg.rendering.devices import ChosenDevice, choose_device
 from nanobragg.rendering.render import Precision, RenderResult, render_scene
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Renderer:
         self._scene = _scene_of(scene)
         self._precision: Precision = precision
         self._threads = threads
-        self.place: Place = choose(device, self._scene)
+        self.place: ChosenDevice = choose_device(device, self._scene)
         """Where it renders, and why ``auto`` took the CPU."""
         self._factors: _core.SquaredFactors | None = None  # of the Scene, for mixed precision on the CPU
         self._device: Any = None
@@ -72,7 +72,7 @@ class Renderer:
                 if device != "auto":
                     raise
                 self._device = None
-                self.place = Place(None, str(error))
+                self.place = ChosenDevice(None, str(error))
 
     @property
     def scene(self) -> Scene:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from nanobragg.io.geometry.any_file import FileGeometry
+    from nanobragg.io.geometry.types import FileGeometry
     from nanobragg.io.images.smv import SmvHeader
     from nanobragg.records.experiment import Experiment
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,8 +15,8 @@ import numpy as np
 from nanobragg.errors import InputError
 
 if TYPE_CHECKING:
-    from nanobragg.resolver import Resolved
-    from nanobragg.response.photons import Statistics
+    from nanobragg.records.resolved import Resolved
+    from nanobragg.response.statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class Image:
 
     def statistics(self) -> Statistics:
         """Mean, rms, rmsd and maximum over the region of interest (``specs/physics.md``)."""
-        from nanobragg.response.photons import statistics
+        from nanobragg.response.statistics import statistics
 
         scene = self.resolved.scene
         mask = None if scene.mask is None else scene.mask.reshape(self.data.shape)
@@ -105,7 +106,7 @@ class Image:
 
     def integers(self, scale: float | None = None, adc_offset: float = 40.0) -> Image:
         """The noiseless image scaled to int32; by default the maximum becomes 55000 (plus the offset)."""
-        from nanobragg.response.photons import to_integers
+        from nanobragg.response.integers import to_integers
 
         self._photons_only("integers")
         _finite("adc_offset", adc_offset)
@@ -137,7 +138,7 @@ class Image:
 
         Raises :class:`InputError` without matplotlib.
         """
-        from nanobragg.program.view import plot
+        from nanobragg.results.plot import plot
 
         return plot(self.data, axes, **options)
 
@@ -174,6 +175,24 @@ class Image:
         if suffix not in writers:
             raise InputError(f"{os.fspath(path)}: found extension {suffix!r}, expected {', '.join(sorted(writers))}")
         writers[suffix](self, path)
+
+
+def write_nxmx(images: Image | Sequence[Image], path: str | os.PathLike[str]) -> None:
+    """Write one image or a series (a rotation scan, or shots) into one file, compressed by bitshuffle and LZ4.
+
+    Args:
+        images: of one detector; phi, crystal and wavelength may differ from image to image.
+        path: ``.h5`` or ``.nxs``.
+
+    Raises:
+        InputError: without images, for images of different detectors or pixel types, and when the file cannot be
+            written.
+
+    """
+    from nanobragg.io.images.nexus import write_pixels
+
+    series = [images] if isinstance(images, Image) else list(images)
+    write_pixels([image.data for image in series], [image.resolved for image in series], path)
 
 
 def _write_smv(image: Image, path: str | os.PathLike[str]) -> None:
@@ -215,7 +234,7 @@ def _write_png(image: Image, path: str | os.PathLike[str]) -> None:
 
 def _write_pgm(image: Image, path: str | os.PathLike[str]) -> None:
     from nanobragg.io.images.pgm import write_pgm
-    from nanobragg.response.photons import integer_scale, pgm_scale, to_pgm_bytes
+    from nanobragg.response.integers import integer_scale, pgm_scale, to_pgm_bytes
 
     found = image.statistics()
     scale = pgm_scale(None, found.rmsd, integer_scale(None, found.maximum))

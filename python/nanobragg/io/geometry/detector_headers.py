@@ -1,7 +1,7 @@
 """Geometry in the headers of detectors' own formats: MarCCD and Rayonix, mar345, R-AXIS, d*TREK, Bruker, EDF
 (``specs/formats.md``).
 
-Each function gives fields of :class:`~nanobragg.io.geometry.any_file.FileGeometry`: only what the header says. Lengths,
+Each function gives fields of :class:`~nanobragg.io.geometry.types.FileGeometry`: only what the header says. Lengths,
 wavelengths and beam centres of 0 count as not said: that is what programs write when they do not know them.
 """
 

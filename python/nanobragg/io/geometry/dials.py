@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.any_file import FileGeometry, Vec, Vectors, ray_on_plane
+from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane
 from nanobragg.io.support.atomic import read_bytes
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.any_file import FileGeometry, Vec, Vectors, ray_on_plane
+from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane
 from nanobragg.io.support.extras import need
 
 if TYPE_CHECKING:

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.records.resolved import Geometry, Resolved
-    from nanobragg.results.image import Image
 
 _DEGREES = 57.29577951308232
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
 
 
-def write_nxmx(images: Image | Sequence[Image], path: str | os.PathLike[str]) -> None:
+def write_pixels(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], path: str | os.PathLike[str]) -> None:
     """Write one image or a series (a rotation scan, or shots) into one file, compressed by bitshuffle and LZ4.
 
     Args:
-        images: of one detector; phi, crystal and wavelength may differ from image to image.
+        pixels: (slow, fast), of one detector and one type.
+        resolved: what they were made from, one for one; phi, crystal and wavelength may differ from image to image.
         path: ``.h5`` or ``.nxs``.
 
     Raises:
@@ -39,14 +39,6 @@ def write_nxmx(images: Image | Sequence[Image], path: str | os.PathLike[str]) ->
             written.
 
     """
-    from nanobragg.results.image import Image
-
-    series = [images] if isinstance(images, Image) else list(images)
-    write_pixels([image.data for image in series], [image.resolved for image in series], path)
-
-
-def write_pixels(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], path: str | os.PathLike[str]) -> None:
-    """The same from pixels (slow, fast) and what they were made from, one for one."""
     name = os.fspath(path)
     if not pixels:
         raise InputError(f"{name}: found no image, expected one or more")
@@ -81,12 +73,12 @@ def laboratory_to_nexus(geometry: Geometry) -> NDArray[np.float64]:
 
 
 def _write(h5py: Any, plugin: Any, file: Any, pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved]) -> None:
-    from nanobragg import __version__
+    from nanobragg import _core
 
     first = resolved[0]
     turn = laboratory_to_nexus(first.geometry)
     file.attrs["default"] = "entry"
-    file.attrs["creator"] = f"nanobragg {__version__}"
+    file.attrs["creator"] = f"nanobragg {_core.__version__}"
     entry = _group(file, "entry", "NXentry", default="data")
     _value(entry, "definition", "NXmx", version="1.0")
     _value(entry, "title", "simulated diffraction images")

@@ -1,0 +1,47 @@
+"""Statistics of a float image (``specs/physics.md``, "After the image"). Comparisons with NaN are C's: false."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanobragg.response.region import Roi, float_image, region_limits
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Statistics of the region of interest, photons per pixel."""
+
+    mean: float
+    """Over the pixels that are not masked."""
+    rms: float
+    """sqrt(sum p² / (n - 1)), over the same."""
+    rmsd: float
+    """sqrt(sum (p - mean)² / (n - 1)), over all pixels, masked ones as 0."""
+    maximum: float
+    """Largest pixel that is not masked; 0 if none is above 0."""
+    maximum_at: tuple[int, ...] | None
+    """Its index, (slow, fast) or (panel, slow, fast), the first in reading order; ``None`` when the maximum is 0."""
+
+
+def statistics(
+    image: ArrayLike, roi: Roi | None = None, mask: ArrayLike | None = None, *, threads: int = 0
+) -> Statistics:
+    """Statistics of ``image`` (slow, fast) or (panel, slow, fast) within ``roi``.
+
+    Pixels where ``mask`` (the image's shape, or one panel's) is 0 are left out as :class:`Statistics` says.
+    Squares are rounded to float32, as nanoBragg.c's are; sums are double, and do not depend on ``threads``.
+    """
+    from nanobragg import _core
+
+    pixels = np.ascontiguousarray(float_image(image))
+    used = None if mask is None else np.broadcast_to(np.asarray(mask) != 0, pixels.shape).astype(np.uint8)
+    limits = region_limits(pixels, roi)
+    mean, rms, rmsd, maximum, at = _core.statistics(pixels, limits, used, threads)
+    index = None if at < 0 else tuple(int(i) for i in np.unravel_index(at, pixels.shape))
+    return Statistics(mean=mean, rms=rms, rmsd=rmsd, maximum=maximum, maximum_at=index)
