@@ -105,12 +105,10 @@ def place(experiment: Experiment, quirks: frozenset[str]) -> Place:
         Fbeam, Sbeam = mm(det.beam_x, mm(det.close_x, Fclose)), mm(det.beam_y, mm(det.close_y, Sclose))
         if convention == "custom":
             Fclose, Sclose = Fbeam, Sbeam
-    implied = det.pivot_implied
-    if implied is None and any(
-        v is not None for v in (det.twotheta, det.close_distance, det.orgx, det.orgy, det.close_x, det.close_y)
-    ):
+    implied = None
+    if any(v is not None for v in (det.twotheta, det.close_distance, det.orgx, det.orgy, det.close_x, det.close_y)):
         implied = "sample"
-    elif implied is None and any(v is not None for v in (det.distance, det.beam_x, det.beam_y)):
+    elif any(v is not None for v in (det.distance, det.beam_x, det.beam_y)):
         implied = "beam"
     pivot = det.pivot or implied or natural_pivot
     if "pivot_overridden" in quirks and convention != "custom":

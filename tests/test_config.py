@@ -200,6 +200,7 @@ def test_a_linked_folder_does_not_lead_astray(folder: Path) -> None:
         ("wavelength = 1", ("wavelength", "unknown")),
         ("[beem]\n", ("beem", "beam")),
         ("[beam]\nwavelenth = 1.0", ("beam.wavelenth", "did you mean wavelength?")),
+        ('[detector]\npivot_as_left = "beam"', ("detector.pivot_as_left", "did you mean pivot?")),
         ('[beam]\nwavelength = "long"', ("beam.wavelength", "'long'", "a number")),
         ("[beam]\nwavelength = true", ("beam.wavelength", "True", "a number")),
         ("[beam]\ndispersion_steps = 1.5", ("beam.dispersion_steps", "1.5", "whole number")),

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, Image, InputError, Sampling, resolve, simulate
+from nanobragg.inputs.words import parse_words
 from nanobragg.io.geometry.any_file import read_file_geometry
 
 CONVENTIONS = ["mosflm", "denzo", "adxv", "xds", "dials"]
@@ -257,6 +258,15 @@ def test_a_dials_experiment_gives_the_same_image(tilt: dict[str, float], tmp_pat
     path = _write(tmp_path, _expt(experiment))
     image, again = simulate(experiment), simulate(_only_file(path, experiment))
     np.testing.assert_allclose(again.data, image.data, rtol=1e-4, atol=1e-5 * image.data.max())
+
+
+def test_the_pivot_in_the_frame_of_a_file_is_the_last_words(tmp_path: Path) -> None:
+    """A file's axes make the convention custom, although no word says so."""
+    path = str(_write(tmp_path, _expt(_experiment())))
+    for words, with_quirk in (("-pivot sample -distance 90", "beam"), ("-distance 90 -pivot sample", "sample")):
+        for quirks, pivot in (("all", with_quirk), ("none", "sample")):
+            run = parse_words(["-img", path, "-default_F", "1", *words.split()], quirks=quirks)
+            assert resolve(run.experiment).geometry.pivot == pivot
 
 
 def test_goniometer_settings_turn_crystal_and_spindle(tmp_path: Path) -> None:

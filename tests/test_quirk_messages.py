@@ -216,6 +216,10 @@ PARSED: dict[str, tuple[list[str], list[str]]] = {
         ["-curved_det", "-N 3 -curved_det"],
         ["-curved_det 1", "-curved_det -N 3", "", "-curved_det -N 3 -curved_det"],
     ),
+    "pivot_overridden": (  # in the custom convention; the resolver knows about the others
+        ["-fdet_vector 0 0 1 -pivot sample -distance 100", "-distance 100 -xds -spindle_axis 0 0 1"],
+        ["-fdet_vector 0 0 1 -distance 100 -pivot sample", "-pivot sample -distance 100", ""],
+    ),
 }
 
 

@@ -115,6 +115,14 @@ def test_forked_workers_render() -> None:
     subprocess.run([sys.executable, "-c", _FORKED], check=True, timeout=60)
 
 
+def test_quirks_hold_for_the_meaning_of_words() -> None:
+    """The keyword and -quirks give the same image, also where the quirk is about what a word says."""
+    words = "-cell 50 60 70 90 90 90 -default_F 1 -detpixels 8 -pixel 1 -twotheta_axis 20 0 1"
+    image = simulate(args=words, quirks="none")
+    np.testing.assert_array_equal(image, simulate(args=f"{words} -quirks none"))
+    assert not np.array_equal(image, simulate(args=words))
+
+
 def test_scenes_that_are_not_finite_are_refused() -> None:
     """A NaN from a script's arithmetic is one sentence and not a crash."""
     scene = Experiment(crystal=Crystal(cell=(50, 60, 70), default_F=1.0), detector=Detector(shape=(8, 8))).scene()

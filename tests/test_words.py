@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from nanobragg.errors import InputError
 from nanobragg.inputs.c_numbers import leading_integer, leading_real
 from nanobragg.inputs.options import EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, all_names, help_text
+from nanobragg.inputs.toml import write_config
 from nanobragg.inputs.words import parse_words
+from nanobragg.records.pivots import convention_of, pivot_of
 from nanobragg.records.quirks import QUIRKS
 from nanobragg.records.run import Run
 
@@ -157,7 +159,6 @@ def test_an_arbitrary_line_gives_a_run_or_one_sentence(line: str) -> None:
 def test_defaults_of_the_empty_command_line() -> None:
     run = parse_words("")
     assert run.experiment.crystal.dump == "Fdump.bin"
-    assert run.experiment.detector.pivot_as_left == "beam"
     assert run.experiment.quirks == "all"
     assert (run.output.floatfile, run.output.noisefile) == ("floatimage.bin", "noiseimage.img")
     assert run.warnings == ()
@@ -298,24 +299,73 @@ def test_printout_pixel_prints_that_pixel() -> None:
 # ---- pivots and conventions -----------------------------------------------------------------------------------
 
 
+def _pivots(run: Run) -> tuple[str, str]:
+    """What the detector turns about: with, and without the quirk that lets named conventions decide."""
+    experiment = run.experiment
+    convention = convention_of(experiment.beam, experiment.crystal, experiment.detector)
+    on, off = (pivot_of(convention, experiment.detector, overridden=overridden) for overridden in (True, False))
+    return on, off
+
+
 @pytest.mark.parametrize(
-    ("words", "explicit", "implied", "left"),
+    ("words", "said", "overridden", "free"),
     [
-        ("", None, None, "beam"),
-        ("-ORGX 5", None, "sample", "sample"),
-        ("-ORGX 5 -Xbeam 5", None, "beam", "beam"),
-        ("-pivot sample", "sample", None, "sample"),
-        ("-pivot sample -distance 100", "sample", "beam", "beam"),
-        ("-xds", None, None, "sample"),
-        ("-xds -dials", None, None, "beam"),
-        ("-close_distance 100 -mosflm", None, "sample", "beam"),
-        ("-twotheta 5", None, "sample", "sample"),
-        ("-Yclose 5 -pivot beam", "beam", "sample", "beam"),
+        ("", None, "beam", "beam"),
+        ("-ORGX 5", None, "beam", "sample"),
+        ("-ORGX 5 -Xbeam 5", "beam", "beam", "beam"),
+        ("-pivot sample", "sample", "beam", "sample"),
+        ("-pivot sample -distance 100", "sample", "beam", "sample"),
+        ("-xds", None, "sample", "sample"),
+        ("-xds -dials", None, "sample", "sample"),
+        ("-close_distance 100 -mosflm", None, "beam", "sample"),
+        ("-twotheta 5", None, "beam", "sample"),
+        ("-Yclose 5 -pivot beam -dials", "beam", "sample", "beam"),
     ],
 )
-def test_pivot_after_all_options(words: str, explicit: str | None, implied: str | None, left: str) -> None:
-    detector = parse_words(words).experiment.detector
-    assert (detector.pivot, detector.pivot_implied, detector.pivot_as_left) == (explicit, implied, left)
+def test_pivot_of_a_named_convention(words: str, said: str | None, overridden: str, free: str) -> None:
+    """-pivot comes before what distances and centres imply, of which the last counts; the convention's is the last."""
+    run = parse_words(words)
+    assert (run.experiment.detector.pivot, *_pivots(run)) == (said, overridden, free)
+    assert _pivots(parse_words(words, quirks="none"))[1] == free
+
+
+@pytest.mark.parametrize(
+    ("words", "last", "free"),
+    [
+        ("-fdet_vector 0 0 1", "beam", "beam"),
+        ("-xds -fdet_vector 0 0 1", "sample", "sample"),
+        ("-xds -dials -fdet_vector 0 0 1", "beam", "beam"),
+        ("-distance 100 -xds -fdet_vector 0 0 1", "sample", "beam"),
+        ("-ORGX 5 -Xbeam 5 -fdet_vector 0 0 1", "beam", "beam"),
+        ("-fdet_vector 0 0 1 -pivot sample -distance 100", "beam", "sample"),
+        ("-fdet_vector 0 0 1 -distance 100 -pivot sample", "sample", "sample"),
+    ],
+)
+def test_pivot_of_the_custom_convention(words: str, last: str, free: str) -> None:
+    """nanoBragg.c takes what the last word says, implies or selects."""
+    run = parse_words(words)
+    assert _pivots(run) == (last, last)
+    assert _touched(run) == ([] if last == free else ["pivot_overridden"])
+    assert _pivots(parse_words(f"{words} -quirks none")) == (free, free)
+    assert _touched(parse_words(f"{words} -quirks none")) == []
+
+
+PIVOT_OPTIONS = (
+    *("-distance 90", "-close_distance 80", "-Xbeam 3", "-Yclose 4", "-ORGX 30", "-pivot beam", "-pivot sample"),
+    *("-twotheta 5", "-twotheta_axis 1 0 0", "-xds", "-dials", "-adxv", "-fdet_vector 0 0 1"),
+)
+pivot_options = st.lists(st.sampled_from(PIVOT_OPTIONS), max_size=5).map(" ".join)
+
+
+@given(words=pivot_options, more=pivot_options, quirks=st.sampled_from(["all", "none"]))
+def test_a_written_file_gives_the_same_pivot(words: str, more: str, quirks: str, tmp_path_factory) -> None:
+    """-config after -write_config: the same detector, and nanoBragg.c's own for the words that follow."""
+    file = tmp_path_factory.getbasetemp() / "pivot.toml"
+    run = parse_words(f"-quirks {quirks} {words}")
+    write_config(run, file)
+    assert _pivots(parse_words(f"-config {file}")) == _pivots(run)
+    if quirks == "all":
+        assert _pivots(parse_words(f"-config {file} {more}"))[0] == _pivots(parse_words(f"{words} {more}"))[0]
 
 
 @pytest.mark.parametrize(
@@ -333,7 +383,6 @@ def test_a_vector_selects_the_custom_convention_at_that_point(word: str) -> None
 def test_twotheta_axis_also_sets_the_angle() -> None:
     run = parse_words("-twotheta_axis 5 0 1")
     assert run.experiment.detector.twotheta == 5.0
-    assert run.experiment.detector.pivot_as_left == "sample"
     assert _touched(run) == ["twotheta_axis_parse"]
 
 
@@ -341,7 +390,6 @@ def test_twotheta_axis_also_sets_the_angle() -> None:
 def test_twotheta_axis_alone_with_the_quirk_off(quirks: str) -> None:
     run = parse_words(f"-twotheta_axis 5 0 1 -quirks {quirks}")
     assert run.experiment.detector.twotheta is None
-    assert run.experiment.detector.pivot_as_left == "beam"
     assert run.experiment.detector.twotheta_axis == (5.0, 0.0, 1.0)
     assert _touched(run) == []
 

@@ -71,7 +71,8 @@ def simulate(
             raise InputError("simulate: found an experiment and args, expected one of them")
         from nanobragg.inputs.words import parse_words
 
-        run = parse_words(args)
+        # Some quirks are about what words mean. (What is no text is named by resolve.)
+        run = parse_words(args, quirks=quirks if isinstance(quirks, str) else None)
         experiment, warnings = run.experiment, run.warnings
     whole = experiment if experiment is not None else Experiment()
     if not isinstance(whole, Experiment):

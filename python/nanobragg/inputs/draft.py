@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
+from nanobragg.records.pivots import convention_of, implied_pivot, pivot_of
 from nanobragg.records.run import Output, Run
 
 DEFAULT_DUMP = "Fdump.bin"
 _OUTPUT = Output()
 _SECTIONS = ("beam", "crystal", "detector", "sampling")
 _RUN_FIELDS = ("threads", "precision", "device", "progress", "printout", "printout_pixel", "trace_pixel")
-_NAMED_PIVOT = {"mosflm": "beam", "denzo": "beam", "adxv": "beam", "xds": "sample", "dials": "sample"}
 
 # What words say overrides a stronger way of saying the same in the file: (said, cleared unless said).
 _OVERRIDES = (
@@ -29,7 +29,9 @@ _OVERRIDES = (
 class Draft:
     """Fields by name, ``section.field`` or ``section.field.index``; mutable until :meth:`run` freezes them."""
 
-    def __init__(self, base: Run | None) -> None:
+    def __init__(self, base: Run | None, kept: frozenset[str]) -> None:
+        """Begin with what the file of ``-config`` says, ``base``; ``kept``: the quirks of the whole command line."""
+        self._kept = kept
         start = base if base is not None else Run()
         self._values: dict[str, dict[str, Any]] = {name: _fields(getattr(start.experiment, name)) for name in _SECTIONS}
         self._values["output"] = _fields(start.output)
@@ -41,10 +43,13 @@ class Draft:
         self._open_tuples()
         if base is None:
             self._values["crystal"]["dump"] = DEFAULT_DUMP
-            self._values["detector"]["pivot_as_left"] = "beam"
-        self.quirks = start.experiment.quirks
         self.warnings: list[str] = list(start.warnings)
         self._said: set[str] = set()
+        detector = start.experiment.detector
+        self._pivot_said: str | None = detector.pivot
+        self._pivot_implied = implied_pivot(detector)
+        self._pivot_left: str = detector.pivot or self._pivot_implied or "beam"
+        """What the words so far leave, the last of all that say, imply or select one."""
 
     def _open_tuples(self) -> None:
         crystal, detector = self._values["crystal"], self._values["detector"]
@@ -78,18 +83,34 @@ class Draft:
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
-    def effect(self, quirks: frozenset[str]) -> str:
-        """What the parse quirks can change, as far as it has an effect on the experiment."""
-        crystal, detector = self._values["crystal"], self._values["detector"]
-        said, implied, left = detector["pivot"], detector["pivot_implied"], detector["pivot_as_left"]
-        named = _NAMED_PIVOT.get(detector["convention"] or "mosflm")
-        pivot = (named or left) if "pivot_overridden" in quirks else (said or implied or named or left)
-        misset = crystal["misset"] or (0.0, 0.0, 0.0)
-        seed = crystal["misset_seed"] if misset == "random" else None
-        twotheta = detector["twotheta"] or 0.0
-        return repr((pivot, twotheta, detector["curved"], misset, seed))
+    def say_pivot(self, pivot: str) -> None:
+        """What the detector turns about."""
+        self._pivot_said = self._pivot_left = pivot
 
-    def run(self, parse_quirks: tuple[tuple[str, str], ...]) -> Run:
+    def imply_pivot(self, pivot: str) -> None:
+        """The pivot that goes with a distance or a centre."""
+        self._pivot_implied = self._pivot_left = pivot
+
+    def select_convention(self, convention: str, pivot: str | None) -> None:
+        """A convention, and the pivot that it leaves."""
+        self.set("detector.convention", convention)
+        self._pivot_left = pivot or self._pivot_left
+
+    def _pivot(self, experiment: Experiment) -> str | None:
+        """What ``detector.pivot`` must be for the pivot that the words in their order give; ``None`` where it need not.
+
+        nanoBragg.c takes the last word's in its custom convention, where without the quirk pivot_overridden that of
+        ``-pivot`` is the stronger. The file of ``-img`` may lead to that convention as well.
+        """
+        beam, crystal, detector = experiment.beam, experiment.crystal, experiment.detector
+        convention = convention_of(beam, crystal, detector)
+        wanted = self._pivot_said or self._pivot_implied
+        if convention == "custom" or (detector.convention is None and detector.header is not None):
+            wanted = self._pivot_left if "pivot_overridden" in self._kept or wanted is None else wanted
+        by_itself = pivot_of(convention, detector, overridden=False)
+        return None if wanted == by_itself and wanted != self._pivot_said else wanted
+
+    def run(self) -> Run:
         """The finished run."""
         for weaker, stronger in _OVERRIDES:
             if weaker in self._said and stronger not in self._said:
@@ -99,6 +120,7 @@ class Draft:
         crystal["cells"] = tuple(crystal["cells"])
         crystal["size"] = _closed(crystal["size"])
         crystal["cell"] = tuple(crystal["cell"]) or None
+        detector["pivot"] = None
         detector["shape"] = _closed(detector["shape"])
         detector["size"] = _closed(detector["size"])
         if crystal["misset"] == "random" and crystal["misset_seed"] is None:
@@ -107,17 +129,17 @@ class Draft:
             output["pgmfile"] = None
         if not sections["write"]["noise"]:
             output["noisefile"] = None
+        experiment = Experiment(
+            beam=Beam(**sections["beam"]),
+            crystal=Crystal(**crystal),
+            detector=Detector(**detector),
+            sampling=Sampling(**sections["sampling"]),
+        )
+        pivot: Any = self._pivot(experiment)
         return Run(
-            experiment=Experiment(
-                beam=Beam(**sections["beam"]),
-                crystal=Crystal(**crystal),
-                detector=Detector(**detector),
-                sampling=Sampling(**sections["sampling"]),
-                quirks=self.quirks,
-            ),
+            experiment=replace(experiment, detector=replace(experiment.detector, pivot=pivot)),
             output=Output(**output),
             warnings=tuple(self.warnings),
-            parse_quirks=parse_quirks,
             **sections["run"],
         )
 

@@ -9,25 +9,29 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nanobragg.errors import InputError
 from nanobragg.inputs.c_numbers import integer_overflows, is_number, leading_integer, leading_real
 from nanobragg.inputs.draft import Draft
 from nanobragg.inputs.options import CHOICES, EARLY_OPTIONS, OPTIONS, Option, all_names, own_option
+from nanobragg.records.experiment import Experiment
+from nanobragg.records.pivots import convention_of, pivot_of
 from nanobragg.records.quirks import QUIRKS, parse_quirks
 from nanobragg.records.run import Run
 
-PARSE_QUIRKS = ("twotheta_axis_parse", "misset_seed_parse", "curved_det_needs_word")
+PARSE_QUIRKS = ("twotheta_axis_parse", "misset_seed_parse", "curved_det_needs_word", "pivot_overridden")
 _KIND = {"r": "a number", "i": "a whole number", "t": "a word"}
 _IN_WORDS = {"µm": "a number (µm)", "x y z": "three numbers (x y z)"}
 _HOW_MANY = {2: "two", 3: "three", 4: "four"}
 
 
-def parse_words(args: str | Sequence[str]) -> Run:
+def parse_words(args: str | Sequence[str], quirks: str | None = None) -> Run:
     """The run that a command line (without the program's name) describes.
 
     Args:
         args: words, or one string that is split as a shell would.
+        quirks: the quirks that are kept, whatever ``-quirks`` says.
 
     Returns:
         The run. Its experiment keeps numbers in the units and with the value that they were typed.
@@ -39,17 +43,17 @@ def parse_words(args: str | Sequence[str]) -> Run:
     words = _split(args)
     own, skipped = _own_words(words)
     base = _base(own)
-    quirks = next((values[0] for option, values in reversed(own) if "-quirks" in option.whole), None)
+    if quirks is None:
+        quirks = next((values[0] for option, values in reversed(own) if "-quirks" in option.whole), None)
     text = quirks if quirks is not None else ("all" if base is None else base.experiment.quirks)
     kept = parse_quirks(text)
-    draft = _Scan(words, own, skipped, base, kept).run()
-    draft.quirks = text
+    run = _Scan(words, own, skipped, base, kept).run()
     touched = tuple(
         (name, QUIRKS[name])
         for name in PARSE_QUIRKS
-        if name in kept and _touches(name, draft, words, own, skipped, base, kept)
+        if name in kept and _touches(name, run, words, own, skipped, base, kept)
     )
-    return draft.run(touched)
+    return replace(run, experiment=replace(run.experiment, quirks=text), parse_quirks=touched)
 
 
 def config_to_write(args: Sequence[str]) -> str | None:
@@ -139,7 +143,7 @@ def _expected(option: Option) -> str:
 
 def _touches(
     name: str,
-    draft: Draft,
+    run: Run,
     words: list[str],
     own: _OwnWords,
     skipped: frozenset[int],
@@ -151,7 +155,17 @@ def _touches(
         without = _Scan(words, own, skipped, base, kept - {name}).run()
     except InputError:
         return True
-    return without.effect(kept) != draft.effect(kept)
+    return _effect(without.experiment, kept) != _effect(run.experiment, kept)
+
+
+def _effect(experiment: Experiment, kept: frozenset[str]) -> str:
+    """What the parse quirks can change, as far as it has an effect."""
+    crystal, detector = experiment.crystal, experiment.detector
+    convention = convention_of(experiment.beam, crystal, detector)
+    pivot = pivot_of(convention, detector, overridden="pivot_overridden" in kept)
+    misset = crystal.misset or (0.0, 0.0, 0.0)
+    seed = crystal.misset_seed if misset == "random" else None
+    return repr((pivot, detector.twotheta or 0.0, detector.curved, misset, seed))
 
 
 class _Scan:
@@ -161,14 +175,14 @@ class _Scan:
         self, words: list[str], own: _OwnWords, skipped: frozenset[int], base: Run | None, kept: frozenset[str]
     ) -> None:
         self.words, self.own, self.skipped, self.kept = words, own, skipped, kept
-        self.draft = Draft(base)
+        self.draft = Draft(base, kept)
         self.covered = -1
         """Position of the last word that is a value of an option."""
         self.unknown = False
         """The words up to the next option may belong to an unknown one."""
         self.rest_of_word = True
 
-    def run(self) -> Draft:
+    def run(self) -> Run:
         for option, values in self.own:
             self._own(option, values)
         for at, word in enumerate(self.words):
@@ -183,7 +197,7 @@ class _Scan:
                 self._unknown(at)
             else:
                 self.unknown = False
-        return self.draft
+        return self.draft.run()
 
     def _word(self, at: int, options: Sequence[Option]) -> bool:
         """Carry out every option that the word contains; whether there is any."""
@@ -204,12 +218,9 @@ class _Scan:
 
     def _frame(self, option: Option) -> None:
         if option.convention is not None:
-            self.draft.set("detector.convention", option.convention)
-            if option.pivot is not None:
-                self.draft.set("detector.pivot_as_left", option.pivot)
+            self.draft.select_convention(option.convention, option.pivot)
         elif option.pivot is not None:
-            self.draft.set("detector.pivot_implied", option.pivot)
-            self.draft.set("detector.pivot_as_left", option.pivot)
+            self.draft.imply_pivot(option.pivot)
 
     # ---- words that are no options ------------------------------------------------------------------------
 
@@ -347,8 +358,7 @@ class _Scan:
         pivot = "beam" if "beam" in value else "sample" if "sample" in value else None
         if pivot is None:
             raise self._wrong(option, at, value)
-        self.draft.set("detector.pivot", pivot)
-        self.draft.set("detector.pivot_as_left", pivot)
+        self.draft.say_pivot(pivot)
         return 1
 
     def _set_absorption(self, option: Option, at: int) -> int:

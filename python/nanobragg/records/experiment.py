@@ -156,11 +156,9 @@ class Detector:
     convention: Convention | None = None
     """Default: mosflm, or custom if any vector is given."""
     pivot: Pivot | None = None
-    """An explicit choice of what the detector rotates about."""
-    pivot_implied: Pivot | None = None
-    """What the last distance or beam-centre option implies; derived from the fields when unset."""
-    pivot_as_left: Pivot | None = None
-    """What all options in their order leave (used by the custom convention); derived when unset."""
+    """What stays in place when the detector turns. Default: the near point (sample) with any of ``twotheta``,
+    ``close_distance``, ``close_x``, ``close_y``, ``orgx``, ``orgy``; else the direct beam's spot (beam) with any of
+    ``distance``, ``beam_x``, ``beam_y``; else the convention's (see the quirk pivot_overridden)."""
     rotx: float = 0.0
     """Rotation about lab x, degrees; then ``roty``, then ``rotz``."""
     roty: float = 0.0

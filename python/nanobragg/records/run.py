@@ -61,4 +61,4 @@ class Run:
     """What the words or the file made doubtful: trailing characters, unknown options with the nearest name."""
     parse_quirks: tuple[tuple[str, str], ...] = ()
     """(name, sentence) of the parse quirks that touched this command line (twotheta_axis_parse,
-    misset_seed_parse, curved_det_needs_word)."""
+    misset_seed_parse, curved_det_needs_word, and pivot_overridden in the custom convention)."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
 from nanobragg.maths.vectors import DEGREES, Vec, cross, dot, norm, rotate, rotate_axis, scale, unit
+from nanobragg.records.pivots import convention_of, pivot_of
 
 if TYPE_CHECKING:
     from nanobragg.records.experiment import Beam, Crystal, Detector
@@ -37,7 +38,6 @@ FRAMES: dict[str, Frame] = {
     "dials": Frame(_Z, _X, _Y, _Z, _Y, _Y, _Y),
 }
 _CUSTOM = Frame(_X, _Z, _MINUS_Y, _X, _Y, _Z, _Z)
-_NAMED_PIVOT = {"mosflm": "beam", "denzo": "beam", "adxv": "beam", "xds": "sample", "dials": "sample"}
 
 
 class Pixels(NamedTuple):
@@ -71,8 +71,6 @@ class Placement(NamedTuple):
     Sclose: float
     orgx: float
     orgy: float
-    pivot_overridden: bool
-    """the quirk of that name changed the pivot"""
 
 
 def _whole(name: str, value: float) -> int:
@@ -108,27 +106,6 @@ def pixels_of(detector: Detector, header: HeaderValues) -> Pixels:
     return Pixels(nfast=nfast, nslow=nslow, pixel_size=pixel, detsize_f=detsize_f, detsize_s=detsize_s)
 
 
-def convention_of(beam: Beam, crystal: Crystal, detector: Detector) -> str:
-    """The convention: as said, else custom if any vector is given, else mosflm."""
-    if detector.convention is not None:
-        if detector.convention not in (*FRAMES, "custom"):
-            raise InputError(
-                f"convention: found {detector.convention!r}, expected mosflm, xds, adxv, denzo, dials or custom"
-            )
-        return detector.convention
-    given = (
-        detector.fast_axis,
-        detector.slow_axis,
-        detector.normal_axis,
-        detector.twotheta_axis,
-        detector.pix0,
-        beam.direction,
-        beam.polarization_axis,
-        crystal.spindle_axis,
-    )
-    return "custom" if any(v is not None for v in given) else "mosflm"
-
-
 def _vector(name: str, given: Vec | None, default: Vec) -> Vec:
     if given is None:
         return default
@@ -162,32 +139,6 @@ def _frame(convention: str, beam: Beam, crystal: Crystal, detector: Detector, wa
     else:
         normal = unit(raw.normal)
     return Frame(unit(raw.beam), fast, slow, normal, raw.twotheta_axis, unit(raw.polar), unit(raw.spindle))
-
-
-def _pivots(convention: str, detector: Detector, quirks: frozenset[str]) -> tuple[str, bool]:
-    """The pivot, and whether the quirk pivot_overridden changed it."""
-    implied = detector.pivot_implied
-    if implied is None:
-        sample = (
-            detector.twotheta,
-            detector.close_distance,
-            detector.orgx,
-            detector.orgy,
-            detector.close_x,
-            detector.close_y,
-        )
-        if any(v is not None for v in sample):
-            implied = "sample"
-        elif any(v is not None for v in (detector.distance, detector.beam_x, detector.beam_y)):
-            implied = "beam"
-    left = detector.pivot_as_left or detector.pivot or implied or "beam"
-    free = detector.pivot or implied or _NAMED_PIVOT.get(convention, left)
-    for name, pivot in (("pivot", detector.pivot), ("pivot_implied", implied), ("pivot_as_left", left)):
-        if pivot not in (None, "beam", "sample"):
-            raise InputError(f"{name}: found {pivot!r}, expected beam or sample")
-    with_quirk = _NAMED_PIVOT.get(convention, left)
-    on = "pivot_overridden" in quirks
-    return (with_quirk if on else free), on and with_quirk != free
 
 
 class _Centres(NamedTuple):
@@ -288,7 +239,7 @@ def place(
     """
     convention = convention_of(beam, crystal, detector)
     frame = _frame(convention, beam, crystal, detector, warnings)
-    pivot, overridden = _pivots(convention, detector, quirks)
+    pivot = pivot_of(convention, detector, overridden="pivot_overridden" in quirks)
     centres = _centres(convention, detector, header, pixels)
     turn = (detector.rotx / DEGREES, detector.roty / DEGREES, detector.rotz / DEGREES)
     twotheta = (detector.twotheta or 0.0) / DEGREES
@@ -329,7 +280,6 @@ def place(
         Sclose=Sclose,
         orgx=Fclose / pixels.pixel_size + 0.5,
         orgy=Sclose / pixels.pixel_size + 0.5,
-        pivot_overridden=overridden,
     )
 
 
