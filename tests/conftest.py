@@ -70,6 +70,7 @@ def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
     """The image (panel, slow, fast) of ``reference``, ``cpu``, ``cuda``, or of a GPU that the CPU plays (``played``)
     or emulates (``emulated``).
     """
+    from nanobragg.rendering.binding import bound
     from nanobragg.rendering.devices import cuda_system, only_cpu
     from nanobragg.rendering.render import render_scene
 
@@ -82,7 +83,7 @@ def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
     if renderer == "cuda":
         return render_scene(scene, device="cuda", precision=precision).image  # type: ignore[arg-type]
     device = player()() if renderer == "played" else emulator().Renderer()
-    device.load(scene, precision)
+    device.load(bound(scene), precision)
     return device.render()[0].numpy()
 
 

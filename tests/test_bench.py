@@ -39,6 +39,7 @@ from nanobragg_bench.parity import Agreement, excusable  # noqa: E402
 from nanobragg_bench.peak import fraction_of_peak  # noqa: E402
 from nanobragg_bench.report import as_json, table  # noqa: E402
 from nanobragg_bench.rows import Row, Settings, Skipped  # noqa: E402
+from nanobragg_bench.small_scene import WAYS as WAYS_OF_SMALL  # noqa: E402
 from nanobragg_bench.targets import target_of  # noqa: E402
 from nanobragg_bench.worker import COMMANDS, turned  # noqa: E402
 
@@ -65,7 +66,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]
     folder = tmp_path_factory.mktemp("bench")
     cases = (
         "mosaic_25", "gauss", "nearest", "everything_512", "real_crystal", "noise_4096", "read_hkl", "start",
-        "gpu_next_image",
+        "small_scene", "gpu_next_image",
     )  # fmt: skip
     done = run_suite(
         "--quick", "--json", str(folder / "results.json"), "--shared", str(folder), "--scratch", str(folder),
@@ -86,6 +87,11 @@ def test_images_of_the_benchmark_are_right(quick: tuple[str, dict[str, Any]]) ->
             assert agreement["agrees"]
             assert agreement["pixels"] > 100
     assert rows["noise_4096", "fast"]["agreement"]["agrees"]
+    assert all(rows["small_scene", way.variant]["agreement"]["agrees"] for way in WAYS_OF_SMALL)
+    for way in WAYS_OF_SMALL:  # generous: other programs may be running
+        row = rows["small_scene", way.variant]
+        assert row["seconds"] < 500e-6
+        assert row["seconds"] == pytest.approx(row["call_seconds"] - row["pixels_seconds"])
     assert rows["read_hkl", "text"]["agreement"]["agrees"]
     assert rows["read_hkl", "dump"]["agreement"]["agrees"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -209,12 +210,31 @@ def test_structure_factors_stay_where_they_are(device: str, precision: Any) -> N
         assert not outside_bar(renderer.render(), render_scene(changed).image, precision).any()
 
 
-def test_structure_factors_of_another_scene_are_refused() -> None:
-    """A mistake in keeping them must not read beyond their end."""
+def test_a_device_that_fails_later(played: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `auto` the image comes from the CPU whenever it is that a device fails; with `cuda` the error does."""
+    monkeypatch.setattr("nanobragg.rendering.devices.WORTHWHILE", 0.0)
     scene = resolve(small()).scene
-    other = replace(scene, f_grid=np.ones((3, 3, 3)), f_min=(-1, -1, -1))
-    with pytest.raises(InputError, match="factors: found those of 28 structure factors, expected 0 and default_F"):
-        render_scene(scene, precision="mixed", factors=_core.SquaredFactors(other))
+    expected = render_scene(scene).image
+    for step in ("load", "render"):
+        for wanted in ("auto", "cuda"):
+            renderer = Renderer(scene, device=wanted)
+            assert renderer.place.name == "cuda:0"
+
+            def fails(*_: object) -> None:
+                raise DeviceError("CUDA: found too little memory on the device")
+
+            broken = SimpleNamespace(load=renderer._device.load, render=renderer._device.render)
+            setattr(broken, step, fails)
+            renderer._device = broken
+            again = renderer.load if step == "load" else lambda scene, use=renderer: use.render()
+            if wanted == "cuda":
+                with pytest.raises(DeviceError, match="too little memory"):
+                    again(scene)
+                continue
+            again(scene)
+            result = renderer.result()
+            assert (result.image == expected).all()
+            assert (result.device, result.note) == ("cpu", "CUDA: found too little memory on the device")
 
 
 def test_images_for_other_libraries(played: None) -> None:

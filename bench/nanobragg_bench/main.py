@@ -85,9 +85,11 @@ def _others() -> dict[str, Callable[[Settings], list[Row]]]:
     from nanobragg_bench.noise_step import measure_noise
     from nanobragg_bench.reading import measure_reading
     from nanobragg_bench.scaling import measure_scaling
+    from nanobragg_bench.small_scene import measure_small_scene
     from nanobragg_bench.starting import measure_starting
 
-    return dict(zip(OTHERS, (measure_noise, measure_reading, measure_starting, measure_scaling), strict=True))
+    measures = (measure_noise, measure_reading, measure_starting, measure_small_scene, measure_scaling)
+    return dict(zip(OTHERS, measures, strict=True))
 
 
 def _measure(name: str, settings: Settings) -> list[Row] | Skipped:

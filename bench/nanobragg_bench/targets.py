@@ -56,6 +56,7 @@ _OTHER = {
     ("noise_4096", "fast"): Target("ratio", 5.0),
     ("noise_4096", "exact"): Target("ratio", 1.0),
     ("read_hkl", "text"): Target("ratio", 5.0),
+    **{("small_scene", way): Target("seconds", 50e-6) for way in ("double render", "mixed render", "double turned")},
     ("start", "--version"): Target("seconds", 0.030),
     ("start", "8x8 image"): Target("seconds", 0.100),
 }

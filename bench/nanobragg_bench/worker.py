@@ -16,7 +16,7 @@ from nanobragg.rendering.devices import evaluations
 if TYPE_CHECKING:
     from nanobragg.records.resolved import Resolved
     from nanobragg.records.scene import Scene
-    from nanobragg.rendering.render import RenderResult
+    from nanobragg.rendering.renderer import RenderResult
     from nanobragg.response.photons import NoiseImage
 
 
@@ -142,6 +142,60 @@ def series(
     return {"seconds": times, "peak_memory_bytes": peak, "turn": 1 + (number - 1) % turns if moving else 0}
 
 
+def small(words: list[str], edge: int, precision: Any, kind: str, calls: int) -> dict[str, Any]:
+    """Time many images of ``edge`` pixels squared, and what their pixels' work alone takes.
+
+    A pixel's work is taken from an image of 8 x 8 times as many pixels of the same size. The two are timed in turn, so
+    that a slow minute slows both.
+
+    Args:
+        words: the command line, without the number of pixels.
+        edge: pixels.
+        precision: ``double`` or ``mixed``.
+        kind: see :mod:`nanobragg_bench.small_scene`.
+        calls: of the small image.
+
+    """
+    from nanobragg import Renderer, _core, render
+    from nanobragg.parity.bar import outside
+
+    scene, large = (_resolved([*words, str(n)]).scene for n in (edge, 8 * edge))
+    renderer = Renderer(scene, device="cpu", precision=precision, threads=1)
+    cells = [turned(scene, number).orientations for number in range(32)]
+    number = 0
+
+    def once() -> Any:
+        nonlocal number
+        number += 1
+        if kind == "turned":
+            return renderer.render(cells[number % len(cells)])
+        if kind == "bound anew":
+            return _core.render(_core.BoundScene(scene), precision, 1)[0]
+        return render(scene, precision=precision, threads=1)
+
+    def batch(work: Callable[[], object], times: int) -> float:
+        started = time.perf_counter()
+        for _ in range(times):
+            work()
+        return (time.perf_counter() - started) / times
+
+    def whole() -> object:
+        return render(large, precision=precision, threads=1)
+
+    batch(once, 3)
+    batch(whole, 1)
+    rounds = 10
+    pairs = [(batch(once, calls // rounds), batch(whole, 2)) for _ in range(rounds)]
+    while number % len(cells) != 0:  # back in the Scene's own orientation
+        image = once()
+    return {
+        "call": statistics.median(call for call, _ in pairs),
+        "pixels": statistics.median(pixels for _, pixels in pairs) / 64,
+        "outside": int(outside(image, render(scene, renderer="reference"), precision).sum()),
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
 def facts(words: list[str]) -> dict[str, Any]:
     """What the command line comes to, without rendering."""
     scene = _resolved(words).scene
@@ -239,6 +293,7 @@ def cache(file: str, dump: str) -> dict[str, Any]:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "render": render,
     "series": series,
+    "small": small,
     "facts": facts,
     "reference": reference,
     "excuse": excuse,

@@ -100,20 +100,21 @@ py::dict cuda_array_interface(const DeviceImage& image) {
     return d;
 }
 
-// The renderer, and the Python objects whose memory its scene points to.
+// The renderer, and what its scene's pointers belong to.
 class PythonRenderer {
   public:
     PythonRenderer(std::shared_ptr<gpu::Device> device, double budget) : renderer_(std::move(device), budget) {}
 
-    void load(const py::object& scene, const std::string& precision, bool same_grid) {
+    void load(std::shared_ptr<BoundScene> scene, const std::string& precision) {
         const Turn turn(busy_);
-        PythonScene next = scene_from_python(scene);
+        const Precision wanted = precision_of(precision);
+        // The array of the scene before has lived until now: another one is elsewhere.
+        const bool same_grid = bound_ && bound_->scene().f_grid == scene->scene().f_grid;
         {
-            const Precision wanted = precision_of(precision);
             const py::gil_scoped_release release;
-            renderer_.load(next.scene, wanted, same_grid);
+            renderer_.load(scene->scene(), wanted, same_grid);
         }
-        owned_ = std::move(next);
+        bound_ = std::move(scene);
     }
 
     void orient(const py::object& orientations, const py::object& first) {
@@ -159,7 +160,7 @@ class PythonRenderer {
 
     std::atomic<bool> busy_{false};
     gpu::GpuRenderer renderer_;
-    PythonScene owned_;
+    std::shared_ptr<BoundScene> bound_;
 };
 
 }  // namespace
@@ -201,8 +202,7 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
                  return std::make_unique<PythonRenderer>(make(number), budget);
              }),
              py::arg("number") = 0, py::arg("budget") = gpu::kBudget)
-        .def("load", &PythonRenderer::load, py::arg("scene"), py::arg("precision") = "double",
-             py::arg("same_grid") = false)
+        .def("load", &PythonRenderer::load, py::arg("scene"), py::arg("precision") = "double")
         .def("orient", &PythonRenderer::orient, py::arg("orientations"), py::arg("first_orientations") = py::none())
         .def("render", &PythonRenderer::render, py::arg("progress") = py::none(), py::arg("threads") = 0,
              "DeviceImage, solid angle (steradian), whether interpolation was left.");

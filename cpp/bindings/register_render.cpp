@@ -16,23 +16,22 @@ using namespace nanobragg;
 
 namespace {
 
-py::tuple render_scene(const py::object& python, const std::string& precision, int threads, bool reference,
-                       const py::object& progress, const SquaredFactors* factors) {
-    const PythonScene input = scene_from_python(python);
-    const Scene& scene = input.scene;
+py::tuple render_scene(const BoundScene& bound, const std::string& precision, int threads, bool reference,
+                       const py::object& progress) {
+    const Scene& scene = bound.scene();
     py::array_t<float> image({static_cast<py::ssize_t>(scene.panels.size()), static_cast<py::ssize_t>(scene.nslow),
                               static_cast<py::ssize_t>(scene.nfast)});
     RenderOptions options;
     options.threads = threads;
     options.precision = precision_of(precision);
     options.reference = reference;
-    options.factors = factors;
     Progress tick(progress);
     options.tick = [&tick](double fraction) { return tick(fraction); };
     RenderResult result;
     {
         float* pixels = image.mutable_data();
         const py::gil_scoped_release release;
+        if (options.precision == Precision::mixed && !reference) options.factors = &bound.factors();
         result = render(scene, options, pixels);
     }
     tick.rethrow();
@@ -94,10 +93,9 @@ class Recorder : public Observer {
     std::vector<Evaluation> evaluations_;
 };
 
-py::dict trace_pixel(const py::object& python, std::int64_t panel, std::int64_t slow, std::int64_t fast, bool all,
-                     std::int64_t first_evaluation, std::int64_t out_of_range) {
-    const PythonScene input = scene_from_python(python);
-    const Scene& scene = input.scene;
+py::dict trace_pixel(const BoundScene& bound, std::int64_t panel, std::int64_t slow, std::int64_t fast, bool all,
+                     int threads) {
+    const Scene& scene = bound.scene();
     if (panel < 0 || panel >= static_cast<std::int64_t>(scene.panels.size()) || slow < 0 || slow >= scene.nslow ||
         fast < 0 || fast >= scene.nfast) {
         throw InputError("trace_pixel: found slow " + std::to_string(slow) + ", fast " + std::to_string(fast) +
@@ -105,9 +103,14 @@ py::dict trace_pixel(const py::object& python, std::int64_t panel, std::int64_t 
                          std::to_string(scene.nfast) + ", slow x fast)");
     }
     const std::int64_t pixel = scene.index(panel, slow, fast);
-    RunState state = state_at(scene, pixel, first_evaluation, out_of_range);
     Recorder recorder(all);
-    const PixelResult result = reference_pixel(scene, panel, slow, fast, state, &recorder);
+    PixelResult result;
+    {
+        const py::gil_scoped_release release;
+        const Located located = bound.located(threads);
+        RunState state = state_at(scene, pixel, located.first_evaluation, located.out_of_range);
+        result = reference_pixel(scene, panel, slow, fast, state, &recorder);
+    }
     py::dict d;
     d["evaluations"] = recorder.list();
     d["sum"] = result.sum;
@@ -123,37 +126,35 @@ py::dict trace_pixel(const py::object& python, std::int64_t panel, std::int64_t 
     return d;
 }
 
-py::tuple locate(const py::object& python, int threads) {
-    const PythonScene input = scene_from_python(python);
-    const py::gil_scoped_release release;
-    const std::int64_t first = locate_first_evaluation(input.scene);
-    const std::int64_t out_of_range = locate_out_of_range(input.scene, thread_count(threads));
-    const py::gil_scoped_acquire gil;
-    return py::make_tuple(first, out_of_range);
+std::shared_ptr<BoundScene> turned(const BoundScene& bound, const py::object& orientations, const py::object& first) {
+    return bound.turned(
+        orientations_from_python(orientations, "orientations"),
+        first.is_none() ? std::vector<Orientation>() : orientations_from_python(first, "first_orientations"));
 }
 
 }  // namespace
 
 void register_render(py::module_& m) {
-    py::class_<SquaredFactors>(m, "SquaredFactors", "What mixed precision makes of a scene's structure factors.")
-        .def(py::init([](const py::object& scene) { return squared_factors(scene_from_python(scene).scene); }),
-             py::arg("scene"));
+    py::class_<BoundScene, std::shared_ptr<BoundScene>>(
+        m, "BoundScene", "A Scene as C++ has it, and what rendering made of its structure factors.")
+        .def(py::init<const py::object&>(), py::arg("scene"))
+        .def("turned", &turned, py::arg("orientations"), py::arg("first_orientations") = py::none(),
+             "The same in other orientations (n, 3, 3).")
+        .def("share_factors", &BoundScene::share_factors, py::arg("other"),
+             "Uses what another one knows of the same array of structure factors.")
+        .def_property_readonly("evaluations", [](const BoundScene& bound) { return bound.scene().evaluations(); })
+        .def_property_readonly(
+            "reason_for_reference",
+            [](const BoundScene& bound) {
+                const char* reason = reason_for_reference(bound.scene());
+                return std::string(reason == nullptr ? "" : reason);
+            },
+            "Why only the reference renderer can render it, or an empty text.");
     m.def("render", &render_scene, py::arg("scene"), py::arg("precision") = "double", py::arg("threads") = 0,
-          py::arg("reference") = false, py::arg("progress") = py::none(), py::arg("factors") = py::none(),
-          "Image (panel, slow, fast) float32, solid angle (steradian), whether interpolation was left.");
-    m.def("locate", &locate, py::arg("scene"), py::arg("threads") = 0,
-          "Pixel of the first evaluation, and of the first one out of range; -1: none.");
-    m.def(
-        "reason_for_reference",
-        [](const py::object& python) {
-            const PythonScene input = scene_from_python(python);
-            const char* reason = reason_for_reference(input.scene);
-            return std::string(reason == nullptr ? "" : reason);
-        },
-        py::arg("scene"), "Why only the reference renderer can render a scene, or an empty text.");
+          py::arg("reference") = false, py::arg("progress") = py::none(),
+          "Image (panel, slow, fast) float32, solid angle (steradian), whether interpolation was left, evaluations.");
     m.def("trace_pixel", &trace_pixel, py::arg("scene"), py::arg("panel"), py::arg("slow"), py::arg("fast"),
-          py::arg("all"), py::arg("first_evaluation"), py::arg("out_of_range"),
-          "Every intermediate of one pixel, from the reference renderer.");
+          py::arg("all"), py::arg("threads") = 0, "Every intermediate of one pixel, from the reference renderer.");
     m.def("instruction_sets", &available_instruction_sets, "Instruction sets of this processor, best last.");
     m.def("instruction_set", &chosen_instruction_set, "The one in use (NANOBRAGG_ISA forces it).");
     m.def(

@@ -8,12 +8,14 @@
 #include <string>
 
 #include "nanobragg/error.hpp"
+#include "nanobragg/reference.hpp"
 
 namespace py = pybind11;
 using namespace nanobragg;
 
 namespace {
 
+using Owners = std::vector<py::object>;
 using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 using Bytes = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;
 
@@ -26,7 +28,7 @@ Doubles doubles(const py::object& values, const char* name, const std::vector<py
     const auto array = Doubles::ensure(values);
     std::string wanted = "an array (";
     for (const auto n : shape) wanted += (n < 0 ? std::string("n") : std::to_string(n)) + ", ";
-    wanted += ") of float64";
+    wanted.replace(wanted.size() - (shape.size() == 1 ? 1 : 2), 2, ") of float64");
     if (!array) {
         PyErr_Clear();
         refuse(name, wanted);
@@ -72,8 +74,7 @@ std::vector<T> numbers(const py::object& scene, const char* name, std::size_t co
     return values;
 }
 
-void read_detector(const py::object& p, PythonScene& out) {
-    Scene& s = out.scene;
+void read_detector(const py::object& p, Scene& s) {
     const auto shape = numbers<std::int64_t>(p, "shape", 2);
     s.nslow = shape[0];
     s.nfast = shape[1];
@@ -114,8 +115,7 @@ void read_sources(const py::object& p, Scene& s) {
     }
 }
 
-void read_crystal(const py::object& p, PythonScene& out) {
-    Scene& s = out.scene;
+void read_crystal(const py::object& p, Scene& s, Owners& owners) {
     s.orientations = orientations_from_python(p.attr("orientations"), "orientations");
     s.first_orientations = orientations_from_python(p.attr("first_orientations"), "first_orientations");
     s.shape = choice<Shape>(p, "crystal_shape", 4);
@@ -139,13 +139,12 @@ void read_crystal(const py::object& p, PythonScene& out) {
         if (std::abs(s.f_min[i]) > (std::int64_t{1} << 30)) refuse("f_min", "Miller indices below 2^30");
     }
     s.f_grid = grid.data();
-    out.owners.push_back(grid);
+    owners.push_back(grid);
     s.default_F = number<double>(p, "default_F");
     s.interpolation = choice<Interpolation>(p, "interpolation", 3);
 }
 
-void read_sampling(const py::object& p, PythonScene& out) {
-    Scene& s = out.scene;
+void read_sampling(const py::object& p, Scene& s, Owners& owners) {
     s.oversample = number<std::int64_t>(p, "oversample");
     s.dmin = number<double>(p, "dmin");
     s.background_sum = number<double>(p, "background_sum");
@@ -164,7 +163,7 @@ void read_sampling(const py::object& p, PythonScene& out) {
         refuse("mask", "an array (panel, slow, fast) of the detector's shape");
     }
     s.mask = bytes.data();
-    out.owners.push_back(bytes);
+    owners.push_back(bytes);
 }
 
 }  // namespace
@@ -184,12 +183,42 @@ Precision precision_of(const std::string& name) {
     throw InputError("precision: found " + name + ", expected double or mixed");
 }
 
-PythonScene scene_from_python(const py::object& python) {
-    PythonScene out;
-    read_detector(python, out);
-    read_sources(python, out.scene);
-    read_crystal(python, out);
-    read_sampling(python, out);
-    validate(out.scene);
+BoundScene::BoundScene(const py::object& python) {
+    read_detector(python, scene_);
+    read_sources(python, scene_);
+    read_crystal(python, scene_, owners_);
+    read_sampling(python, scene_, owners_);
+    validate(scene_);
+}
+
+std::shared_ptr<BoundScene> BoundScene::turned(std::vector<Orientation> orientations,
+                                               std::vector<Orientation> first) const {
+    if (orientations.empty()) refuse("orientations", "at least one");
+    std::shared_ptr<BoundScene> out(new BoundScene(*this));
+    out->located_ = std::make_shared<Lazy<Located>>();
+    Scene& s = out->scene_;
+    s.steps = s.steps * static_cast<double>(orientations.size()) / static_cast<double>(s.orientations.size());
+    s.orientations = std::move(orientations);
+    s.first_orientations = std::move(first);
+    validate(s);
     return out;
+}
+
+bool BoundScene::has_factors_of(const BoundScene& other) const {
+    const Scene &a = scene_, &b = other.scene_;
+    return a.f_grid == b.f_grid && std::equal(a.f_shape, a.f_shape + 3, b.f_shape) && a.default_F == b.default_F &&
+           a.interpolation == b.interpolation;
+}
+
+void BoundScene::share_factors(const BoundScene& other) {
+    if (has_factors_of(other)) factors_ = other.factors_;
+}
+
+const SquaredFactors& BoundScene::factors() const {
+    return factors_->get([this] { return squared_factors(scene_); });
+}
+
+Located BoundScene::located(int threads) const {
+    return located_->get(
+        [&] { return Located{locate_first_evaluation(scene_), locate_out_of_range(scene_, thread_count(threads))}; });
 }

@@ -158,6 +158,21 @@ TEST_CASE("an unknown instruction set is refused by name") {
     CHECK_THROWS_AS(chosen_instruction_set(), InputError);
 }
 
+TEST_CASE("structure factors of another scene are refused") {
+    const RandomScene random(7);
+    Scene scene = random.scene;
+    scene.interpolation = Interpolation::nearest;
+    SquaredFactors factors = squared_factors(scene);
+    factors.squares.push_back(0.0f);
+    RenderOptions options;
+    options.precision = Precision::mixed;
+    options.factors = &factors;
+    std::vector<float> image(static_cast<std::size_t>(scene.pixels()));
+    CHECK_THROWS_AS(render(scene, options, image.data()), InputError);
+    factors.squares.pop_back();
+    CHECK(render(scene, options, image.data()).finished);
+}
+
 TEST_CASE("a scene without pixels, sources or orientations is refused") {
     RandomScene random(3);
     std::vector<float> image(static_cast<std::size_t>(random.scene.pixels()));

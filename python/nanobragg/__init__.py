@@ -29,6 +29,7 @@ _HOMES = {
     "NoiseImage": "response.photons",
     "Output": "records.run",
     "Radiation": "records.resolved",
+    "RenderResult": "rendering.renderer",
     "Renderer": "rendering.renderer",
     "Resolved": "records.resolved",
     "Run": "records.run",

@@ -28,6 +28,7 @@ from nanobragg.rendering.devices import choose_device as choose_device
 from nanobragg.rendering.devices import cuda_system as cuda_system
 from nanobragg.rendering.render import render as render
 from nanobragg.rendering.renderer import Renderer as Renderer
+from nanobragg.rendering.renderer import RenderResult as RenderResult
 from nanobragg.rendering.trace import Evaluation as Evaluation
 from nanobragg.rendering.trace import Trace as Trace
 from nanobragg.rendering.trace import read_trace as read_trace

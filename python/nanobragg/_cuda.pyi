@@ -5,6 +5,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from nanobragg._core import BoundScene
+
 def system() -> dict[str, Any]: ...
 
 class DeviceImage:
@@ -28,7 +30,7 @@ class Renderer:
     """Renders scenes on one device, where structure factors and buffers stay."""
 
     def __init__(self, number: int = 0, budget: float = 4e9) -> None: ...
-    def load(self, scene: Any, precision: str = "double", same_grid: bool = False) -> None: ...
+    def load(self, scene: BoundScene, precision: str = "double") -> None: ...
     def orient(self, orientations: ArrayLike, first_orientations: ArrayLike | None = None) -> None: ...
     def render(
         self, progress: Callable[[float], object] | None = None, threads: int = 0

@@ -17,7 +17,8 @@ from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sa
 
 if TYPE_CHECKING:
     from nanobragg.records.scene import Scene
-    from nanobragg.rendering.render import Device, Precision
+    from nanobragg.rendering.devices import Device
+    from nanobragg.rendering.renderer import Precision
     from nanobragg.results.image import Image
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from nanobragg import _core
 from nanobragg.errors import InputError
-from nanobragg.rendering.trace import Trace, _trace
+from nanobragg.rendering.trace import Trace, trace_pixel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +27,6 @@ def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.nd
 
     """
     scene = resolved.scene
-    located = _core.locate(scene, 0)
     if pixel is not None and pixel[0] >= 0:
         fast, slow = pixel
         if not (0 <= slow < scene.shape[0] and 0 <= fast < scene.shape[1]):
@@ -38,7 +36,7 @@ def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.nd
         x0, x1, y0, y1 = scene.roi
         pixels = [(slow, fast) for slow in range(y0, y1 + 1) for fast in range(x0, x1 + 1)]
     for slow, fast in pixels:
-        trace = _trace(scene, slow, fast, 0, True, located)
+        trace = trace_pixel(scene, slow, fast, last_only=True)
         if trace.rendered:
             print("\n".join(_lines(resolved, trace, float(image[slow, fast]))))
 

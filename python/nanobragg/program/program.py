@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nanobragg.records.resolved import Resolved
     from nanobragg.records.run import Run
-    from nanobragg.rendering.render import RenderResult
+    from nanobragg.rendering.renderer import RenderResult
 
 FATAL = 9
 """Exit status of every mistake, as of the original's fatal errors."""

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg.errors import DeviceError, InputError
+from nanobragg.rendering.binding import bound
 
 if TYPE_CHECKING:
     from nanobragg.records.scene import Scene
 
+Device = str
+"""``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto``"""
 EXPECTED = "cpu, cuda, cuda:NUMBER or auto"
 
 WORTHWHILE = 2e9
@@ -80,29 +83,24 @@ def check_device(device: object, name: str = "device") -> str:
 def cuda_system() -> CudaSystem:
     """The CUDA devices of this computer, or why there are none. Never raises."""
     try:
-        import nanobragg._cuda as _cuda  # "from nanobragg" would not tell that it is missing from that it is broken
+        import nanobragg._cuda as cuda  # "from nanobragg" would not tell that it is missing from that it is broken
     except ModuleNotFoundError:
         return CudaSystem((), "this installation was built without CUDA", 0, 0)
     except ImportError as error:
         return CudaSystem((), f"the CUDA renderer could not be loaded: {error}", 0, 0)
-    found: dict[str, Any] = _cuda.system()
+    found: dict[str, Any] = cuda.system()
     devices = tuple(CudaDevice(**d) for d in found["devices"])
     return CudaSystem(devices, found["reason"], found["driver"], found["runtime"])
 
 
 def evaluations(scene: Scene) -> float:
     """How many evaluations an image of ``scene`` takes."""
-    width, height = scene.roi[1] - scene.roi[0] + 1, scene.roi[3] - scene.roi[2] + 1
-    pixels = float(max(0, width)) * max(0, height) * len(scene.panel_origin)
-    samples = float(scene.oversample) ** 2 * len(scene.layers)
-    return pixels * samples * len(scene.source_weight) * len(scene.orientations)
+    return bound(scene).evaluations
 
 
 def only_cpu(scene: Scene) -> str:
     """Why only the CPU renders ``scene``; empty if a GPU does too."""
-    from nanobragg import _core
-
-    return _core.reason_for_reference(scene)
+    return bound(scene).reason_for_reference
 
 
 def choose_device(device: str, scene: Scene) -> ChosenDevice:

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from nanobragg import _core
 from nanobragg.errors import InputError
+from nanobragg.rendering.binding import bound
+from nanobragg.rendering.devices import Device, check_device
+from nanobragg.rendering.renderer import Precision, Renderer, RenderResult
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nanobragg.records.scene import Scene
-
-Precision = Literal["double", "mixed"]
-Device = str
-"""``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto``"""
-
-
-class RenderResult(NamedTuple):
-    """An image and what rendering it brought to light."""
-
-    image: np.ndarray
-    """(panel, slow, fast) float32, photons/pixel"""
-    solid_angle: float
-    """steradian, of all rendered pixels"""
-    interpolation_left: bool
-    """A tricubic evaluation was out of range (quirk sticky_interpolation_fallback)."""
-    evaluations: int
-    """Terms that were summed: pixels x subpixels x layers x sources x orientations; fewer where a spectrum was
-    shortened, more where an image was rendered twice (``specs/performance.md``)."""
-    device: str = "cpu"
-    """Where it was rendered."""
-    note: str = ""
-    """Why ``auto`` took the CPU although the work is large; empty otherwise."""
 
 
 def render_scene(
@@ -44,46 +25,16 @@ def render_scene(
     device: Device = "cpu",
     renderer: Literal["cpu", "reference"] = "cpu",
     progress: Callable[[float], object] | None = None,
-    factors: _core.SquaredFactors | None = None,
 ) -> RenderResult:
-    """Render a Scene; see :func:`render` for the arguments.
-
-    ``factors``: what mixed precision on the CPU makes of the scene's structure factors, if that is known already.
-    """
-    if renderer not in ("cpu", "reference"):
+    """Render a Scene; see :func:`render` for the arguments."""
+    known = bound(scene)
+    if renderer == "cpu":
+        return Renderer(scene, device=device, precision=precision, threads=threads).result(progress=progress)
+    if renderer != "reference":
         raise InputError(f"renderer: found {renderer!r}, expected cpu or reference")
-    if not hasattr(threads, "__index__") or threads < 0:
-        raise InputError(f"threads: found {threads!r}, expected a positive number, or 0 for all processors")
-    note = ""
-    if device != "cpu":
-        from nanobragg.errors import DeviceError
-        from nanobragg.rendering.devices import ChosenDevice, choose_device
-
-        place = choose_device(device, scene)
-        if renderer == "reference":
-            if device != "auto":
-                raise InputError(f"device: found {device!r}, expected cpu or auto for the reference renderer")
-        elif place.number is not None:
-            try:
-                return _render_cuda(scene, place.number, precision, threads, progress)
-            except DeviceError as error:  # too little memory, somebody else's device
-                if device != "auto":
-                    raise
-                place = ChosenDevice(None, str(error))
-        note = place.note
-    result = _core.render(scene, precision, threads, renderer == "reference", progress, factors)
-    return RenderResult(*result, note=note)
-
-
-def _render_cuda(
-    scene: Scene, number: int, precision: Precision, threads: int, progress: Callable[[float], object] | None
-) -> RenderResult:
-    from nanobragg import _cuda
-
-    device = _cuda.Renderer(number)
-    device.load(scene, precision)
-    image, solid_angle, left, evaluations = device.render(progress, threads)
-    return RenderResult(image.numpy(), solid_angle, left, evaluations, device=f"cuda:{number}")
+    if check_device(device) not in ("cpu", "auto"):
+        raise InputError(f"device: found {device!r}, expected cpu or auto for the reference renderer")
+    return RenderResult(*_core.render(known, reference=True, progress=progress))
 
 
 def render(
@@ -98,7 +49,7 @@ def render(
     """Render a Scene (``specs/physics.md``).
 
     Args:
-        scene: what to render.
+        scene: what to render. Its arrays become read-only; ``dataclasses.replace`` makes a Scene with others.
         precision: ``double``, or ``mixed``: the lattice transform in single precision, about twice as fast.
         threads: 0 for all processors. The image does not depend on it.
         device: ``cpu``, ``cuda``, ``cuda:NUMBER``, or ``auto``: a GPU if there is one and the work is worth it.

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nanobragg import _core
 from nanobragg.errors import DeviceError, InputError
 from nanobragg.records.experiment import Experiment
-from nanobragg.rendering.devices import ChosenDevice, choose_device
-from nanobragg.rendering.render import Precision, RenderResult, render_scene
+from nanobragg.rendering.binding import bound
+from nanobragg.rendering.devices import ChosenDevice, Device, choose_device
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
     from nanobragg.records.scene import Scene
+
+Precision = Literal["double", "mixed"]
+
+
+class RenderResult(NamedTuple):
+    """An image and what rendering it brought to light."""
+
+    image: np.ndarray
+    """(panel, slow, fast) float32, photons/pixel"""
+    solid_angle: float
+    """steradian, of all rendered pixels"""
+    interpolation_left: bool
+    """A tricubic evaluation was out of range (quirk sticky_interpolation_fallback)."""
+    evaluations: int
+    """Terms that were summed: pixels x subpixels x layers x sources x orientations; fewer where a spectrum was
+    shortened, more where an image was rendered twice (``specs/performance.md``)."""
+    device: str = "cpu"
+    """Where it was rendered."""
+    note: str = ""
+    """Why ``auto`` took the CPU although the work is large; empty otherwise."""
 
 
 class Renderer:
@@ -31,17 +51,15 @@ class Renderer:
             image = renderer.render(cells)           # (panel, slow, fast), float32
             tensor = torch.from_dlpack(renderer.render_on_device(cells))
 
-    On the CPU, mixed precision keeps the squares of the structure factors. Their array must not change.
-
     Args:
-        scene: what to render; an :class:`~nanobragg.Experiment` is resolved first.
+        scene: what to render; an :class:`~nanobragg.Experiment` is resolved first. Its arrays become read-only.
         device: ``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto`` (a GPU if there is one and the work is worth it).
         precision: ``double`` or ``mixed``.
         threads: of the CPU; 0 for all processors.
 
     Raises:
         InputError: for a scene that cannot be rendered there.
-        DeviceError: if there is no such device, or too little memory on it.
+        DeviceError: if there is no such device, or too little memory on it; with ``auto`` the CPU renders instead.
 
     """
 
@@ -49,30 +67,28 @@ class Renderer:
         self,
         scene: Scene | Experiment,
         *,
-        device: str = "auto",
+        device: Device = "auto",
         precision: Precision = "double",
         threads: int = 0,
     ) -> None:
+        if not hasattr(threads, "__index__") or threads < 0:
+            raise InputError(f"threads: found {threads!r}, expected a positive number, or 0 for all processors")
         self._scene = _scene_of(scene)
+        self._bound = bound(self._scene)
         self._precision: Precision = precision
         self._threads = threads
+        self._wanted = device
         self.place: ChosenDevice = choose_device(device, self._scene)
         """Where it renders, and why ``auto`` took the CPU."""
-        self._factors: _core.SquaredFactors | None = None  # of the Scene, for mixed precision on the CPU
         self._device: Any = None
         self._turned = False  # the device has other orientations than the Scene's
         self._lock = Lock()  # an orientation and its image belong together
         if self.place.number is not None:
             from nanobragg import _cuda
 
-            try:
+            with self._or_cpu():
                 self._device = _cuda.Renderer(self.place.number)
-                self._device.load(self._scene, precision)
-            except DeviceError as error:  # too little memory, somebody else's device
-                if device != "auto":
-                    raise
-                self._device = None
-                self.place = ChosenDevice(None, str(error))
+                self._device.load(self._bound, precision)
 
     @property
     def scene(self) -> Scene:
@@ -83,12 +99,22 @@ class Renderer:
         """Take another Scene, on the same device. Structure factors that are the same array are not copied again."""
         new = _scene_of(scene)
         with self._lock:
-            if self._device is not None:
-                self._device.load(new, self._precision, new.f_grid is self._scene.f_grid)
-                self._turned = False
-            if not _same_factors(new, self._scene):
-                self._factors = None
+            self._bound = bound(new, like=self._bound)
             self._scene = new
+            if self._device is not None:
+                self._turned = False
+                with self._or_cpu():
+                    self._device.load(self._bound, self._precision)
+
+    @contextmanager
+    def _or_cpu(self) -> Iterator[None]:
+        """Go on with the CPU if the device fails (too little memory, somebody else's device) and that is allowed."""
+        try:
+            yield
+        except DeviceError as error:
+            if self._wanted != "auto":
+                raise
+            self._device, self.place = None, ChosenDevice(None, str(error))
 
     def render(
         self,
@@ -113,9 +139,21 @@ class Renderer:
             DeviceError: for a failure of the device.
 
         """
-        if self._device is None:
-            return self._on_cpu(orientations, first_orientations, progress).image
-        return self._on_device(orientations, first_orientations, progress).numpy()
+        return self.result(orientations, first_orientations=first_orientations, progress=progress).image
+
+    def result(
+        self,
+        orientations: ArrayLike | None = None,
+        *,
+        first_orientations: ArrayLike | None = None,
+        progress: Callable[[float], object] | None = None,
+    ) -> RenderResult:
+        """The same with what rendering it brought to light; arguments and errors as for :meth:`render`."""
+        if self._device is not None:
+            with self._or_cpu():
+                image, *found = self._on_device(orientations, first_orientations, progress)
+                return RenderResult(image.numpy(), *found, device=self.place.name)
+        return self._on_cpu(orientations, first_orientations, progress)
 
     def render_on_device(
         self,
@@ -134,27 +172,15 @@ class Renderer:
         """
         if self._device is None:
             raise DeviceError("render_on_device: found a renderer on the cpu, expected one on a CUDA device")
-        return self._on_device(orientations, first_orientations, progress)
+        return self._on_device(orientations, first_orientations, progress)[0]
 
     def _on_cpu(self, orientations: Any, first: Any, progress: Any) -> RenderResult:
         with self._lock:
-            scene = self._scene
-            if self._factors is None and self._precision == "mixed":
-                self._factors = _core.SquaredFactors(scene)
-            factors = self._factors
+            scene = self._bound
         if orientations is not None:
-            import numpy as np
-
-            try:
-                given = np.ascontiguousarray(orientations, dtype=np.float64)
-            except (TypeError, ValueError):
-                given = np.empty(0)
-            if given.ndim != 3 or given.shape[1:] != (3, 3) or len(given) == 0:
-                raise InputError("orientations: expected an array (n, 3, 3) of float64, with n of 1 or more")
-            none = np.empty((0, 3, 3))
-            steps = scene.steps * len(given) // len(scene.orientations)
-            scene = replace(scene, orientations=given, first_orientations=none if first is None else first, steps=steps)
-        return render_scene(scene, precision=self._precision, threads=self._threads, progress=progress, factors=factors)
+            scene = scene.turned(orientations, first)
+        found = _core.render(scene, self._precision, self._threads, progress=progress)
+        return RenderResult(*found, note=self.place.note)
 
     def _on_device(self, orientations: Any, first: Any, progress: Any) -> Any:
         with self._lock:
@@ -164,11 +190,7 @@ class Renderer:
             elif self._turned:
                 self._device.orient(self._scene.orientations, self._scene.first_orientations)
                 self._turned = False
-            return self._device.render(progress, self._threads)[0]
-
-
-def _same_factors(a: Scene, b: Scene) -> bool:
-    return a.f_grid is b.f_grid and a.default_F == b.default_F and a.interpolation == b.interpolation
+            return self._device.render(progress, self._threads)
 
 
 def _scene_of(scene: Scene | Experiment) -> Scene:

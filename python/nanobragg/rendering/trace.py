@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobragg import _core
 from nanobragg.errors import InputError
+from nanobragg.rendering.binding import bound
 
 if TYPE_CHECKING:
     from nanobragg.records.scene import Scene
@@ -117,11 +118,7 @@ def trace_pixel(
         InputError: for a pixel outside the detector.
 
     """
-    return _trace(scene, slow, fast, panel, last_only, _core.locate(scene, threads))
-
-
-def _trace(scene: Scene, slow: int, fast: int, panel: int, last_only: bool, located: tuple[int, int]) -> Trace:
-    raw = _core.trace_pixel(scene, panel, slow, fast, not last_only, *located)
+    raw = _core.trace_pixel(bound(scene), panel, slow, fast, not last_only, threads)
     evaluations = tuple(Evaluation(**e) for e in raw.pop("evaluations"))
     raw["steps"] = int(raw["steps"])
     return Trace(slow=slow, fast=fast, panel=panel, evaluations=evaluations, **raw)
