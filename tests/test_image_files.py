@@ -21,7 +21,7 @@ import pytest
 from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simulate
 from nanobragg.cli import main
 from nanobragg.inputs.words import parse_words
-from nanobragg.io.images.cbf import header_lines, write_cbf
+from nanobragg.io.images import cbf
 from nanobragg.io.images.picture import Marks, chosen_rings, contrast, parse_rings, png_bytes, ring
 from nanobragg.io.images.smv import read_smv
 from nanobragg.results.image import write_nxmx
@@ -80,11 +80,11 @@ def test_cbf_holds_all_of_32_bits(image: Image, tmp_path: Path) -> None:
     """Byte-offset coding escapes to more bytes for large steps; each of them must come back."""
     values = [0, 1, -1, 127, -128, 128, 32767, -32768, 40000, 2**31 - 1, -(2**31), 2**31 - 1, 0, 65535]
     pixels = np.array(values * 160, dtype=np.int64).reshape(40, 56)
-    write_cbf(tmp_path / "a.cbf", pixels, image.resolved)
+    cbf.write(tmp_path / "a.cbf", pixels, image.resolved)
     np.testing.assert_array_equal(fabio.open(str(tmp_path / "a.cbf")).data, pixels)
     for wrong in (pixels.astype(float), pixels * 2):
         with pytest.raises(InputError, match=r"a\.cbf"):
-            write_cbf(tmp_path / "a.cbf", wrong, image.resolved)
+            cbf.write(tmp_path / "a.cbf", wrong, image.resolved)
 
 
 def test_floats_never_become_whole_numbers_unasked(image: Image, tmp_path: Path) -> None:
@@ -263,11 +263,11 @@ def test_nxmx_values_are_the_experiments(which: str, tmp_path: Path, request: py
 
 
 def test_a_cbf_is_named_and_its_range_is_checked_on_both_ends(image: Image, tmp_path: Path) -> None:
-    write_cbf(tmp_path / "shot 1.cbf", np.array([[-(2**31), 2**31 - 1]]), image.resolved)
+    cbf.write(tmp_path / "shot 1.cbf", np.array([[-(2**31), 2**31 - 1]]), image.resolved)
     assert b"\ndata_shot_1\r" in (tmp_path / "shot 1.cbf").read_bytes()
     for wrong in (-(2**31) - 1, 2**31):
         with pytest.raises(InputError, match="expected signed 32-bit integers"):
-            write_cbf(tmp_path / "b.cbf", np.array([[wrong]]), image.resolved)
+            cbf.write(tmp_path / "b.cbf", np.array([[wrong]]), image.resolved)
     assert not (tmp_path / "b.cbf").exists()
 
 
@@ -276,7 +276,7 @@ def test_a_cbf_header_has_the_direct_beam(which: str, request: pytest.FixtureReq
     """Also of a detector that -twotheta swings, which nanoBragg.c's beam centre leaves out."""
     image: Image = request.getfixturevalue(which)
     distance, x, y = _direct_beam(image)
-    header = header_lines(image.resolved, 1000)
+    header = cbf.header_lines(image.resolved, 1000)
     assert f"Beam_xy ({x:.4f}, {y:.4f}) pixels" in header
     assert f"Detector_distance {distance:.7f} m" in header
 

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
-from nanobragg.io.images.pgm import write_pgm
-from nanobragg.io.images.raw import read_float_image, write_float_image
+from nanobragg.io.images import pgm, raw
 from nanobragg.io.lists.matrix import read_matrix
 from nanobragg.io.lists.sources import read_sources
 from nanobragg.io.support.atomic import atomic_write, read_bytes
@@ -140,17 +139,17 @@ def test_any_sources_round_trip(tmp_path: Path, rows: list[list[float]]) -> None
 
 def test_a_float_image_is_bare_numbers(tmp_path: Path) -> None:
     image = np.random.default_rng(1).random((5, 7)).astype(np.float32)
-    write_float_image(tmp_path / "image.bin", image)
+    raw.write(tmp_path / "image.bin", image)
     assert (tmp_path / "image.bin").read_bytes() == image.tobytes()
-    np.testing.assert_array_equal(read_float_image(tmp_path / "image.bin", (5, 7)), image)
+    np.testing.assert_array_equal(raw.read_float_image(tmp_path / "image.bin", (5, 7)), image)
     with pytest.raises(InputError, match="found 140 bytes, expected 144"):
-        read_float_image(tmp_path / "image.bin", (6, 6))
+        raw.read_float_image(tmp_path / "image.bin", (6, 6))
 
 
 def test_a_transposed_image_is_written_in_its_own_order(tmp_path: Path) -> None:
     image = np.arange(6, dtype=np.float32).reshape(2, 3).T
-    write_float_image(tmp_path / "image.bin", image)
-    np.testing.assert_array_equal(read_float_image(tmp_path / "image.bin", (3, 2)), image)
+    raw.write(tmp_path / "image.bin", image)
+    np.testing.assert_array_equal(raw.read_float_image(tmp_path / "image.bin", (3, 2)), image)
 
 
 def test_a_grey_map_has_the_originals_bytes_and_opens_elsewhere(tmp_path: Path) -> None:
@@ -158,7 +157,7 @@ def test_a_grey_map_has_the_originals_bytes_and_opens_elsewhere(tmp_path: Path) 
 
     pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
     path = tmp_path / "image.pgm"
-    write_pgm(path, pixels, 625.36366854827)
+    pgm.write(path, pixels, scale=625.36366854827)
     assert path.read_bytes() == b"P5\n3 2\n# pixels scaled by 625.364\n255\n" + bytes(range(6))
     with Image.open(path) as picture:
         np.testing.assert_array_equal(np.asarray(picture), pixels)

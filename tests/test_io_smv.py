@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
-from nanobragg.io.images.smv import read_smv, read_smv_header, smv_header, write_smv
+from nanobragg.io.images import smv
+from nanobragg.io.images.smv import read_smv, read_smv_header, smv_header
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"
 FACTS = {fact["id"]: fact for fact in map(json.loads, (GOLDEN / "facts.jsonl").read_text().splitlines())}
@@ -91,7 +92,7 @@ def test_a_header_that_outgrows_512_bytes_says_so(tmp_path: Path) -> None:
     pixels = np.arange(resolved.geometry.nfast * resolved.geometry.nslow, dtype=np.uint16)
     pixels = pixels.reshape(resolved.geometry.nslow, resolved.geometry.nfast)
     path = tmp_path / "long.img"
-    write_smv(path, pixels, resolved)  # type: ignore[arg-type]
+    smv.write(path, pixels, resolved)  # type: ignore[arg-type]
     data = path.read_bytes()
     assert data.startswith(b"{\nHEADER_BYTES=1024;\n")
     assert len(data) == 1024 + pixels.nbytes
@@ -104,7 +105,7 @@ def test_an_image_round_trips_and_other_programs_read_it(tmp_path: Path) -> None
     fact = FACTS["noise_mid"]
     pixels = np.random.default_rng(1).integers(0, 65536, (56, 72), dtype=np.uint16)
     path = tmp_path / "image.img"
-    write_smv(path, pixels, resolved_of(fact["scene"], fact["args"], fact["header"]))  # type: ignore[arg-type]
+    smv.write(path, pixels, resolved_of(fact["scene"], fact["args"], fact["header"]))  # type: ignore[arg-type]
     image = read_smv(path)
     np.testing.assert_array_equal(image.pixels, pixels)
     assert (image.nfast, image.nslow) == (72, 56)
@@ -235,6 +236,6 @@ def test_a_failed_write_leaves_the_old_image(tmp_path: Path) -> None:
     resolved = resolved_of(fact["scene"], fact["args"], fact["header"])
     resolved.geometry.orgx = "not a number"
     with pytest.raises(ValueError, match="format code"):
-        write_smv(path, np.zeros((2, 2), np.uint16), resolved)  # type: ignore[arg-type]
+        smv.write(path, np.zeros((2, 2), np.uint16), resolved)  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["image.img"]

@@ -162,7 +162,7 @@ def test_iotbx_reads_a_cbf_header(convention: str, kind: str, tmp_path: Path) ->
     """Sizes, distance, wavelength, rotation; and the beam in the same place whatever the convention."""
     image = _image(convention)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nanobragg.io.images.cbf.beyond_header", lambda resolved: None)  # the spindle of some conventions
+        patch.setattr("nanobragg.io.images.cbf.doubt", lambda resolved: None)  # the spindle of some conventions
         image.write(tmp_path / "a.cbf")
     found = read_with_iotbx(tmp_path / "a.cbf", kind, centres=[("BEAM_CENTER_X", "BEAM_CENTER_Y", SLOW_FAST)])
     _says_the_experiment(found)

@@ -238,7 +238,7 @@ def noise(
     """Time the noise image made from the float image in a file, and writing it to a new file."""
     import numpy as np
 
-    from nanobragg.io.images.smv import write_smv
+    from nanobragg.io.images import smv
     from nanobragg.response.photons import poisson_noise
 
     resolved = _resolved(words)
@@ -250,7 +250,7 @@ def noise(
         started = time.perf_counter()
         drawn = poisson_noise(pixels, seed=seed, rng=rng, threads=threads)
         drawing.append(time.perf_counter() - started)
-        write_smv(file, drawn.pixels, resolved)
+        smv.write(file, drawn.pixels, resolved)
         return drawn
 
     times = _timed(once, at_least, at_most)

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nanobragg.inputs.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, Option
+from nanobragg.io.images.formats import FOREIGN, FORMATS, PGM, PNG, option_formats
+from nanobragg.io.tables import TABLES
 from nanobragg.records.quirks import QUIRKS
 
-IMAGES = ("img", "cbf", "h5", "nxs", "tif", "tiff", "npy", "bin", "edf", "mccd")
-_WRITTEN = ("img", "cbf", "h5", "nxs", "tif", "tiff", "npy")
 _ANY: tuple[str, ...] = ()
+
+
+def _suffixes_of(extensions: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(extension.removeprefix(".") for extension in extensions))
+
+
+def _written(*, floats: bool) -> tuple[str, ...]:
+    return _suffixes_of(extension for row in option_formats(floats=floats) for extension in row.extensions)
+
+
+_GEOMETRY = _suffixes_of((*(e for row in FORMATS if row.geometry for e in row.extensions), *FOREIGN))
+IMAGES = _suffixes_of((*(e for row in FORMATS if not row.picture for e in row.extensions), *FOREIGN))
 SUFFIXES: dict[str, tuple[str, ...]] = {
-    "-img": ("img", "cbf", "h5", "nxs", "expt", "tif", "tiff", "edf", "mccd"),
-    "-mask": ("img", "cbf", "h5", "nxs", "tif", "tiff", "edf", "mccd"),
+    "-img": (*_GEOMETRY, "expt"),
+    "-mask": _GEOMETRY,
     "-mat": ("mat",),
     "-hkl": ("hkl", "mtz", "cif", "mmcif", "pdb", "ent", "gz"),
     "-dump": ("bin",),
     "-stolout": _ANY,
     "-stol": _ANY,
     "-sourcefile": _ANY,
-    "-floatfile": ("bin", *_WRITTEN[2:]),
-    "-intfile": _WRITTEN,
-    "-pgmfile": ("pgm",),
-    "-noisefile": _WRITTEN,
-    "-truthfile": ("h5", "csv", "npy"),
+    "-floatfile": _written(floats=True),
+    "-intfile": _written(floats=False),
+    "-pgmfile": _suffixes_of(PGM.extensions),
+    "-noisefile": _written(floats=False),
+    "-truthfile": _suffixes_of(TABLES),
 }
 """Extensions of the files that options name; without any: all files."""
 QUIRK_NAMES = (*QUIRKS, *(f"-{name}" for name in QUIRKS))
@@ -70,7 +83,13 @@ def commands() -> tuple[Command, Command, Command, Command]:
     from nanobragg.parity import compare, trace_diff
 
     view = (
-        Word(names=("-o",), help="write a PNG file; {} stands for the number", least=1, most=1, suffixes=("png",)),
+        Word(
+            names=("-o",),
+            help="write a PNG file; {} stands for the number",
+            least=1,
+            most=1,
+            suffixes=_suffixes_of(PNG.extensions),
+        ),
         Word(names=("-shape",), help="pixels of bare float images: slow, fast", least=2, most=2),
         Word(names=("-h", "--help", "-help"), help="how it is used"),
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_path, atomic_write
 from nanobragg.io.support.extras import need
@@ -30,24 +28,37 @@ UNITS = {
 }
 
 
+TABLES = (".h5", ".csv", ".npy", ".hdf5")
+"""Extensions of tables."""
+
+
 def write_truth(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
     """Write the table as HDF5: ``/truth``, one dataset a column, which pandas and h5py open; ``.npy`` and ``.csv`` too.
 
     Raises :class:`InputError` for another extension, and when the file cannot be written.
     """
-    name = os.fspath(path)
-    extension = check_truth_name(name)
-    if extension == ".npy":
-        with atomic_write(path) as file:
-            np.save(file, table)
-        return
-    if extension == ".csv":
-        with atomic_write(path) as file:
-            file.write((",".join(table.dtype.names or ()) + "\n").encode())
-            for row in table.tolist():
-                file.write((",".join(f"{int(v) if isinstance(v, bool) else v!r}" for v in row) + "\n").encode())
-        return
-    h5py = need("h5py", name)
+    write = {".npy": _write_numpy, ".csv": _write_csv}.get(check_truth_name(os.fspath(path)), _write_hdf5)
+    write(path, table)
+
+
+def _write_numpy(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
+    import numpy as np
+
+    with atomic_write(path) as file:
+        np.save(file, table)
+
+
+def _write_csv(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
+    with atomic_write(path) as file:
+        file.write((",".join(table.dtype.names or ()) + "\n").encode())
+        for row in table.tolist():
+            file.write((",".join(f"{int(v) if isinstance(v, bool) else v!r}" for v in row) + "\n").encode())
+
+
+def _write_hdf5(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
+    import numpy as np
+
+    h5py = need("h5py", os.fspath(path))
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         group = file.create_group("truth")
         for column in table.dtype.names or ():
@@ -59,6 +70,6 @@ def write_truth(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
 def check_truth_name(name: str) -> str:
     """The extension. Raises :class:`InputError` for one that is not known."""
     extension = os.path.splitext(name)[1].lower()
-    if extension not in (".h5", ".hdf5", ".npy", ".csv"):
+    if extension not in TABLES:
         raise InputError(f"-truthfile: found {name!r}, expected a name that ends in .h5, .csv or .npy")
     return extension

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,39 +20,16 @@ def read_image(path: str | os.PathLike[str], shape: tuple[int, int] | None = Non
         InputError: when the file cannot be read as an image, and for bare floats without their shape.
 
     """
+    from nanobragg.io.any_image import read_pixels
+    from nanobragg.io.images.formats import FLOATS, format_of
+
     name = os.fspath(path)
-    suffix = Path(name).suffix.lower()
-    if suffix == ".bin":
-        return _read_bin(name, shape)
-    try:
-        pixels = np.load(name, allow_pickle=False) if suffix == ".npy" else _read_with_fabio(name)
-    except InputError:
-        raise
-    except Exception as error:  # fabio and its readers raise whatever their formats do
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{name}: cannot be read ({reason}), expected an image that fabio knows") from error
-    if pixels.ndim == 3 and pixels.shape[0] == 1:
-        pixels = pixels[0]
+    if format_of(name) is FLOATS and shape is None:
+        raise InputError(f"{name}: found bare floats, expected --shape SLOW FAST with them")
+    pixels = read_pixels(name, shape)
     if pixels.ndim != 2 or pixels.size == 0:
         raise InputError(f"{name}: found an array of shape {pixels.shape}, expected one image (slow, fast)")
     return np.ascontiguousarray(pixels, dtype=np.float32)
-
-
-def _read_bin(name: str, shape: tuple[int, int] | None) -> NDArray[np.float32]:
-    from nanobragg.io.images.raw import read_float_image
-
-    if shape is None:
-        raise InputError(f"{name}: found bare floats, expected --shape SLOW FAST with them")
-    return read_float_image(name, shape)
-
-
-def _read_with_fabio(name: str) -> NDArray[np.float32]:
-    try:
-        import fabio
-    except ImportError as error:
-        raise InputError(f"{name}: fabio is not installed, expected it: pip install 'nanobragg[parity]'") from error
-    with fabio.open(name) as file:
-        return np.asarray(file.data)
 
 
 def resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

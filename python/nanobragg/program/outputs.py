@@ -27,20 +27,18 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
         InputError: when a file cannot be written; files are written whole or not at all.
 
     """
-    from nanobragg.io.images.formats import format_of, write_format
-    from nanobragg.io.images.raw import write_float_image
+    from nanobragg.io.images.formats import FLOATS, option_format
     from nanobragg.io.support.in_background import Background
 
     with Background() as background:
         floatfile = run.output.floatfile
-        if floatfile is not None and format_of(floatfile) is not None:
-            print(f"writing {floatfile} as {write_format(floatfile, image, resolved)}")
-        elif floatfile is not None:
-            print(f"writing {floatfile} as {image.size} 4-byte floats")
-            if image.size < _WORTH_A_THREAD:
-                write_float_image(floatfile, image)
+        if floatfile is not None:
+            chosen = option_format(floatfile, floats=True)
+            print(f"writing {floatfile} as {chosen.described(image)}")
+            if chosen is FLOATS and image.size >= _WORTH_A_THREAD:
+                background.start(chosen.write, floatfile, image, resolved)
             else:
-                background.start(write_float_image, floatfile, image)
+                chosen.write(floatfile, image, resolved)
         _write_pictures(run, resolved, image)
         noise = _write_noise(run, resolved, image, seed)
         _write_preview(run, resolved, image if noise is None else noise)
@@ -49,8 +47,7 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
 
 def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     """Statistics, and the images that are scaled by them."""
-    from nanobragg.io.images.formats import format_of
-    from nanobragg.io.images.pgm import write_pgm
+    from nanobragg.io.images.formats import PGM, option_format
     from nanobragg.response.integers import integer_scale, pgm_scale, to_integers, to_pgm_bytes
     from nanobragg.response.statistics import statistics
 
@@ -62,47 +59,38 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     scale = integer_scale(output.scale, found.maximum)
     if output.intfile is not None:
         print(f"intfile_scale = {scale:g}")
-        wide = format_of(output.intfile) is not None
+        wide = option_format(output.intfile, floats=False).bits > 16
         pixels = to_integers(image, scale, output.adc_offset, roi, wide=wide, threads=run.threads)
         _write_integers(output.intfile, pixels, resolved)
     if output.pgmfile is not None:
         grey = pgm_scale(output.pgm_scale, found.rmsd, scale)
         print(f"pgm_scale = {grey:g}")
         print(f"writing {output.pgmfile} as 1-byte integers")
-        write_pgm(output.pgmfile, to_pgm_bytes(image, grey, roi), grey)
+        PGM.write(output.pgmfile, to_pgm_bytes(image, grey, roi), resolved, scale=grey)
 
 
 def _write_integers(name: str, pixels: np.ndarray, resolved: Resolved) -> None:
     """An integer image: SMV, or what the extension says."""
-    from nanobragg.io.images.formats import format_of, write_format
-    from nanobragg.io.images.smv import write_smv
+    from nanobragg.io.images.formats import option_format
 
-    if format_of(name) is None:
-        print(f"writing {name} as 2-byte integers")
-        write_smv(name, pixels, resolved)
-        return
-    if format_of(name) == ".cbf":
-        from nanobragg.io.images.cbf import beyond_header
-
-        doubt = beyond_header(resolved)
-        if doubt is not None:
-            print(f"WARNING: {name}: {doubt}")
-    print(f"writing {name} as {write_format(name, pixels, resolved)}")
+    chosen = option_format(name, floats=False)
+    doubt = chosen.doubt(resolved)
+    if doubt is not None:
+        print(f"WARNING: {name}: {doubt}")
+    print(f"writing {name} as {chosen.described(pixels)}")
+    chosen.write(name, pixels, resolved)
 
 
 def _write_preview(run: Run, resolved: Resolved, pixels: np.ndarray) -> None:
     output = run.output
     if output.pngfile is None:
         return
-    from nanobragg.io.images.picture import Marks, write_png
+    from nanobragg.io.images.formats import PNG
+    from nanobragg.io.images.picture import Marks
 
-    print(f"writing {output.pngfile} as a preview")
-    write_png(
-        output.pngfile,
-        pixels,
-        resolved,
-        Marks(rings=output.png_rings, beam=output.png_beam, roi=output.png_roi),
-    )
+    print(f"writing {output.pngfile} as {PNG.contents}")
+    marks = Marks(rings=output.png_rings, beam=output.png_beam, roi=output.png_roi)
+    PNG.write(output.pngfile, pixels, resolved, marks=marks)
 
 
 def _write_truth(run: Run, resolved: Resolved, image: np.ndarray) -> None:
@@ -119,7 +107,7 @@ def _write_truth(run: Run, resolved: Resolved, image: np.ndarray) -> None:
 
 def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | None) -> np.ndarray | None:
     """Write the noise image, if it is wanted, and give its pixels."""
-    from nanobragg.io.images.formats import format_of
+    from nanobragg.io.images.formats import option_format
     from nanobragg.response.photons import poisson_noise
 
     output = run.output
@@ -132,7 +120,7 @@ def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | No
         adc_offset=output.adc_offset,
         roi=resolved.geometry.roi,
         random_state=resolved.random_state,
-        wide=format_of(output.noisefile) is not None,
+        wide=option_format(output.noisefile, floats=False).bits > 16,
         threads=run.threads,
     )
     print(f"{noise.photons:.0f} photons on noise image ({noise.overloads} overloads)")

@@ -35,11 +35,11 @@ def view(words: Sequence[str]) -> int:
     if output is None:
         _show(images)
         return 0
-    from nanobragg.io.images.picture import write_png
+    from nanobragg.io.images import picture
 
     for number, (_, pixels) in enumerate(images, 1):
         name = output.replace("{}", str(number))
-        write_png(name, pixels)
+        picture.write(name, pixels)
         print(f"writing {name}")
     return 0
 

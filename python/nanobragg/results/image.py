@@ -15,6 +15,7 @@ import numpy as np
 from nanobragg.errors import InputError
 
 if TYPE_CHECKING:
+    from nanobragg.io.images.formats import Format
     from nanobragg.records.resolved import Resolved
     from nanobragg.response.statistics import Statistics
 
@@ -163,18 +164,19 @@ class Image:
             InputError: for another extension, and where the file cannot be written.
 
         """
-        writers = {
-            ".img": _write_smv,
-            ".smv": _write_smv,
-            ".bin": _write_float,
-            ".pgm": _write_pgm,
-            ".png": _write_png,
-            **dict.fromkeys((".npy", ".tif", ".tiff", ".h5", ".nxs", ".cbf"), _write_format),
-        }
-        suffix = Path(path).suffix.lower()
-        if suffix not in writers:
-            raise InputError(f"{os.fspath(path)}: found extension {suffix!r}, expected {', '.join(sorted(writers))}")
-        writers[suffix](self, path)
+        from nanobragg.io.images.formats import FORMATS, format_of
+
+        name = os.fspath(path)
+        chosen = format_of(name)
+        if chosen is None:
+            known = sorted(extension for row in FORMATS for extension in row.extensions)
+            raise InputError(f"{name}: found extension {Path(name).suffix.lower()!r}, expected {', '.join(known)}")
+        pixels, details = _held(self, chosen, name)
+        doubt = chosen.doubt(self.resolved)
+        if doubt is not None:
+            warnings.warn(f"{name}: {doubt}", stacklevel=2)
+        chosen.check(f"write {name}")
+        chosen.write(path, pixels, self.resolved, **details)
 
 
 def write_nxmx(images: Image | Sequence[Image], path: str | os.PathLike[str]) -> None:
@@ -189,56 +191,30 @@ def write_nxmx(images: Image | Sequence[Image], path: str | os.PathLike[str]) ->
             written.
 
     """
-    from nanobragg.io.images.nexus import write_pixels
+    from nanobragg.io.images.nexus import write_series
 
     series = [images] if isinstance(images, Image) else list(images)
-    write_pixels([image.data for image in series], [image.resolved for image in series], path)
+    write_series([image.data for image in series], [image.resolved for image in series], path)
 
 
-def _write_smv(image: Image, path: str | os.PathLike[str]) -> None:
-    from nanobragg.io.images.smv import write_smv
+def _held(image: Image, chosen: Format, name: str) -> tuple[np.ndarray, dict[str, Any]]:
+    """The image's pixels as a format holds them, and what else it is to be told."""
+    from nanobragg.io.images.formats import PGM
 
-    pixels = image.integers().data if image.data.dtype == np.float32 else image.data
-    write_smv(path, pixels, image.resolved)
+    if chosen is PGM:
+        from nanobragg.response.integers import integer_scale, pgm_scale, to_pgm_bytes
 
-
-def _write_float(image: Image, path: str | os.PathLike[str]) -> None:
-    from nanobragg.io.images.raw import write_float_image
-
-    write_float_image(path, image.data)
-
-
-def _write_format(image: Image, path: str | os.PathLike[str]) -> None:
-    from nanobragg.io.images.formats import check_format, format_of, write_format
-
-    if format_of(path) == ".cbf":
-        if image.data.dtype == np.float32:
-            raise InputError(
-                f"{os.fspath(path)}: found float32 photons, expected whole numbers for CBF: write image.noisy() or "
-                "image.integers()"
-            )
-        from nanobragg.io.images.cbf import beyond_header
-
-        doubt = beyond_header(image.resolved)
-        if doubt is not None:
-            warnings.warn(f"{os.fspath(path)}: {doubt}", stacklevel=3)
-    check_format("write", path, floats=image.data.dtype == np.float32)
-    write_format(path, image.data, image.resolved)
-
-
-def _write_png(image: Image, path: str | os.PathLike[str]) -> None:
-    from nanobragg.io.images.picture import write_png
-
-    write_png(path, image.data, image.resolved)
-
-
-def _write_pgm(image: Image, path: str | os.PathLike[str]) -> None:
-    from nanobragg.io.images.pgm import write_pgm
-    from nanobragg.response.integers import integer_scale, pgm_scale, to_pgm_bytes
-
-    found = image.statistics()
-    scale = pgm_scale(None, found.rmsd, integer_scale(None, found.maximum))
-    write_pgm(path, to_pgm_bytes(image.data, scale, image.resolved.geometry.roi), scale)
+        found = image.statistics()
+        scale = pgm_scale(None, found.rmsd, integer_scale(None, found.maximum))
+        return to_pgm_bytes(image.data, scale, image.resolved.geometry.roi), {"scale": scale}
+    if image.data.dtype != np.float32 or chosen.floats or chosen.picture:
+        return image.data, {}
+    if not chosen.original:
+        raise InputError(
+            f"{name}: found float32 photons, expected whole numbers for {chosen.name}: write image.noisy() or "
+            "image.integers()"
+        )
+    return image.integers().data, {}
 
 
 def _finite(name: str, value: float) -> None:

@@ -26,7 +26,7 @@ _START = b"\x0c\x1a\x04\xd5"
 _PADDING = 4095
 
 
-def write_cbf(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
+def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
     """Write whole numbers (slow, fast) as signed 32-bit integers, every one exactly.
 
     Args:
@@ -129,7 +129,7 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     ]
 
 
-def beyond_header(resolved: Resolved) -> str | None:
+def doubt(resolved: Resolved) -> str | None:
     """What a PILATUS header cannot say about this geometry, as a sentence; ``None`` if it says it all."""
     g = resolved.geometry
     normal, beam = np.array(g.normal), np.array(g.beam)

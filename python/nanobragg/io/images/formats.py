@@ -1,8 +1,16 @@
-"""Image files by extension (``specs/formats.md``)."""
+"""The image formats that we write and read back: one row each (``specs/formats.md``).
+
+Options, ``Image.write``, ``nanobragg view``, completion and the documentation ask this table. A new format is a module
+of this folder and a row. The module has ``write(path, pixels, resolved)`` and, where no other reader of images knows
+the format, ``read(path, shape)``; ``doubt(resolved)`` tells what its header cannot say.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
@@ -12,71 +20,174 @@ if TYPE_CHECKING:
 
     from nanobragg.records.resolved import Resolved
 
-_PACKAGES = {
-    ".cbf": ("fabio",),
-    ".h5": ("h5py", "hdf5plugin"),
-    ".nxs": ("h5py", "hdf5plugin"),
-    ".tif": ("pillow",),
-    ".tiff": ("pillow",),
-    ".npy": (),
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """What a format is called, what it holds, and what it needs."""
+
+    name: str
+    extensions: tuple[str, ...]
+    """Lower case, the usual one first."""
+    module: str
+    """In this folder."""
+    contents: str
+    """What it holds, in words."""
+    floats: bool = False
+    """Whether it holds float32."""
+    bits: int = 0
+    """Of its whole numbers: 16 (unsigned) or 32 (signed); 0: it holds none."""
+    packages: tuple[str, ...] = ()
+    """What writing it needs besides NumPy."""
+    original: bool = False
+    """nanoBragg.c's: its option writes this format whatever the extension, unless that is another format's."""
+    picture: bool = False
+    """8 bits to look at, with an option of its own."""
+    geometry: bool = False
+    """Whether such files, of whatever program, may tell geometry and serve as masks (``-img``, ``-mask``)."""
+
+    def check(self, what: str) -> None:
+        """Find out before the work whether the packages are there. Raises :class:`InputError` naming ``what``."""
+        from nanobragg.io.support.extras import need
+
+        for package in self.packages:
+            need(package, what, module=_MODULES.get(package))
+
+    def write(self, path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved, **details: Any) -> None:
+        """Write (slow, fast) pixels of a type that the format holds; ``details`` are the module's own.
+
+        Raises :class:`InputError` for others, and when the file cannot be written.
+        """
+        self._module().write(path, pixels, resolved, **details)
+
+    def doubt(self, resolved: Resolved) -> str | None:
+        """What the format cannot say about this geometry, as a sentence; ``None`` if it says it all."""
+        tell = getattr(self._module(), "doubt", None)
+        return None if tell is None else tell(resolved)
+
+    def read(self, path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any] | None:
+        """The pixels (slow, fast) of a file, of ``shape`` where it does not tell; ``None``: fabio reads the format.
+
+        Raises :class:`InputError` when it cannot be read.
+        """
+        read = getattr(self._module(), "read", None)
+        return None if read is None else read(path, shape)
+
+    def described(self, pixels: NDArray[Any]) -> str:
+        """What a file of these pixels is, for messages; of the original's formats in its words."""
+        kind = f"{pixels.dtype.itemsize}-byte {'floats' if pixels.dtype.kind == 'f' else 'integers'}"
+        if not self.original:
+            return f"{self.name}, {kind}"
+        return f"{pixels.size} {kind}" if self.floats else kind
+
+    def _module(self) -> ModuleType:
+        return import_module(f"nanobragg.io.images.{self.module}")
+
+
+SMV = Format(
+    name="SMV",
+    extensions=(".img", ".smv"),
+    module="smv",
+    contents="whole numbers of 16 bits, with the field's header keys",
+    bits=16,
+    original=True,
+    geometry=True,
+)
+FLOATS = Format(
+    name="bare floats",
+    extensions=(".bin",),
+    module="raw",
+    contents="float32 and nothing else",
+    floats=True,
+    original=True,
+)
+PGM = Format(name="PGM", extensions=(".pgm",), module="pgm", contents="8 bits of grey", original=True, picture=True)
+PNG = Format(
+    name="PNG", extensions=(".png",), module="picture", contents="a preview", packages=("pillow",), picture=True
+)
+FORMATS = (
+    SMV,
+    Format(
+        name="CBF",
+        extensions=(".cbf",),
+        module="cbf",
+        contents="whole numbers of 32 bits, with a PILATUS header",
+        bits=32,
+        packages=("fabio",),
+        geometry=True,
+    ),
+    Format(
+        name="NeXus NXmx",
+        extensions=(".h5", ".nxs"),
+        module="nexus",
+        contents="float32, or whole numbers of 32 bits, with geometry, beam and goniometer; bitshuffle and LZ4",
+        floats=True,
+        bits=32,
+        packages=("h5py", "hdf5plugin"),
+        geometry=True,
+    ),
+    Format(
+        name="TIFF",
+        extensions=(".tif", ".tiff"),
+        module="tiff",
+        contents="float32, or whole numbers of 32 bits",
+        floats=True,
+        bits=32,
+        packages=("pillow",),
+        geometry=True,
+    ),
+    Format(
+        name="NumPy",
+        extensions=(".npy",),
+        module="numpy_array",
+        contents="float32, or whole numbers of 32 bits",
+        floats=True,
+        bits=32,
+    ),
+    FLOATS,
+    PGM,
+    PNG,
+)
+FOREIGN = (".edf", ".mccd")
+"""Of the formats that fabio reads and we do not write, those that are offered by name."""
 _MODULES = {"pillow": "PIL.Image"}
+"""Of packages whose module has another name."""
 
 
-def format_of(path: str | os.PathLike[str]) -> str | None:
-    """The extension (lower case) if it selects one of the formats of this module, else ``None``."""
+def format_of(path: str | os.PathLike[str]) -> Format | None:
+    """The format that the extension stands for, whatever its case."""
     extension = os.path.splitext(os.fspath(path))[1].lower()
-    return extension if extension in _PACKAGES else None
+    return next((row for row in FORMATS if extension in row.extensions), None)
+
+
+def option_formats(*, floats: bool) -> tuple[Format, ...]:
+    """What an option for images of floats (``-floatfile``) or of whole numbers may write: first what it does under any
+    name, then what it does by extension.
+    """
+    own = FLOATS if floats else SMV
+    chosen = (row for row in FORMATS if not row.original and not row.picture and (row.floats if floats else row.bits))
+    return (own, *chosen)
+
+
+def option_format(path: str | os.PathLike[str], *, floats: bool) -> Format:
+    """What such an option writes into this file; bare floats and SMV under all names that are not another format's.
+
+    nanoBragg.c's scripts name their files as they like.
+    """
+    found = format_of(path)
+    return found if found is not None and not found.original and not found.picture else (FLOATS if floats else SMV)
 
 
 def check_format(what: str, path: str | os.PathLike[str], *, floats: bool) -> None:
-    """Find out before the work whether the format can be written: its packages, and ``floats`` in it.
+    """Find out before the work whether an option can write its file: whether the format holds it, its packages.
 
-    Raises :class:`InputError` naming ``what``.
+    Raises :class:`InputError` naming ``what``, the option.
     """
-    from nanobragg.io.support.extras import need
-
-    extension = format_of(path)
-    if extension == ".cbf" and floats:
+    chosen, possible = option_format(path, floats=floats), option_formats(floats=floats)
+    if chosen not in possible:
+        others = ", ".join(row.extensions[0] for row in possible[1:])
         raise InputError(
-            f"{what}: found {os.fspath(path)!r}, a format of whole numbers, expected .h5, .tif, .npy or .bin for a "
-            "float image (or -intfile, -noisefile for CBF)"
+            f"{what}: found {os.fspath(path)!r}, a format of {chosen.contents}, expected {others} or "
+            f"{possible[0].extensions[0]} for {'a float image' if floats else 'whole numbers'}"
+            f" (or {'-intfile, -noisefile' if floats else '-floatfile'} for {chosen.name})"
         )
-    for package in _PACKAGES.get(extension or "", ()):
-        need(package, f"{what} {os.fspath(path)}", module=_MODULES.get(package))
-
-
-def write_format(path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved) -> str:
-    """Write ``pixels`` (slow, fast), float32, int32 or uint16, as the extension says.
-
-    Returns:
-        What was written, for messages.
-
-    Raises:
-        InputError: for floats in CBF, and when the file cannot be written.
-
-    """
-    import numpy as np
-
-    extension = format_of(path)
-    if extension == ".cbf":
-        from nanobragg.io.images.cbf import write_cbf
-
-        write_cbf(path, pixels, resolved)
-        return "CBF, 4-byte integers"
-    kind = f"{pixels.dtype.itemsize}-byte {'floats' if pixels.dtype.kind == 'f' else 'integers'}"
-    if extension in (".h5", ".nxs"):
-        from nanobragg.io.images.nexus import write_pixels
-
-        write_pixels([pixels], [resolved], path)
-        return f"NeXus NXmx, {kind}"
-    if extension in (".tif", ".tiff"):
-        from nanobragg.io.images.tiff import write_tiff
-
-        write_tiff(path, pixels)
-        return f"TIFF, {kind}"
-    from nanobragg.io.support.atomic import atomic_write
-
-    with atomic_write(path) as file:
-        np.save(file, pixels)
-    return f"NumPy, {kind}"
+    chosen.check(f"{what} {os.fspath(path)}")

@@ -26,7 +26,12 @@ _DEGREES = 57.29577951308232
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
 
 
-def write_pixels(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], path: str | os.PathLike[str]) -> None:
+def write(path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved) -> None:
+    """Write one image (slow, fast). Raises :class:`InputError` when the file cannot be written."""
+    write_series([pixels], [resolved], path)
+
+
+def write_series(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], path: str | os.PathLike[str]) -> None:
     """Write one image or a series (a rotation scan, or shots) into one file, compressed by bitshuffle and LZ4.
 
     Args:

@@ -119,7 +119,7 @@ def png_bytes(pixels: ArrayLike, resolved: Resolved | None = None, marks: Marks 
     return buffer.getvalue()
 
 
-def write_png(
+def write(
     path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | None = None, marks: Marks | None = None
 ) -> None:
     """Write :func:`png_bytes`. Raises :class:`InputError` as it does, and when the file cannot be written."""

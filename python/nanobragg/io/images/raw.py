@@ -13,12 +13,31 @@ from nanobragg.io.support.atomic import atomic_write, read_bytes
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from nanobragg.records.resolved import Resolved
 
-def write_float_image(path: str | os.PathLike[str], image: ArrayLike) -> None:
-    """Write ``image`` (any shape) as native float32. Raises :class:`InputError` when the file cannot be written."""
-    data = np.ascontiguousarray(image, dtype=np.float32)
+
+def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | None = None) -> None:
+    """Write ``pixels`` (any shape) as native float32; ``resolved`` is not told.
+
+    Raises :class:`InputError` when the file cannot be written.
+    """
+    data = np.ascontiguousarray(pixels, dtype=np.float32)
     with atomic_write(path) as file:
         file.write(data.data)
+
+
+def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
+    """The image of ``shape`` (slow, fast); without it, a square one.
+
+    Raises :class:`InputError` when the file cannot be read, or the numbers of pixels are others.
+    """
+    if shape is not None:
+        return read_float_image(path, shape)
+    count = len(read_bytes(path)) // 4
+    side = int(count**0.5)
+    if side * side != count:
+        raise InputError(f"{os.fspath(path)}: found {count} pixels, which make no square, expected -shape SLOW FAST")
+    return read_float_image(path, (side, side))
 
 
 def read_float_image(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArray[np.float32]:

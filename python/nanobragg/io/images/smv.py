@@ -191,7 +191,7 @@ def _header_text(resolved: Resolved, size: int) -> bytes:
     return "\n".join([*lines, "DETECTOR_SN=000;", "BEAMLINE=fake;", "}\f"]).encode("ascii")
 
 
-def write_smv(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
+def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
     """Write ``pixels`` (slow, fast) as uint16: 65535 for what is above it, and negative ones wrap around, as in
     nanoBragg.c. Raises :class:`InputError` when the file cannot be written.
     """

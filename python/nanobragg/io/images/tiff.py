@@ -14,9 +14,11 @@ from nanobragg.io.support.extras import need
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from nanobragg.records.resolved import Resolved
 
-def write_tiff(path: str | os.PathLike[str], pixels: ArrayLike) -> None:
-    """Write ``pixels`` (slow, fast), float32, int32 or uint16, the first row on top.
+
+def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | None = None) -> None:
+    """Write ``pixels`` (slow, fast), float32, int32 or uint16, the first row on top; ``resolved`` is not told.
 
     Raises :class:`InputError` for other pixels, and when the file cannot be written.
     """

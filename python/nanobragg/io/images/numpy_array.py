@@ -1,0 +1,36 @@
+"""Images as NumPy's files: float32, int32 or uint16, shape and type in the header (``specs/formats.md``)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nanobragg.errors import InputError
+from nanobragg.io.support.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from nanobragg.records.resolved import Resolved
+
+
+def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | None = None) -> None:
+    """Write ``pixels`` (slow, fast); ``resolved`` is not told. Raises :class:`InputError` when it cannot be written."""
+    with atomic_write(path) as file:
+        np.save(file, np.asarray(pixels))
+
+
+def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any]:
+    """The pixels (slow, fast). Raises :class:`InputError` for a file that is not NumPy's, or not of one image."""
+    name = os.fspath(path)
+    try:
+        pixels = np.load(name, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: found {str(error)[:80]}, expected a NumPy file") from error
+    if pixels.ndim == 3 and len(pixels) == 1:  # as an image of one panel is rendered
+        pixels = pixels[0]
+    if pixels.ndim != 2:
+        raise InputError(f"{name}: found an array of shape {pixels.shape}, expected (slow, fast)")
+    return pixels
