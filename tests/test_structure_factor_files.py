@@ -22,6 +22,7 @@ from nanobragg.io.factors.atomic_model import Recipe, model_factors, read_model
 from nanobragg.io.factors.kinds import structure_factor_kind
 from nanobragg.io.factors.reflections import expand_to_p1, read_reflection_file
 from nanobragg.maths.lattice import inverse_d2
+from nanobragg.resolver.memory import FILES
 
 DATA = Path(__file__).parent / "data"
 ORC = Path(__file__).parent.parent / "examples" / "1orc.pdb"
@@ -355,6 +356,7 @@ def test_a_given_cell_is_stronger_than_the_file_and_a_different_one_is_warned_ab
 
 
 def test_without_gemmi_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    FILES.forget()
     monkeypatch.setitem(sys.modules, "gemmi", None)
     with pytest.raises(InputError, match=r"found no package gemmi.*nanobragg\[files\]"):
         resolve(_crystal(structure_factors=PEPTIDE))

@@ -150,7 +150,7 @@ def _program(words: list[str]) -> int:
 def _missing(run: Run) -> str | None:
     """What a run cannot do without and has not got."""
     crystal = run.experiment.crystal
-    if crystal.matrix is None and (not crystal.cell or crystal.cell[0] == 0.0) and not _cell_in_file(run):
+    if crystal.matrix is None and (not crystal.cell or crystal.cell[0] == 0.0) and not _cell_in_files(run):
         return "-cell or -mat: found neither, expected a unit cell or an orientation matrix"
     if crystal.structure_factors is None and crystal.default_F == 0.0:
         dump = None if crystal.dump is None else os.fspath(crystal.dump)
@@ -160,21 +160,13 @@ def _missing(run: Run) -> str | None:
     return None
 
 
-def _cell_in_file(run: Run) -> bool:
-    """Whether the structure factors or the geometry come with a unit cell, and none has been said."""
-    crystal, header = run.experiment.crystal, run.experiment.detector.header
-    if crystal.cell is not None:
+def _cell_in_files(run: Run) -> bool:
+    crystal, detector = run.experiment.crystal, run.experiment.detector
+    if crystal.structure_factors is None and detector.header is None:
         return False
-    if isinstance(crystal.structure_factors, (str, os.PathLike)):
-        from nanobragg.io.factors.kinds import has_cell
+    from nanobragg.resolver.files import cell_in_files
 
-        if has_cell(crystal.structure_factors):
-            return True
-    if header is None:
-        return False
-    from nanobragg.io.geometry.any_file import has_crystal
-
-    return has_crystal(header)
+    return cell_in_files(run.experiment)
 
 
 def _check_outputs(run: Run, config: str | None, trace_json: str | None) -> None:

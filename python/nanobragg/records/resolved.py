@@ -89,8 +89,6 @@ class Sample:
     """entries of the structure-factor grid that came from a file"""
     default_F: float
     interpolate: bool
-    interpolation_chosen: bool
-    """True when nobody said -interpolate or -nointerpolate"""
     water: float
     """m"""
 

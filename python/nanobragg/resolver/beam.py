@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
 from nanobragg.maths.vectors import Vec, rotate_axis, scale, unit
+from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.steps import sweep
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nanobragg.records.experiment import Beam
+    from nanobragg.resolver.detector import Placement
+    from nanobragg.resolver.files import Said
     from nanobragg.resolver.headers import HeaderValues
 
 DEFAULT_FLUENCE = 125932015286227086360700780544.0
@@ -25,8 +29,6 @@ SOURCE_DISTANCE = 10.0
 class Sources(NamedTuple):
     """Sources as the Scene wants them, and the grid they came from (None with a source file)."""
 
-    positions: list[Vec]
-    """towards the source, as listed (m)"""
     travel: list[Vec]
     """unit vectors of travel"""
     wavelengths: list[float]
@@ -40,6 +42,45 @@ class Sources(NamedTuple):
     points: tuple[tuple[float, float], ...] = ()
     """divergence grid points that are kept"""
     grid_wavelengths: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Light:
+    """The beam: what every source has in common, and the sources."""
+
+    wavelength: float
+    """m"""
+    fluence: float
+    """photons/m²"""
+    sources: Sources
+    scene_weights: list[float]
+    """of the sources' terms, mean 1"""
+    log: Log
+
+
+def light_of(said: Said, placement: Placement, quirks: frozenset[str]) -> Light:
+    """The beam as it hits the sample.
+
+    Raises:
+        InputError: for a wavelength, fluence or list of sources that cannot be.
+
+    """
+    beam = said.experiment.beam
+    wavelength, fluence = wavelength_of(beam, said.header), fluence_of(beam)
+    frame = placement.frame
+    if said.sources is None:
+        sources = grid_sources(beam, wavelength, frame.beam, frame.polar, placement.vertical)
+    else:
+        sources = listed_sources(said.sources, beam, wavelength, frame.beam)
+    ignored = "source_weights_ignored" in quirks
+    matters = ignored and any(weight != sources.weights[0] for weight in sources.weights)
+    return Light(
+        wavelength=wavelength,
+        fluence=fluence,
+        sources=sources,
+        scene_weights=scene_weights(sources, ignored),
+        log=Log(touched=which(source_weights_ignored=matters)),
+    )
 
 
 def wavelength_of(beam: Beam, header: HeaderValues) -> float:
@@ -112,7 +153,8 @@ def grid_sources(beam: Beam, wavelength: float, travel: Vec, polar: Vec, vertica
         raise InputError(f"-divsteps and -dispsteps: found {hdiv[2] * vdiv[2] * disp[2]} sources, expected below 1e8")
     wavelengths = tuple(wavelength * (1.0 + disp[1] * k - disp[0] / 2.0) for k in range(disp[2]))
     points: list[tuple[float, float]] = []
-    positions: list[Vec] = []
+    travel_of_each: list[Vec] = []
+    start = scale(-SOURCE_DISTANCE, travel)
     for i in range(hdiv[2]):
         h = hdiv[1] * i - hdiv[0] / 2.0
         for j in range(vdiv[2]):
@@ -121,15 +163,14 @@ def grid_sources(beam: Beam, wavelength: float, travel: Vec, polar: Vec, vertica
             if beam.round_divergence and test * 4.0 > 1.1:
                 continue
             points.append((h, v))
-            start = scale(-SOURCE_DISTANCE, travel)
-            positions.extend([rotate_axis(rotate_axis(start, polar, v), vertical, h)] * len(wavelengths))
-    if not positions:
+            position = rotate_axis(rotate_axis(start, polar, v), vertical, h)
+            travel_of_each.extend([scale(-1.0, unit(position))] * len(wavelengths))
+    if not travel_of_each:
         raise InputError("-round_div: no point of the divergence grid lies inside the ellipse, expected at least one")
     return Sources(
-        positions=positions,
-        travel=[scale(-1.0, unit(p)) for p in positions],
+        travel=travel_of_each,
         wavelengths=list(wavelengths) * len(points),
-        weights=[1.0] * len(positions),
+        weights=[1.0] * len(travel_of_each),
         from_file=False,
         hdiv=hdiv,
         vdiv=vdiv,
@@ -145,7 +186,7 @@ def listed_sources(table: np.ndarray, beam: Beam, wavelength: float, travel: Vec
     Raises :class:`InputError` for a source without direction or with an impossible wavelength.
     """
     hdiv, vdiv, disp = _grid(beam)
-    positions, wavelengths, weights = [], [], []
+    directions, wavelengths, weights = [], [], []
     for number, row in enumerate(table.tolist(), 1):
         x, y, z = (-SOURCE_DISTANCE * travel[i] if math.isnan(row[i]) else row[i] for i in range(3))
         weight = 1.0 if math.isnan(row[3]) else row[3]
@@ -156,12 +197,11 @@ def listed_sources(table: np.ndarray, beam: Beam, wavelength: float, travel: Vec
             raise InputError(
                 f"source {number}: found position {x:g} {y:g} {z:g}, weight {weight:g}, expected a direction"
             )
-        positions.append((x, y, z))
+        directions.append(scale(-1.0, unit((x, y, z))))
         wavelengths.append(wave)
         weights.append(weight)
     return Sources(
-        positions=positions,
-        travel=[scale(-1.0, unit(p)) for p in positions],
+        travel=directions,
         wavelengths=wavelengths,
         weights=weights,
         from_file=True,

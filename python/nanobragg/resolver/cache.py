@@ -22,12 +22,11 @@ def save_cache(resolved: Resolved) -> str | None:
     crystal, scene = resolved.experiment.crystal, resolved.scene
     if not isinstance(crystal.structure_factors, (str, os.PathLike)) or crystal.dump is None:
         return None
-    from nanobragg.io.factors.kinds import structure_factor_kind
-
-    if structure_factor_kind(crystal.structure_factors) != "text":
-        return None
     from nanobragg.io.factors.hkl import StructureFactors, write_dump
+    from nanobragg.resolver.files import kind_of
 
+    if kind_of(crystal.structure_factors) != "text":
+        return None
     factors = StructureFactors(grid=scene.f_grid, minimum=scene.f_min, count=resolved.sample.reflections)
     write_dump(crystal.dump, factors)
     return os.fspath(crystal.dump)

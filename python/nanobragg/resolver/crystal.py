@@ -40,8 +40,6 @@ def cell_of(values: Sequence[float]) -> Cell:
     """
     said = [float(v) for v in values]
     text = " ".join(f"{v:g}" for v in said)
-    if not 1 <= len(said) <= 6 or not all(math.isfinite(v) for v in said):
-        raise InputError(f"-cell: found {text!r}, expected a b c (Å) and alpha beta gamma (degrees)")
     said += [0.0] * (6 - len(said))
     a = said[0]
     lengths = (a, said[1] if said[1] > 0.0 else a, said[2] if said[2] > 0.0 else a)
@@ -117,16 +115,9 @@ def lattice_of(
         quirks: those that are kept.
 
     """
-    if matrix is not None:
-        unwave = 1e-10 / wavelength
-        columns = [scale(unwave, (matrix[0][i], matrix[1][i], matrix[2][i])) for i in range(3)]
-    elif cell is not None:
-        columns = list(reciprocal_of(cell, quirks))
-    else:
-        raise InputError("-cell or -mat: found neither, expected the crystal's unit cell or orientation matrix")
+    a_star, b_star, c_star = _reciprocal_axes(cell, matrix, wavelength, quirks)
     if misset is not None:
-        columns = [rotate(v, *misset) for v in columns]
-    a_star, b_star, c_star = columns
+        a_star, b_star, c_star = (rotate(v, *misset) for v in (a_star, b_star, c_star))
     ab, bc, ca = cross(a_star, b_star), cross(b_star, c_star), cross(c_star, a_star)
     reciprocal_volume = dot(a_star, bc)
     if reciprocal_volume == 0.0 or not math.isfinite(reciprocal_volume):
@@ -149,6 +140,19 @@ def lattice_of(
     )
 
 
+def _reciprocal_axes(
+    cell: Cell | None, matrix: Sequence[Sequence[float]] | None, wavelength: float, quirks: frozenset[str]
+) -> tuple[Vec, Vec, Vec]:
+    """a*, b*, c* (1/Å) before any misset."""
+    if matrix is not None:
+        unwave = 1e-10 / wavelength
+        a, b, c = (scale(unwave, (matrix[0][i], matrix[1][i], matrix[2][i])) for i in range(3))
+        return a, b, c
+    if cell is not None:
+        return reciprocal_of(cell, quirks)
+    raise InputError("-cell or -mat: found neither, expected the crystal's unit cell or orientation matrix")
+
+
 def cell_constants(a: Vec, b: Vec, c: Vec) -> tuple[float, float, float, float, float, float]:
     """Lengths (unit of the vectors) and angles (degrees) of three vectors."""
 
@@ -163,9 +167,7 @@ def cells_of(crystal: Crystal) -> tuple[int, int, int]:
     said = crystal.cells
     if isinstance(said, int):
         return (said, said, said)
-    if len(said) != 3:
-        raise InputError(f"cells: found {said!r}, expected a number or three")
-    return (int(said[0]), int(said[1]), int(said[2]))
+    return said
 
 
 def sizes_of(crystal: Crystal) -> Vec:
@@ -173,21 +175,19 @@ def sizes_of(crystal: Crystal) -> Vec:
     said = crystal.size
     if said is None:
         return (0.0, 0.0, 0.0)
-    values = (said, said, said) if isinstance(said, (int, float)) else tuple(said)
-    if len(values) != 3:
-        raise InputError(f"-xtalsize: found {said!r}, expected one size or three (mm)")
+    values = (said, said, said) if isinstance(said, (int, float)) else said
     x, y, z = (0.0 if v is None else v / 1000 for v in values)
     return (x, y, z)
 
 
 def crystal_cells(
-    cells: tuple[int, int, int], sizes: Vec, beam_size: float, lengths: Vec, warnings: list[str]
-) -> tuple[float, float, float]:
-    """Unit cells along each axis, from the size (m) where one is said; at least 1.
+    cells: tuple[int, int, int], sizes: Vec, beam_size: float, lengths: Vec
+) -> tuple[Vec, tuple[str, ...]]:
+    """Unit cells along each axis, from the size (m) where one is said; at least 1. And what was clipped.
 
     ``lengths``: |a|, |b|, |c| in m; ``beam_size``: m, clips y and z unless negative.
     """
-    clipped = list(sizes)
+    clipped, warnings = list(sizes), []
     if beam_size >= 0:
         for i, word in ((1, "high"), (2, "wide")):
             if beam_size < clipped[i]:
@@ -199,11 +199,4 @@ def crystal_cells(
             raise InputError(f"-xtalsize: found {size * 1000:g} mm, expected below 1e9 unit cells")
         count = float(math.ceil(size / length)) if size > 0 else float(n)
         out.append(count if count > 1.0 else 1.0)
-    return (out[0], out[1], out[2])
-
-
-def recommended_oversampling(extents: Vec, wavelength: float, distance: float, pixel_size: float) -> int:
-    """Subpixels that resolve the lattice transform of a crystal of the given extents (all in m), at least 1."""
-    reciprocal_pixel = wavelength * distance / pixel_size
-    ratio = 3.0 * max(extents) / reciprocal_pixel if reciprocal_pixel != 0.0 else 0.0
-    return max(1, math.ceil(ratio))
+    return (out[0], out[1], out[2]), tuple(warnings)

@@ -71,6 +71,7 @@ class Placement(NamedTuple):
     Sclose: float
     orgx: float
     orgy: float
+    warnings: tuple[str, ...]
 
 
 def _whole(name: str, value: float) -> int:
@@ -109,16 +110,14 @@ def pixels_of(detector: Detector, header: HeaderValues) -> Pixels:
 def _vector(name: str, given: Vec | None, default: Vec) -> Vec:
     if given is None:
         return default
-    if len(given) != 3 or not all(math.isfinite(x) for x in given):
-        raise InputError(f"{name}: found {given}, expected three finite numbers")
-    vector = (float(given[0]), float(given[1]), float(given[2]))
-    if norm(vector) == 0.0:
+    if norm(given) == 0.0:
         raise InputError(f"{name}: found a vector of length 0, expected a direction")
-    return vector
+    return given
 
 
-def _frame(convention: str, beam: Beam, crystal: Crystal, detector: Detector, warnings: list[str]) -> Frame:
-    """The vectors before rotation: a named convention overwrites every one that is given."""
+def _frame(convention: str, beam: Beam, crystal: Crystal, detector: Detector) -> tuple[Frame, tuple[str, ...]]:
+    """The vectors before rotation, and warnings: a named convention overwrites every one that is given."""
+    warnings: tuple[str, ...] = ()
     raw = FRAMES.get(convention)
     if raw is None:
         raw = Frame(
@@ -132,13 +131,14 @@ def _frame(convention: str, beam: Beam, crystal: Crystal, detector: Detector, wa
         )
     fast, slow = unit(raw.fast), unit(raw.slow)
     if norm(raw.normal) != 1.0:
-        warnings.append("auto-generating odet_vector")
+        warnings = ("auto-generating odet_vector",)
         normal = unit(cross(fast, slow))
         if norm(normal) == 0.0:
             raise InputError("-fdet_vector: found a vector parallel to -sdet_vector, expected different directions")
     else:
         normal = unit(raw.normal)
-    return Frame(unit(raw.beam), fast, slow, normal, raw.twotheta_axis, unit(raw.polar), unit(raw.spindle))
+    frame = Frame(unit(raw.beam), fast, slow, normal, raw.twotheta_axis, unit(raw.polar), unit(raw.spindle))
+    return frame, warnings
 
 
 class _Centres(NamedTuple):
@@ -229,7 +229,6 @@ def place(
     header: HeaderValues,
     pixels: Pixels,
     quirks: frozenset[str],
-    warnings: list[str],
 ) -> Placement:
     """The detector's origin and axes in the lab frame.
 
@@ -238,7 +237,7 @@ def place(
 
     """
     convention = convention_of(beam, crystal, detector)
-    frame = _frame(convention, beam, crystal, detector, warnings)
+    frame, warnings = _frame(convention, beam, crystal, detector)
     pivot = pivot_of(convention, detector, overridden="pivot_overridden" in quirks)
     centres = _centres(convention, detector, header, pixels)
     turn = (detector.rotx / DEGREES, detector.roty / DEGREES, detector.rotz / DEGREES)
@@ -251,21 +250,35 @@ def place(
     given = None if "pix0_ignored" in quirks else detector.pix0
     fast, slow, normal = swing(frame.fast), swing(frame.slow), swing(frame.normal)
     if given is not None:
-        pix0 = swing(_pix0(given))
+        pix0 = swing(given)
     elif pivot == "sample":
         pix0 = swing(_on_plane(centres.Fclose, centres.Sclose, close_distance, frame.fast, frame.slow, frame.normal))
     else:
         pix0 = _on_plane(centres.Fbeam, centres.Sbeam, distance, fast, slow, frame.beam)
-    Fclose, Sclose, close_distance = -dot(pix0, fast), -dot(pix0, slow), dot(pix0, normal)
+    if not all(math.isfinite(x) for x in (*pix0, *fast, *slow, *normal)):
+        raise InputError("detector: found a position that is not finite, expected finite distances, centres and angles")
+    turned = frame._replace(fast=fast, slow=slow, normal=normal)
+    return _measured(convention, pivot, turned, pix0, ratio, centres, pixels, warnings)
+
+
+def _measured(
+    convention: str,
+    pivot: str,
+    frame: Frame,
+    pix0: Vec,
+    ratio: float,
+    centres: _Centres,
+    pixels: Pixels,
+    warnings: tuple[str, ...],
+) -> Placement:
+    """Near point, direct beam and distances of a detector whose first corner is at ``pix0``."""
+    Fclose, Sclose, close_distance = -dot(pix0, frame.fast), -dot(pix0, frame.slow), dot(pix0, frame.normal)
     reach = scale(close_distance / ratio, frame.beam)
     hit = (reach[0] - pix0[0], reach[1] - pix0[1], reach[2] - pix0[2])
-    placed = (*pix0, *fast, *slow, *normal)
-    if not all(math.isfinite(x) for x in placed):
-        raise InputError("detector: found a position that is not finite, expected finite distances, centres and angles")
     return Placement(
         convention=convention,
         pivot=pivot,
-        frame=Frame(frame.beam, fast, slow, normal, frame.twotheta_axis, frame.polar, frame.spindle),
+        frame=frame,
         vertical=unit(cross(frame.beam, frame.polar)),
         pix0=pix0,
         distance=close_distance / ratio,
@@ -274,16 +287,11 @@ def place(
         Ybeam=centres.Ybeam,
         Xclose=centres.Xclose,
         Yclose=centres.Yclose,
-        Fbeam=dot(fast, hit),
-        Sbeam=dot(slow, hit),
+        Fbeam=dot(frame.fast, hit),
+        Sbeam=dot(frame.slow, hit),
         Fclose=Fclose,
         Sclose=Sclose,
         orgx=Fclose / pixels.pixel_size + 0.5,
         orgy=Sclose / pixels.pixel_size + 0.5,
+        warnings=warnings,
     )
-
-
-def _pix0(given: Vec) -> Vec:
-    if len(given) != 3 or not all(math.isfinite(x) for x in given):
-        raise InputError(f"-pix0_vector: found {given}, expected three finite numbers (m)")
-    return (float(given[0]), float(given[1]), float(given[2]))

@@ -1,22 +1,172 @@
-"""Orientations of the crystal: misset, phi steps and mosaic domains (``specs/physics.md``, ``specs/random.md``)."""
+"""The crystal and its orientations: lattice, misset, phi steps and mosaic domains (``specs/geometry.md``,
+``specs/random.md``).
+"""
 
 from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nanobragg import _core
 from nanobragg.errors import InputError
-from nanobragg.maths.vectors import DEGREES, Vec, rotate_axis
+from nanobragg.io.factors.hkl import StructureFactors
+from nanobragg.maths.vectors import DEGREES, Vec, norm, rotate_axis, scale
+from nanobragg.resolver import crystal as crystals
+from nanobragg.resolver import steps
+from nanobragg.resolver.beam import beam_size_of
+from nanobragg.resolver.crystal import Cell, Lattice
+from nanobragg.resolver.log import Log, which
+from nanobragg.resolver.mosaic import Mosaic, domains_of, mosaic_of, with_domains
 
 if TYPE_CHECKING:
-    from nanobragg.records.experiment import Crystal
-    from nanobragg.resolver.crystal import Lattice
+    from nanobragg.records.experiment import Crystal, Sampling
+    from nanobragg.resolver.files import Said
+    from nanobragg.resolver.headers import HeaderValues
 
 MOST_ORIENTATIONS = 50_000_000
+
+
+class Rotation(NamedTuple):
+    """The turn of the spindle, radians."""
+
+    start: float
+    extent: float
+    step: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OrientedCrystal:
+    """The crystal, made explicit."""
+
+    lattice: Lattice
+    """at phi = 0"""
+    misset: Vec | None
+    """radians; those drawn, where they are random"""
+    misset_random: bool
+    said_cells: tuple[int, int, int]
+    cells: Vec
+    """Na, Nb, Nc"""
+    extents: Vec
+    """m, along a, b, c"""
+    rotation: Rotation
+    mosaic: Mosaic
+    orientations: np.ndarray
+    """(O, 3, 3) m: rows a, b, c"""
+    first_orientations: np.ndarray
+    """the same for the very first evaluation of the run, or (0, 3, 3)"""
+    random_state: tuple[int, ...]
+    """of the table of random numbers, when all is drawn"""
+    log: Log
+
+
+def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozenset[str]) -> OrientedCrystal:
+    """The crystal in all of its orientations.
+
+    Args:
+        said: the experiment and its files.
+        wavelength: m, of orientation matrices.
+        spindle: unit vector.
+        quirks: those that are kept.
+
+    Raises:
+        InputError: for a cell, a size or numbers of steps that cannot be.
+
+    """
+    crystal, table = said.experiment.crystal, _core.RandomTable()
+    rotation = rotation_of(said.experiment.sampling, said.header)
+    mosaic = _mosaic(crystal, rotation)
+    misset, drawn = misset_of(crystal, table, quirks)
+    cell, log = _cell(said)
+    matrix = _matrix(said, wavelength)
+    lattice = crystals.lattice_of(cell, matrix, wavelength, misset, quirks)
+    lengths = _lengths(lattice)
+    said_cells = crystals.cells_of(crystal)
+    size, beam_size = crystals.sizes_of(crystal), beam_size_of(said.experiment.beam)
+    cells, clipped = crystals.crystal_cells(said_cells, size, beam_size, lengths)
+    domains = domains_of(mosaic, table)
+    phi = phi_cells(direct_cell(lattice), spindle, rotation, "stale_phi_zero" in quirks)
+    touched = which(
+        random_misset_units=drawn and "random_misset_units" in quirks,
+        cell_angles="cell_angles" in quirks and matrix is None and cell is not None and crystals.changes_angles(cell),
+        stale_phi_zero=phi.stale,
+    )
+    return OrientedCrystal(
+        lattice=lattice,
+        misset=misset,
+        misset_random=drawn,
+        said_cells=said_cells,
+        cells=cells,
+        extents=(lengths[0] * cells[0], lengths[1] * cells[1], lengths[2] * cells[2]),
+        rotation=rotation,
+        mosaic=mosaic,
+        orientations=with_domains(phi.general, domains),
+        first_orientations=np.empty((0, 3, 3)) if phi.first is None else with_domains(phi.first, domains),
+        random_state=tuple(table.state()),
+        log=_drawn(misset, drawn) + log + Log(warnings=(*mosaic.warnings, *clipped), touched=touched),
+    )
+
+
+def _lengths(lattice: Lattice) -> Vec:
+    """|a|, |b|, |c| in m."""
+    a, b, c = (norm(scale(1e-10, v)) for v in (lattice.a, lattice.b, lattice.c))
+    return (a, b, c)
+
+
+def rotation_of(sampling: Sampling, header: HeaderValues) -> Rotation:
+    """Start, range, step and number of the phi steps: as said, else from the header (degrees there)."""
+
+    def radians(said: float | None, of_header: float | None = None) -> float | None:
+        value = said if said is not None else of_header
+        return None if value is None else value / DEGREES
+
+    start = radians(sampling.phi, header.phi) or 0.0
+    extent = radians(sampling.oscillation, header.oscillation)
+    return Rotation(start, *steps.rotation(extent, radians(sampling.phi_step), sampling.phi_steps))
+
+
+def _mosaic(crystal: Crystal, rotation: Rotation) -> Mosaic:
+    mosaic = mosaic_of(crystal)
+    if rotation.count * mosaic.count > MOST_ORIENTATIONS:
+        raise InputError(
+            f"-phisteps and -mosaic_dom: found {rotation.count} x {mosaic.count} orientations, "
+            f"expected at most {MOST_ORIENTATIONS}"
+        )
+    return mosaic
+
+
+def _drawn(misset: Vec | None, drawn: bool) -> Log:
+    """A note of angles that nobody said."""
+    if misset is None or not drawn:
+        return Log()
+    angles = " ".join(f"{angle * DEGREES:f}" for angle in misset)
+    return Log(notes=(f"random orientation misset angles: {angles} deg",))
+
+
+def _cell(said: Said) -> tuple[Cell | None, Log]:
+    """The cell as said; where nothing is said, that of the file of structure factors."""
+    crystal, file = said.experiment.crystal, said.factors
+    if crystal.cell is not None:
+        return crystals.cell_of(crystal.cell), Log()
+    if crystal.matrix is not None or said.axes is not None:
+        return None, Log()
+    if file is None or isinstance(file, StructureFactors) or file.cell is None:
+        return None, Log()
+    numbers = " ".join(f"{value:g}" for value in file.cell)
+    return crystals.cell_of(file.cell), Log(notes=(f"unit cell {numbers} (Å, degrees) from {file.name}",))
+
+
+def _matrix(said: Said, wavelength: float) -> list[list[float]] | None:
+    """The orientation matrix as said, or that which came with the geometry, where nothing is said."""
+    if said.matrix is not None:
+        return said.matrix.tolist()
+    if said.axes is None or said.experiment.crystal.cell is not None:
+        return None
+    return (np.linalg.inv(said.axes) * (wavelength * 1e10)).tolist()
 
 
 def _uniform_rotation(table: _core.RandomTable, stream: _core.Stream) -> np.ndarray:
@@ -56,8 +206,6 @@ def misset_of(crystal: Crystal, table: _core.RandomTable, quirks: frozenset[str]
             matrix = _uniform_rotation(table, stream)
         x, y, z = _core.rotation_angles(matrix)
         return (x, y, z), True
-    if len(said) != 3 or not all(math.isfinite(v) for v in said):
-        raise InputError(f"-misset: found {said!r}, expected three finite angles (degrees) or random")
     return (said[0] / DEGREES, said[1] / DEGREES, said[2] / DEGREES), False
 
 
@@ -70,7 +218,7 @@ class PhiSteps(NamedTuple):
     """the quirk stale_phi_zero changed an orientation"""
 
 
-def phi_cells(cell: np.ndarray, spindle: Vec, phi0: float, step: float, count: int, stale: bool) -> PhiSteps:
+def phi_cells(cell: np.ndarray, spindle: Vec, rotation: Rotation, stale: bool) -> PhiSteps:
     """Rotate the cell (rows a, b, c) to each phi step.
 
     With ``stale`` (quirk stale_phi_zero) a phi of exactly 0 keeps what the step evaluated before it left: the step
@@ -78,8 +226,8 @@ def phi_cells(cell: np.ndarray, spindle: Vec, phi0: float, step: float, count: i
     """
     rows = [tuple(row) for row in cell.tolist()]
     turned: list[np.ndarray | None] = []
-    for tic in range(count):
-        phi = phi0 + step * tic
+    for tic in range(rotation.count):
+        phi = rotation.start + rotation.step * tic
         turned.append(None if phi == 0.0 else np.array([rotate_axis(row, spindle, phi) for row in rows]))
     true = np.array([cell if t is None else t for t in turned])
     if not stale or all(t is not None for t in turned):
@@ -96,22 +244,6 @@ def phi_cells(cell: np.ndarray, spindle: Vec, phi0: float, step: float, count: i
     general = sweep_from(first[-1])
     differs = not np.array_equal(first, general)
     return PhiSteps(general, first if differs else None, not np.array_equal(general, true))
-
-
-def with_domains(cells: np.ndarray, domains: np.ndarray) -> np.ndarray:
-    """Every cell (n, 3, 3) turned by every domain (m, 3, 3): (n·m, 3, 3), domains innermost."""
-    out = np.einsum("mij,nkj->nmki", domains, cells)
-    return np.ascontiguousarray(out.reshape(-1, 3, 3))
-
-
-def domains_of(spread: float, count: int, seed: int | None, table: _core.RandomTable) -> np.ndarray:
-    """Mosaic rotations (count, 3, 3), the first of them the identity.
-
-    The numbers are drawn without a spread, too: a later negative noise seed goes on from the table they leave.
-    """
-    stream = _core.Stream(12345678 if seed is None else seed)
-    matrices = np.asarray(_core.mosaic_rotations(spread, count, stream, table)).reshape(count, 3, 3)
-    return matrices if spread > 0.0 else np.broadcast_to(np.eye(3), (count, 3, 3))
 
 
 def direct_cell(lattice: Lattice) -> np.ndarray:

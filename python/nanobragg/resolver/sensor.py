@@ -25,6 +25,7 @@ class Sensor:
     attenuation: float
     step_quirk: bool
     """the quirk thickness_step changed the layers"""
+    warnings: tuple[str, ...]
 
     @property
     def absorbs(self) -> bool:
@@ -32,7 +33,7 @@ class Sensor:
         return self.thickness != 0.0
 
 
-def sensor_of(detector: Detector, quirks: frozenset[str], warnings: list[str]) -> Sensor:
+def sensor_of(detector: Detector, quirks: frozenset[str]) -> Sensor:
     """The sensor as the step rules and the quirk thickness_step make it."""
     said = 0.0 if detector.thickness is None else detector.thickness * 1e-6
     steps = -1 if detector.layers is None else detector.layers
@@ -51,12 +52,20 @@ def sensor_of(detector: Detector, quirks: frozenset[str], warnings: list[str]) -
         attenuation = 0.0
     else:
         attenuation = 1.0 / (depth * 1e-6)
+    warnings: tuple[str, ...] = ()
     if thickness > 0.0 and attenuation < 0.0:
         attenuation = 1.0 / thickness
-        warnings.append(f"setting detector attenuation depth to {attenuation:g} m")
-    if thickness > 0.0 and attenuation == 0.0:
-        warnings.append("a sensor that absorbs nothing captures nothing: the image is black (-detector_abs inf)")
-    return Sensor(thickness=thickness, step=step, count=count, attenuation=attenuation, step_quirk=step_quirk)
+        warnings = (f"setting detector attenuation depth to {attenuation:g} m",)
+    elif thickness > 0.0 and attenuation == 0.0:
+        warnings = ("a sensor that absorbs nothing captures nothing: the image is black (-detector_abs inf)",)
+    return Sensor(
+        thickness=thickness,
+        step=step,
+        count=count,
+        attenuation=attenuation,
+        step_quirk=step_quirk,
+        warnings=warnings,
+    )
 
 
 def layer_table(sensor: Sensor, *, last_layer: bool) -> list[tuple[float, float, float, float]]:

@@ -68,23 +68,3 @@ def rotation(oscillation: float | None, step: float | None, count: int | None) -
             return osc, osc / n, n
         return dphi, dphi, 2
     return osc, (osc / n if dphi < 0.0 else dphi), n
-
-
-def mosaic(spread: float | None, domains: int | None, warnings: list[str]) -> tuple[float, int]:
-    """Mosaic spread (radians) and number of domains."""
-    value = -1.0 if spread is None else spread
-    n = -1 if domains is None else domains
-    if n <= 0:
-        if value < 0.0:
-            return 0.0, 1
-        if value == 0.0:
-            return 0.0, 1
-        warnings.append("finite mosaicity with only one domain! upping to 10 mosaic domains")
-        return value, 10
-    if value < 0.0:
-        warnings.append("no mosaic spread specified.  setting mosaic_domains = 1")
-        return 0.0, 1
-    if value == 0.0:
-        warnings.append("zero mosaic spread specified.  setting mosaic_domains = 1")
-        return 0.0, 1
-    return value, n

@@ -1,10 +1,7 @@
-"""Where the structure factors come from: a list, a file, a cache, or the default alone."""
+"""The grid of structure factors: a list's, expanded from reflections, computed from a model, or the default alone."""
 
 from __future__ import annotations
 
-import math
-import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,38 +9,31 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.hkl import StructureFactors
+from nanobragg.records.experiment import Crystal
+from nanobragg.records.scene import Interpolation
+from nanobragg.resolver.log import Log
+from nanobragg.resolver.memory import FILES
 
 if TYPE_CHECKING:
     from nanobragg.io.factors.atomic_model import ModelFile
-    from nanobragg.io.factors.hkl import StructureFactors
     from nanobragg.io.factors.reflections import ReflectionFile
-    from nanobragg.records.experiment import Crystal
-
-    FactorFile = ReflectionFile | ModelFile
 
 ENERGY = 12398.42
 """eV Å, as ``-energy`` has it"""
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Amplitudes (H, K, L) on whole Miller indices from ``minimum`` on; empty without a list."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FactorGrid:
+    """Amplitudes (H, K, L) on whole Miller indices from ``minimum`` on, empty without a list; and how they are used."""
 
     values: np.ndarray
     minimum: tuple[int, int, int]
     count: int
     """reflections read"""
-
-
-_NO_GRID = Grid(np.empty((0, 0, 0)), (0, 0, 0), 0)
-
-
-def _age(path: str) -> str:
-    seconds = max(0.0, time.time() - os.stat(path).st_mtime)
-    for length, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} old"
-    return f"{seconds:.0f} seconds old"
+    interpolate: bool
+    interpolation: Interpolation
+    log: Log
 
 
 class Use(NamedTuple):
@@ -53,106 +43,100 @@ class Use(NamedTuple):
     """of the crystal, Å and degrees"""
     wavelength: float
     """m"""
+    said_cells: tuple[int, int, int]
+    """Na, Nb, Nc as said: few of them ask for interpolation"""
     corner: Callable[[], float]
     """the highest resolution on the detector, Å"""
-    reach: float
-    """How far from a point of reciprocal space, in indices, reflections are looked up."""
+    quirks: frozenset[str]
 
 
-def open_file(crystal: Crystal) -> FactorFile | None:
-    """A file of structure factors that has a cell: reflections or a model. ``None`` for all else.
+def factor_grid(crystal: Crystal, given: StructureFactors | ReflectionFile | ModelFile | None, use: Use) -> FactorGrid:
+    """The grid, from what the files say (:class:`~nanobragg.resolver.files.Said`).
 
-    Raises :class:`InputError` when it cannot be read, and for options that belong to other kinds of files.
+    Raises:
+        InputError: when there is none and ``default_F`` is 0, and where a grid would be too large.
+
     """
-    given = crystal.structure_factors
-    kind = "text"
-    if isinstance(given, (str, os.PathLike)):
-        from nanobragg.io.factors.kinds import structure_factor_kind
-
-        kind = structure_factor_kind(given)
-    if crystal.sf_column is not None and kind not in ("mtz", "reflections"):
-        raise InputError(f"-sf_column: found {crystal.sf_column!r} without a file of columns, expected -hkl MTZ or CIF")
-    if crystal.sf_dmin is not None and not 0.0 < crystal.sf_dmin < math.inf:
-        raise InputError(f"-sf_dmin: found {crystal.sf_dmin:g}, expected a positive resolution (Å)")
-    for name, value in (("-k_sol", crystal.k_sol), ("-b_sol", crystal.b_sol)):
-        if value is not None and not 0.0 <= value < math.inf:
-            raise InputError(f"{name}: found {value:g}, expected 0 or more")
-    if not isinstance(given, (str, os.PathLike)) or kind == "text":
-        return None
-    if kind == "model":
-        from nanobragg.io.factors.atomic_model import read_model
-
-        return read_model(given)
-    from nanobragg.io.factors.reflections import read_reflection_file
-
-    return read_reflection_file(given, kind, crystal.sf_column)
-
-
-def load(crystal: Crystal, file: FactorFile | None, use: Use, notes: list[str], warnings: list[str]) -> Grid:
-    """The grid of structure factors, from ``file`` (see :func:`open_file`) if there is one.
-
-    Raises :class:`InputError` when there is none and ``default_F`` is 0.
-    """
-    from nanobragg.io.factors.hkl import read_dump, read_hkl, structure_factors_from_array
-
-    _warn_unused(crystal, file, warnings)
-    given = crystal.structure_factors
-    if file is not None:
-        factors = _from_file(crystal, file, use, notes, warnings)
-        warnings.extend(factors.warnings)
-        return Grid(factors.grid, factors.minimum, factors.count)
-    if given is not None:
-        if isinstance(given, (str, os.PathLike)):
-            factors = read_hkl(given, crystal.default_F)
-            notes.append(f"read {factors.count} structure factors from {os.fspath(given)}")
-        else:
-            factors = structure_factors_from_array(given, crystal.default_F)
-        warnings.extend(factors.warnings)
-        return Grid(factors.grid, factors.minimum, factors.count)
-    if crystal.dump is not None and os.path.exists(crystal.dump):
-        name = os.fspath(crystal.dump)
-        factors = read_dump(name)
-        notes.append(f"reading Fs from {name}, the cache of an earlier run ({_age(name)})")
-        return Grid(factors.grid, factors.minimum, factors.count)
-    if crystal.default_F == 0.0:
+    if given is None and crystal.default_F == 0.0:
         raise InputError("-hkl: found no structure factors and no cache, expected -hkl FILE, a cache or a -default_F")
-    return _NO_GRID
+    said = crystal.interpolate
+    wanted = min(use.said_cells) <= 2 if said is None else said
+    factors, log = _NOTHING, Log()
+    if isinstance(given, StructureFactors):
+        factors = given
+    elif given is not None:
+        factors, log = _of_file(crystal, given, use, reach=2.5 if wanted else 0.5)
+    log = _unused(crystal, given) + log + Log(warnings=factors.warnings)
+    if said is None:
+        chosen = "tricubic interpolation of structure factors" if wanted else "no interpolation"
+        log += Log(notes=(f"auto-selected {chosen}",))
+    interpolate = wanted and factors.count > 0
+    return FactorGrid(
+        values=factors.grid,
+        minimum=factors.minimum,
+        count=factors.count,
+        interpolate=interpolate,
+        interpolation=_interpolation(interpolate, use.quirks),
+        log=log,
+    )
 
 
-def _warn_unused(crystal: Crystal, file: FactorFile | None, warnings: list[str]) -> None:
-    from nanobragg.records.experiment import Crystal as Fields
+_NOTHING = StructureFactors(grid=np.empty((0, 0, 0)), minimum=(0, 0, 0), count=0)
 
-    if crystal.sf_dmin is not None and file is None:
+
+def _interpolation(interpolate: bool, quirks: frozenset[str]) -> Interpolation:
+    if not interpolate:
+        return Interpolation.NEAREST
+    return Interpolation.TRICUBIC_STICKY if "sticky_interpolation_fallback" in quirks else Interpolation.TRICUBIC
+
+
+def _unused(crystal: Crystal, given: object) -> Log:
+    """Options that say nothing about structure factors of this kind."""
+    warnings = []
+    if crystal.sf_dmin is not None and (given is None or isinstance(given, StructureFactors)):
         warnings.append("-sf_dmin has no effect on a list of structure factors")
-    if (crystal.k_sol is not None or crystal.b_sol != Fields.b_sol) and not hasattr(file, "structure"):
+    if (crystal.k_sol is not None or crystal.b_sol != Crystal.b_sol) and not hasattr(given, "structure"):
         warnings.append("-k_sol and -b_sol have no effect without a model")
+    return Log(warnings=tuple(warnings))
 
 
-def _from_file(crystal: Crystal, file: FactorFile, use: Use, notes: list[str], warnings: list[str]) -> StructureFactors:
+def _of_file(
+    crystal: Crystal, file: ReflectionFile | ModelFile, use: Use, *, reach: float
+) -> tuple[StructureFactors, Log]:
+    """The grid that a file with a cell makes.
+
+    ``reach``: how far from a point of reciprocal space, in indices, reflections are looked up.
+    """
     from nanobragg.io.factors.reflections import ReflectionFile
 
+    log = Log()
     if file.cell is not None and not _alike(file.cell, use.cell):
         numbers = " ".join(f"{value:g}" for value in file.cell)
-        warnings.append(f"{file.name}: its unit cell {numbers} is not the crystal's; its structure factors are used")
+        doubt = f"{file.name}: its unit cell {numbers} is not the crystal's; its structure factors are used"
+        log = Log(warnings=(doubt,))
     if isinstance(file, ReflectionFile):
-        return _reflections(crystal, file, notes)
-    return _model(crystal, file, use, notes)
+        factors, notes = _reflections(crystal, file)
+    else:
+        factors, notes = _model(crystal, file, use, reach)
+    return factors, log + Log(notes=notes)
 
 
-def _reflections(crystal: Crystal, file: ReflectionFile, notes: list[str]) -> StructureFactors:
+def _reflections(crystal: Crystal, file: ReflectionFile) -> tuple[StructureFactors, tuple[str, ...]]:
     from nanobragg.io.factors.reflections import expand_to_p1
 
-    expanded = expand_to_p1(file, crystal.default_F, crystal.sf_dmin)
-    notes.append(f"read {expanded.factors.count} structure factors of P1 from {file.column.described} of {file.name}")
+    wanted = (crystal.default_F, crystal.sf_dmin)
+    expanded = FILES.get((file, wanted), lambda: expand_to_p1(file, *wanted))
+    count, described = expanded.factors.count, file.column.described
+    notes = [f"read {count} structure factors of P1 from {described} of {file.name}"]
     if expanded.missing:
         notes.append(
             f"{expanded.missing} of {expanded.expected} reflections to {expanded.resolution:.2f} Å are missing and "
             f"take the default {crystal.default_F:g}"
         )
-    return expanded.factors
+    return expanded.factors, tuple(notes)
 
 
-def _model(crystal: Crystal, file: ModelFile, use: Use, notes: list[str]) -> StructureFactors:
+def _model(crystal: Crystal, file: ModelFile, use: Use, reach: float) -> tuple[StructureFactors, tuple[str, ...]]:
     from nanobragg.io.factors.atomic_model import K_SOL, Recipe, model_factors
     from nanobragg.maths.lattice import reciprocal_metric
 
@@ -160,16 +144,16 @@ def _model(crystal: Crystal, file: ModelFile, use: Use, notes: list[str]) -> Str
     if resolution is None:
         # A point of reciprocal space at the limit may be nearest to a reflection beyond it.
         steps = np.sqrt(np.diag(reciprocal_metric(file.cell or use.cell)))
-        resolution = 1.0 / (1.0 / use.corner() + use.reach * float(steps.sum()))
+        resolution = 1.0 / (1.0 / use.corner() + reach * float(steps.sum()))
     k_sol = crystal.k_sol if crystal.k_sol is not None else K_SOL if file.macromolecule else 0.0
     recipe = Recipe(resolution=resolution, energy=ENERGY / (use.wavelength * 1e10), k_sol=k_sol, b_sol=crystal.b_sol)
-    factors = model_factors(file, recipe, use.cell, crystal.default_F)
+    wanted = (recipe, None if file.cell else use.cell, crystal.default_F)
+    factors = FILES.get((file, wanted), lambda: model_factors(file, *wanted))
     solvent = f"bulk solvent of {k_sol:g} electrons/Å³, B {crystal.b_sol:g} Å²" if k_sol else "no bulk solvent"
-    notes.append(
+    return factors, (
         f"computed {factors.count} structure factors to {resolution:.3f} Å from {file.name}: {solvent}, anomalous "
-        f"scattering at {recipe.energy:.1f} eV"
+        f"scattering at {recipe.energy:.1f} eV",
     )
-    return factors
 
 
 def _alike(one: Sequence[float], other: Sequence[float]) -> bool:

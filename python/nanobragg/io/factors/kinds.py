@@ -47,11 +47,6 @@ def structure_factor_kind(path: str | os.PathLike[str]) -> Kind:
     return _EXTENSIONS.get(extension, "text")
 
 
-def has_cell(path: str | os.PathLike[str]) -> bool:
-    """Whether the file is of a kind that holds a unit cell (not a text list)."""
-    return structure_factor_kind(path) != "text"
-
-
 def read_unpacked(path: str | os.PathLike[str]) -> bytes:
     """The content, decompressed if it is gzip. Raises :class:`InputError` when it cannot be read."""
     data = read_bytes(path)

@@ -18,17 +18,6 @@ _JSON = re.compile(rb"\s*\{\s*[\"}]")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def has_crystal(path: str | os.PathLike[str]) -> bool:
-    """Whether ``path`` is a file whose geometry comes with a crystal's cell and orientation."""
-    name = os.fspath(path)
-    if not os.path.isfile(name) or is_smv(name):
-        return False
-    beginning = read_bytes(name, 4096)
-    if beginning.startswith(_HDF5) or _JSON.match(beginning):
-        return read_file_geometry(name).real_space is not None
-    return False
-
-
 def is_smv(path: str | os.PathLike[str]) -> bool:
     """Whether ``path`` is read as SMV: it is, or it is no regular file (a pipe is read only once)."""
     name = os.fspath(path)

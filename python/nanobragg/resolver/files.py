@@ -1,0 +1,273 @@
+"""What the files say that an experiment names: the only place of the resolver that reads any.
+
+Each file is read once as long as it stays what it is: what it says is kept by its name, inode, time of change and size
+(:mod:`nanobragg.resolver.memory`), so that a loop over orientations, say, reads its structure factors once. Pipes are
+read every time. A file that only links to others (EIGER's master files) is known by its own time alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from nanobragg.errors import InputError
+from nanobragg.io.factors.hkl import StructureFactors, read_dump, read_hkl, structure_factors_from_array
+from nanobragg.io.factors.kinds import Kind, structure_factor_kind
+from nanobragg.resolver import headers
+from nanobragg.resolver.log import Log, which
+from nanobragg.resolver.memory import FILES
+
+if TYPE_CHECKING:
+    from nanobragg.io.factors.atomic_model import ModelFile
+    from nanobragg.io.factors.reflections import ReflectionFile
+    from nanobragg.io.geometry.any_file import FileGeometry
+    from nanobragg.io.images.smv import SmvHeader
+    from nanobragg.records.experiment import Crystal, Detector, Experiment
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Said:
+    """The experiment, and what its files tell."""
+
+    experiment: Experiment
+    """In the frame of the geometry's file, where that has one."""
+    header: headers.HeaderValues
+    """Defaults of the geometry."""
+    framed: bool
+    """Whether a file chose the convention: custom, with its vectors."""
+    mask: np.ndarray | None
+    mask_name: str
+    """'' without a mask"""
+    axes: np.ndarray | None
+    """(3, 3) Å: rows a, b, c at phi = 0, that came with the geometry"""
+    matrix: np.ndarray | None
+    """(3, 3) columns a*, b*, c* in units of 1/λ"""
+    sources: np.ndarray | None
+    """(n, 5)"""
+    factors: StructureFactors | ReflectionFile | ModelFile | None
+    """A list in P1, or what one is yet to be made of; ``None``: neither a file, nor an array, nor a cache."""
+    log: Log
+
+
+def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
+    """Read every file that the experiment names.
+
+    Raises:
+        InputError: for a file that cannot be read, or is not what it is taken for.
+
+    """
+    said = Said(
+        experiment=experiment,
+        header=headers.HeaderValues(),
+        framed=False,
+        mask=None,
+        mask_name="",
+        axes=None,
+        matrix=None,
+        sources=None,
+        factors=None,
+        log=Log(),
+    )
+    said = _mask(said, quirks)
+    if experiment.detector.header is not None:
+        said = _image(said, os.fspath(experiment.detector.header), quirks, is_mask=False)
+    matrix, said_of_matrix = _matrix(experiment.crystal)
+    sources, said_of_sources = _sources(experiment)
+    factors, said_of_factors = _factors(experiment.crystal)
+    log = said.log + said_of_matrix + said_of_sources + said_of_factors
+    return replace(said, matrix=matrix, sources=sources, factors=factors, log=log)
+
+
+def kind_of(path: str | os.PathLike[str]) -> Kind:
+    """What a file of structure factors is (:func:`~nanobragg.io.factors.kinds.structure_factor_kind`)."""
+    return _once(structure_factor_kind, path)
+
+
+def cell_in_files(experiment: Experiment) -> bool:
+    """Whether the structure factors or the geometry come with a unit cell, and none has been said."""
+    crystal, detector = experiment.crystal, experiment.detector
+    if crystal.cell is not None:
+        return False
+    if isinstance(crystal.structure_factors, (str, os.PathLike)) and kind_of(crystal.structure_factors) != "text":
+        return True
+    if detector.header is None or not os.path.isfile(detector.header):
+        return False
+    from nanobragg.io.geometry.any_file import FileGeometry
+
+    found = _once(_read_image, detector.header, _as_mask(detector))
+    return isinstance(found, FileGeometry) and found.real_space is not None
+
+
+def _once(read: Callable[..., Value], path: str | os.PathLike[str], *arguments: Any) -> Value:
+    """What ``read`` makes of a file, at hand if the file has not changed since."""
+    name = os.fspath(path)
+    identity = _identity(name)
+    if identity is None:
+        return read(name, *arguments)
+    key = (read, identity, arguments)
+    value = FILES.get(key, lambda: read(name, *arguments), extra=identity[-1])
+    if _identity(name) != identity:
+        FILES.drop(key)
+    return value
+
+
+def _identity(name: str) -> tuple[str, int, int, int, int] | None:
+    """What tells a regular file from others, and from what it was before; ``None`` for all else."""
+    try:
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return (name, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+# ---- headers and mask -------------------------------------------------------------------------------------
+
+
+def _mask(said: Said, quirks: frozenset[str]) -> Said:
+    given = said.experiment.detector.mask
+    if given is None:
+        return said
+    if isinstance(given, (str, os.PathLike)):
+        return _image(said, os.fspath(given), quirks, is_mask=True)
+    return replace(said, mask=np.asarray(given), mask_name="an array")
+
+
+def _as_mask(detector: Detector) -> bool:
+    """Whether the header's file is the mask, too: then it is read once, with its pixels."""
+    mask = detector.mask
+    return isinstance(mask, (str, os.PathLike)) and os.fspath(mask) == os.fspath(detector.header or "")
+
+
+def _read_image(name: str, pixels: bool) -> SmvHeader | FileGeometry:
+    from nanobragg.io.geometry.any_file import is_smv, read_file_geometry
+    from nanobragg.io.images.smv import read_smv, read_smv_header
+
+    if is_smv(name):
+        return read_smv(name) if pixels else read_smv_header(name)
+    return read_file_geometry(name, mask=pixels)
+
+
+def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> Said:
+    """``said`` with what an image tells: the mask its pixels, too, and all else its axes and crystal."""
+    from nanobragg.io.geometry.any_file import FileGeometry
+
+    image = _once(_read_image, name, is_mask or _as_mask(said.experiment.detector))
+    if is_mask:
+        said = replace(said, mask=image.pixels, mask_name=name)  # type: ignore[union-attr]
+    if isinstance(image, FileGeometry):
+        return _file(said, image, is_mask=is_mask)
+    substring = "header_substring" in quirks
+    log = Log(
+        notes=(f"reading {name}", headers.used(image, substring=substring)),
+        touched=which(header_substring=substring and headers.substring_matters(image)),
+    )
+    header = headers.apply_header(said.header, image, mask=is_mask, substring=substring)
+    return replace(said, header=header, log=said.log + log)
+
+
+def _file(said: Said, file: FileGeometry, *, is_mask: bool) -> Said:
+    """``said`` with what a file that is no SMV image tells."""
+    log = Log(notes=(f"reading {file.name}", file.used()), warnings=file.warnings)
+    said = replace(said, header=headers.apply_file(said.header, file), log=said.log + log)
+    if is_mask or file.vectors is None:
+        return said
+    convention, framed = said.experiment.detector.convention, headers.with_vectors(said.experiment, file)
+    if framed is not None:
+        return replace(said, experiment=framed, framed=convention is None, axes=file.real_space)
+    doubt = f"{file.name}: its axes and crystal are not used in the {convention} convention"
+    return replace(said, log=said.log + Log(warnings=(doubt,)))
+
+
+# ---- small lists ------------------------------------------------------------------------------------------
+
+
+def _matrix(crystal: Crystal) -> tuple[np.ndarray | None, Log]:
+    given, log = crystal.matrix, Log()
+    if given is None:
+        return None, log
+    if isinstance(given, (str, os.PathLike)):
+        from nanobragg.io.lists.matrix import read_matrix
+
+        log = Log(notes=(f"reading {os.fspath(given)}",))
+        given = _once(read_matrix, given)
+    table = np.asarray(given, dtype=float)
+    if table.shape != (3, 3) or not np.isfinite(table).all():
+        raise InputError(f"-mat: found an array of shape {table.shape}, expected (3, 3) finite numbers")
+    return table, log
+
+
+def _sources(experiment: Experiment) -> tuple[np.ndarray | None, Log]:
+    given, log = experiment.beam.sources, Log()
+    if given is None:
+        return None, log
+    if isinstance(given, (str, os.PathLike)):
+        from nanobragg.io.lists.sources import read_sources
+
+        log = Log(notes=(f"reading {os.fspath(given)}",))
+        given = _once(read_sources, given)
+    table = np.asarray(given, dtype=float)
+    if table.ndim != 2 or table.shape[1] != 5 or len(table) == 0:
+        raise InputError(f"-sourcefile: found an array of shape {table.shape}, expected (n, 5)")
+    return table, log
+
+
+# ---- structure factors ------------------------------------------------------------------------------------
+
+
+def _factors(crystal: Crystal) -> tuple[StructureFactors | ReflectionFile | ModelFile | None, Log]:
+    """The list of structure factors, or the file that one is made of."""
+    given = crystal.structure_factors
+    named = isinstance(given, (str, os.PathLike))
+    kind = kind_of(given) if named else "text"
+    _check_options(crystal, kind)
+    if given is None:
+        return _dump(crystal)
+    if not named:
+        return structure_factors_from_array(given, crystal.default_F), Log()
+    if kind == "text":
+        factors = _once(read_hkl, given, crystal.default_F)
+        return factors, Log(notes=(f"read {factors.count} structure factors from {os.fspath(given)}",))
+    if kind == "model":
+        from nanobragg.io.factors.atomic_model import read_model
+
+        return _once(read_model, given), Log()
+    from nanobragg.io.factors.reflections import read_reflection_file
+
+    return _once(read_reflection_file, given, kind, crystal.sf_column), Log()
+
+
+def _check_options(crystal: Crystal, kind: Kind) -> None:
+    if crystal.sf_column is not None and kind not in ("mtz", "reflections"):
+        raise InputError(f"-sf_column: found {crystal.sf_column!r} without a file of columns, expected -hkl MTZ or CIF")
+    if crystal.sf_dmin is not None and not 0.0 < crystal.sf_dmin < math.inf:
+        raise InputError(f"-sf_dmin: found {crystal.sf_dmin:g}, expected a positive resolution (Å)")
+    for name, value in (("-k_sol", crystal.k_sol), ("-b_sol", crystal.b_sol)):
+        if value is not None and not 0.0 <= value < math.inf:
+            raise InputError(f"{name}: found {value:g}, expected 0 or more")
+
+
+def _dump(crystal: Crystal) -> tuple[StructureFactors | None, Log]:
+    if crystal.dump is None or not os.path.exists(crystal.dump):
+        return None, Log()
+    name = os.fspath(crystal.dump)
+    note = f"reading Fs from {name}, the cache of an earlier run ({_age(name)})"
+    return _once(read_dump, name), Log(notes=(note,))
+
+
+def _age(path: str) -> str:
+    seconds = max(0.0, time.time() - os.stat(path).st_mtime)
+    for length, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} old"
+    return f"{seconds:.0f} seconds old"

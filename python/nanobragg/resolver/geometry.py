@@ -1,0 +1,104 @@
+"""The detector in the laboratory: its raster, where it is, its sensor, and which of its pixels are wanted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nanobragg.errors import InputError
+from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
+from nanobragg.resolver.log import Log, which
+from nanobragg.resolver.sensor import Sensor, sensor_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nanobragg.resolver.files import Said
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlacedDetector:
+    """The detector, made explicit."""
+
+    pixels: Pixels
+    placement: Placement
+    sensor: Sensor
+    roi: tuple[int, int, int, int]
+    """fast first, fast last, slow first, slow last as said, not clipped"""
+    mask: np.ndarray | None
+    """(slow, fast), 0: not rendered"""
+    log: Log
+
+
+def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
+    """Put the detector where it is.
+
+    Raises:
+        InputError: for numbers of pixels, sizes and positions that cannot be.
+
+    """
+    detector = said.experiment.detector
+    pixels = pixels_of(detector, said.header)
+    placement = _placement(said, pixels, quirks)
+    if detector.curved and placement.distance == 0.0:
+        raise InputError("-curved_det: found a detector distance of 0, expected a sphere with a radius")
+    roi, doubts = _roi(detector.roi, pixels)
+    sensor = sensor_of(detector, quirks)
+    # The axes of a file are two: the third is to be generated.
+    of_placement = () if said.framed else placement.warnings
+    return PlacedDetector(
+        pixels=pixels,
+        placement=placement,
+        sensor=sensor,
+        roi=roi,
+        mask=_checked_mask(said, pixels),
+        log=Log(
+            warnings=(*of_placement, *doubts, *sensor.warnings),
+            touched=_touched(said, pixels, placement, quirks) | which(thickness_step=sensor.step_quirk),
+        ),
+    )
+
+
+def _placement(said: Said, pixels: Pixels, quirks: frozenset[str]) -> Placement:
+    experiment = said.experiment
+    return place(experiment.beam, experiment.crystal, experiment.detector, said.header, pixels, quirks)
+
+
+def _touched(said: Said, pixels: Pixels, placement: Placement, quirks: frozenset[str]) -> frozenset[str]:
+    """Quirks without which the detector would be elsewhere."""
+    movers = quirks & {"pivot_overridden", "pix0_ignored"}
+    return frozenset(name for name in movers if not _same_place(_placement(said, pixels, quirks - {name}), placement))
+
+
+def _same_place(one: Placement, other: Placement) -> bool:
+    """Whether two placements are the same up to rounding."""
+
+    def numbers(at: Placement) -> tuple[float, ...]:
+        frame = at.frame
+        return (*at.pix0, *frame.fast, *frame.slow, *frame.normal, at.close_distance)
+
+    return all(
+        math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) for a, b in zip(numbers(one), numbers(other), strict=True)
+    )
+
+
+def _roi(said: tuple[int, int, int, int] | None, pixels: Pixels) -> tuple[tuple[int, int, int, int], tuple[str, ...]]:
+    """The region of interest, and what is odd about it."""
+    defaults = (0, pixels.nfast, 0, pixels.nslow)
+    x0, x1, y0, y1 = defaults
+    if said is not None:
+        x0, x1, y0, y1 = (default if v < 0 else v for v, default in zip(said, defaults, strict=True))
+    if x1 < x0 or y1 < y0 or x0 >= pixels.nfast or y0 >= pixels.nslow:
+        return (x0, x1, y0, y1), (f"the region of interest {x0} {x1} {y0} {y1} holds no pixel: the image is black",)
+    return (x0, x1, y0, y1), ()
+
+
+def _checked_mask(said: Said, pixels: Pixels) -> np.ndarray | None:
+    mask, shape = said.mask, (pixels.nslow, pixels.nfast)
+    if mask is not None and mask.shape != shape:
+        found = " x ".join(str(n) for n in mask.shape[::-1])
+        raise InputError(
+            f"-mask: found {found} pixels in {said.mask_name}, expected the detector's {shape[1]} x {shape[0]}"
+        )
+    return mask

@@ -1,0 +1,100 @@
+"""The Scene that the stages of the resolver add up to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nanobragg.records.scene import Scene, Shape
+from nanobragg.resolver.beam import THOMSON
+from nanobragg.resolver.sensor import layer_table
+
+if TYPE_CHECKING:
+    from nanobragg.resolver.stages import Stages
+
+SHAPES = {"square": Shape.SQUARE, "round": Shape.ROUND, "gauss": Shape.GAUSS, "tophat": Shape.TOPHAT}
+
+
+def scene_of(stages: Stages) -> Scene:
+    """Everything that the renderers need, in SI units."""
+    return Scene(**_detector(stages), **_factors(stages), **_beam(stages), **_crystal(stages), **_sampling(stages))
+
+
+def _detector(stages: Stages) -> dict[str, Any]:
+    placed, pixels, sensor = stages.detector, stages.detector.pixels, stages.detector.sensor
+    placement, frame = placed.placement, placed.placement.frame
+    return {
+        "shape": (pixels.nslow, pixels.nfast),
+        "pixel_size": pixels.pixel_size,
+        "panel_origin": np.array([placement.pix0]),
+        "panel_fast": np.array([frame.fast]),
+        "panel_slow": np.array([frame.slow]),
+        "panel_normal": np.array([frame.normal]),
+        "panel_close_distance": np.array([placement.close_distance]),
+        "curved_distance": placement.distance if stages.said.experiment.detector.curved else 0.0,
+        "beam_direction": np.array(frame.beam),
+        "layers": np.array(layer_table(sensor, last_layer=stages.factors.last_layer)),
+        "attenuation": sensor.attenuation if sensor.absorbs else 0.0,
+        "sensor_depth": sensor.count * sensor.step,
+    }
+
+
+def _factors(stages: Stages) -> dict[str, Any]:
+    factors, experiment = stages.factors, stages.said.experiment
+    return {
+        "omega": factors.omega,
+        "polar": factors.polar,
+        "capture": factors.capture,
+        "point_pixel": experiment.detector.point_pixel,
+        "running_product": factors.running_product,
+        "kahn_factor": experiment.beam.polarization,
+        "polarization_axis": np.array(stages.detector.placement.frame.polar),
+    }
+
+
+def _beam(stages: Stages) -> dict[str, Any]:
+    light = stages.light
+    return {
+        "source_direction": np.array(light.sources.travel),
+        "source_wavelength": np.array(light.sources.wavelengths),
+        "source_weight": np.array(light.scene_weights),
+    }
+
+
+def _crystal(stages: Stages) -> dict[str, Any]:
+    said, crystal, grid = stages.said.experiment.crystal, stages.crystal, stages.grid
+    lattice = crystal.lattice
+    return {
+        "orientations": crystal.orientations,
+        "first_orientations": crystal.first_orientations,
+        "crystal_shape": SHAPES[said.shape],
+        "cells": crystal.cells,
+        "fudge": said.fudge,
+        "reciprocal": np.array([lattice.a_star, lattice.b_star, lattice.c_star]),
+        "f_grid": grid.values,
+        "f_min": grid.minimum,
+        "default_F": said.default_F,
+        "interpolation": grid.interpolation,
+    }
+
+
+def _sampling(stages: Stages) -> dict[str, Any]:
+    placed, dmin = stages.detector, stages.said.experiment.sampling.dmin
+    return {
+        "oversample": stages.oversampling.number,
+        "dmin": 0.0 if dmin is None else dmin * 1e-10,
+        "background_sum": stages.water.at_start,
+        "background": stages.water.once,
+        "scale": THOMSON * stages.light.fluence,
+        "steps": stages.samples,
+        "roi": _clipped(placed.roi, placed.pixels.nfast, placed.pixels.nslow),
+        "mask": None if placed.mask is None else np.ascontiguousarray(placed.mask[None] != 0).view(np.uint8),
+    }
+
+
+def _clipped(roi: tuple[int, int, int, int], nfast: int, nslow: int) -> tuple[int, int, int, int]:
+    """The region of interest without what is outside the panel."""
+    x0, x1, y0, y1 = roi
+    x1, y1 = min(x1, nfast - 1), min(y1, nslow - 1)
+    return (x0, x1, y0, y1) if x0 <= x1 and y0 <= y1 else (0, -1, 0, -1)
