@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import GOLDEN
-from nanobragg import resolve, trace_pixel
+from nanobragg import Scene, Shape, resolve, trace_pixel
 from nanobragg.inputs.words import parse_words
 from nanobragg.parity import fuzz, golden
 from nanobragg.parity.draw import CommandLine, draw
@@ -212,21 +213,37 @@ def test_the_limits_of_resolution_and_tophat_are_reasons() -> None:
 
 def test_cancelling_indices_are_a_reason() -> None:
     """At h = 1 within rounding the original divides noise by noise; its value there is nobody's."""
-    from dataclasses import replace
-
     scene = resolve(parse_words(SMALL).experiment).scene
     trace = trace_pixel(scene, 3, 4)
     e = trace.evaluations[0]
     at_peak = replace(e, hkl=(1.0 + 1e-12, *e.hkl[1:]), hkl0=(1, *e.hkl0[1:]))
     assert reasons(scene, replace(trace, evaluations=(at_peak,))) == {"cancellation"}
-    at_half = replace(e, hkl=(2.5, *e.hkl[1:]), hkl0=(2, *e.hkl0[1:]))
-    assert reasons(scene, replace(trace, evaluations=(at_half,))) == {"half-integer index"}
+
+
+def test_an_index_between_two_nodes_is_a_reason_where_they_differ() -> None:
+    """Rounding decides which structure factor counts, or which way a spot of a GAUSS crystal is skewed."""
+    scene = resolve(parse_words(SMALL).experiment).scene
+    trace = trace_pixel(scene, 3, 4)
+    halfway = replace(trace.evaluations[0], hkl=(2.5, 0.1, 0.1), hkl0=(2, 0, 0))
+    grid = np.full((4, 1, 1), 7.0)
+
+    def of(scene: Scene, **changes: object) -> set[str]:
+        return reasons(scene, replace(trace, evaluations=(replace(halfway, **changes),)))
+
+    assert of(scene) == set()
+    alike = replace(scene, f_grid=grid, f_min=(0, 0, 0))
+    assert of(alike) == set()
+    assert of(alike, hkl=(2.4, 0.5, 0.1)) == {"half-integer index"}  # 0 1 0 is not in the grid
+    grid = grid.copy()
+    grid[3] = 8.0
+    assert of(replace(alike, f_grid=grid)) == {"half-integer index"}
+    assert of(replace(alike, f_grid=grid), hkl=(2.4, 0.1, 0.1)) == set()
+    assert of(replace(alike, f_grid=grid), interpolated=True) == set()
+    assert of(replace(scene, crystal_shape=Shape.GAUSS)) == {"half-integer index"}
 
 
 def test_a_zero_of_interpolated_structure_factors_is_a_reason() -> None:
     """Found by the fuzzer: F(000) = 0 at the direct beam, and no other spot: the image is its slope times rounding."""
-    from dataclasses import replace
-
     scene = resolve(parse_words(f"{SMALL} -tophat_spots").experiment).scene
     scene = replace(scene, f_grid=np.full((6, 6, 6), 100.0), f_min=(-3, -3, -3))
     trace = trace_pixel(resolve(parse_words(SMALL).experiment).scene, 3, 4)

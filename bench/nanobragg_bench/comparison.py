@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanobragg_bench.parity import MOST_LEFT_OUT, Agreement
 from nanobragg_bench.programs import ask_worker
 
 if TYPE_CHECKING:
     import numpy as np
 
 Roi = tuple[int, int, int, int]
+MOST_LEFT_OUT = 500
+"""more pixels than this outside the bar are not looked at: the images disagree"""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The outcome of a comparison."""
+
+    compared_with: str
+    """``original`` or ``reference renderer``"""
+    pixels: int
+    """compared"""
+    outside: int
+    """beyond the bar, and not left out"""
+    left_out: int = 0
+    """beyond the bar within rounding of a discontinuity"""
+
+    @property
+    def agrees(self) -> bool:
+        """No pixel is outside."""
+        return self.outside == 0
 
 
 def _crop(path: Path, shape: tuple[int, int], roi: Roi) -> np.ndarray:

@@ -9,9 +9,8 @@ from typing import Any
 
 from nanobragg_bench.cases import Case, furnish
 from nanobragg_bench.ceilings import ceilings_of
-from nanobragg_bench.comparison import compare
+from nanobragg_bench.comparison import Agreement, compare
 from nanobragg_bench.devices import why_not_cuda
-from nanobragg_bench.parity import Agreement
 from nanobragg_bench.programs import ask_worker
 from nanobragg_bench.rows import PRECISIONS, Row, Settings, Skipped
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from nanobragg_bench.cases import Case, furnish
 from nanobragg_bench.ceilings import ceilings_of
-from nanobragg_bench.comparison import compare
-from nanobragg_bench.parity import Agreement
+from nanobragg_bench.comparison import Agreement, compare
 from nanobragg_bench.peak import fraction_of_peak
 from nanobragg_bench.programs import Job, ask_worker, run_processes
 from nanobragg_bench.rows import PRECISIONS, Row, Settings, median, ratios_of

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nanobragg_bench.cases import Case, by_name, furnish
-from nanobragg_bench.comparison import smv_pixels
-from nanobragg_bench.parity import Agreement
+from nanobragg_bench.comparison import Agreement, smv_pixels
 from nanobragg_bench.programs import Job, ask_worker, run_processes
 from nanobragg_bench.rows import Row, Settings, median, ratios_of
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanobragg_bench.cases import Case, furnish
-from nanobragg_bench.comparison import compare, integers_differ
-from nanobragg_bench.parity import Agreement
+from nanobragg_bench.comparison import Agreement, compare, integers_differ
 from nanobragg_bench.programs import Job, Usage, ask_worker, our_program, run_process
 from nanobragg_bench.rows import PRECISIONS, Row, Settings, median, ratios_of
 

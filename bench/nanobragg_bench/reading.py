@@ -6,7 +6,7 @@ import random
 import statistics
 from pathlib import Path
 
-from nanobragg_bench.parity import Agreement
+from nanobragg_bench.comparison import Agreement
 from nanobragg_bench.programs import Job, ask_worker, run_processes
 from nanobragg_bench.rows import Row, Settings, median, ratios_of
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanobragg_bench.comparison import Agreement
 from nanobragg_bench.devices import CPU, BenchDevice
-from nanobragg_bench.parity import Agreement
 from nanobragg_bench.peak import Rates
 from nanobragg_bench.targets import MEMORY_ALLOWANCE, target_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from nanobragg_bench.parity import Agreement
+from nanobragg_bench.comparison import Agreement
 from nanobragg_bench.programs import ask_worker
 from nanobragg_bench.rows import Row, Settings
 

@@ -226,10 +226,11 @@ def reference(
 
 def excuse(words: list[str], precision: str, pixels: list[list[int]], turn: int = 0) -> list[bool]:
     """Whether a parity test leaves out each pixel (slow, fast)."""
-    from nanobragg_bench.parity import excusable
+    from nanobragg.parity.excluded import reasons
+    from nanobragg.rendering.trace import trace_pixel
 
     scene = turned(_resolved(words).scene, turn)
-    return [excusable(scene, slow, fast, precision) for slow, fast in pixels]
+    return [bool(reasons(scene, trace_pixel(scene, slow, fast), precision)) for slow, fast in pixels]
 
 
 def noise(

@@ -5,6 +5,7 @@ There the last bits of a product decide about the value: 0/0 of rounding noise, 
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -50,11 +51,33 @@ def _reasons(scene: Scene, e: Evaluation, near: float) -> Iterator[str]:
         yield "tophat edge"
     if e.interpolated and _at_a_zero(scene, e, deltas, near):
         yield "cancellation"
-    for h, delta in zip(e.hkl, deltas, strict=True):
-        if abs(abs(delta) - 0.5) < near * max(abs(h), 1.0):
-            yield "half-integer index"
-    if scene.interpolation is not Interpolation.NEAREST and _at_tricubic_limit(scene, e, near):
+    if _between_two_nodes(scene, e, deltas, near):
+        yield "half-integer index"
+    if scene.interpolation is not Interpolation.NEAREST and scene.f_grid.size and _at_tricubic_limit(scene, e, near):
         yield "tricubic limit"
+
+
+def _between_two_nodes(scene: Scene, e: Evaluation, deltas: list[float], near: float) -> bool:
+    """Whether rounding decides which node of the reciprocal lattice is the nearest, and it matters which one.
+
+    It does where their structure factors differ, and to the shapes that go by the distance from the node in space.
+    """
+    half = [abs(abs(delta) - 0.5) < near * max(abs(h), 1.0) for h, delta in zip(e.hkl, deltas, strict=True)]
+    if not any(half):
+        return False
+    if Shape(scene.crystal_shape) in (Shape.GAUSS, Shape.TOPHAT):
+        return True
+    either = [
+        (math.floor(h), math.floor(h) + 1) if between else (h0,)
+        for h, h0, between in zip(e.hkl, e.hkl0, half, strict=True)
+    ]
+    return not e.interpolated and len({_stored(scene, node) for node in itertools.product(*either)}) > 1
+
+
+def _stored(scene: Scene, node: tuple[int, ...]) -> float:
+    at = [index - low for index, low in zip(node, scene.f_min, strict=True)]
+    inside = all(0 <= index < size for index, size in zip(at, scene.f_grid.shape, strict=True))
+    return float(scene.f_grid[tuple(at)]) if inside else scene.default_F
 
 
 def _squared_radius(scene: Scene, deltas: list[float]) -> float:
