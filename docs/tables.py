@@ -9,25 +9,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_FIELDS = {
-    "-cell": "crystal.cell",
-    "-misset": "crystal.misset",
-    "-pivot": "detector.pivot",
-    "-detector_absorb": "detector.attenuation_depth",
-    "-twotheta": "detector.twotheta",
-    "-roi": "detector.roi",
-    "-lambda": "beam.wavelength",
-    "-energy": "beam.energy",
-    "-quirks": "quirks",
-    "-threads": "threads",
-    "-printout_pixel": "printout_pixel",
-    "-trace_pixel": "trace_pixel",
-    "-nonoise": "output.noisefile",
-    "-nopgm": "output.pgmfile",
-}
-"""What options set that the option table leaves to the scanner of the words."""
-_NO_FIELDS = {"write.config"}
-
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [tuple(head)]
@@ -40,25 +21,21 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def fields_of(option: Any) -> list[str]:
     """Fields of the dataclasses, which are keys of TOML files, that an option of ``options.py`` sets."""
-    name = option.names[0]
-    if name in _FIELDS:
-        return [_FIELDS[name]]
     if option.convention and not option.sets:
         return ["detector.convention"]
-    whole = (field for field in option.sets if field not in _NO_FIELDS)
-    # section.field.index: one element; run.field: at the top of the file
-    return list(dict.fromkeys(".".join(field.removeprefix("run.").split(".")[:2]) for field in whole))
+    # Of section.field.index, one element of a field, the field.
+    return list(dict.fromkeys(".".join(field.split(".")[:2]) for field in option.sets))
 
 
 def options() -> str:
     """All options of the command line, a table for each subject."""
-    from nanobragg.inputs.options import EARLY_OPTIONS, GROUPS, OPTIONS, OWN_OPTIONS
+    from nanobragg.inputs.options import ALL_OPTIONS, GROUPS, OWN_OPTIONS
 
     own = set(OWN_OPTIONS)
     parts = []
     for group in GROUPS:
         rows = []
-        for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS):
+        for option in ALL_OPTIONS:
             if option.group != group:
                 continue
             first = f"`{f'{option.names[0]} {option.arguments}'.rstrip()}`"

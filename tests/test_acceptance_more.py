@@ -14,7 +14,7 @@ import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, resolve, simulate, trace_pixel
 from nanobragg.cli import main
-from nanobragg.inputs.options import EARLY_OPTIONS, GROUPS, OPTIONS, OWN_OPTIONS
+from nanobragg.inputs.options import ALL_OPTIONS, GROUPS
 from nanobragg.io.factors.hkl import read_dump
 from nanobragg.io.images.smv import read_smv, read_smv_header
 from nanobragg.parity.metrics import find_peaks
@@ -130,7 +130,7 @@ def test_AT_CLI_001_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-h"]) == 0
     text = capsys.readouterr().out
     assert all(f"\n{group}:\n" in text for group in GROUPS)
-    assert all(name in text for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS) for name in option.names)
+    assert all(name in text for option in ALL_OPTIONS for name in option.names)
     for unit in ("Å", "mm", "deg", "mrad", "µm", "eV", "photons/m²"):
         assert unit in text
     assert "(100)" in text  # the default distance

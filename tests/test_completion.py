@@ -11,7 +11,7 @@ import pytest
 from nanobragg.cli import main
 from nanobragg.completion.scripts import SHELLS, completion_script
 from nanobragg.completion.table import SUFFIXES, commands
-from nanobragg.inputs.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS
+from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.records.quirks import QUIRKS
 
 _FILES = ("a.hkl", "b.mtz", "c d.hkl", "e.toml", "f.img", "g.h5", "h.png", "i.txt", "j.expt")
@@ -52,16 +52,19 @@ def offered(script: Path, folder: Path, line: str) -> set[str]:
 
 
 def test_all_options_are_offered(script: Path, files: Path) -> None:
-    plain = {name for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS) for name in option.names}
+    plain = {name for option in ALL_OPTIONS for name in option.names}
     assert offered(script, files, "nanobragg -") == plain
     assert offered(script, files, "nanobragg ") == plain | {"view"}
     assert offered(script, files, "nanobragg -nopgm ") == plain
     assert offered(script, files, "nanobragg -lambda 1 -detpix") == {n for n in plain if n.startswith("-detpix")}
 
 
+CHOICES = {"-precision": {"double", "mixed"}, "-noise_rng": {"exact", "fast"}, "-device": {"cpu", "cuda", "auto"}}
+
+
 @pytest.mark.parametrize("option", CHOICES)
 def test_alternatives_are_offered(script: Path, files: Path, option: str) -> None:
-    assert offered(script, files, f"nanobragg {option} ") == set(CHOICES[option])
+    assert offered(script, files, f"nanobragg {option} ") == CHOICES[option]
 
 
 @pytest.mark.parametrize(
@@ -129,9 +132,9 @@ def test_files_are_offered_by_their_extension(script: Path, files: Path, line: s
 
 def test_every_option_with_a_file_says_which() -> None:
     """Else a new option would offer no files, or all of them."""
-    named = {o.names[0] for o in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS) if o.arguments == "file"}
+    named = {o.names[0] for o in ALL_OPTIONS if o.arguments == "file"}
     assert named <= set(SUFFIXES)
-    assert set(SUFFIXES) <= {option.names[0] for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS)}
+    assert set(SUFFIXES) <= {option.names[0] for option in ALL_OPTIONS}
 
 
 @pytest.mark.parametrize("shell", SHELLS)

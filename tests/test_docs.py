@@ -187,12 +187,12 @@ def test_the_table_of_options_names_fields_that_exist(monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(DOCS)
     import tables
 
-    from nanobragg.inputs.options import EARLY_OPTIONS, OPTIONS, OWN_OPTIONS
+    from nanobragg.inputs.options import ALL_OPTIONS
     from nanobragg.inputs.schema import schema
 
     top = schema()["properties"]
     known = set(top) | {f"{section}.{key}" for section in top for key in top[section].get("properties", ())}
-    for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS):
+    for option in ALL_OPTIONS:
         assert set(tables.fields_of(option)) <= known, option.names
 
 

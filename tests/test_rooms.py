@@ -23,8 +23,7 @@ EXTENSIONS = ("_core", "_cuda")
 ASSEMBLY = ("", "__main__")
 """Above all rooms: the package itself, which imports by its table of names, and ``python -m nanobragg``."""
 NOT_YET = {
-    ("inputs.words", "rendering.devices"),
-    ("program.program", "completion.scripts"),
+    ("inputs.own_actions", "rendering.devices"),
     ("records.config_values", "rendering.devices"),
     ("records.field_checks", "inputs.options"),
 }

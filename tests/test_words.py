@@ -6,6 +6,7 @@ import ctypes
 import json
 import math
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
+from nanobragg.inputs import actions
 from nanobragg.inputs.c_numbers import leading_integer, leading_real
-from nanobragg.inputs.options import EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, all_names, help_text
+from nanobragg.inputs.help import help_text
+from nanobragg.inputs.option import Option
+from nanobragg.inputs.options import ALL_OPTIONS, OPTIONS, OWN_OPTIONS, all_names
+from nanobragg.inputs.request import Request
 from nanobragg.inputs.toml import write_config
-from nanobragg.inputs.words import parse_words
+from nanobragg.inputs.words import parse_words, request_of
+from nanobragg.records.experiment import Beam, Crystal, Detector, Sampling
 from nanobragg.records.pivots import convention_of, pivot_of
 from nanobragg.records.quirks import QUIRKS
-from nanobragg.records.run import Run
+from nanobragg.records.run import Output, Run
 
 GOLDEN = Path(__file__).parent.parent / "golden_data"
 BASE = "-cell 100 100 100 90 90 90 -default_F 100"
@@ -486,8 +492,9 @@ def test_a_value_that_looks_like_an_option_is_no_unknown_option() -> None:
     assert parse_words("-noisefile -x.img -misset -1 -2e0 -3").warnings == ()
 
 
-def test_a_word_that_belongs_to_nothing_is_told() -> None:
-    assert "'7'" in parse_words("-N 5 7").warnings[0]
+@pytest.mark.parametrize("words", ["-N 5 7", "-N 5 7 -img a.img", "7 -mask a.img"])
+def test_a_word_that_belongs_to_nothing_is_told(words: str) -> None:
+    assert parse_words(words).warnings == ("the word '7' belongs to no option and is ignored",)
 
 
 @pytest.mark.parametrize(
@@ -546,6 +553,70 @@ def test_stol_files_are_accepted_and_have_no_effect(tmp_path: Path) -> None:
     )
 
 
+# ---- what is asked of the program -------------------------------------------------------------------------
+
+
+def test_what_only_a_command_line_can_say(tmp_path: Path) -> None:
+    """Files that are no fields of a run; of several the last counts, as everywhere."""
+    (tmp_path / "a.toml").write_text("threads = 3\n")
+    config, other = str(tmp_path / "a.toml"), "nowhere.toml"
+    words = ["-config", other, "-write_config", "x", "-trace_json", "-nopgm", "-write_config", "y", "-config", config]
+    request = request_of([*words, "-N", "5"])
+    assert (request.config, request.write_config, request.trace_json) == (config, "y", "-nopgm")
+    assert (request.tell, request.completion, request.view) == (None, None, None)
+    assert request.run is not None
+    assert (request.run.threads, request.run.output.pgmfile) == (3, "image.pgm")
+    assert request.run.experiment.crystal.cells == (5, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("-h", ("help", None, None)),
+        ("-lambda x -help --devices", ("help", None, None)),
+        ("-hkl --help", ("help", None, None)),
+        ("-threads -h", ("help", None, None)),
+        ("--version -threads --help", ("help", None, None)),
+        ("-completion zsh -h -trace_pixel", ("help", None, None)),
+        ("--devices -N", ("devices", None, None)),
+        ("-pngfile --devices", ("devices", None, None)),
+        ("--version", ("version", None, None)),
+        ("-lambda x --version --devices", ("version", None, None)),
+        ("view --version", ("version", None, None)),
+        ("-completion zsh", (None, "zsh", None)),
+        ("-N five -completion bash -completion fish", (None, "fish", None)),
+        ("view", (None, None, ())),
+        ("view a.img -h --version", (None, None, ("a.img", "-h", "--version"))),
+        ("view a.img --devices", (None, None, ("a.img", "--devices"))),
+    ],
+)
+def test_something_else_than_a_run(words: str, asked: tuple[object, ...]) -> None:
+    """Help comes whatever else is wrong on the line; nothing is simulated with it."""
+    request = request_of(words.split())
+    assert (request.tell, request.completion, request.view) == asked
+    assert request.run is None
+
+
+@pytest.mark.parametrize("words", ["-completion", "-completion zsh -threads", "-threads", "-N 3 view -trace_pixel 1"])
+def test_options_of_ours_with_too_few_words(words: str) -> None:
+    with pytest.raises(InputError, match=f"{words.split()[-1 if words[-1] != '1' else -2]}: found too few words"):
+        request_of(words.split())
+
+
+SETTABLE = {field.name for field in fields(Run)} | {"quirks"}
+SETTABLE |= {f"output.{field.name}" for field in fields(Output)}
+SETTABLE |= {f"{part.__name__.lower()}.{f.name}" for part in (Beam, Crystal, Detector, Sampling) for f in fields(part)}
+ASKABLE = {field.name for field in fields(Request)} | {"quirks", "help", "devices", "version"}
+
+
+@pytest.mark.parametrize("option", ALL_OPTIONS, ids=lambda option: option.names[0])
+def test_options_set_fields_of_a_run_or_ask_for_something(option: Option) -> None:
+    """Messages and the documentation read the table: a field that is none would lead users astray."""
+    assert {re.sub(r"\.\d$", "", target) for target in option.sets} <= SETTABLE
+    idle = option.action in (actions.ignore, actions.check_readable)
+    assert idle == (option.asks in ASKABLE if option.asks else not option.sets and not option.convention)
+
+
 # ---- ours -------------------------------------------------------------------------------------------------
 
 
@@ -562,10 +633,10 @@ def test_our_options_never_match_inside_a_word_of_an_old_command_line() -> None:
 
 
 @pytest.mark.parametrize("option", OWN_OPTIONS, ids=lambda option: option.names[0])
-def test_our_words_contain_no_key_of_the_original(option: object) -> None:
+def test_our_words_contain_no_key_of_the_original(option: Option) -> None:
     """Else the original's scan of a mixed command line would see something else in them."""
-    for word in option.whole:  # type: ignore[attr-defined]
-        assert not any(row.matches(word) for row in (*EARLY_OPTIONS, *OPTIONS))
+    for word in option.whole:
+        assert not any(row.matches(word) for row in OPTIONS)
 
 
 def test_config_values_come_first_and_words_override_them(tmp_path: Path) -> None:
@@ -587,7 +658,7 @@ def test_config_values_come_first_and_words_override_them(tmp_path: Path) -> Non
 
 def test_help_names_every_option_with_its_subject() -> None:
     text = help_text()
-    for row in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS):
+    for row in ALL_OPTIONS:
         assert row.names[0] in text
     for sample in ("Å (1.0)", "mm (100)", "Fdump.bin", "degrees (0)", "Beam:", "Output:"):
         assert sample in text

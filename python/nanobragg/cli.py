@@ -1,4 +1,4 @@
-"""The ``nanobragg`` command. Its version is told before anything is imported; all else is in :mod:`.program`."""
+"""The ``nanobragg`` command: words in, an exit status out. What they ask for is done in :mod:`nanobragg.program`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,38 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HELP = ("-h", "--help", "-help")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with ``argv`` (default: the process's arguments) and give its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if "--version" in words and not any(word in _HELP for word in words):
-        from nanobragg import _core
+    if words == ["--version"]:  # installers ask often, and nothing else need be imported
+        return _version()
+    from nanobragg.program.guard import guarded
 
-        print(f"nanobragg {_core.__version__}")
+    return guarded(lambda: _carry_out(words))
+
+
+def _carry_out(words: list[str]) -> int:
+    from nanobragg.inputs.words import request_of
+
+    request = request_of(words)
+    if request.tell == "version":
+        return _version()
+    if request.completion is not None:
+        from nanobragg.completion.scripts import completion_script
+
+        print(completion_script(request.completion), end="")
         return 0
-    from nanobragg.program.program import run_program
+    from nanobragg.program.program import carry_out
 
-    return run_program(words)
+    return carry_out(request)
+
+
+def _version() -> int:
+    from nanobragg import _core
+
+    print(f"nanobragg {_core.__version__}")
+    return 0
 
 
 def _end_in_order() -> None:

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nanobragg.inputs.options import CHOICES, EARLY_OPTIONS, OPTIONS, OWN_OPTIONS, Option
+from nanobragg.inputs.option import Option
+from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.io.images.formats import FOREIGN, FORMATS, PGM, PNG, option_formats
 from nanobragg.io.tables import TABLES
 from nanobragg.records.quirks import QUIRKS
@@ -41,7 +42,7 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
 }
 """Extensions of the files that options name; without any: all files."""
 QUIRK_NAMES = (*QUIRKS, *(f"-{name}" for name in QUIRKS))
-MOST_VALUES = 6
+MOST_VALUES = max(len(option.values) + len(option.more) for option in ALL_OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +95,7 @@ def commands() -> tuple[Command, Command, Command, Command]:
         Word(names=("-h", "--help", "-help"), help="how it is used"),
     )
     return (
-        Command(
-            name="nanobragg", words=tuple(_own_word(option) for option in (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS))
-        ),
+        Command(name="nanobragg", words=tuple(_own_word(option) for option in ALL_OPTIONS)),
         Command(name="view", words=view, files=IMAGES),
         Command(name="nb-compare", words=_parser_words(compare.make_parser())),
         Command(name="nb-trace-diff", words=_parser_words(trace_diff.make_parser()), files=_ANY),
@@ -104,33 +103,16 @@ def commands() -> tuple[Command, Command, Command, Command]:
 
 
 def _own_word(option: Option) -> Word:
-    name = option.names[0]
-    most = _most_values(option)
+    quirks = option.names[0] == "-quirks"
     return Word(
         names=option.names,
         help=option.help,
-        least=min(most, 1) if option.action in ("set_cell", "set_misset", "set_curved") else most,
-        most=most,
-        choices=_choices(option),
+        least=len(option.values),
+        most=len(option.values) + len(option.more),
+        choices=("all", "none") if quirks else option.choices,
         suffixes=_suffixes(option),
-        quirks=name == "-quirks",
+        quirks=quirks,
     )
-
-
-def _most_values(option: Option) -> int:
-    if option.action == "set_cell":
-        return MOST_VALUES
-    return 3 if option.action == "set_misset" else len(option.values)
-
-
-def _choices(option: Option) -> tuple[str, ...]:
-    """The words among the alternatives of the option's arguments."""
-    if option.names[0] in CHOICES:
-        return tuple(CHOICES[option.names[0]])
-    alternatives = option.arguments.split(" | ")
-    if len(alternatives) == 1 or option.names[0] == "-quirks":
-        alternatives = [word for word in alternatives if word in ("all", "none")]
-    return tuple(word for word in alternatives if word.isascii() and word.isalpha())
 
 
 def _suffixes(option: Option) -> tuple[str, ...] | None:

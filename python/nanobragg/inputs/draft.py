@@ -1,4 +1,4 @@
-"""A run in the making: what the words scanned so far have set, on top of what a file said."""
+"""A run in the making: what the options said so far have set, on top of what a file said."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from nanobragg.records.run import Output, Run
 DEFAULT_DUMP = "Fdump.bin"
 _OUTPUT = Output()
 _SECTIONS = ("beam", "crystal", "detector", "sampling")
-_RUN_FIELDS = ("threads", "precision", "device", "progress", "printout", "printout_pixel", "trace_pixel")
+_TOP = ""
+_TOP_FIELDS = ("threads", "precision", "device", "progress", "printout", "printout_pixel", "trace_pixel")
 
-# What words say overrides a stronger way of saying the same in the file: (said, cleared unless said).
+# What options say overrides a stronger way of saying the same in the file: (said, cleared unless said).
 _OVERRIDES = (
     ("detector.size.0", "detector.shape.0"),
     ("detector.size.1", "detector.shape.1"),
@@ -26,21 +27,31 @@ _OVERRIDES = (
 )
 
 
-class Draft:
-    """Fields by name, ``section.field`` or ``section.field.index``; mutable until :meth:`run` freezes them."""
+class ParseQuirks:
+    """The quirks that a command line keeps. What was asked about them is remembered: no other one can have mattered."""
 
-    def __init__(self, base: Run | None, kept: frozenset[str]) -> None:
-        """Begin with what the file of ``-config`` says, ``base``; ``kept``: the quirks of the whole command line."""
-        self._kept = kept
+    def __init__(self, kept: frozenset[str]) -> None:
+        self.kept = kept
+        self.asked: set[str] = set()
+
+    def on(self, name: str) -> bool:
+        """Whether a quirk is kept, where that makes a difference."""
+        self.asked.add(name)
+        return name in self.kept
+
+
+class Draft:
+    """Fields by name, ``field``, ``section.field`` or ``section.field.index``; :meth:`run` freezes them."""
+
+    def __init__(self, base: Run | None, quirks: ParseQuirks) -> None:
+        """Begin with ``base``, what the file of ``-config`` says."""
         start = base if base is not None else Run()
+        self._quirks = quirks
         self._values: dict[str, dict[str, Any]] = {name: _fields(getattr(start.experiment, name)) for name in _SECTIONS}
         self._values["output"] = _fields(start.output)
-        self._values["run"] = {name: getattr(start, name) for name in _RUN_FIELDS}
-        output = self._values["output"]
-        self._values["write"] = {"pgm": output["pgmfile"] is not None, "noise": output["noisefile"] is not None}
-        output["pgmfile"] = output["pgmfile"] or _OUTPUT.pgmfile
-        output["noisefile"] = output["noisefile"] or _OUTPUT.noisefile
+        self._values[_TOP] = {name: getattr(start, name) for name in _TOP_FIELDS}
         self._open_tuples()
+        self._open_pictures()
         if base is None:
             self._values["crystal"]["dump"] = DEFAULT_DUMP
         self.warnings: list[str] = list(start.warnings)
@@ -49,7 +60,7 @@ class Draft:
         self._pivot_said: str | None = detector.pivot
         self._pivot_implied = implied_pivot(detector)
         self._pivot_left: str = detector.pivot or self._pivot_implied or "beam"
-        """What the words so far leave, the last of all that say, imply or select one."""
+        """What the options so far leave, the last of all that say, imply or select one."""
 
     def _open_tuples(self) -> None:
         crystal, detector = self._values["crystal"], self._values["detector"]
@@ -59,10 +70,19 @@ class Draft:
         detector["size"] = _listed(detector["size"], 2)
         crystal["cell"] = list(crystal["cell"] or ())
 
+    def _open_pictures(self) -> None:
+        """An image that is not written keeps a name: an option that wants it need not say it again."""
+        output = self._values["output"]
+        self._written = {name: output[name] is not None for name in ("pgmfile", "noisefile")}
+        for name in self._written:
+            output[name] = output[name] or getattr(_OUTPUT, name)
+
+    # ---- what options say ---------------------------------------------------------------------------------
+
     def set(self, target: str, value: object) -> None:
         """Set one field, or one element of it."""
         self._said.add(target)
-        section, name, *index = target.split(".")
+        section, name, *index = target.split(".") if "." in target else (_TOP, target)
         if index:
             self._values[section][name][int(index[0])] = value
         else:
@@ -78,10 +98,13 @@ class Draft:
         """Whether any cell constant has been said."""
         return bool(self._values["crystal"]["cell"])
 
-    def warn(self, sentence: str) -> None:
-        """Add a warning, once."""
-        if sentence not in self.warnings:
-            self.warnings.append(sentence)
+    def write_picture(self, wanted: bool) -> None:
+        """Whether the picture is written."""
+        self._written["pgmfile"] = wanted
+
+    def write_noise(self, wanted: bool) -> None:
+        """Whether the noise image is written."""
+        self._written["noisefile"] = wanted
 
     def say_pivot(self, pivot: str) -> None:
         """What the detector turns about."""
@@ -96,19 +119,12 @@ class Draft:
         self.set("detector.convention", convention)
         self._pivot_left = pivot or self._pivot_left
 
-    def _pivot(self, experiment: Experiment) -> str | None:
-        """What ``detector.pivot`` must be for the pivot that the words in their order give; ``None`` where it need not.
+    def warn(self, sentence: str) -> None:
+        """Add a warning, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
-        nanoBragg.c takes the last word's in its custom convention, where without the quirk pivot_overridden that of
-        ``-pivot`` is the stronger. The file of ``-img`` may lead to that convention as well.
-        """
-        beam, crystal, detector = experiment.beam, experiment.crystal, experiment.detector
-        convention = convention_of(beam, crystal, detector)
-        wanted = self._pivot_said or self._pivot_implied
-        if convention == "custom" or (detector.convention is None and detector.header is not None):
-            wanted = self._pivot_left if "pivot_overridden" in self._kept or wanted is None else wanted
-        by_itself = pivot_of(convention, detector, overridden=False)
-        return None if wanted == by_itself and wanted != self._pivot_said else wanted
+    # ---- what they add up to ------------------------------------------------------------------------------
 
     def run(self) -> Run:
         """The finished run."""
@@ -125,10 +141,8 @@ class Draft:
         detector["size"] = _closed(detector["size"])
         if crystal["misset"] == "random" and crystal["misset_seed"] is None:
             crystal["misset_seed"] = output["seed"]
-        if not sections["write"]["pgm"]:
-            output["pgmfile"] = None
-        if not sections["write"]["noise"]:
-            output["noisefile"] = None
+        for name, wanted in self._written.items():
+            output[name] = output[name] if wanted else None
         experiment = Experiment(
             beam=Beam(**sections["beam"]),
             crystal=Crystal(**crystal),
@@ -136,12 +150,25 @@ class Draft:
             sampling=Sampling(**sections["sampling"]),
         )
         pivot: Any = self._pivot(experiment)
-        return Run(
-            experiment=replace(experiment, detector=replace(experiment.detector, pivot=pivot)),
-            output=Output(**output),
-            warnings=tuple(self.warnings),
-            **sections["run"],
-        )
+        if pivot is not None:
+            experiment = replace(experiment, detector=replace(experiment.detector, pivot=pivot))
+        return Run(experiment=experiment, output=Output(**output), warnings=tuple(self.warnings), **sections[_TOP])
+
+    def _pivot(self, experiment: Experiment) -> str | None:
+        """What ``detector.pivot`` must be for the pivot that the options in their order give; ``None``: nothing.
+
+        nanoBragg.c takes the last option's in its custom convention, where without the quirk pivot_overridden that of
+        ``-pivot`` is the stronger. The file of ``-img`` may lead to that convention as well.
+        """
+        beam, crystal, detector = experiment.beam, experiment.crystal, experiment.detector
+        convention = convention_of(beam, crystal, detector)
+        wanted = self._pivot_said or self._pivot_implied
+        if convention == "custom" or (detector.convention is None and detector.header is not None):
+            wanted = wanted or self._pivot_left
+            if wanted != self._pivot_left and self._quirks.on("pivot_overridden"):
+                wanted = self._pivot_left
+        by_itself = pivot_of(convention, detector, overridden=False)
+        return None if wanted == by_itself and wanted != self._pivot_said else wanted
 
 
 def _fields(instance: Any) -> dict[str, Any]:

@@ -6,9 +6,11 @@ options that end the scan of their word.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
-PRECISIONS = ("double", "mixed")
+from nanobragg.inputs import actions, own_actions
+from nanobragg.inputs.option import Action, Option
+
 GROUPS = (
     "Structure factors and orientation",
     "Crystal",
@@ -22,51 +24,18 @@ GROUPS = (
 _FILES, _CRYSTAL, _BEAM, _DETECTOR, _POSITION, _SAMPLING, _OUTPUT, _RUNNING = GROUPS
 
 
-class Option(NamedTuple):
-    """One option of nanoBragg.c, or one of ours."""
-
-    keys: tuple[str, ...]
-    """Recognised wherever they occur in a word that starts with ``-``."""
-    whole: tuple[str, ...]
-    """Recognised as whole words."""
-    names: tuple[str, ...]
-    """What people write, the plain name first."""
-    values: str
-    """One letter for each word that must follow: r (real), i (integer), t (text)."""
-    action: str
-    """The method of the scanner that carries it out."""
-    sets: tuple[str, ...]
-    """Fields set: section.field, or section.field.index."""
-    to: bool | str | None
-    """What an option without values sets them to."""
-    pivot: str | None
-    """The pivot that the option implies."""
-    convention: str | None
-    """The convention that the option selects."""
-    ends_scan: bool
-    """No further key is looked for in the word."""
-    group: str
-    arguments: str
-    """Of the values, for help."""
-    help: str
-
-    def matches(self, word: str) -> str | None:
-        """The key that ``word`` contains or is, or ``None``."""
-        if word in self.whole:
-            return word
-        return next((key for key in self.keys if key in word), None)
-
-
 def _option(
     match: str,
     group: str,
     help: str,
     *,
     values: str = "",
+    more: str = "",
     arguments: str = "",
     names: str = "",
-    action: str = "",
+    action: Action | None = None,
     sets: str = "",
+    asks: str = "",
     to: bool | str | None = None,
     pivot: str | None = None,
     convention: str | None = None,
@@ -79,8 +48,10 @@ def _option(
         whole=tuple(w[:-1] for w in words if w.endswith("=")),
         names=tuple((names or match.replace("=", "")).split()),
         values=values,
-        action=action or ("set_values" if values else "set_constant"),
+        more=more,
+        action=action or (actions.ignore if asks else actions.set_values if values else actions.set_constant),
         sets=tuple(sets.split()),
+        asks=asks,
         to=to,
         pivot=pivot,
         convention=convention,
@@ -92,10 +63,10 @@ def _option(
 
 
 _SIZE_X, _SIZE_Y, _SIZE_Z = "crystal.size.0", "crystal.size.1", "crystal.size.2"
-_VECTOR = {"values": "rrr", "arguments": "x y z", "convention": "custom", "action": "set_vector"}
+_VECTOR: dict[str, Any] = {"values": "rrr", "arguments": "x y z", "convention": "custom", "action": actions.set_vector}
 _FLAG = {"to": True}
 
-EARLY_OPTIONS: tuple[Option, ...] = (
+OPTIONS: tuple[Option, ...] = (
     _option(
         "-img",
         _FILES,
@@ -112,10 +83,6 @@ EARLY_OPTIONS: tuple[Option, ...] = (
         arguments="file",
         sets="detector.mask",
     ),
-)
-"""Looked for in every word before all others."""
-
-OPTIONS: tuple[Option, ...] = (
     _option(
         "-Na", _CRYSTAL, "unit cells along a (1)", values="i", arguments="n", sets="crystal.cells.0", ends_scan=True
     ),
@@ -139,14 +106,20 @@ OPTIONS: tuple[Option, ...] = (
         _FILES,
         "unit cell, Å and degrees; missing lengths copy a, missing angles are 90",
         arguments="a b c alpha beta gamma",
-        action="set_cell",
+        action=actions.set_cell,
+        values="r",
+        more="rrrrr",
+        sets="crystal.cell",
     ),
     _option(
         "-misset",
         _FILES,
         "rotations of the crystal about lab x, y, z, degrees; or a random orientation",
         arguments="x y z | random",
-        action="set_misset",
+        action=actions.set_misset,
+        values="t",
+        more="tt",
+        sets="crystal.misset",
     ),
     _option(
         "-samplesize -sample_size -xtalsize -xtal_size",
@@ -190,7 +163,7 @@ OPTIONS: tuple[Option, ...] = (
         "density, g/cm³ (accepted, no effect)",
         values="r",
         arguments="g/cm³",
-        action="ignore",
+        action=actions.ignore,
         names="-density -sample_density",
     ),
     _option(
@@ -199,7 +172,7 @@ OPTIONS: tuple[Option, ...] = (
         "molecular weight, g/mol (accepted, no effect)",
         values="r",
         arguments="g/mol",
-        action="ignore",
+        action=actions.ignore,
         names="-MW -molecular_weight",
     ),
     _option(
@@ -262,7 +235,8 @@ OPTIONS: tuple[Option, ...] = (
         "what the detector turns about (the convention's; see specs/geometry.md)",
         arguments="sample | beam",
         values="t",
-        action="set_pivot",
+        action=actions.set_pivot,
+        sets="detector.pivot",
     ),
     _option("-mosflm", _POSITION, "MOSFLM's frame and beam centre (the default)", convention="mosflm", pivot="beam"),
     _option("-xds", _POSITION, "XDS's frame and beam centre; pivot sample", convention="xds", pivot="sample"),
@@ -332,8 +306,9 @@ OPTIONS: tuple[Option, ...] = (
         "attenuation depth of the sensor, µm (inf: everything is captured)",
         values="t",
         arguments="µm | inf",
-        action="set_absorption",
+        action=actions.set_absorption,
         names="-detector_absorb",
+        sets="detector.attenuation_depth",
     ),
     _option(
         "-detector_thick=",
@@ -357,7 +332,8 @@ OPTIONS: tuple[Option, ...] = (
         "detector swing, degrees (0); pivot sample",
         values="r",
         arguments="deg",
-        action="set_twotheta",
+        action=actions.set_twotheta,
+        sets="detector.twotheta",
         pivot="sample",
     ),
     _option(
@@ -426,7 +402,7 @@ OPTIONS: tuple[Option, ...] = (
         "-curved_det",
         _DETECTOR,
         "every pixel at the same distance from the sample",
-        action="set_curved",
+        action=actions.set_curved,
         sets="detector.curved",
     ),
     _option("-pixel", _DETECTOR, "edge of a pixel, mm (0.1)", values="r", arguments="mm", sets="detector.pixel_size"),
@@ -437,7 +413,7 @@ OPTIONS: tuple[Option, ...] = (
         "Kahn polarization factor, -1 to 1 (0: unpolarized)",
         values="r",
         arguments="K",
-        action="set_polarization",
+        action=actions.set_polarization,
         sets="beam.polarization",
     ),
     _option("-nopolar", _BEAM, "no polarization correction", sets="beam.polarization_correction", to=False),
@@ -479,7 +455,7 @@ OPTIONS: tuple[Option, ...] = (
         "render these pixels only, inclusive; negative: the default (all)",
         values="iiii",
         arguments="xmin xmax ymin ymax",
-        action="set_roi",
+        action=actions.set_roi,
         sets="detector.roi",
     ),
     _option(
@@ -488,8 +464,9 @@ OPTIONS: tuple[Option, ...] = (
         "wavelength, Å (1.0)",
         values="r",
         arguments="Å",
-        action="set_wavelength",
+        action=actions.set_wavelength,
         names="-lambda -wavelength",
+        sets="beam.wavelength",
     ),
     _option(
         "-energy",
@@ -497,7 +474,8 @@ OPTIONS: tuple[Option, ...] = (
         "photon energy, eV, instead of the wavelength",
         values="r",
         arguments="eV",
-        action="set_energy",
+        action=actions.set_energy,
+        sets="beam.energy",
     ),
     _option(
         "-fluence",
@@ -630,7 +608,7 @@ OPTIONS: tuple[Option, ...] = (
         "high-resolution limit, Å (none)",
         values="r",
         arguments="Å",
-        action="set_dmin",
+        action=actions.set_dmin,
         sets="sampling.dmin",
     ),
     _option(
@@ -666,14 +644,14 @@ OPTIONS: tuple[Option, ...] = (
         arguments="file",
         sets="crystal.dump",
     ),
-    _option("-stolout", _FILES, "accepted, no effect", values="t", arguments="file", action="ignore"),
+    _option("-stolout", _FILES, "accepted, no effect", values="t", arguments="file", action=actions.ignore),
     _option(
         "-stol= -4stol= -Q=",
         _FILES,
         "amorphous structure factors (must be readable, no effect)",
         values="t",
         arguments="file",
-        action="check_readable",
+        action=actions.check_readable,
     ),
     _option(
         "-sourcefile",
@@ -706,7 +684,7 @@ OPTIONS: tuple[Option, ...] = (
         values="t",
         arguments="file",
         sets="output.pgmfile",
-        action="set_pgm",
+        action=actions.set_pgm,
     ),
     _option(
         "-noisefile -noiseimage",
@@ -715,10 +693,10 @@ OPTIONS: tuple[Option, ...] = (
         values="t",
         arguments="file",
         sets="output.noisefile",
-        action="set_noise",
+        action=actions.set_noise,
     ),
-    _option("-nonoise", _OUTPUT, "do not write the noise image", sets="write.noise", to=False),
-    _option("-nopgm", _OUTPUT, "do not write the picture", sets="write.pgm", to=False),
+    _option("-nonoise", _OUTPUT, "do not write the noise image", action=actions.no_noise, sets="output.noisefile"),
+    _option("-nopgm", _OUTPUT, "do not write the picture", action=actions.no_pgm, sets="output.pgmfile"),
     _option(
         "-scale",
         _OUTPUT,
@@ -734,12 +712,12 @@ OPTIONS: tuple[Option, ...] = (
         values="r",
         arguments="x",
         sets="output.pgm_scale",
-        action="set_pgm",
+        action=actions.set_pgm,
     ),
-    _option("-coherent", _SAMPLING, "accepted, no effect", action="ignore"),
-    _option("-printout", _OUTPUT, "print the values of every pixel", sets="run.printout", **_FLAG),
-    _option("-noprogress", _OUTPUT, "no progress bar or percentages", sets="run.progress", to=False),
-    _option("-progress", _OUTPUT, "show progress (the default)", sets="run.progress", **_FLAG),
+    _option("-coherent", _SAMPLING, "accepted, no effect", action=actions.ignore),
+    _option("-printout", _OUTPUT, "print the values of every pixel", sets="printout", **_FLAG),
+    _option("-noprogress", _OUTPUT, "no progress bar or percentages", sets="progress", to=False),
+    _option("-progress", _OUTPUT, "show progress (the default)", sets="progress", **_FLAG),
     _option(
         "-interpolate",
         _FILES,
@@ -775,7 +753,8 @@ OPTIONS: tuple[Option, ...] = (
         "print the values of one pixel, fast axis first",
         values="ii",
         arguments="f s",
-        action="set_printout_pixel",
+        action=actions.set_printout_pixel,
+        sets="printout_pixel",
     ),
     _option("-seed", _OUTPUT, "seed of the noise (the clock)", values="i", arguments="n", sets="output.seed"),
     _option(
@@ -796,7 +775,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option("-water", _CRYSTAL, "water around the crystal, µm (0)", values="r", arguments="µm", sets="crystal.water"),
 )
-"""nanoBragg.c's options, in the order in which it tests a word."""
+"""nanoBragg.c's options, in the order in which it tests a word; it looks for the first two in all words beforehand."""
 
 OWN_OPTIONS: tuple[Option, ...] = (
     _option(
@@ -805,7 +784,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "column of an MTZ or CIF file (amplitudes, else intensities)",
         values="t",
         arguments="name",
-        action="own_text",
+        action=own_actions.set_text,
         sets="crystal.sf_column",
     ),
     _option(
@@ -814,7 +793,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "resolution of structure factors from a model, MTZ or CIF, Å (a model's: the detector's corner)",
         values="r",
         arguments="Å",
-        action="own_positive",
+        action=own_actions.set_positive,
         sets="crystal.sf_dmin",
     ),
     _option(
@@ -823,7 +802,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "bulk solvent around a model, electrons/Å³ (0.35; 0 in small-molecule crystals)",
         values="r",
         arguments="electrons/Å³",
-        action="own_real",
+        action=own_actions.set_real,
         sets="crystal.k_sol",
     ),
     _option(
@@ -832,7 +811,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "B factor of the bulk solvent, Å² (46)",
         values="r",
         arguments="Å²",
-        action="own_real",
+        action=own_actions.set_real,
         sets="crystal.b_sol",
     ),
     _option(
@@ -841,7 +820,8 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "deviations of nanoBragg.c from physics to keep (all); -name takes one away: all,-pix0_ignored",
         values="t",
         arguments="all | none | names",
-        action="ignore",
+        asks="quirks",
+        sets="quirks",
     ),
     _option(
         "-config=",
@@ -849,7 +829,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "read a TOML experiment first; other options override it",
         values="t",
         arguments="file.toml",
-        action="ignore",
+        asks="config",
     ),
     _option(
         "-write_config=",
@@ -857,7 +837,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "write the experiment down as TOML, then run it",
         values="t",
         arguments="file.toml",
-        sets="write.config",
+        asks="write_config",
     ),
     _option(
         "-threads=",
@@ -865,7 +845,8 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "threads (0: all processors); the result is the same",
         values="i",
         arguments="n",
-        action="own_threads",
+        action=own_actions.set_count,
+        sets="threads",
     ),
     _option(
         "-precision=",
@@ -873,8 +854,8 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "mixed: 1e-5 instead of 1e-6 of every pixel, twice as fast (double)",
         values="t",
         arguments="double | mixed",
-        action="own_choice",
-        sets="run.precision",
+        action=own_actions.set_choice,
+        sets="precision",
     ),
     _option(
         "-device=",
@@ -882,8 +863,8 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "where to render; auto: on a GPU if there is one and the work is worth it (cpu)",
         values="t",
         arguments="cpu | cuda | cuda:n | auto",
-        action="own_device",
-        sets="run.device",
+        action=own_actions.set_device,
+        sets="device",
     ),
     _option(
         "-noise_rng=",
@@ -891,7 +872,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "fast: parallel generator, other photons than nanoBragg.c's (exact)",
         values="t",
         arguments="exact | fast",
-        action="own_choice",
+        action=own_actions.set_choice,
         sets="output.noise_rng",
     ),
     _option(
@@ -900,7 +881,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "preview with automatic contrast, of the noise image if there is one (not written)",
         values="t",
         arguments="file.png",
-        action="own_text",
+        action=own_actions.set_text,
         sets="output.pngfile",
     ),
     _option(
@@ -909,7 +890,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "table of reflections, their centroids and intensities: .h5, .csv or .npy (not written)",
         values="t",
         arguments="file.h5",
-        action="own_text",
+        action=own_actions.set_text,
         sets="output.truthfile",
     ),
     _option(
@@ -918,12 +899,22 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "resolution rings on the preview, Å",
         values="t",
         arguments="auto | d,d,...",
-        action="own_rings",
+        action=own_actions.set_rings,
         sets="output.png_rings",
     ),
-    _option("-png_beam=", _OUTPUT, "mark the direct beam on the preview", action="own_flag", sets="output.png_beam"),
     _option(
-        "-png_roi=", _OUTPUT, "mark the region of interest on the preview", action="own_flag", sets="output.png_roi"
+        "-png_beam=",
+        _OUTPUT,
+        "mark the direct beam on the preview",
+        action=own_actions.set_flag,
+        sets="output.png_beam",
+    ),
+    _option(
+        "-png_roi=",
+        _OUTPUT,
+        "mark the region of interest on the preview",
+        action=own_actions.set_flag,
+        sets="output.png_roi",
     ),
     _option(
         "-trace_pixel=",
@@ -931,7 +922,8 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "print every intermediate quantity of one pixel, slow axis first",
         values="ii",
         arguments="s f",
-        action="own_trace_pixel",
+        action=own_actions.set_pixel,
+        sets="trace_pixel",
     ),
     _option(
         "-trace_json=",
@@ -939,7 +931,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "write the quantities of -trace_pixel as JSON, too",
         values="t",
         arguments="file.json",
-        action="ignore",
+        asks="trace_json",
     ),
     _option(
         "-completion=",
@@ -947,67 +939,24 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "print the script that completes these options in a shell",
         values="t",
         arguments="bash | zsh | fish",
-        action="ignore",
+        asks="completion",
     ),
-    _option("-h= --help= -help=", _RUNNING, "this text", action="ignore"),
-    _option("--devices=", _RUNNING, "list the devices that can render", action="ignore"),
-    _option("--version=", _RUNNING, "the version", action="ignore"),
+    _option("-h= --help= -help=", _RUNNING, "this text", asks="help"),
+    _option("--devices=", _RUNNING, "list the devices that can render", asks="devices"),
+    _option("--version=", _RUNNING, "the version", asks="version"),
 )
-"""Ours: whole words, whose values are not looked at for other options."""
+"""Ours: whole words, whose values are not looked at for other options. Those that ask for a text are heeded wherever
+they stand."""
 
-CHOICES = {"-precision": PRECISIONS, "-noise_rng": ("exact", "fast"), "-device": ("cpu", "cuda", "auto")}
+ALL_OPTIONS = (*OPTIONS, *OWN_OPTIONS)
+_OWN = {word: option for option in OWN_OPTIONS for word in option.whole}
 
 
 def own_option(word: str) -> Option | None:
     """The option of ours that ``word`` is."""
-    return next((option for option in OWN_OPTIONS if word in option.whole), None)
+    return _OWN.get(word)
 
 
 def all_names() -> list[str]:
     """Every name that one may write."""
-    rows = (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS)
-    return list(dict.fromkeys(name for option in rows for name in (*option.names, *option.keys, *option.whole)))
-
-
-def help_text() -> str:
-    """All options, by subject, with units and defaults."""
-    lines = [
-        "usage: nanobragg -cell a b c alpha beta gamma -default_F F [options]",
-        "       nanobragg -mat auto.mat -hkl P1.hkl [options]",
-        "       nanobragg -config experiment.toml [options]",
-        "       nanobragg view FILE... [-o PICTURE.png]",
-        "",
-        "X-ray diffraction images of crystals. Defaults are in parentheses.",
-    ]
-    rows = (*EARLY_OPTIONS, *OPTIONS, *OWN_OPTIONS)
-    for group in GROUPS:
-        lines += ["", f"{group}:"]
-        for option in rows:
-            if option.group == group:
-                lines += _help_lines(option)
-    return "\n".join(lines) + "\n"
-
-
-_COLUMN = 34
-
-
-def _help_lines(option: Option) -> list[str]:
-    import textwrap
-
-    spelled = f"  {option.names[0]} {option.arguments}".rstrip()
-    text = option.help
-    if len(option.names) > 1:
-        text += "; also " + ", ".join(option.names[1:])
-    wrapped = textwrap.wrap(text, 110 - _COLUMN)
-    if len(spelled) >= _COLUMN - 1:
-        return [spelled, *(" " * _COLUMN + line for line in wrapped)]
-    first = f"{spelled:<{_COLUMN}}{wrapped[0]}"
-    return [first, *(" " * _COLUMN + line for line in wrapped[1:])]
-
-
-USAGE = """usage: nanobragg -cell a b c alpha beta gamma -default_F F [options]
-       nanobragg -mat auto.mat -hkl P1.hkl [options]
-       nanobragg -config experiment.toml [options]
-A crystal orientation (-cell or -mat) and structure factors (-hkl, a cache, or -default_F) are needed.
-nanobragg -h explains all options.
-"""
+    return list(dict.fromkeys(name for row in ALL_OPTIONS for name in (*row.names, *row.keys, *row.whole)))

@@ -160,11 +160,13 @@ class Bench:
 
 def _ours(words: list[str]) -> tuple[int, str]:
     """Run nanobragg's program in this process; exit status and what it printed."""
-    from nanobragg.program.program import run_program
+    from nanobragg.inputs.words import request_of
+    from nanobragg.program.guard import guarded
+    from nanobragg.program.program import carry_out
 
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        status = run_program(["-threads", "1", "-noprogress", *words])
+        status = guarded(lambda: carry_out(request_of(["-threads", "1", "-noprogress", *words])))
     return status, out.getvalue()
 
 

@@ -1,0 +1,45 @@
+"""What the program says about its options, made from their table."""
+
+from __future__ import annotations
+
+import textwrap
+
+from nanobragg.inputs.option import Option
+from nanobragg.inputs.options import ALL_OPTIONS, GROUPS
+
+_FORMS = """usage: nanobragg -cell a b c alpha beta gamma -default_F F [options]
+       nanobragg -mat auto.mat -hkl P1.hkl [options]
+       nanobragg -config experiment.toml [options]
+"""
+_NEEDED = "A crystal orientation (-cell or -mat) and structure factors (-hkl, a cache, or -default_F) are needed."
+USAGE = f"""{_FORMS}{_NEEDED}
+nanobragg -h explains all options.
+"""
+_HEAD = f"""{_FORMS}       nanobragg view FILE... [-o PICTURE.png]
+
+X-ray diffraction images of crystals. Defaults are in parentheses.
+"""
+_COLUMN, _WIDTH = 34, 110
+
+
+def help_text() -> str:
+    """All options, by subject, with units and defaults."""
+    lines = []
+    for group in GROUPS:
+        lines += ["", f"{group}:"]
+        for option in ALL_OPTIONS:
+            if option.group == group:
+                lines += _help_lines(option)
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+def _help_lines(option: Option) -> list[str]:
+    spelled = f"  {option.names[0]} {option.arguments}".rstrip()
+    text = option.help
+    if len(option.names) > 1:
+        text += "; also " + ", ".join(option.names[1:])
+    wrapped = textwrap.wrap(text, _WIDTH - _COLUMN)
+    if len(spelled) >= _COLUMN - 1:
+        return [spelled, *(" " * _COLUMN + line for line in wrapped)]
+    first = f"{spelled:<{_COLUMN}}{wrapped[0]}"
+    return [first, *(" " * _COLUMN + line for line in wrapped[1:])]
