@@ -28,7 +28,7 @@ ASAN_BUILD := build/asan/.built
 
 BUILD_FILES := CMakeLists.txt $(wildcard cmake/*.cmake) pyproject.toml
 CPP_FILES := $(shell find cpp -type f -not -name '.*' | LC_ALL=C sort)
-FORMATTED := $(filter %.cpp %.hpp %.inl %.cu %.cuh,$(CPP_FILES))
+FORMATTED := $(filter %.cpp %.hpp %.inl %.cu %.cuh,$(CPP_FILES)) $(wildcard examples/cpp/*.cpp)
 PYTHON_FILES := $(shell find python -type f -name '*.py*' -not -path '*/__pycache__/*' | LC_ALL=C sort)
 
 # Device code of the development build: for the oldest CUDA device of this machine, or of those that CI compiles for.
