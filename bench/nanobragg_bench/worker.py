@@ -57,12 +57,12 @@ def turned(scene: Scene, number: int) -> Scene:
     """The Scene in the orientation of that number; number 0 is the Scene's own."""
     import numpy as np
 
+    from nanobragg.maths.rotations import rotation
+
     if number == 0:
         return scene
-    axis, angle = np.ones(3) / 3**0.5, np.radians(0.7 * number)
-    cross = np.cross(np.eye(3), axis)  # rows v -> v x axis
-    rotation = np.eye(3) - np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    return replace(scene, orientations=scene.orientations @ rotation, first_orientations=scene.first_orientations[:0])
+    turn = rotation(np.ones(3) / 3**0.5, np.radians(0.7 * number)).T  # of rows
+    return replace(scene, orientations=scene.orientations @ turn, first_orientations=scene.first_orientations[:0])
 
 
 def render(

@@ -6,9 +6,6 @@ import math
 
 Vec = tuple[float, float, float]
 
-DEGREES = 180.0 * 0.31830988618379067154
-"""Degrees in a radian, as the reference spells it: angles are converted by division (``specs/geometry.md``)."""
-
 
 def dot(u: Vec, v: Vec) -> float:
     """U · v."""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from nanobragg.maths.constants import AVOGADRO, DEGREES
+from nanobragg.maths.vectors import Vec, cross, dot, norm
 
 if TYPE_CHECKING:
     from nanobragg.records.resolved import Geometry, Radiation, Resolved, Sample
 
-_RTD = 180.0 * 0.31830988618379067154
-"""degrees per radian, as nanoBragg.c has it"""
 _PROTEIN_DENSITY = 1.2e6
 """g/m³"""
-_AVOGADRO = 6.02214179e23
 _SOURCE_DISTANCE = 10.0
 """m"""
 _LONG_LIST = 100
 _ENDS = 10
 _SHAPES = {"round": "ellipsoidal", "square": "parallelpiped", "gauss": "gaussian", "tophat": "tophat-spot"}
-Vec = tuple[float, float, float]
 
 
 def heading() -> str:
@@ -65,14 +63,6 @@ def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
-def _dot(u: Vec, v: Vec) -> float:
-    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
-
-
-def _norm(v: Vec) -> float:
-    return math.sqrt(_dot(v, v))
-
-
 def _abridged(lines: list[str]) -> list[str]:
     """Long lists without their middle."""
     if len(lines) <= _LONG_LIST:
@@ -82,7 +72,7 @@ def _abridged(lines: list[str]) -> list[str]:
 
 def _frame_lines(g: Geometry) -> list[str]:
     pivot = "sample" if g.pivot == "sample" else "direct beam spot"
-    incident = (_dot(g.beam, g.fast), _dot(g.beam, g.slow), _dot(g.beam, g.normal))
+    incident = (dot(g.beam, g.fast), dot(g.beam, g.slow), dot(g.beam, g.normal))
     return [
         f"{g.convention} convention selected.",
         f"pivoting detector around {pivot}",
@@ -103,9 +93,9 @@ def _angstrom(v: Vec) -> Vec:
 
 def _crystal_lines(s: Sample) -> list[str]:
     direct = (s.a0, s.b0, s.c0)
-    lengths = [_norm(v) for v in direct]
+    lengths = [norm(v) for v in direct]
     size = [length * n * 1e6 for length, n in zip(lengths, s.cells, strict=True)]
-    weight = lengths[0] * lengths[1] * lengths[2] * _PROTEIN_DENSITY * _AVOGADRO
+    weight = lengths[0] * lengths[1] * lengths[2] * _PROTEIN_DENSITY * AVOGADRO
     return [
         f"Unit Cell: {_numbers(s.cell)}",
         f"Recp Cell: {_numbers(s.reciprocal_cell)}",
@@ -121,7 +111,7 @@ def _crystal_lines(s: Sample) -> list[str]:
 
 def _step_lines(g: Geometry, r: Radiation) -> list[str]:
     layers = [f"thick{i} = {g.thickness_step * i * 1e6:g} um" for i in range(g.thickness_steps)]
-    phis = [f"phi{i} = {(r.phi + r.phi_step * i) * _RTD:g}" for i in range(r.phi_steps)]
+    phis = [f"phi{i} = {(r.phi + r.phi_step * i) * DEGREES:g}" for i in range(r.phi_steps)]
     deviations = [f"divergence deviation: {h:g} {v:g}" for h, v in r.divergence_points]
     wavelengths = [f"lambda{i} = {value:.15g}" for i, value in enumerate(r.wavelengths)]
     return [line for block in (layers, phis, deviations, wavelengths) for line in _abridged(block)]
@@ -166,11 +156,7 @@ def _detector_lines(g: Geometry) -> list[str]:
 
 
 def _position_lines(g: Geometry) -> list[str]:
-    normal = (
-        g.beam[1] * g.polar[2] - g.beam[2] * g.polar[1],
-        g.beam[2] * g.polar[0] - g.beam[0] * g.polar[2],
-        g.beam[0] * g.polar[1] - g.beam[1] * g.polar[0],
-    )
+    normal = cross(g.beam, g.polar)
     x0, x1, y0, y1 = g.roi
     return [
         f"  distance={g.distance:g} detsize={g.detsize_f:g}x{g.detsize_s:g}  pixel={g.pixel_size:g} meters "
@@ -207,8 +193,8 @@ def _sampling_lines(resolved: Resolved) -> list[str]:
         f"  vdivrange={r.vdivrange:g} vdivstep={r.vdivstep:g}  radians",
         f"  {r.divergence_steps} divergence steps",
         f"  {len(resolved.scene.source_wavelength)} sources",
-        f"  {s.mosaic_domains} mosaic domains over mosaic spread of {s.mosaic_spread * _RTD:g} degrees",
-        f"  {r.phi_steps} phi steps from {r.phi * _RTD:g} to {(r.phi + r.oscillation) * _RTD:g} degrees",
+        f"  {s.mosaic_domains} mosaic domains over mosaic spread of {s.mosaic_spread * DEGREES:g} degrees",
+        f"  {r.phi_steps} phi steps from {r.phi * DEGREES:g} to {(r.phi + r.oscillation) * DEGREES:g} degrees",
         f"  {r.oversample}x{r.oversample} pixel oversample steps{extra}",
     ]
     if g.mask_name:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
+from nanobragg.maths.constants import ENERGY
 from nanobragg.maths.vectors import Vec, rotate_axis, scale, unit
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.steps import sweep
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from nanobragg.resolver.headers import HeaderValues
 
 DEFAULT_FLUENCE = 125932015286227086360700780544.0
-THOMSON = 7.94079248018965e-30
-"""Classical electron radius squared, m²."""
 SOURCE_DISTANCE = 10.0
 """m; shows in the list of sources only."""
 
@@ -88,7 +87,7 @@ def wavelength_of(beam: Beam, header: HeaderValues) -> float:
     if beam.wavelength is not None and beam.energy is not None:
         raise InputError("wavelength and energy: found both, expected one of them")
     if beam.energy is not None:
-        value = (12398.42 / beam.energy) / 1.0e10 if beam.energy != 0 else math.inf
+        value = (ENERGY / beam.energy) / 1.0e10 if beam.energy != 0 else math.inf
         name, found, unit_name = "-energy", beam.energy, "eV"
     else:
         found = beam.wavelength if beam.wavelength is not None else header.wavelength

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
-from nanobragg.maths.vectors import DEGREES, Vec, cross, dot, norm, rescale, rotate, scale
+from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.vectors import Vec, cross, dot, norm, rescale, rotate, scale
 
 if TYPE_CHECKING:
     from nanobragg.records.experiment import Crystal

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
-from nanobragg.maths.vectors import DEGREES, Vec, cross, dot, norm, rotate, rotate_axis, scale, unit
+from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.vectors import Vec, cross, dot, norm, rotate, rotate_axis, scale, unit
 from nanobragg.records.pivots import convention_of, pivot_of
 
 if TYPE_CHECKING:

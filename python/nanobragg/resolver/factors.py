@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nanobragg.maths.constants import AVOGADRO, THOMSON
 from nanobragg.records.scene import Factor
-from nanobragg.resolver.beam import THOMSON
 from nanobragg.resolver.log import Log, which
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ WATER_F = 2.57
 """electrons"""
 WATER_MW = 18.0
 """g/mol"""
-AVOGADRO = 6.02214179e23
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nanobragg import _core
-from nanobragg.maths.vectors import DEGREES
+from nanobragg.maths.constants import DEGREES
 
 if TYPE_CHECKING:
     from nanobragg.records.experiment import Crystal

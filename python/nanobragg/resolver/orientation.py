@@ -14,7 +14,8 @@ import numpy as np
 from nanobragg import _core
 from nanobragg.errors import InputError
 from nanobragg.io.factors.hkl import StructureFactors
-from nanobragg.maths.vectors import DEGREES, Vec, norm, rotate_axis, scale
+from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.vectors import Vec, norm, rotate_axis, scale
 from nanobragg.resolver import crystal as crystals
 from nanobragg.resolver import steps
 from nanobragg.resolver.beam import beam_size_of

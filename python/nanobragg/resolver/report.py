@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nanobragg.maths.vectors import DEGREES, scale
+from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.vectors import scale
 from nanobragg.records.resolved import Geometry, Radiation, Sample
 from nanobragg.resolver.crystal import cell_constants
 

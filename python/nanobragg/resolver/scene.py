@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanobragg.maths.constants import THOMSON
 from nanobragg.records.scene import Scene, Shape
-from nanobragg.resolver.beam import THOMSON
 from nanobragg.resolver.sensor import layer_table
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nanobragg.errors import InputError
-from nanobragg.maths.vectors import DEGREES
+from nanobragg.maths.constants import DEGREES
 
 MOST_STEPS = 100_000_000
 

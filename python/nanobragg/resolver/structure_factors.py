@@ -10,6 +10,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.factors.hkl import StructureFactors
+from nanobragg.maths.constants import ENERGY
 from nanobragg.records.experiment import Crystal
 from nanobragg.records.scene import Interpolation
 from nanobragg.resolver.log import Log
@@ -18,9 +19,6 @@ from nanobragg.resolver.memory import FILES
 if TYPE_CHECKING:
     from nanobragg.io.factors.atomic_model import ModelFile
     from nanobragg.io.factors.reflections import ReflectionFile
-
-ENERGY = 12398.42
-"""eV Å, as ``-energy`` has it"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.maths.lattice import bounds_of, plane_of
+from nanobragg.maths.projection import pixels_of_rays
+from nanobragg.maths.rotations import parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,8 +134,6 @@ def _angles(resolved: Resolved) -> NDArray[np.float64]:
 
 def _indices(sample: Any, dmin: float) -> Any:
     """All h, k, l with d ≥ ``dmin`` but 0 0 0, in arrays (n, 3)."""
-    from nanobragg.maths.lattice import bounds_of, plane_of
-
     bounds = bounds_of(sample.cell, dmin)
     if float(np.prod([2.0 * b + 1 for b in bounds])) > _MOST_REFLECTIONS * 100:
         raise InputError(f"truth: found indices to {bounds}, expected fewer: set -dmin")
@@ -155,8 +156,7 @@ def _nearest_approach(
     """The step's angle (radians) at which each q is nearest to the sphere, and its distance from it there, 1/Å."""
     best_angle = np.full(len(q), angles[0])
     best = np.full(len(q), np.inf)
-    along = np.outer(q @ spindle, spindle)
-    across, third = q - along, np.cross(spindle, q)
+    along, across, third = parts(q, spindle)
     for angle in angles:
         turned = along + math.cos(angle) * across + math.sin(angle) * third
         excess = np.linalg.norm(turned + beam / wavelength, axis=1) - 1.0 / wavelength
@@ -174,13 +174,11 @@ def _rows(
     excess: NDArray[np.float64],
     width: float,
 ) -> NDArray[Any]:
-    from nanobragg.maths.projection import pixels_of_rays
-
     g, scene = resolved.geometry, resolved.scene
     wavelength = resolved.radiation.wavelength * 1e10
     spindle = np.array(g.spindle)
-    along = np.outer(q @ spindle, spindle)
-    turned = along + np.cos(phi)[:, None] * (q - along) + np.sin(phi)[:, None] * np.cross(spindle, q)
+    along, across, third = parts(q, spindle)
+    turned = along + np.cos(phi)[:, None] * across + np.sin(phi)[:, None] * third
     rays = turned + np.array(g.beam) / wavelength
     rays /= np.linalg.norm(rays, axis=1)[:, None]
     at = pixels_of_rays(g, rays)

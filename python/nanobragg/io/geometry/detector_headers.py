@@ -13,6 +13,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
+from nanobragg.io.geometry.units import METRES, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Fields = dict[str, Any]
 
-_METRES = {"": 1.0, "m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "A": 1e-10}
+_METRES = {"": 1.0, **some(METRES, "m", "mm", "um", "nm"), "A": METRES["angstrom"]}
 _WITH_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[\s_]*([A-Za-z]*)\s*", re.ASCII)
 
 

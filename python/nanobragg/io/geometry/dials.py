@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane
+from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane, vec_of
 from nanobragg.io.support.atomic import read_bytes
+from nanobragg.maths.rotations import rotation
 
 
 def read_experiment_list(path: str | os.PathLike[str]) -> FileGeometry:
@@ -63,11 +64,11 @@ def _geometry(name: str, document: dict[str, Any], experiment: dict[str, Any]) -
     goniometer = _model(document, experiment, "goniometer")
     spindle, setting = _goniometer(goniometer)
     vectors = Vectors(
-        origin=_vec(frame[:3, :3] @ np.array(panel["origin"], float) + frame[:3, 3]),
-        fast=_vec(frame[:3, :3] @ _unit(panel["fast_axis"])),
-        slow=_vec(frame[:3, :3] @ _unit(panel["slow_axis"])),
-        beam=_vec(travel),
-        polarization=None if normal is None else _vec(np.cross(_unit(normal), travel)),
+        origin=vec_of(frame[:3, :3] @ np.array(panel["origin"], float) + frame[:3, 3]),
+        fast=vec_of(frame[:3, :3] @ _unit(panel["fast_axis"])),
+        slow=vec_of(frame[:3, :3] @ _unit(panel["slow_axis"])),
+        beam=vec_of(travel),
+        polarization=None if normal is None else vec_of(np.cross(_unit(normal), travel)),
         spindle=spindle,
     )
     distance, (f, s) = ray_on_plane(vectors)
@@ -123,13 +124,13 @@ def _goniometer(goniometer: dict[str, Any] | None) -> tuple[Vec | None, np.ndarr
     fixed = np.array(goniometer.get("fixed_rotation") or np.eye(3).ravel(), float).reshape(3, 3)
     setting = np.array(goniometer.get("setting_rotation") or np.eye(3).ravel(), float).reshape(3, 3)
     # setting · R(axis, phi) · fixed is a rotation about setting · axis, after setting · fixed.
-    return _vec(setting @ _unit(goniometer["rotation_axis"])), setting @ fixed
+    return vec_of(setting @ _unit(goniometer["rotation_axis"])), setting @ fixed
 
 
 def _several_axes(goniometer: dict[str, Any]) -> tuple[Vec, np.ndarray]:
     """Axes from the crystal outwards: those inside the scanned one turn the crystal, those outside the spindle, too."""
     turns = [
-        _rotation(_unit(axis), math.radians(angle))
+        rotation(_unit(axis), math.radians(angle))
         for axis, angle in zip(goniometer["axes"], goniometer["angles"], strict=True)
     ]
     scanned = int(goniometer["scan_axis"])
@@ -138,12 +139,7 @@ def _several_axes(goniometer: dict[str, Any]) -> tuple[Vec, np.ndarray]:
         fixed = turn @ fixed
     for turn in turns[scanned + 1 :]:
         setting = turn @ setting
-    return _vec(setting @ _unit(goniometer["axes"][scanned])), setting @ fixed
-
-
-def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+    return vec_of(setting @ _unit(goniometer["axes"][scanned])), setting @ fixed
 
 
 def _oscillation(scan: dict[str, Any] | None) -> tuple[float | None, float | None]:
@@ -176,8 +172,3 @@ def _unit(vector: Any) -> np.ndarray:
     if array.shape != (3,) or not 0 < length < math.inf:
         raise ValueError(f"the vector {vector}")
     return array / length
-
-
-def _vec(array: np.ndarray) -> Vec:
-    x, y, z = (float(v) for v in array)
-    return (x, y, z)

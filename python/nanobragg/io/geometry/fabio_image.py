@@ -15,6 +15,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.detector_headers import dtrek_fields, header_fields, marccd_fields, square_pixel
 from nanobragg.io.geometry.types import FileGeometry
+from nanobragg.io.geometry.units import ANGSTROMS, MILLIMETRES, some
 from nanobragg.io.images.smv import read_smv_header
 from nanobragg.io.support.atomic import read_bytes
 from nanobragg.io.support.extras import need
@@ -29,7 +30,7 @@ _PCK = re.compile(rb"CCP4 packed image(?: V2)?, X: *(\d{1,5}), Y: *(\d{1,5})")
 _LARGEST_CBF_HEADER = 16 * 512
 """bytes of it that fabio reads"""
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
-_LENGTHS = {"m": 1000.0, "mm": 1.0, "um": 1e-3, "": 1.0}
+_LENGTHS = {**some(MILLIMETRES, "m", "mm", "um"), "": 1.0}
 
 
 def begins_as_smv(path: str | os.PathLike[str]) -> bool:
@@ -152,7 +153,7 @@ def _pilatus_header(name: str, header: str) -> dict[str, Any]:
         doubts = (f"{name}: its Detector_2theta of {swing[0]:g} degrees is not used: say -twotheta",)
     single = {
         "distance": quantity("Detector_distance", _LENGTHS),
-        "wavelength": quantity("Wavelength", {"A": 1.0, "": 1.0, "nm": 10.0}),
+        "wavelength": quantity("Wavelength", {"A": 1.0, "": 1.0, **some(ANGSTROMS, "nm")}),
         "phi": quantity("Start_angle", angles),
         "oscillation": quantity("Angle_increment", angles),
     }

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane
+from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane, vec_of
+from nanobragg.io.geometry.units import ANGSTROMS, DEGREES, MILLIMETRES, some
 from nanobragg.io.support.extras import need
+from nanobragg.maths.rotations import rotation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MM = {"m": 1000.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e-6}
-_DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180.0 / math.pi, "radian": 180.0 / math.pi}
-_ANGSTROMS = {"angstrom": 1.0, "a": 1.0, "å": 1.0, "nm": 10.0, "m": 1e10}
+_MM = some(MILLIMETRES, "m", "mm", "um", "µm", "micron", "nm")
+_ANGSTROMS = some(ANGSTROMS, "angstrom", "a", "å", "nm", "m")
 _MOST_STEPS = 32
 
 
@@ -135,17 +136,17 @@ def _rotation(file: Any, entry: Any) -> tuple[float | None, float | None, Vec | 
         item = entry.get("sample/goniometer/omega")
     if item is None:
         return None, None, None
-    angles = np.atleast_1d(np.asarray(item[()], float)) * _unit_of(item, _DEGREES)
+    angles = np.atleast_1d(np.asarray(item[()], float)) * _unit_of(item, DEGREES)
     end = item.parent.get(f"{item.name.rsplit('/', 1)[1]}_end")
     width = None
     if end is not None:
-        width = float(np.atleast_1d(end[()])[0]) * _unit_of(item, _DEGREES) - float(angles[0])
+        width = float(np.atleast_1d(end[()])[0]) * _unit_of(item, DEGREES) - float(angles[0])
     elif len(angles) > 1:
         width = float(angles[1] - angles[0])
     if "vector" not in item.attrs:
         return float(angles[0]), width, None
     axis = _linear(file, item.attrs.get("depends_on", ".")) @ np.array(item.attrs["vector"], float)
-    return float(angles[0]), width, _vec(axis / np.linalg.norm(axis))
+    return float(angles[0]), width, vec_of(axis / np.linalg.norm(axis))
 
 
 def _vectors(file: Any, module: Any, spindle: Vec | None) -> Vectors:
@@ -153,12 +154,12 @@ def _vectors(file: Any, module: Any, spindle: Vec | None) -> Vectors:
     for key in ("fast_pixel_direction", "slow_pixel_direction"):
         item = module[key]
         axis = _linear(file, item.attrs["depends_on"]) @ np.array(item.attrs["vector"], float)
-        axes.append(_vec(axis / np.linalg.norm(axis)))
+        axes.append(vec_of(axis / np.linalg.norm(axis)))
     start = module["fast_pixel_direction"].attrs["depends_on"]
     origin = (_matrix(file, start) @ np.array([0.0, 0.0, 0.0, 1.0]))[:3]
     # NeXus' frame: the beam travels along z. NXmx has no polarization axis but x, the horizontal.
     return Vectors(
-        origin=_vec(origin),
+        origin=vec_of(origin),
         fast=axes[0],
         slow=axes[1],
         beam=(0.0, 0.0, 1.0),
@@ -194,9 +195,8 @@ def _step(item: Any) -> np.ndarray:
     value = float(np.atleast_1d(np.asarray(item[()], float)).ravel()[0])
     matrix = np.eye(4)
     if kind == "rotation":
-        angle = math.radians(value * _unit_of(item, _DEGREES))
-        cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-        matrix[:3, :3] = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+        angle = math.radians(value * _unit_of(item, DEGREES))
+        matrix[:3, :3] = rotation(axis, angle)
     else:
         matrix[:3, 3] = value * _unit_of(item, _MM) * axis
     if "offset" in item.attrs:
@@ -204,8 +204,3 @@ def _step(item: Any) -> np.ndarray:
         units = (units.decode() if isinstance(units, bytes) else str(units)).lower()
         matrix[:3, 3] += np.array(item.attrs["offset"], float) * _MM.get(units, 1000.0)
     return matrix
-
-
-def _vec(array: Any) -> Vec:
-    x, y, z = (float(v) for v in array)
-    return (x, y, z)

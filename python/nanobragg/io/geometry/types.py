@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.maths.vectors import Vec
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Vec = tuple[float, float, float]
+    from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,3 +95,9 @@ def ray_on_plane(vectors: Vectors) -> tuple[float, tuple[float, float]]:
         raise InputError("detector: found a plane that the beam does not meet, expected one in front of it")
     hit = along * beam - origin
     return along, (float(hit @ fast), float(hit @ slow))
+
+
+def vec_of(array: ArrayLike) -> Vec:
+    """Three numbers of an array as Python's own."""
+    x, y, z = np.asarray(array, dtype=float).tolist()
+    return (x, y, z)

@@ -13,6 +13,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
+from nanobragg.maths.constants import DEGREES, ENERGY
 from nanobragg.maths.projection import direct_beam
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from nanobragg.records.resolved import Resolved
 
-_DEGREES = 57.29577951308232
-_ENERGY = 12398.42
 _START = b"\x0c\x1a\x04\xd5"
 _PADDING = 4095
 
@@ -89,10 +88,10 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     """The PILATUS header, a line for each quantity. ``cutoff``: the count at which pixels are overloaded."""
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
     fast, slow, distance = direct_beam(g)
-    pixel, energy = g.pixel_size, _ENERGY / (r.wavelength * 1e10)
+    pixel, energy = g.pixel_size, ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure
-    increment = r.oscillation * _DEGREES
-    start = r.phi * _DEGREES
+    increment = r.oscillation * DEGREES
+    start = r.phi * DEGREES
     return [
         "Detector: nanobragg simulation, S/N 00-0000",
         "1970-01-01T00:00:00.000",
@@ -116,7 +115,7 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
         "Filter_transmission 1.0000",
         f"Start_angle {start:.5f} deg.",
         f"Angle_increment {increment:.5f} deg.",
-        f"Detector_2theta {g.twotheta * _DEGREES:.5f} deg.",
+        f"Detector_2theta {g.twotheta * DEGREES:.5f} deg.",
         f"Polarization {r.kahn_factor:.4f}",
         "Alpha 0.0000 deg.",
         "Kappa 0.0000 deg.",

@@ -15,6 +15,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_path
 from nanobragg.io.support.extras import need
+from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import direct_beam
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from nanobragg.records.resolved import Geometry, Resolved
 
-_DEGREES = 57.29577951308232
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
 
 
@@ -177,8 +177,8 @@ def _sample(entry: Any, resolved: Sequence[Resolved], turn: NDArray[np.float64])
     vectors = [np.array([s.sample.a0, s.sample.b0, s.sample.c0]) * 1e10 @ turn.T for s in resolved]
     _value(sample, "real_space_vectors", np.array(vectors), units="angstrom")
     chain = _group(sample, "transformations", "NXtransformations")
-    start = np.array([source.radiation.phi for source in resolved]) * _DEGREES
-    width = np.array([source.radiation.oscillation for source in resolved]) * _DEGREES
+    start = np.array([source.radiation.phi for source in resolved]) * DEGREES
+    width = np.array([source.radiation.oscillation for source in resolved]) * DEGREES
     axis = turn @ np.array(resolved[0].geometry.spindle)
     attributes = {"transformation_type": "rotation", "vector": axis, "depends_on": ".", "units": "deg"}
     _value(chain, "omega", start, **attributes)

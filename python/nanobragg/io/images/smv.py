@@ -12,6 +12,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write, read_bytes
+from nanobragg.maths.constants import DEGREES
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _LARGEST_HEADER = 1 << 20
-_DEGREES = 180.0 * 0.31830988618379067154
-"""180/pi as nanoBragg.c has it"""
 
 _MAGIC = re.compile(rb"\{\s*HEADER_BYTES\s*=\s*(\d{1,7})\s*;")
 _ASSIGNMENT = re.compile(r"(?:^|[;{\r\n])[ \t]*([^={};\r\n]+?)[ \t]*=[ \t]*([^;\r\n]*)")
@@ -169,10 +168,10 @@ def _header_text(resolved: Resolved, size: int) -> bytes:
         "XDS_ORGX": g.orgx,
         "XDS_ORGY": g.orgy,
         "CLOSE_DISTANCE": g.close_distance * 1000.0,
-        "PHI": r.phi * _DEGREES,
-        "OSC_START": r.phi * _DEGREES,
-        "OSC_RANGE": r.oscillation * _DEGREES,
-        "TWOTHETA": g.twotheta * _DEGREES,
+        "PHI": r.phi * DEGREES,
+        "OSC_START": r.phi * DEGREES,
+        "OSC_RANGE": r.oscillation * DEGREES,
+        "TWOTHETA": g.twotheta * DEGREES,
     }
     lines = [
         "{",
