@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
@@ -28,17 +29,30 @@ UNITS = {
 }
 
 
-TABLES = (".h5", ".csv", ".npy", ".hdf5")
-"""Extensions of tables."""
-
-
 def write_truth(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
-    """Write the table as HDF5: ``/truth``, one dataset a column, which pandas and h5py open; ``.npy`` and ``.csv`` too.
+    """Write the table as its extension says: HDF5 has ``/truth``, one dataset a column, which pandas and h5py open.
 
     Raises :class:`InputError` for another extension, and when the file cannot be written.
     """
-    write = {".npy": _write_numpy, ".csv": _write_csv}.get(check_truth_name(os.fspath(path)), _write_hdf5)
+    write, _ = _format_of("-truthfile", os.fspath(path))
     write(path, table)
+
+
+def check_table(what: str, path: str | os.PathLike[str]) -> None:
+    """Find out before the work whether the extension is known and its packages are there.
+
+    Raises :class:`InputError` naming ``what``, the option.
+    """
+    _, packages = _format_of(what, os.fspath(path))
+    for package in packages:
+        need(package, what)
+
+
+def _format_of(what: str, name: str) -> tuple[Callable[[str | os.PathLike[str], NDArray[Any]], None], tuple[str, ...]]:
+    extension = os.path.splitext(name)[1].lower()
+    if extension not in TABLES:
+        raise InputError(f"{what}: found {name!r}, expected a name that ends in .h5, .csv or .npy")
+    return TABLES[extension]
 
 
 def _write_numpy(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
@@ -67,9 +81,10 @@ def _write_hdf5(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
                 dataset.attrs["units"] = UNITS[column]
 
 
-def check_truth_name(name: str) -> str:
-    """The extension. Raises :class:`InputError` for one that is not known."""
-    extension = os.path.splitext(name)[1].lower()
-    if extension not in TABLES:
-        raise InputError(f"-truthfile: found {name!r}, expected a name that ends in .h5, .csv or .npy")
-    return extension
+TABLES = {
+    ".h5": (_write_hdf5, ("h5py",)),
+    ".csv": (_write_csv, ()),
+    ".npy": (_write_numpy, ()),
+    ".hdf5": (_write_hdf5, ("h5py",)),
+}
+"""By extension, what writes the table and the packages that it needs."""

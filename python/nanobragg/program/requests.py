@@ -74,7 +74,7 @@ def _check_file(option: str, file: str) -> None:
 
 def _check_formats(run: Run) -> None:
     """Whether files can be what their extensions say, and the packages for that are there."""
-    from nanobragg.io.images.formats import check_format
+    from nanobragg.io.images.formats import PNG, check_format
 
     output = run.output
     for option, file in (
@@ -85,17 +85,12 @@ def _check_formats(run: Run) -> None:
         if file is not None:
             check_format(option, file, floats=option == "-floatfile")
     if output.pngfile is not None:
-        from nanobragg.io.support.extras import need
-
-        need("pillow", "-pngfile", module="PIL.Image")
+        PNG.check("-pngfile")
         if output.png_rings is not None:
             from nanobragg.io.images.picture import parse_rings
 
             parse_rings(output.png_rings)
     if output.truthfile is not None:
-        from nanobragg.io.tables import check_truth_name
+        from nanobragg.io.tables import check_table
 
-        if check_truth_name(output.truthfile) in (".h5", ".hdf5"):
-            from nanobragg.io.support.extras import need
-
-            need("h5py", "-truthfile")
+        check_table("-truthfile", output.truthfile)
