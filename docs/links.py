@@ -28,7 +28,7 @@ class Links:
     pages: dict[str, str]
     """file in the repository → file in the site"""
     root: Path
-    """of the repository"""
+    """the repository's folder"""
     pictures: list[Path] = field(default_factory=list)
     """found so far, relative to ``root``"""
 

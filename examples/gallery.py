@@ -36,7 +36,7 @@ SMALL: dict[str, list[str]] = {
 }
 """Options of nanobragg that override the TOML file's values."""
 
-IMAGES = 12  # of the rotation series
+IMAGES = 12  # in the rotation series
 TILE = 77  # pixels: the part of an image of the series that is shown, and a frame around it
 ZOOM = 2
 FRAME = 3

@@ -132,7 +132,7 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(params=["emulated", _REAL])
 def cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same for what CUDA itself has a part in."""
+    """A GPU, emulated or real, for tests of what CUDA itself has a part in."""
     _with_gpu(request.param, request, monkeypatch)
 
 

@@ -45,7 +45,7 @@ def python_groups() -> list[tuple[str, str, str]]:
 
 
 def native_groups() -> list[tuple[str, str, str]]:
-    """The same of every file of native tests."""
+    """(subject, file, command) of every file of native tests."""
     groups = []
     folder = ROOT / "cpp" / "tests"
     for path in sorted(folder.rglob("test_*.cpp")):

@@ -458,7 +458,7 @@ RENDER_QUIRKS = (
     "stale_phi_zero", "last_layer_capture", "thickness_step", "first_subpixel_factors", "running_product",
     "sticky_interpolation_fallback", "source_weights_ignored", "water_scaling", "pivot_overridden", "pix0_ignored",
 )  # fmt: skip
-"""Those that an Experiment meets; the others concern words, headers and the random orientation."""
+"""The quirks that an Experiment meets; the others concern words, headers and the random orientation."""
 
 
 def _random_beam(r: random.Random) -> Beam:

@@ -225,7 +225,7 @@ def test_AT_PRE_002_beam_centre_and_pivot(convention: str, said: str, quirks: st
     assert g.pivot == (own if quirks == "all" else implied[said])
     beam = {"xbeam": (3.0, 4.0), "xbeam-pivot": (3.0, 4.0)}.get(said)
     org = (2.95, 3.95) if said.startswith("org") else (NEAR_POINT_DEFAULT, NEAR_POINT_DEFAULT)
-    if g.pivot == "sample":  # of the near point nothing is known but -ORGX
+    if g.pivot == "sample":  # only -ORGX says where the near point is
         expected, found = org, (g.Fclose, g.Sclose)
     else:
         found = (g.Fbeam, g.Sbeam)
@@ -507,7 +507,7 @@ def test_AT_PARALLEL_014_noise_keeps_mean_and_peaks() -> None:
 
 
 def slope(x: list[float], y: list[float]) -> tuple[float, float]:
-    """Of a straight line in log-log, and R²."""
+    """The slope of a straight line in log-log, and R²."""
     u, v = np.log(x), np.log(y)
     line = np.polyfit(u, v, 1)
     return float(line[0]), float(np.corrcoef(u, v)[0, 1] ** 2)

@@ -412,4 +412,4 @@ def test_ceilings_that_are_not_known() -> None:
     found = ceilings_of(H200._replace(memory_bandwidth=0.0), ("round", "constant"), "mixed", False, 100, 2.0, 10**9)
     assert found == Ceilings(None, None, 2.0, 10**9)
     assert str(found) == "5e+08 evaluations/s; ceilings: arithmetic unknown; memory unknown"
-    assert set(found.as_json().values()) == {None, 10**9}  # and the evaluations
+    assert set(found.as_json().values()) == {None, 10**9}  # the last is the number of evaluations

@@ -21,7 +21,7 @@ ROOT = GOLDEN.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 INPUTS = ("1orc.pdb", "1orc.hkl.gz", "1orc.toml")
-"""Of examples/: they lie in the folder in which a page's examples run."""
+"""Files of examples/ that lie in the folder in which a page's examples run."""
 NOT_RUN = {
     "README.md": 3,
     "docs/installation.md": 3,
@@ -38,7 +38,7 @@ class Block:
     """A block of code on a page."""
 
     line: int
-    """of its first line of code, from 1"""
+    """number of its first line of code, from 1"""
     language: str
     mark: str
     """``not run``, ``file``, ``prints``, or nothing: it is run"""

@@ -57,7 +57,7 @@ def experiment(tmp_path: Path) -> Experiment:
 
 
 def turned(experiment: Experiment, angle: float) -> Experiment:
-    """The same with another orientation."""
+    """The experiment with another orientation."""
     return replace(experiment, crystal=replace(experiment.crystal, misset=(angle, 0.0, 0.0)))
 
 

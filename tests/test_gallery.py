@@ -68,7 +68,7 @@ class Shot:
         return there / np.linalg.norm(there, axis=-1, keepdims=True)
 
     def all_rays(self) -> np.ndarray:
-        """Those of the pixels' middles, (slow, fast, 3)."""
+        """Unit vectors from the sample to the pixels' middles, (slow, fast, 3)."""
         slow, fast = np.indices((self.geometry.nslow, self.geometry.nfast)) + 0.5
         return self.rays(slow, fast)
 

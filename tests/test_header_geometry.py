@@ -218,7 +218,7 @@ def test_marccd(name: str, order: str, tmp_path: Path) -> None:
 def test_a_marccd_that_turns_omega(tmp_path: Path) -> None:
     found = _found(_marccd(tmp_path / "a.mccd", _732=1, _672=-30_000, _640=0))
     assert found.phi == pytest.approx(-30.0)
-    assert found.distance == pytest.approx(150.5)  # of the start
+    assert found.distance == pytest.approx(150.5)  # the distance at the start
 
 
 def test_mar345(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_nxmx_places_every_pixel_where_the_simulation_had_it(
     axes = np.array([sample.a0, sample.b0, sample.c0]) * 1e10
     vectors_ours = np.vstack([ours.reshape(-1, 3), [g.beam], [g.spindle], axes])
     np.testing.assert_allclose(vectors_theirs @ vectors_theirs.T, vectors_ours @ vectors_ours.T, atol=1e-9)
-    # The same handedness.
+    # The frames have the same handedness.
     np.testing.assert_allclose(
         np.linalg.det(vectors_theirs[[0, 5, -1]]), np.linalg.det(vectors_ours[[0, 5, -1]]), rtol=1e-6, atol=1e-12
     )

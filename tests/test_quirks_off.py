@@ -446,7 +446,7 @@ def test_random_orientations_are_uniform() -> None:
     count = 4000
     rotations = drawn_rotations(count, frozenset())
     sigma = 1 / math.sqrt(count)
-    # Of a uniform rotation every element has mean 0 and variance 1/3, and no two of them are correlated.
+    # Every element of uniform rotations has mean 0 and variance 1/3, and no two of them are correlated.
     elements = rotations.reshape(count, 9)
     assert np.abs(elements.mean(0)).max() < 4 * sigma / math.sqrt(3)
     np.testing.assert_allclose(elements.T @ elements / count, np.eye(9) / 3, atol=4 * sigma / 3)

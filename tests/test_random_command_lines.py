@@ -16,7 +16,7 @@ from nanobragg.parity.excluded import reasons
 from nanobragg.rendering.devices import evaluations, only_cpu
 
 LINES = 400
-"""Of each renderer and precision; those with too many evaluations for the reference renderer are drawn again."""
+"""Command lines for each renderer and precision; too many evaluations for the reference renderer are drawn again."""
 
 
 def random_scene(seed: int, number: int, folder: Path, largest: float) -> Scene | None:

@@ -102,7 +102,7 @@ def test_a_still_has_exactly_the_reflections_near_the_sphere_and_on_the_detector
     fast, slow = at @ scene.panel_fast[0], at @ scene.panel_slow[0]
     near = forward & (fast >= 0) & (fast < 400) & (slow >= 0) & (slow < 300)
     near &= hkl.any(axis=1)
-    three_half_widths = 3 * 0.5 * 0.886 / (20 * 50)  # of the shortest edge's transform
+    three_half_widths = 3 * 0.5 * 0.886 / (20 * 50)  # for the shortest edge's transform
     for tolerance in (None, 0.01):
         on = near & (np.abs(excess) <= (tolerance or three_half_widths))
         table = still.truth(tolerance=tolerance)
@@ -184,7 +184,7 @@ def test_phi_is_the_angle_at_which_a_reflection_is_brightest() -> None:
     for row in table[np.argsort(-table["intensity"])[:20]]:
         f, s = int(row["fast"]), int(row["slow"])
         sums = np.array([part[s - 2 : s + 3, f - 2 : f + 3].sum(dtype=float) for part in parts])
-        if sums.max() > 0.9 * sums.sum():  # of one step; the others pass through the sphere slowly
+        if sums.max() > 0.9 * sums.sum():  # all in one step; the others pass through the sphere slowly
             sharp += 1
             assert steps[int(sums.argmax())] == pytest.approx(row["phi"])
     assert sharp > 12

@@ -48,7 +48,7 @@ _DIFFERENCE = Count(fused=1, plain=1)
 
 # Building blocks, double.
 _OFFSETS = Count(plain=2 + 1) * 3  # the addition and subtraction of a large number; h - h0
-_FRACTIONS = Count(plain=1) * 3  # the same in loops with vectors
+_FRACTIONS = Count(plain=1) * 3  # the offset in loops with vectors
 _SIN_PI = Count(fused=7, plain=2)
 _COS_TWO_PI = Count(fused=1) + _SIN_PI
 _MISS_SQUARED = Count(fused=5, plain=4)

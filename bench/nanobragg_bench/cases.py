@@ -34,7 +34,7 @@ class Case:
     """Input files that the command line names."""
     group: str = ""
     process: bool = False
-    """Also measured as a whole process, files written."""
+    """Whether a whole process, files written, is measured, too."""
     original_edge: int | None = None
     """The original renders only so many pixels squared, in the middle, and its time is scaled."""
     kernel: tuple[str, str] = ("square 5", "constant")
@@ -50,7 +50,7 @@ class Case:
         return [*self.command.split(), "-nonoise", "-nopgm"]
 
     def small(self) -> Case:
-        """The same features on few pixels."""
+        """A case with the same features on few pixels."""
         return replace(self, command=f"{self.command} {self.quick}", original_edge=self.original_edge and 8)
 
 
@@ -62,7 +62,7 @@ REAL_CRYSTAL = Case(
     process=True,
     kernel=("square", "nearest"),
 )
-"""Its command line is in the shared folder; see :func:`load`."""
+"""The case whose command line is in the shared folder; see :func:`load`."""
 
 CASES = (
     Case(

@@ -21,7 +21,7 @@ PIXEL_BYTES = 4 + 8 + 8
 
 @dataclass(frozen=True)
 class Instructions:
-    """Of one evaluation."""
+    """What one evaluation costs."""
 
     double: int
     """additions, products and multiply-adds in double"""
@@ -91,7 +91,7 @@ class Ceilings:
     seconds: float
     """measured"""
     evaluations: int
-    """that were made: of a spectrum, fewer than the scene asks for"""
+    """evaluations that were made: with a spectrum, fewer than the scene asks for"""
 
     @property
     def arithmetic_fraction(self) -> float | None:

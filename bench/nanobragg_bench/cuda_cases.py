@@ -32,7 +32,7 @@ class Way:
 
     @property
     def variant(self) -> str:
-        """Its name in the table."""
+        """The name of this way in the table."""
         return f"{self.precision} {self.place}" if self.moving else self.precision
 
 

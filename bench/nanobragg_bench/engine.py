@@ -28,7 +28,7 @@ class _Runs:
     ours: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in PRECISIONS})
     peak: dict[str, int] = field(default_factory=dict)
     evaluations: dict[str, int] = field(default_factory=dict)
-    """That were made, of our renderer."""
+    """Evaluations that our renderer made, by precision."""
 
 
 class EngineCase:

@@ -20,7 +20,7 @@ class Block:
     first: int
     last: int
     name: str
-    """of a function; of a loop: the name in its mark, or nothing"""
+    """a function's name; for a loop the name in its mark, or nothing"""
     simd: bool
     """a loop with ``#pragma omp simd``, or written with vectors"""
     by_hand: bool

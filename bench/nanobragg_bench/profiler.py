@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 INTERVAL_MICROSECONDS = 1000
-"""of CPU time; the kernel makes it a tick of its own clock, 1 to 10 ms"""
+"""µs of CPU time between samples; the kernel makes it a tick of its own clock, 1 to 10 ms"""
 
 
 def _load_core(path: str) -> Any:

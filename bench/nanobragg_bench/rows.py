@@ -21,7 +21,7 @@ class Settings:
     """What was asked for, and where things are."""
 
     original: str | None
-    """its executable; ``None``: our own figures only"""
+    """the original's executable; ``None``: our own figures only"""
     shared: Path
     scratch: Path
     threads: tuple[int, ...]
@@ -56,7 +56,7 @@ class Row:
     """``cpu`` or the GPU's name"""
     original_seconds: float | None = None
     ratios: tuple[float, ...] = ()
-    """of the pairs"""
+    """ratio of each pair of runs"""
     evaluations: int | None = None
     peak_memory_bytes: int | None = None
     original_peak_memory_bytes: int | None = None
@@ -80,7 +80,7 @@ class Row:
 
     @property
     def original_ns_per_evaluation(self) -> float | None:
-        """The same of the original."""
+        """Nanoseconds of one core of the original for one evaluation."""
         if not self.evaluations or self.original_seconds is None:
             return None
         return 1e9 * self.original_seconds * self.threads / self.evaluations

@@ -23,7 +23,7 @@ OUTSIDE = "outside loops"
 OTHER = "other"
 """the renderer around the kernel, the C library, the interpreter"""
 MOST_EVALUATIONS = 1e9
-"""of one image; of larger ones the middle is rendered, which does not change the shares"""
+"""evaluations of one image; of larger ones the middle is rendered, which does not change the shares"""
 SHOWN = 0.005
 """Loops that stay below this share in all cases are left out of tables."""
 
@@ -146,7 +146,7 @@ def inventory(findings: Iterable[Finding], shares: Sequence[Shares], source: Sou
 
 
 def _levels(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Of each level: bytes of the vectors in the loop's instances, and why not."""
+    """For each level, bytes of the vectors in the loop's instances, and why they are not vectors."""
     found = {}
     for level in REGISTER_BYTES:
         here = [finding for finding in findings if finding.level == level]

@@ -11,7 +11,7 @@ from nanobragg_bench.rows import Row, Settings
 
 EDGE = 64
 CALLS = {True: 20, False: 1000}
-"""of each way, by ``quick``"""
+"""number of calls of each way, by ``quick``"""
 WORDS = "-lambda 1 -cell 100 100 100 90 90 90 -N 5 -default_F 100 -distance 100 -oversample 1 -detpixels"
 
 
@@ -25,7 +25,7 @@ class Way:
 
     @property
     def variant(self) -> str:
-        """Its name in the table."""
+        """The name of this way in the table."""
         return f"{self.precision} {self.kind}"
 
 

@@ -56,9 +56,9 @@ class Finding:
     simd: bool
     """the loop has ``#pragma omp simd``"""
     function: str
-    """with its template arguments; nothing: GCC did not look at the loop"""
+    """the function with its template arguments; nothing: GCC did not look at the loop"""
     bytes: int
-    """of the widest vectors; 0: not vectorised"""
+    """bytes of the widest vectors; 0: not vectorised"""
     reason: str
     """why not, or what is missing"""
     good: bool

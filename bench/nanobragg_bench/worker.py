@@ -61,7 +61,7 @@ def turned(scene: Scene, number: int) -> Scene:
 
     if number == 0:
         return scene
-    turn = rotation(np.ones(3) / 3**0.5, np.radians(0.7 * number)).T  # of rows
+    turn = rotation(np.ones(3) / 3**0.5, np.radians(0.7 * number)).T  # orientations are rows
     return replace(scene, orientations=scene.orientations @ turn, first_orientations=scene.first_orientations[:0])
 
 
@@ -123,7 +123,7 @@ def series(
     scene = _resolved(words).scene
     renderer = Renderer(scene, device=device, precision=precision)
     make = renderer.render if host else renderer.render_on_device
-    turns = min(at_most, 32)  # and then again the first
+    turns = min(at_most, 32)  # after that many orientations, the first comes again
     cells = [turned(scene, number).orientations if moving else None for number in range(turns + 1)]
     last: list[Any] = []
     number = 0

@@ -65,7 +65,7 @@ class _Drawer:
         return f"{value:.{self.rng.choice((1, 2, 2, 3, 6))}g}"
 
     def decade(self, low: float, high: float) -> str:
-        """The same, every decade as likely as the next."""
+        """A number between two others, every decade as likely as the next, as text."""
         value = 10.0 ** self.rng.uniform(math.log10(low), math.log10(high))
         return f"{value:.{self.rng.choice((1, 1, 2, 4))}g}"
 

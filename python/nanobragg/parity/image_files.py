@@ -44,7 +44,7 @@ def resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.f
 
 def _overlaps(target: int, source: int) -> NDArray[np.float64]:
     """(target, source): fraction of each source pixel that lies in each target pixel."""
-    edges = np.arange(source + 1) * (target / source)  # of the source's pixels, in target pixels
+    edges = np.arange(source + 1) * (target / source)  # borders of the source's pixels, in target pixels
     first = np.arange(target)[:, None]
     low, high = np.maximum(edges[None, :-1], first), np.minimum(edges[None, 1:], first + 1)
     return np.clip(high - low, 0.0, None) * (source / target)

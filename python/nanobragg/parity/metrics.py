@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NEGLIGIBLE = 1e-9
-"""of the largest pixel: below, relative differences mean nothing"""
+"""fraction of the largest pixel below which relative differences mean nothing"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Metrics:
     worst: tuple[int, int]
     """(slow, fast) of the pixel that is furthest outside, or nearest to being so"""
     worst_values: tuple[float, float]
-    """there: reference, image"""
+    """the reference and the image at that pixel"""
     peaks: int
     """strongest peaks of the reference"""
     peaks_matched: int

@@ -110,7 +110,7 @@ class Radiation:
     divergence_points: tuple[tuple[float, float], ...]
     """(horizontal, vertical) deviation of each point kept, radians"""
     wavelengths: tuple[float, ...]
-    """of the dispersion grid; empty with a source file"""
+    """m, the lines of the dispersion grid; empty with a source file"""
     kahn_factor: float
     polarization_correction: bool
     phi: float

@@ -54,7 +54,7 @@ class ChosenDevice(NamedTuple):
     """Where a Scene is rendered."""
 
     number: int | None
-    """Of the CUDA device; ``None``: on the CPU."""
+    """The CUDA device's number; ``None``: on the CPU."""
     note: str
     """Why ``auto`` took the CPU although the work is large; empty otherwise."""
 

@@ -148,7 +148,7 @@ class Renderer:
         first_orientations: ArrayLike | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> RenderResult:
-        """The same with what rendering it brought to light; arguments and errors as for :meth:`render`."""
+        """One image, and what rendering it brought to light; arguments and errors as for :meth:`render`."""
         if self._device is not None:
             with self._or_cpu():
                 image, *found = self._on_device(orientations, first_orientations, progress)

@@ -28,7 +28,7 @@ class Evaluation:
     orientation: int
     """index into ``Scene.orientations``: phi step × domains + domain"""
     position: Vec
-    """of the subpixel, m"""
+    """m, where the subpixel is in the laboratory"""
     airpath: float
     """sample to subpixel, m"""
     diffracted: Vec
@@ -78,7 +78,7 @@ class Trace:
     """False outside the region of interest and where the mask is 0 (the image has 0 there)"""
     evaluations: tuple[Evaluation, ...]
     sum: float
-    """of all terms"""
+    """the sum of all terms"""
     steps: int
     per_step: float
     """sum/steps"""
@@ -95,7 +95,7 @@ class Trace:
         return trace_dict(self)
 
     def to_json(self) -> str:
-        """The same as JSON, numbers to the last bit; what is not finite is "nan", "inf" or "-inf"."""
+        """The trace as JSON, numbers to the last bit; what is not finite is "nan", "inf" or "-inf"."""
         import json
 
         return json.dumps(_json_number(self.to_dict()), indent=1) + "\n"
@@ -125,7 +125,7 @@ def trace_pixel(
 
 
 SCHEMA = 1
-"""Of the names, units and order in ``specs/trace.md``; a change of any of them is another number."""
+"""The version of the schema in ``specs/trace.md``: another number for any change of names, units or order."""
 _TOTALS = ("sum", "steps", "per_step", "scale", "capture", "polar", "omega", "value")
 _WHOLE = ("layer", "sub_slow", "sub_fast", "source", "orientation", "hkl0")
 _FLAGS = ("interpolated", "skipped")

@@ -53,7 +53,7 @@ class Light:
     """photons/m²"""
     sources: Sources
     scene_weights: list[float]
-    """of the sources' terms, mean 1"""
+    """(n,) what multiplies each source's terms, mean 1"""
     log: Log
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """Of one stage, or, added up, of several in their order."""
+    """The remarks of one stage or, added up, of several in their order."""
 
     notes: tuple[str, ...] = ()
     """Plain remarks, in order."""

@@ -104,7 +104,7 @@ def _lock_arrays(value: Any) -> int:
 
 
 FILES = Memory()
-"""Of this process: whatever :mod:`nanobragg.resolver.files` reads, and the grids made of it."""
+"""The files of this process: whatever :mod:`nanobragg.resolver.files` reads, and the grids made of it."""
 
 if hasattr(os, "register_at_fork"):
     # Another thread of the parent may hold the locks for ever.

@@ -61,7 +61,7 @@ class OrientedCrystal:
     first_orientations: np.ndarray
     """the same for the very first evaluation of the run, or (0, 3, 3)"""
     random_state: tuple[int, ...]
-    """of the table of random numbers, when all is drawn"""
+    """state of the table of random numbers when all is drawn"""
     log: Log
 
 

@@ -38,7 +38,7 @@ class Use(NamedTuple):
     """What the structure factors are for."""
 
     cell: tuple[float, float, float, float, float, float]
-    """of the crystal, Å and degrees"""
+    """the crystal's cell, Å and degrees"""
     wavelength: float
     """m"""
     said_cells: tuple[int, int, int]

@@ -39,7 +39,7 @@ class Image:
     photons: float = 0.0
     """sum of all photons (noisy images)"""
     seed: int | None = None
-    """of the noise"""
+    """the seed of the noise"""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False and dtype is not None and np.dtype(dtype) != self.data.dtype:

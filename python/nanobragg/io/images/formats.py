@@ -35,7 +35,7 @@ class Format:
     floats: bool = False
     """Whether it holds float32."""
     bits: int = 0
-    """Of its whole numbers: 16 (unsigned) or 32 (signed); 0: it holds none."""
+    """Bits of the whole numbers that it holds: 16 (unsigned) or 32 (signed); 0: it holds none."""
     packages: tuple[str, ...] = ()
     """What writing it needs besides NumPy."""
     original: bool = False
@@ -148,9 +148,9 @@ FORMATS = (
     PNG,
 )
 FOREIGN = (".edf", ".mccd")
-"""Of the formats that fabio reads and we do not write, those that are offered by name."""
+"""Extensions that completion offers of the many formats that fabio reads and we do not write."""
 _MODULES = {"pillow": "PIL.Image"}
-"""Of packages whose module has another name."""
+"""Modules of the packages that have another name than their module."""
 
 
 def format_of(path: str | os.PathLike[str]) -> Format | None:

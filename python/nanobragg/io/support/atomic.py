@@ -53,7 +53,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The same for writers that want a name: a temporary one in the same folder, renamed when the block ends.
+    """As :func:`atomic_write`, for writers that want a name: a temporary one, renamed when the block ends.
 
     Raises :class:`InputError` when the file cannot be written, or is no regular file.
     """
