@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
 from nanobragg.inputs import actions
-from nanobragg.inputs.c_numbers import leading_integer, leading_real
 from nanobragg.inputs.help import help_text
 from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS, OPTIONS, OWN_OPTIONS, all_names
 from nanobragg.inputs.request import Request
 from nanobragg.inputs.toml import write_config
 from nanobragg.inputs.words import parse_words, request_of
+from nanobragg.maths.c_numbers import leading_integer, leading_real
 from nanobragg.records.experiment import Beam, Crystal, Detector, Sampling
 from nanobragg.records.pivots import convention_of, pivot_of
 from nanobragg.records.quirks import QUIRKS

@@ -6,3 +6,4 @@
 void register_render(pybind11::module_& m);
 void register_random(pybind11::module_& m);
 void register_files(pybind11::module_& m);
+void register_response(pybind11::module_& m);

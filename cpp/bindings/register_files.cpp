@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "nanobragg/columns.hpp"
 #include "nanobragg/hkl.hpp"
 #include "register.hpp"
 
@@ -27,6 +28,14 @@ py::tuple parse_hkl_bytes(const py::bytes& data, double default_F) {
     return py::make_tuple(py::array_t<double>(grid.shape, values, owner), grid.minimum, grid.count, grid.warnings);
 }
 
+py::tuple columns_of(const py::bytes& data, std::size_t columns, bool titles) {
+    const Columns found = read_columns(std::string_view(data), columns, titles);
+    const auto rows = static_cast<py::ssize_t>(found.values.size() / columns);
+    py::array_t<double> table({rows, static_cast<py::ssize_t>(columns)});
+    std::copy(found.values.begin(), found.values.end(), table.mutable_data());
+    return py::make_tuple(table, found.without_number);
+}
+
 }  // namespace
 }  // namespace nanobragg
 
@@ -35,4 +44,8 @@ void register_files(py::module_& module) {
     module.def("parse_hkl", &parse_hkl_bytes, py::arg("data"), py::arg("default_F"),
                "Grid of amplitudes (H, K, L) float64, [h, k, l] of its first element, number of reflections and list "
                "of warnings of the text `h k l F` (bytes). Raises InputError, a sentence that starts with the line.");
+    module.def(
+        "read_columns", &columns_of, py::arg("data"), py::arg("columns"), py::arg("titles"),
+        "Table (n, columns) float64 of a text as nonBragg.c reads it, NaN for what is missing, and the number of "
+        "rows that begin with no number; they count, as zeros, with `titles`.");
 }

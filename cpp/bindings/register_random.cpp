@@ -48,7 +48,8 @@ Pixels<Pixel> pixels_like(const Image& image) {
 }
 
 template <class Pixel>
-py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Stream stream, RandomTable& table) {
+py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Stream stream, RandomTable& table,
+                      double gain) {
     const Frame frame = frame_of(image, roi);
     Pixels<Pixel> pixels = pixels_like<Pixel>(image);
     const float* in = image.data();
@@ -56,7 +57,7 @@ py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Str
     NoiseCounts counts;
     {
         py::gil_scoped_release release;
-        counts = noise_image_exact(in, frame, adc_offset, stream, table, out);
+        counts = noise_image_exact(in, frame, adc_offset, stream, table, out, gain);
     }
     return py::make_tuple(std::move(pixels), counts.photons, counts.overloads);
 }
@@ -150,10 +151,10 @@ void register_random(py::module_& module) {
     module.def("rotation_angles", &angles_of, py::arg("matrix"), "Missetting angles (radians) of a matrix (3, 3).");
 
     module.def("noise_exact", &noise_exact<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
-               py::arg("stream"), py::arg("table"),
+               py::arg("stream"), py::arg("table"), py::arg("gain") = 1.0,
                "Pixels (uint16), sum of the deviates, overloads; nanoBragg.c's generator.");
     module.def("noise_exact_wide", &noise_exact<std::int32_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
-               py::arg("stream"), py::arg("table"), "The same in 32 bits (int32).");
+               py::arg("stream"), py::arg("table"), py::arg("gain") = 1.0, "The same in 32 bits (int32).");
     module.def("noise_fast", &noise_fast<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
                py::arg("seed"), py::arg("threads"),
                "Pixels (uint16), sum of the deviates, overloads; the counter-based generator.");

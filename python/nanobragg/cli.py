@@ -21,6 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(words: list[str]) -> int:
+    if words[:1] in (["nonbragg"],):
+        from nanobragg.program.companion import run_companion
+
+        return run_companion(words)
     from nanobragg.inputs.words import request_of
 
     request = request_of(words)

@@ -87,10 +87,11 @@ struct NoiseCounts {
 
 /// Poisson noise of `image` (photons per pixel) plus `adc_offset`, by nanoBragg.c's serial generator: the same seed
 /// gives the same bytes. `out` has frame.pixels() elements; those outside the frame's region become 0. `Pixel` is
-/// std::uint16_t, or std::int32_t for counts up to 2^31 - 1 (and down to -2^31: an offset may be negative).
+/// std::uint16_t, or std::int32_t for counts up to 2^31 - 1 (and down to -2^31: an offset may be negative). `gain`:
+/// what a photon counts as.
 template <class Pixel>
 NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc_offset, Stream stream,
-                              RandomTable& table, Pixel* out);
+                              RandomTable& table, Pixel* out, double gain = 1.0);
 
 /// The same by the counter-based generator of philox.hpp, for any number of threads (0: all processors), with the same
 /// result for each.

@@ -195,7 +195,7 @@ float ReferencePoisson::gaussian() {
 
 template <class Pixel>
 NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc_offset, Stream stream,
-                              RandomTable& table, Pixel* out) {
+                              RandomTable& table, Pixel* out, double gain) {
     std::fill_n(out, frame.pixels(), Pixel{0});
     const Span slow = clip(frame.slow_first, frame.slow_last, frame.slow);
     const Span fast = clip(frame.fast_first, frame.fast_last, frame.fast);
@@ -207,16 +207,18 @@ NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc
             for (std::size_t f = fast.begin; f < fast.end; ++f) {
                 const double deviate = poisson_deviate.draw(image[row + f]);
                 counts.photons += deviate;
-                counts.overloads += deviate + adc_offset > largest_pixel(Pixel{});
-                out[row + f] = pixel_of<Pixel>(deviate + adc_offset);
+                const double value = deviate * gain + adc_offset;
+                counts.overloads += value > largest_pixel(Pixel{});
+                out[row + f] = pixel_of<Pixel>(value);
             }
         }
     }
     return counts;
 }
 
-template NoiseCounts noise_image_exact(const float*, const Frame&, double, Stream, RandomTable&, std::uint16_t*);
-template NoiseCounts noise_image_exact(const float*, const Frame&, double, Stream, RandomTable&, std::int32_t*);
+template NoiseCounts noise_image_exact(const float*, const Frame&, double, Stream, RandomTable&, std::uint16_t*,
+                                       double);
+template NoiseCounts noise_image_exact(const float*, const Frame&, double, Stream, RandomTable&, std::int32_t*, double);
 
 namespace {
 

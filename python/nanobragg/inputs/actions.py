@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
-from nanobragg.inputs.c_numbers import leading_real
+from nanobragg.maths.c_numbers import leading_real
 
 if TYPE_CHECKING:
     from nanobragg.inputs.option import Said

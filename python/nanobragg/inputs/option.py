@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
-from nanobragg.inputs.c_numbers import integer_overflows, leading_integer, leading_real
+from nanobragg.maths.c_numbers import integer_overflows, leading_integer, leading_real
 
 if TYPE_CHECKING:
     from nanobragg.inputs.draft import Draft, ParseQuirks

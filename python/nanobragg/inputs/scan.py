@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nanobragg.errors import InputError
-from nanobragg.inputs.c_numbers import is_number
 from nanobragg.inputs.draft import Draft, ParseQuirks
 from nanobragg.inputs.option import Option, Said, too_few
 from nanobragg.inputs.options import OPTIONS, all_names, own_option
+from nanobragg.maths.c_numbers import is_number
 from nanobragg.records.run import Run
 
 

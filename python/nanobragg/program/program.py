@@ -108,7 +108,7 @@ def _noise_seed(run: Run) -> int | None:
 
 def _introduce(run: Run, resolved: Resolved, seed: int | None) -> None:
     """What is about to be rendered, and how it came about."""
-    from nanobragg.program.summary import heading, summary
+    from nanobragg.program.summary import heading, summary, tell_quirk
     from nanobragg.records.quirks import QUIRKS
 
     print(heading())
@@ -120,22 +120,17 @@ def _introduce(run: Run, resolved: Resolved, seed: int | None) -> None:
     touched = dict((*resolved.quirks, *run.parse_quirks))
     for name in QUIRKS:
         if name in touched:
-            _tell_quirk(name, touched[name])
+            tell_quirk(name, touched[name])
     sys.stdout.flush()
 
 
-def _tell_quirk(name: str, sentence: str) -> None:
-    from nanobragg.records.quirks import off_switch
-
-    print(f"quirk {name}: {sentence} (switch off with {off_switch(name)})")
-
-
 def _tell_sticky(run: Run) -> None:
+    from nanobragg.program.summary import tell_quirk
     from nanobragg.records.quirks import QUIRKS, parse_quirks
 
     name = "sticky_interpolation_fallback"
     if name in parse_quirks(run.experiment.quirks):
-        _tell_quirk(name, QUIRKS[name])
+        tell_quirk(name, QUIRKS[name])
 
 
 def _write_dump(resolved: Resolved) -> None:

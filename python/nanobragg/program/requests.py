@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
@@ -53,10 +54,15 @@ def check_outputs(request: Request, run: Run) -> None:
         "-pngfile": output.pngfile,
         "-truthfile": output.truthfile,
     }
+    check_files(files)
+    _check_formats(run)
+
+
+def check_files(files: Mapping[str, str | None]) -> None:
+    """Raise :class:`InputError` unless all files, by the option that names them, can be written; ``None``: no file."""
     for option, file in files.items():
         if file is not None:
             _check_file(option, file)
-    _check_formats(run)
 
 
 def _check_file(option: str, file: str) -> None:

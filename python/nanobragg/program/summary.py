@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from nanobragg.maths.constants import AVOGADRO, DEGREES
@@ -200,3 +200,17 @@ def _sampling_lines(resolved: Resolved) -> list[str]:
     if g.mask_name:
         lines.append(f"  skipping zero-flagged pixels in {g.mask_name}")
     return lines
+
+
+def tell_quirk(name: str, sentence: str) -> None:
+    """One line: a quirk that touches the run, and how to switch it off."""
+    from nanobragg.records.quirks import off_switch
+
+    print(f"quirk {name}: {sentence} (switch off with {off_switch(name)})")
+
+
+def tell_quirks(quirks: Mapping[str, str], touched: Set[str]) -> None:
+    """The same for those of ``quirks`` that are ``touched``."""
+    for name, sentence in quirks.items():
+        if name in touched:
+            tell_quirk(name, sentence)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from nanobragg.errors import InputError
 
+TYPE_CHECKING = False  # typing's own costs a millisecond
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 QUIRKS: dict[str, str] = {
     "stale_phi_zero": "a phi step of exactly 0 keeps the orientation of the step evaluated before it",
     "last_layer_capture": "the sum over the sensor's layers is multiplied by the last layer's capture fraction",
@@ -24,8 +28,8 @@ QUIRKS: dict[str, str] = {
 }
 
 
-def parse_quirks(text: str) -> frozenset[str]:
-    """The quirks that ``text`` keeps: ``all``, ``none``, names, ``-name`` to take one away.
+def parse_quirks(text: str, known: Mapping[str, str] = QUIRKS) -> frozenset[str]:
+    """The quirks of ``known`` that ``text`` keeps: ``all``, ``none``, names, ``-name`` to take one away.
 
     Raises :class:`InputError` for a name that is none.
     """
@@ -36,16 +40,16 @@ def parse_quirks(text: str) -> frozenset[str]:
     for position, word in enumerate(words):
         name = word.removeprefix("-")
         if name in ("all", "none") and name == word:
-            kept = set(QUIRKS) if name == "all" else set()
-        elif name not in QUIRKS:
+            kept = set(known) if name == "all" else set()
+        elif name not in known:
             import difflib
 
-            near = difflib.get_close_matches(name, [*QUIRKS, "all", "none"], 1)
+            near = difflib.get_close_matches(name, [*known, "all", "none"], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InputError(f"-quirks: found {word!r}, expected all, none or names of quirks{hint}")
         elif word.startswith("-"):
             if position == 0:
-                kept = set(QUIRKS)
+                kept = set(known)
             kept.discard(name)
         else:
             kept.add(name)

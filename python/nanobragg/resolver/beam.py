@@ -138,7 +138,7 @@ def _grid(beam: Beam) -> tuple[tuple[float, float, int], tuple[float, float, int
     return hdiv, vdiv, sweep("-dispsteps", width, -1.0, beam.dispersion_steps or -1)
 
 
-def _ellipse(offset: float, extent: float, step: float, count: int) -> float:
+def ellipse(offset: float, extent: float, step: float, count: int) -> float:
     """One axis' share of the ellipse's equation; NaN without divergence, as 0/0 gives the original."""
     numerator = offset * offset - step * step / 4.0 * (1 - count % 2)
     square = extent * extent
@@ -158,7 +158,7 @@ def grid_sources(beam: Beam, wavelength: float, travel: Vec, polar: Vec, vertica
         h = hdiv[1] * i - hdiv[0] / 2.0
         for j in range(vdiv[2]):
             v = vdiv[1] * j - vdiv[0] / 2.0
-            test = _ellipse(h, *hdiv) + _ellipse(v, *vdiv)
+            test = ellipse(h, *hdiv) + ellipse(v, *vdiv)
             if beam.round_divergence and test * 4.0 > 1.1:
                 continue
             points.append((h, v))

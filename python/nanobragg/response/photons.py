@@ -41,6 +41,7 @@ def poisson_noise(
     random_state: Sequence[int] | None = None,
     wide: bool = False,
     threads: int = 0,
+    gain: float = 1.0,
 ) -> NoiseImage:
     """Photons drawn for the means in ``image`` (slow, fast) or (panel, slow, fast), plus ``adc_offset``, as uint16.
 
@@ -48,7 +49,8 @@ def poisson_noise(
 
     ``exact`` is nanoBragg.c's serial generator: the same seed, the same bytes. A negative seed goes on from
     ``random_state`` (``Resolved.random_state``). ``fast`` is a counter-based generator in as many threads as wanted
-    (0: all), with the same image for any number of them. Without ``seed`` the clock gives one.
+    (0: all), with the same image for any number of them. Without ``seed`` the clock gives one. ``gain``: what a photon
+    of the exact generator counts as, ADU.
 
     Raises :class:`InputError` for an unknown generator, a seed beyond ±(2³¹ - 1) with ``exact`` or beyond 64 bits
     with ``fast``, or an image of another number of dimensions.
@@ -65,7 +67,7 @@ def poisson_noise(
             raise InputError(f"-seed: found {seed}, expected a whole number from -2147483647 to 2147483647")
         table = _core.RandomTable() if random_state is None else _core.RandomTable(_state(random_state))
         draw = _core.noise_exact_wide if wide else _core.noise_exact
-        noisy, photons, overloads = draw(pixels, adc_offset, limits, _core.Stream(seed), table)
+        noisy, photons, overloads = draw(pixels, adc_offset, limits, _core.Stream(seed), table, gain)
     elif rng == "fast":
         if not -(2**63) <= seed < 2**64:
             raise InputError(f"-seed: found {seed}, expected a whole number of 64 bits")

@@ -42,7 +42,7 @@ class SmvHeader:
 
     def text_of(self, key: str) -> str | None:
         """The value of the exact key, the last one if it is there twice; ``None`` without it."""
-        return _assignments(self.text).get(key)
+        return exact_keys(self.text).get(key)
 
     def value(self, key: str, *, substring: bool = False) -> float | None:
         """The number that ``key`` stands for; ``None`` without it.
@@ -117,7 +117,7 @@ def _parse_header(name: str, data: bytes) -> SmvHeader:
     if len(data) < size:
         raise InputError(f"{name}: found {len(data)} bytes, expected a header of {size}")
     text = data[:size].decode("latin-1")
-    values = _assignments(text)
+    values = exact_keys(text)
     fast, slow = values.get("SIZE1"), values.get("SIZE2")
     if fast is None and slow is None:
         fast = slow = values.get("DETECTOR_DIMENSIONS")
@@ -126,7 +126,7 @@ def _parse_header(name: str, data: bytes) -> SmvHeader:
     )
 
 
-def _assignments(text: str) -> dict[str, str]:
+def exact_keys(text: str) -> dict[str, str]:
     """Exact keys of a header, the last value of each."""
     return {key: value.strip() for key, value in _ASSIGNMENT.findall(text.partition("}")[0])}
 

@@ -1,4 +1,4 @@
-"""Numbers read as C reads them: ``atoi`` and ``atof`` of the C locale (``specs/cli.md``)."""
+"""Numbers as C reads and prints them: ``atoi``, ``atof`` and ``%g`` of the C locale (``specs/cli.md``)."""
 
 from __future__ import annotations
 
@@ -66,3 +66,8 @@ def is_number(word: str) -> bool:
     """Whether the whole word is one number."""
     read = leading_real(word)
     return read is not None and not read[1]
+
+
+def general(value: float) -> str:
+    """``value`` as C's ``%g`` prints it: Python has no sign for NaN."""
+    return "-nan" if math.isnan(value) and math.copysign(1.0, value) < 0.0 else f"{value:g}"

@@ -1,0 +1,145 @@
+// Scattering of what is around the crystal, and what a detector makes of photons.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "nanobragg/amorphous.hpp"
+#include "nanobragg/error.hpp"
+#include "register.hpp"
+
+namespace py = pybind11;
+
+namespace nanobragg {
+namespace {
+
+using Image = py::array_t<float, py::array::c_style>;
+using Doubles = py::array_t<double, py::array::c_style>;
+using Whole = py::array_t<std::int32_t, py::array::c_style>;
+using Triple = std::array<double, 3>;
+
+Vec3 vec3_of(const py::object& object, const char* name) {
+    const auto v = object.attr(name).cast<Triple>();
+    return {v[0], v[1], v[2]};
+}
+
+// From the attributes of nanobragg.records.amorphous.AmorphousScene.
+AmorphousScene scene_of(const py::object& p) {
+    AmorphousScene s;
+    const auto shape = p.attr("shape").cast<std::array<std::size_t, 2>>();
+    s.slow = shape[0];
+    s.fast = shape[1];
+    const auto roi = p.attr("roi").cast<std::array<std::int64_t, 4>>();
+    std::copy(roi.begin(), roi.end(), s.roi);
+    s.origin = vec3_of(p, "origin");
+    s.fast_axis = vec3_of(p, "fast_axis");
+    s.slow_axis = vec3_of(p, "slow_axis");
+    s.beam = vec3_of(p, "beam");
+    s.pixel_size = p.attr("pixel_size").cast<double>();
+    s.close_distance = p.attr("close_distance").cast<double>();
+    s.distance = p.attr("distance").cast<double>();
+    s.oversample = p.attr("oversample").cast<std::int64_t>();
+    s.curved = p.attr("curved").cast<bool>();
+    s.point_pixel = p.attr("point_pixel").cast<bool>();
+    const auto travel = p.attr("source_travel").cast<std::vector<Triple>>();
+    const auto wavelength = p.attr("source_wavelength").cast<std::vector<double>>();
+    const auto weight = p.attr("source_weight").cast<std::vector<double>>();
+    for (std::size_t i = 0; i < travel.size(); ++i) {
+        s.sources.push_back({{travel[i][0], travel[i][1], travel[i][2]}, wavelength.at(i), weight.at(i)});
+    }
+    s.polarized = p.attr("polarized").cast<bool>();
+    s.kahn_factor = p.attr("kahn_factor").cast<double>();
+    s.polarization_axis = vec3_of(p, "polarization_axis");
+    s.cross_section = p.attr("cross_section").cast<double>();
+    s.fluence = p.attr("fluence").cast<double>();
+    s.molecules = p.attr("molecules").cast<double>();
+    s.steps = p.attr("steps").cast<double>();
+    s.signed_intensity = p.attr("signed_intensity").cast<bool>();
+    s.show = static_cast<AmorphousScene::Show>(p.attr("show").cast<int>());
+    return s;
+}
+
+Profile profile_of(const py::object& p) {
+    return {p.attr("profile_stol").cast<std::vector<double>>(), p.attr("profile_amplitude").cast<std::vector<double>>(),
+            p.attr("profile_held").cast<bool>()};
+}
+
+template <class Array>
+auto data_of(const AmorphousScene& scene, Array& array, const char* name) {
+    if (array.size() != static_cast<py::ssize_t>(scene.slow * scene.fast)) {
+        throw InputError(std::string(name) + ": expected an array of the panel's shape");
+    }
+    return array.mutable_data();
+}
+
+void render_rows(AmorphousRenderer& renderer, std::size_t first, std::size_t end, Image& image, int threads,
+                 const py::object& facts) {
+    const AmorphousScene& scene = renderer.scene();
+    float* pixels = data_of(scene, image, "image");
+    if (end > scene.slow || first > end) throw InputError("rows: expected a part of the panel");
+    PixelFacts where;
+    if (!facts.is_none()) {
+        auto stol = facts.attr("stol").cast<Doubles>(), polar = facts.attr("polar").cast<Doubles>(),
+             omega = facts.attr("omega").cast<Doubles>();
+        auto point = facts.attr("point").cast<Whole>();
+        where = {data_of(scene, stol, "stol"), data_of(scene, polar, "polar"), data_of(scene, omega, "omega"),
+                 data_of(scene, point, "point"), facts.attr("means").cast<bool>()};
+    }
+    const py::gil_scoped_release release;
+    renderer.rows(first, end, threads, pixels, facts.is_none() ? nullptr : &where);
+}
+
+py::tuple statistics_in_order(const Image& image, const std::array<std::int64_t, 4>& roi, std::int64_t count,
+                              bool shifted) {
+    if (image.ndim() != 2) throw InputError("image: expected an array (slow, fast)");
+    const Frame frame{1,
+                      static_cast<std::size_t>(image.shape(0)),
+                      static_cast<std::size_t>(image.shape(1)),
+                      roi[0],
+                      roi[1],
+                      roi[2],
+                      roi[3]};
+    const float* pixels = image.data();
+    OrderedStatistics found;
+    {
+        const py::gil_scoped_release release;
+        found = ordered_statistics(pixels, frame, count, shifted);
+    }
+    return py::make_tuple(found.mean, found.rms, found.rmsd, found.maximum, found.maximum_at);
+}
+
+py::tuple bins_of(const Image& amplitude, const Whole& bin, const std::vector<std::int64_t>& count) {
+    if (bin.size() != amplitude.size()) throw InputError("bin: expected the image's shape");
+    for (py::ssize_t i = 0; i < bin.size(); ++i) {
+        if (bin.data()[i] < 0 || static_cast<std::size_t>(bin.data()[i]) >= count.size()) {
+            throw InputError("bin: expected numbers of bins");
+        }
+    }
+    const BinnedProfile found =
+        binned_profile(amplitude.data(), bin.data(), static_cast<std::size_t>(amplitude.size()), count);
+    return py::make_tuple(found.mean, found.deviation,
+                          Image(static_cast<py::ssize_t>(found.values.size()), found.values.data()));
+}
+
+}  // namespace
+}  // namespace nanobragg
+
+void register_response(py::module_& module) {
+    using namespace nanobragg;
+    py::class_<AmorphousRenderer>(module, "AmorphousRenderer", "Renders an AmorphousScene, rows at a time.")
+        .def(py::init([](const py::object& scene) { return AmorphousRenderer(scene_of(scene), profile_of(scene)); }),
+             py::arg("scene"))
+        .def("rows", &render_rows, py::arg("first"), py::arg("end"), py::arg("image"), py::arg("threads") = 0,
+             py::arg("facts") = py::none(), "Fills the rows first ... end - 1 of `image` (slow, fast) float32.")
+        .def_property_readonly("solid_angle", &AmorphousRenderer::solid_angle,
+                               "Steradian, of all subpixels rendered so far.")
+        .def_property_readonly("outside", &AmorphousRenderer::outside, "Evaluations so far outside the table.");
+    module.def("ordered_statistics", &statistics_in_order, py::arg("image"), py::arg("roi"), py::arg("count"),
+               py::arg("shifted"),
+               "Mean, rms, rmsd, maximum and the flat index of its first pixel (-1: none), summed in reading order.");
+    module.def("binned_profile", &bins_of, py::arg("amplitude"), py::arg("bin"), py::arg("count"),
+               "Means and rms deviations, float32 numbers, of the amplitudes in every bin, and these, bin after bin.");
+}

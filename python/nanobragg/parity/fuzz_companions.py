@@ -1,0 +1,252 @@
+"""Random command lines through nonBragg.c or noisify.c and ours; differences, each shrunk to a minimal command line.
+
+    python -m nanobragg.parity.fuzz_companions nonbragg --cases 500 --c-bin path/to/nonBragg
+
+Compared are exit statuses, every file that is written, byte for byte (float images: the bits of numbers, and NaN with
+NaN; PGM images without what stands behind their pixels), and the numbers that are printed. The original is that of
+--c-bin, or of NB_NONBRAGG_BIN and NB_NOISIFY_BIN in the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nanobragg.errors import InputError
+from nanobragg.parity.draw import CommandLine
+from nanobragg.parity.draw_companions import draw_nonbragg
+from nanobragg.parity.fuzz import AGREE, DIFFERENT, shrink
+from nanobragg.parity.runner import inside, run_program
+from nanobragg.parity.usage import USAGE, Parser
+
+_TIMEOUT = 30.0
+_UNDEFINED = "undefined in the original, refused"
+
+
+class Companion(NamedTuple):
+    """One of the originals."""
+
+    draw: Callable[[int, int], CommandLine]
+    variable: str
+    """Of the environment: where the program is."""
+    printed: tuple[str, ...]
+    """Numbers that both print."""
+    refusals: tuple[str, ...]
+    """Of ours, for what the specification calls undefined."""
+
+
+COMPANIONS = {
+    "nonbragg": Companion(
+        draw_nonbragg,
+        "NB_NONBRAGG_BIN",
+        (
+            *(r"max_I = (\S+)  at (\S+) (\S+)", r"mean= (\S+) rms= (\S+) rmsd= (\S+)", r"intfile_scale = (\S+)"),
+            *(r"pgm_scale = (\S+)", r"(\S+) photons on noise image \((\d+) overloads\)"),
+            *(r"detector = (\S+) steradian", r"wide, (\S+) g/cm", r"\((\S+) molecules\)", r"fluence: (\S+)"),
+            *(r"detector origin: (\S+) (\S+) (\S+)", r"total of (\d+) sources", r"Xbeam=(\S+) Ybeam=(\S+)"),
+        ),
+        (
+            "expected at least the detector's",
+            "found no source, expected at least one for -Fmap or -img",
+            "found no number, expected lines of sin(theta)/lambda",
+            "found a search beyond the end of the table",
+        ),
+    ),
+}
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of one command line."""
+
+    differences: dict[str, str] = field(default_factory=dict)
+    """A sentence by file, or ``status``, ``printed``."""
+    skipped: str = ""
+    """Why it was not compared."""
+
+
+class Bench:
+    """Runs both programs in a scratch folder."""
+
+    def __init__(self, name: str, original: str, scratch: Path) -> None:
+        self.name, self.companion, self.original, self.scratch = name, COMPANIONS[name], original, scratch
+
+    def run(self, line: CommandLine) -> Outcome:
+        """Run ``line`` with both, and compare."""
+        theirs, ours = self.scratch / "original", self.scratch / "nanobragg"
+        for folder in (theirs, ours):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            for name, data in line.files.items():
+                (folder / name).write_bytes(data)
+        done = run_program([self.original, *line.words], theirs, _TIMEOUT)
+        if done.status == 124:
+            return Outcome(skipped="the original is too slow")
+        with inside(ours):
+            status, printed = _ours([self.name, *line.words])
+        if status != 0 and any(text in printed for text in self.companion.refusals):
+            return Outcome(skipped=_UNDEFINED)
+        if status != done.status:
+            last = next((text for text in reversed(printed.splitlines()) if text.strip()), "")
+            return Outcome(differences={"status": f"original {done.status}, ours {status}: {last}"})
+        outcome = Outcome()
+        if status == 0:
+            self._compare(outcome, line, theirs, ours)
+            self._compare_printed(outcome, done.output, printed)
+        return outcome
+
+    def _compare(self, outcome: Outcome, line: CommandLine, theirs: Path, ours: Path) -> None:
+        for name in sorted({path.name for folder in (theirs, ours) for path in folder.iterdir()} - set(line.files)):
+            if not (theirs / name).exists() or not (ours / name).exists():
+                outcome.differences[name] = "written by one program only"
+                continue
+            found = _difference((theirs / name).read_bytes(), (ours / name).read_bytes(), name)
+            if found:
+                outcome.differences[name] = found
+
+    def _compare_printed(self, outcome: Outcome, theirs: str, ours: str) -> None:
+        for pattern in self.companion.printed:
+            a, b = (re.search(pattern, text) for text in (theirs, ours))
+            if (a is None) != (b is None) or (a is not None and b is not None and not _same(a.groups(), b.groups())):
+                both = tuple(None if m is None else m[0] for m in (a, b))
+                outcome.differences["printed"] = f"{both[0]!r} and {both[1]!r}"
+                return
+
+
+def _same(a: Sequence[str], b: Sequence[str]) -> bool:
+    return [text.replace("-nan", "nan") for text in a] == [text.replace("-nan", "nan") for text in b]
+
+
+def _difference(theirs: bytes, ours: bytes, name: str) -> str:
+    """What differs between two files; nothing if that is nothing."""
+    if name.endswith(".bin"):
+        return _float_difference(theirs, ours)
+    if theirs.startswith(b"P5\n"):
+        theirs = theirs[: _pgm_size(theirs)]
+    if theirs == ours:
+        return ""
+    if len(theirs) != len(ours):
+        return f"{len(theirs)} and {len(ours)} bytes"
+    at = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
+    count = int(np.count_nonzero(np.frombuffer(theirs, np.uint8) != np.frombuffer(ours, np.uint8)))
+    return f"{count} bytes, the first at {at}: {theirs[at : at + 12]!r} and {ours[at : at + 12]!r}"
+
+
+def _float_difference(theirs: bytes, ours: bytes) -> str:
+    if len(theirs) != len(ours):
+        return f"{len(theirs)} and {len(ours)} bytes"
+    a, b = np.frombuffer(theirs, np.float32), np.frombuffer(ours, np.float32)
+    different = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    if not different.any():
+        return ""
+    at = int(np.argmax(different))
+    return f"{int(different.sum())} pixels, the first {at}: {a[at]:.9g} and {b[at]:.9g}"
+
+
+def _pgm_size(data: bytes) -> int:
+    """Bytes of header and pixels."""
+    match = re.match(rb"P5\n(\d+) (\d+)\n#[^\n]*\n255\n", data)
+    return len(data) if match is None else match.end() + int(match[1]) * int(match[2])
+
+
+def _ours(words: list[str]) -> tuple[int, str]:
+    """Run ours in this process; exit status and what it printed."""
+    from nanobragg.program.companion import run_companion
+    from nanobragg.program.guard import guarded
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        status = guarded(lambda: run_companion(words))
+    return status, out.getvalue()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the fuzzer with ``argv`` (default: the process's arguments) and give its exit status."""
+    parser = Parser(prog="python -m nanobragg.parity.fuzz_companions", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("companion", choices=sorted(COMPANIONS), help="which of them")
+    parser.add_argument("--cases", type=int, default=500, help="command lines (500)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same command lines (1)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first command line (0)")
+    parser.add_argument("--c-bin", metavar="FILE", help="the original program (or by the environment, see above)")
+    parser.add_argument("--outdir", default="nb_fuzz", help="where findings go (nb_fuzz)")
+    parser.add_argument("--seconds", type=float, help="stop after this time")
+    parser.add_argument("--no-shrink", action="store_true", help="report command lines as they were drawn")
+    options = parser.parse_args(argv)
+    companion = COMPANIONS[options.companion]
+    original = shutil.which(options.c_bin or os.environ.get(companion.variable) or "")
+    if original is None:
+        print(f"fuzz_companions: found no original, expected --c-bin FILE or {companion.variable}", file=sys.stderr)
+        return USAGE
+    with tempfile.TemporaryDirectory(prefix="nb_fuzz_") as scratch:
+        return _fuzz(options, Bench(options.companion, os.path.abspath(original), Path(scratch)))
+
+
+def _fuzz(options: argparse.Namespace, bench: Bench) -> int:
+    began = time.monotonic()
+    counts: Counter[str] = Counter()
+    for number in range(options.first, options.first + options.cases):
+        if options.seconds is not None and time.monotonic() - began > options.seconds:
+            break
+        line = bench.companion.draw(options.seed, number)
+        outcome = bench.run(line)
+        counts[outcome.skipped or "compared"] += 1
+        if outcome.differences:
+            counts["different"] += 1
+            if not options.no_shrink:
+                line = _shrunk(bench, line, outcome)
+                outcome = bench.run(line)
+            _report(Path(options.outdir), f"{options.companion}_{options.seed}_{number}", line, outcome)
+    seconds = time.monotonic() - began
+    print(f"{counts['compared']} command lines compared in {seconds:.0f} s, {counts['different']} of them differ")
+    for reason, count in sorted(counts.items()):
+        if reason not in ("compared", "different"):
+            print(f"  {reason}: {count} command lines")
+    return DIFFERENT if counts["different"] else AGREE
+
+
+def _shrunk(bench: Bench, line: CommandLine, outcome: Outcome) -> CommandLine:
+    kinds = set(outcome.differences)
+
+    def differs(other: CommandLine) -> bool:
+        try:
+            return bool(kinds & set(bench.run(other).differences))
+        except InputError:
+            return False
+
+    return shrink(line, differs)
+
+
+def _report(outdir: Path, name: str, line: CommandLine, outcome: Outcome) -> None:
+    from nanobragg.io.support.atomic import atomic_write
+
+    folder = outdir / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file_name, data in line.files.items():
+        with atomic_write(folder / file_name) as file:
+            file.write(data)
+    found = {"id": name, "args": line.words, "files": sorted(line.files), "differences": outcome.differences}
+    with atomic_write(folder / "finding.json") as file:
+        file.write((json.dumps(found, indent=1) + "\n").encode())
+    print(f"{name}: {' '.join(line.words)}")
+    for kind, sentence in outcome.differences.items():
+        print(f"  {kind}: {sentence}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

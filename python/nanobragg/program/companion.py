@@ -1,0 +1,18 @@
+"""``nanobragg nonbragg``: the programs beside ``nanobragg`` itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+COMPANIONS = ("nonbragg",)
+"""Words that come first on their command lines."""
+
+
+def run_companion(words: Sequence[str]) -> int:
+    """Carry out a command line that begins with one of :data:`COMPANIONS`, and give the exit status.
+
+    Raises :class:`InputError` for wrong words, and files that cannot be read or written.
+    """
+    from nanobragg.program.nonbragg import nonbragg
+
+    return nonbragg(words[1:])
