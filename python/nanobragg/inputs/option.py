@@ -12,7 +12,7 @@ from nanobragg.maths.c_numbers import integer_overflows, leading_integer, leadin
 if TYPE_CHECKING:
     from nanobragg.inputs.draft import Draft, ParseQuirks
 
-_KIND = {"r": "a number", "i": "a whole number", "t": "a word"}
+_LETTERS = {"r": "a number", "i": "a whole number", "t": "a word"}
 _IN_WORDS = {"µm": "a number (µm)", "x y z": "three numbers (x y z)"}
 _HOW_MANY = {2: "two", 3: "three", 4: "four"}
 
@@ -65,15 +65,15 @@ class Option(NamedTuple):
     def expected(self) -> str:
         """Its values in a sentence about those that were found."""
         if len(self.values) > 1:
-            kind = "whole numbers" if self.values[0] == "i" else "numbers"
-            return f"{_HOW_MANY[len(self.values)]} {kind} ({self.arguments})"
+            numbers = "whole numbers" if self.values[0] == "i" else "numbers"
+            return f"{_HOW_MANY[len(self.values)]} {numbers} ({self.arguments})"
         if "|" in self.arguments:
             alternatives = [_IN_WORDS.get(each, each) for each in self.arguments.split(" | ")]
             return ", ".join(alternatives[:-1]) + " or " + alternatives[-1]
         if self.arguments == "file":
             return "the name of a file"
-        kind = _KIND[self.values or "r"]
-        return kind if self.arguments in ("n", "x", "F", "K", "") else f"{kind} ({self.arguments})"
+        one = _LETTERS[self.values or "r"]
+        return one if self.arguments in ("n", "x", "F", "K", "") else f"{one} ({self.arguments})"
 
 
 class Said:
@@ -128,10 +128,10 @@ class Said:
 
     def value(self, offset: int = 1) -> float | int | str:
         """A following word, as the option's row reads it."""
-        kind = self.option.values[offset - 1]
-        if kind == "r":
+        letter = self.option.values[offset - 1]
+        if letter == "r":
             return self.real(offset)
-        return self.integer(offset) if kind == "i" else self.words[self.at + offset]
+        return self.integer(offset) if letter == "i" else self.words[self.at + offset]
 
 
 Action = Callable[[Said], "int | None"]
