@@ -5,16 +5,7 @@
 #include <stdint.h>
 
 #include "physics/evaluation.hpp"
-
-// What is done once for many evaluations is called and not inlined on the GPU: there it would be copied into every
-// instance of the kernel, and for every pixel of a thread.
-#if defined(__CUDACC__)
-#define NANOBRAGG_UNROLL _Pragma("unroll")
-#define NANOBRAGG_CALLED static __host__ __device__ __noinline__
-#else
-#define NANOBRAGG_UNROLL
-#define NANOBRAGG_CALLED static inline
-#endif
+#include "physics/pixel.hpp"
 
 namespace nanobragg::gpu {
 
@@ -64,92 +55,7 @@ struct alignas(16) Shared {
     double first[kMostThreads], second[kMostThreads];
 };
 
-// ---- geometry and factors ---------------------------------------------------------------------------------
-
-struct Ray {
-    double x, y, z, inverse;  // unit vector from the sample, and 1/distance (0 at the sample itself)
-};
-
-// The ray to a place on the panel, in pixels from its corner and at a depth (m).
-NANOBRAGG_FN Ray ray_to(const KernelScene& s, double fast, double slow, double depth) {
-    const double f = s.pixel_size * fast, w = s.pixel_size * slow;
-    double at[3];
-    NANOBRAGG_UNROLL
-    for (int i = 0; i < 3; ++i) at[i] = f * s.fast[i] + w * s.slow[i] + depth * s.normal[i] + s.origin[i];
-    if (s.curved_distance != 0) curve_point(s, at);
-    const double distance = __builtin_sqrt(at[0] * at[0] + at[1] * at[1] + at[2] * at[2]);
-    const double inverse = distance > 0 ? 1.0 / distance : 0.0;
-    return {at[0] * inverse, at[1] * inverse, at[2] * inverse, inverse};
-}
-
-NANOBRAGG_FN double solid_angle(const KernelScene& s, const Ray& ray) {
-    return solid_angle_of(ray.inverse, s.pixel_size * s.pixel_size * s.close_distance, s.point_pixel != 0);
-}
-
-// Fraction absorbed between two depths.
-NANOBRAGG_FN double capture(const KernelScene& s, const Ray& ray, double front, double back) {
-    const double parallax = ray.x * s.normal[0] + ray.y * s.normal[1] + ray.z * s.normal[2];
-    return exp(-front * s.attenuation / parallax) - exp(-back * s.attenuation / parallax);
-}
-
-NANOBRAGG_FN double polarization(const KernelScene& s, const Ray& ray, const KernelSource& source) {
-    const double *i = source.direction, *e = source.electric, *m = source.magnetic;
-    return polarization_factor(s.kahn_factor, ray.x * i[0] + ray.y * i[1] + ray.z * i[2],
-                               ray.x * e[0] + ray.y * e[1] + ray.z * e[2], ray.x * m[0] + ray.y * m[1] + ray.z * m[2]);
-}
-
-// Where a pixel is, counted in pixels of the panel.
-struct Place {
-    double fast, slow;
-};
-
-NANOBRAGG_FN Ray central_ray(const KernelScene& s, Place at) { return ray_to(s, at.fast + 0.5, at.slow + 0.5, 0.0); }
-
-// One point of a pixel's sampling.
-struct Step {
-    int64_t number;                   // of the subpixel in its layer
-    const double* layer;              // depth, front, back, incidence depth
-    double offset_fast, offset_slow;  // in pixels
-};
-
-NANOBRAGG_FN Step step_of(const KernelScene& s, int64_t number) {
-    const int64_t square = s.oversample * s.oversample, sub = number % square;
-    const double width = 1.0 / (double)s.oversample;
-    return {sub, s.layers + 4 * (number / square), ((double)(sub % s.oversample) + 0.5) * width,
-            ((double)(sub / s.oversample) + 0.5) * width};
-}
-
-// The capture fraction of a layer at its subpixel number `last`, to which the ray goes.
-NANOBRAGG_FN double capture_of(const KernelScene& s, Place at, const double* layer, const Ray& ray, int64_t last) {
-    if (s.capture == kEach) return capture(s, ray, layer[1], layer[2]);
-    if (s.capture == kCentre) return capture(s, central_ray(s, at), layer[1], layer[2]);
-    if (s.capture == kFirst) {
-        // That of the first subpixel; one of exactly 0 is computed again.
-        double value = 0;
-        for (int64_t number = 0; number <= last && value == 0.0; ++number) {
-            const Step step = step_of(s, number);
-            const Ray incidence = ray_to(s, at.fast + step.offset_fast, at.slow + step.offset_slow, layer[3]);
-            value = capture(s, incidence, layer[1], layer[2]);
-        }
-        return value;
-    }
-    return 1.0;
-}
-
-// What the terms of one ray are multiplied by; 0 where they are beyond dmin.
-NANOBRAGG_FN double inner_factor(const KernelScene& s, Place at, const Step& step, const Ray& ray,
-                                 const KernelSource& source) {
-    if (s.dmin > 0 && kept(ray.x - source.direction[0], ray.y - source.direction[1], ray.z - source.direction[2],
-                           source.inverse_wavelength, s.dmin) == 0.0) {
-        return 0.0;
-    }
-    double factor = 1.0;
-    if (s.polar == kEach) factor *= polarization(s, ray, source);
-    if (s.polar == kCentre) factor *= polarization(s, central_ray(s, at), source);
-    if (s.capture_inside) factor *= capture_of(s, at, step.layer, ray, step.number);
-    if (s.omega == kEach) factor *= solid_angle(s, ray);
-    return factor;
-}
+// ---- evaluations ------------------------------------------------------------------------------------------
 
 // The difference of the unit vectors along and after a ray to a pixel, times `scale`, and what its terms are multiplied
 // by.
@@ -157,15 +63,16 @@ struct Scattering {
     double q[3], factor;
 };
 
-NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, Place at, Step step, const KernelSource& source,
-                                          double scale) {
-    const Ray ray = ray_to(s, at.fast + step.offset_fast, at.slow + step.offset_slow, step.layer[0]);
+NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, double fast, double slow, Subpixel sub,
+                                          const KernelSource& source, double scale) {
+    const Pixel<double> pixel{s, fast, slow};
+    const Ray<double> ray = pixel.ray(sub, s.layers[4 * sub.layer]);
     const double* incident = source.direction;
+    const double captured =
+        s.capture_inside ? capture_of(s, pixel, sub.layer, sub.number, parallax_of(s, pixel, sub.layer, ray)) : 1.0;
     return {{(ray.x - incident[0]) * scale, (ray.y - incident[1]) * scale, (ray.z - incident[2]) * scale},
-            inner_factor(s, at, step, ray, source)};
+            inner_factor(s, pixel, ray, source, captured)};
 }
-
-// ---- evaluations ------------------------------------------------------------------------------------------
 
 // F of a cubic interpolation whose 64 points lie in the grid.
 NANOBRAGG_FN double tricubic_value(const KernelScene& s, double h, double k, double l) {
@@ -338,7 +245,7 @@ NANOBRAGG_FN void stage_beam(const KernelScene& s, Shared& shared, const Beam& b
 // The pixels of one thread.
 struct Pixels {
     int64_t number[kPixels];  // in the region of interest
-    Place at[kPixels];
+    double fast[kPixels], slow[kPixels];
     bool wanted[kPixels], interpolate[kPixels];
     bool any;
 };
@@ -354,7 +261,8 @@ NANOBRAGG_FN Pixels pixels_of(const PanelScene& g, const Job& job, int64_t block
         const int64_t fast = g.roi_fast + pixel % g.roi_width, slow = g.roi_slow + pixel / g.roi_width;
         const int64_t place = slow * g.nfast + fast;
         out.number[p] = pixel;
-        out.at[p] = {(double)fast, (double)slow};
+        out.fast[p] = (double)fast;
+        out.slow[p] = (double)slow;
         out.wanted[p] = number < job.pixel_count && (g.mask == nullptr || g.mask[place] != 0);
         out.interpolate[p] = place < g.tricubic_end;
         out.any |= out.wanted[p];
@@ -381,11 +289,13 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
         const Beam beam = g.beams[ray % g.beam_count];
         const KernelSource& source = s.sources[beam.first];
         const bool one = beam.count == 1;
-        const Step step = step_of(s, ray / g.beam_count);
+        const int64_t point = ray / g.beam_count, square = s.oversample * s.oversample;
+        const Subpixel sub = subpixel_of(s, point / square, point % square);
         double q[kPixels][3], factor[kPixels], acc[kPixels] = {};
         NANOBRAGG_UNROLL
         for (int p = 0; p < kPixels; ++p) {
-            const Scattering at = scattering_of(s, pixels.at[p], step, source, one ? source.inverse_wavelength : 1.0);
+            const Scattering at =
+                scattering_of(s, pixels.fast[p], pixels.slow[p], sub, source, one ? source.inverse_wavelength : 1.0);
             factor[p] = at.factor;
             for (int i = 0; i < 3; ++i) q[p][i] = at.q[i];
         }
@@ -421,62 +331,6 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
 
 // ---- the end ----------------------------------------------------------------------------------------------
 
-// The polarization factor of the first source that is not culled; a factor of exactly 0 is computed again.
-NANOBRAGG_FN double first_polarization(const KernelScene& s, Place at) {
-    const int64_t steps = s.layer_count * s.oversample * s.oversample;
-    for (int64_t number = 0; number < steps; ++number) {
-        const Step step = step_of(s, number);
-        const Ray ray = ray_to(s, at.fast + step.offset_fast, at.slow + step.offset_slow, step.layer[0]);
-        for (int64_t n = 0; n < s.source_count; ++n) {
-            const KernelSource& source = s.sources[n];
-            if (s.dmin > 0 && kept(ray.x - source.direction[0], ray.y - source.direction[1],
-                                   ray.z - source.direction[2], source.inverse_wavelength, s.dmin) == 0.0) {
-                continue;
-            }
-            const double value = polarization(s, ray, source);
-            if (value != 0.0) return value;
-        }
-    }
-    return 0.0;
-}
-
-// What is added once per pixel, with the factors of its centre.
-NANOBRAGG_FN double background_of(const KernelScene& s, const Ray& centre, double amount, bool with_omega,
-                                  bool with_polar, bool with_capture) {
-    double value = amount;
-    if (with_omega) value *= solid_angle(s, centre);
-    if (with_polar && s.polar != kOff) {
-        double polar = 0;
-        for (int64_t n = 0; n < s.source_count; ++n) {
-            polar += s.sources[n].weight / s.weight_sum * polarization(s, centre, s.sources[n]);
-        }
-        value *= polar;
-    }
-    if (with_capture && s.capture != kOff) value *= capture(s, centre, 0.0, s.sensor_depth);
-    return value;
-}
-
-// Photons from a pixel's sum of terms.
-NANOBRAGG_FN double photons(const KernelScene& s, Place at, const Ray& centre, double sum) {
-    double value = sum;
-    if (s.background_sum != 0) {
-        value += background_of(s, centre, s.background_sum, s.omega == kEach, s.polar == kEach || s.polar == kCentre,
-                               s.capture_inside != 0);
-    }
-    value *= s.scale / s.steps;
-    const Step first = step_of(s, 0);
-    if (!s.capture_inside && s.capture != kOff) {
-        value *= capture_of(s, at, first.layer, centre, s.oversample * s.oversample - 1);
-    }
-    if (s.polar == kFirst) value *= first_polarization(s, at);
-    if (s.omega == kFirst) {
-        value *= solid_angle(s, ray_to(s, at.fast + first.offset_fast, at.slow + first.offset_slow, first.layer[0]));
-    }
-    if (s.omega == kCentre) value *= solid_angle(s, centre);
-    if (s.background != 0) value += background_of(s, centre, s.background, true, true, true);
-    return value;
-}
-
 // The image from the sums: one pixel for each thread of the team. `slices` as the jobs had them.
 template <class Team>
 NANOBRAGG_FN void finish(const PanelScene& g, const Job& job, int64_t block, int64_t slices, Shared& shared,
@@ -491,11 +345,10 @@ NANOBRAGG_FN void finish(const PanelScene& g, const Job& job, int64_t block, int
         if (g.mask == nullptr || g.mask[place] != 0) {
             double sum = 0;
             for (int64_t i = 0; i < slices; ++i) sum += g.sums[i * g.roi_pixels + pixel];
-            const Place at{(double)fast, (double)slow};
-            const Ray centre = central_ray(g.scene, at);
-            shared.first[team.index] = solid_angle(g.scene, centre);
+            const Pixel<double> at{g.scene, (double)fast, (double)slow};
+            shared.first[team.index] = solid_angle(g.scene, at.centre());
             shared.second[team.index] = sum;
-            g.image[place] = (float)photons(g.scene, at, centre, sum);
+            g.image[place] = (float)photons(g.scene, at, sum);
         }
     }
     // In one fixed order, so that the result is the same every time.

@@ -44,6 +44,7 @@ NANOBRAGG_FN Singles absolute(Singles x) { return (Singles)((Phases)x & 0x7fffff
 NANOBRAGG_FN Doubles absolute(Doubles x) { return (Doubles)((Longs)x & 0x7fffffffffffffff); }
 NANOBRAGG_FN Singles round_whole(Singles x) { return (x + kRoundingSumSingle) - kRoundingSumSingle; }
 NANOBRAGG_FN Doubles round_whole(Doubles x) { return (x + kRoundingSum) - kRoundingSum; }
+NANOBRAGG_FN Doubles power_of_two(Doubles n) { return (Doubles)((UnsignedLongs)(n + (kRoundingSum + 1023.0)) << 52); }
 
 template <>
 struct NumberOf<Singles> {

@@ -5,6 +5,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#include <math.h>
 #include <stdint.h>
 
 // clang-format off: physics.hpp's templates must know the vectors
@@ -57,6 +58,16 @@ constexpr double kNearestShift = kPhaseShift + 0.5 - 2.3283064365386963e-10;
 NANOBRAGG_FN Unsigned wholes_of(Doubles even, Doubles odd) { return upper_halves(even, odd); }
 NANOBRAGG_FN Phases phases_beside(Doubles even, Doubles odd) { return (Phases)(lower_halves(even, odd) - 0x7fffffffu); }
 
+// Rare, and no loop's: one number after the other.
+NANOBRAGG_FN Doubles sine(Doubles x) {
+    for (int i = 0; i < kHalf; ++i) x[i] = sin(x[i]);
+    return x;
+}
+NANOBRAGG_FN Doubles cosine(Doubles x) {
+    for (int i = 0; i < kHalf; ++i) x[i] = cos(x[i]);
+    return x;
+}
+
 // Whether any number is not 0.
 NANOBRAGG_FN bool any_of(Unsigned x) {
 #if defined(__AVX512F__)
@@ -70,6 +81,18 @@ NANOBRAGG_FN bool any_of(Unsigned x) {
     for (int i = 0; i < kWidth; ++i) found |= x[i];
     return found != 0;
 #endif
+}
+
+NANOBRAGG_FN bool any_of(Longs x) { return any_of((Unsigned)x); }
+
+// exp(x) - exp(y), whose exponents are hardly ever positive.
+[[gnu::noinline, gnu::cold]] static void subtract_exponentials(Doubles& x, const Doubles& y) {
+    for (int i = 0; i < kHalf; ++i) x[i] = exp(x[i]) - exp(y[i]);
+}
+NANOBRAGG_FN Doubles exponential_difference(Doubles x, Doubles y) {
+    if (!any_of(~((x <= 0.0) & (y <= 0.0)))) return exp_negative(x) - exp_negative(y);
+    subtract_exponentials(x, y);
+    return x;
 }
 
 NANOBRAGG_FN Singles gathered(const float* table, Unsigned place) {
@@ -168,22 +191,31 @@ NANOBRAGG_FN Singles inverse_root(Singles x) {
 #endif
 }
 
+// The square root.
+NANOBRAGG_FN Doubles root(Doubles x) {
+#if defined(__AVX512F__)
+    return (Doubles)_mm512_maskz_sqrt_pd(0xff, (__m512d)x);
+#elif defined(__AVX2__)
+    return (Doubles)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__x86_64__)
+    return (Doubles)_mm_sqrt_pd((__m128d)x);
+#else
+    for (int i = 0; i < kHalf; ++i) x[i] = __builtin_sqrt(x[i]);
+    return x;
+#endif
+}
+
 // The same in double, to two units in the last place; 0 of 0, and of what is not finite.
 NANOBRAGG_FN Doubles inverse_root(Doubles x) {
 #if defined(__AVX512F__)
     const Doubles estimate = (Doubles)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)x);
     // what the estimate misses, in a series that ends below the last place
     const Doubles miss = 1.0 - (x * estimate) * estimate;
-    const Doubles root = estimate + (estimate * miss) * (0.5 + miss * (0.375 + miss * 0.3125));
-#elif defined(__AVX2__)
-    const Doubles root = 1.0 / (Doubles)_mm256_sqrt_pd((__m256d)x);
-#elif defined(__x86_64__)
-    const Doubles root = 1.0 / (Doubles)_mm_sqrt_pd((__m128d)x);
+    const Doubles inverse = estimate + (estimate * miss) * (0.5 + miss * (0.375 + miss * 0.3125));
 #else
-    Doubles root = x;
-    for (int i = 0; i < kHalf; ++i) root[i] = 1.0 / __builtin_sqrt(x[i]);
+    const Doubles inverse = 1.0 / root(x);
 #endif
-    return ((x > 0) & (x < __builtin_inf())) ? root : Doubles{};
+    return ((x > 0) & (x < __builtin_inf())) ? inverse : Doubles{};
 }
 
 // What is left after the nearest whole number.

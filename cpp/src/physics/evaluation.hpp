@@ -2,53 +2,17 @@
 // the GPU compile the same functions. The rules of physics.hpp hold here too.
 #pragma once
 
-#include <math.h>
-
 #include "physics/kernel_scene.hpp"
 #include "physics/physics.hpp"
 
 namespace nanobragg {
 
-enum { kOff = 0, kFirst = 1, kCentre = 2, kEach = 3 };  // Factor
 // Shape; and the square shape with few cells: kFewCells + 2 degree + (1 if any number of cells is even).
 enum { kSquare = 0, kRound = 1, kGauss = 2, kTophat = 3, kFewCells = 4 };
 enum { kConstant = 0, kNearest = 1, kTricubic = 2 };  // where F comes from
 
 constexpr double kGaussPower = -2.0 / 0.63 * 1.4426950408889634074;  // of two, for a miss of 1
 constexpr int32_t kGaussScale = 60;  // powers of two that float sums of Gaussians are scaled by
-
-// Rodrigues' formula (vec3.hpp has it too, but its inline functions must not be compiled here).
-NANOBRAGG_FN void rotate(const double v[3], const double axis[3], double angle, double out[3]) {
-    const double s = sin(angle), c = cos(angle);
-    const double along = (axis[0] * v[0] + axis[1] * v[1] + axis[2] * v[2]) * (1.0 - c);
-    const double turned[3] = {axis[0] * along + v[0] * c + (axis[1] * v[2] - axis[2] * v[1]) * s,
-                              axis[1] * along + v[1] * c + (axis[2] * v[0] - axis[0] * v[2]) * s,
-                              axis[2] * along + v[2] * c + (axis[0] * v[1] - axis[1] * v[0]) * s};
-    for (int i = 0; i < 3; ++i) out[i] = turned[i];
-}
-
-// Moves a place on the panel to the curved detector's distance (specs/geometry.md).
-NANOBRAGG_FN void curve_point(const KernelScene& s, double at[3]) {
-    const double start[3] = {s.curved_distance * s.beam[0], s.curved_distance * s.beam[1],
-                             s.curved_distance * s.beam[2]};
-    double turned[3];
-    rotate(start, s.slow, at[1] / s.curved_distance, turned);
-    rotate(turned, s.fast, at[2] / s.curved_distance, at);
-}
-
-// Solid angle of a pixel, steradian, from 1/distance; `area` is pixel area times the panel's distance. A pixel at the
-// sample itself (inverse 0) fills the sky.
-NANOBRAGG_FN double solid_angle_of(double inverse, double area, bool point) {
-    const double near = inverse > 0 ? inverse : __builtin_inf();
-    return near * near * (point ? 1.0 : area * near);
-}
-
-// Whether a scattering vector (unit vectors' difference x, y, z over the wavelength) is beyond dmin: then 0, else 1.
-NANOBRAGG_FN double kept(double x, double y, double z, double inverse_wavelength, double dmin) {
-    const double stol = 0.5 * inverse_wavelength * __builtin_sqrt(x * x + y * y + z * z);
-    const double limit = stol > 0 ? 0.5 / (stol > 0 ? stol : 1.0) : dmin;
-    return dmin > limit ? 0.0 : 1.0;
-}
 
 // (Radius in units of the crystal's transform)^2 from distances to the nearest index in some unit. The weights do not
 // depend on the pixel, and leave the loop.

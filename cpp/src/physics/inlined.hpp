@@ -1,12 +1,18 @@
 // How the functions of one evaluation are declared, for the CPU and for the GPU (rules: physics.hpp).
 #pragma once
 
+// NANOBRAGG_CALLED: what is done once for many evaluations is called and not inlined on the GPU, where it would be
+// copied into every instance of the kernel, and for every pixel of a thread.
 #if defined(__CUDACC__)
 #define NANOBRAGG_FN static __host__ __device__ __forceinline__
 #define NANOBRAGG_FN_MEMBER __host__ __device__ __forceinline__
+#define NANOBRAGG_CALLED static __host__ __device__ __noinline__
+#define NANOBRAGG_UNROLL _Pragma("unroll")
 #else
 #define NANOBRAGG_FN static inline __attribute__((always_inline))
 #define NANOBRAGG_FN_MEMBER inline __attribute__((always_inline))
+#define NANOBRAGG_CALLED static inline
+#define NANOBRAGG_UNROLL
 #endif
 
 namespace nanobragg {

@@ -7,6 +7,7 @@
 // Polynomials are minimax fits (Remez) of relative error as stated; tests/native compare them with libm.
 #pragma once
 
+#include <math.h>
 #include <stdint.h>
 
 #include "physics/inlined.hpp"
@@ -15,6 +16,22 @@ namespace nanobragg {
 
 NANOBRAGG_FN double absolute(double x) { return __builtin_fabs(x); }
 NANOBRAGG_FN float absolute(float x) { return __builtin_fabsf(x); }
+
+// What libm has for one number; vectors.hpp has the same for registers full of them, and other number types bring
+// theirs along.
+NANOBRAGG_FN double root(double x) { return __builtin_sqrt(x); }
+NANOBRAGG_FN double sine(double x) { return sin(x); }
+NANOBRAGG_FN double cosine(double x) { return cos(x); }
+NANOBRAGG_FN double exponential_difference(double x, double y) { return exp(x) - exp(y); }
+
+// 1/sqrt(x); 0 of 0.
+NANOBRAGG_FN double inverse_root(double x) {
+    const double length = root(x);
+    return length > 0 ? 1.0 / length : 0.0;
+}
+
+// Whether a comparison holds for any number of a register, or for the only one.
+NANOBRAGG_FN bool any_of(bool holds) { return holds; }
 
 // Nearest whole number, ties to even. |x| < 2^51.
 NANOBRAGG_FN double round_whole(double x) { return (x + kRoundingSum) - kRoundingSum; }
@@ -71,9 +88,9 @@ NANOBRAGG_FN double sin_two_pi(double x) {
 }
 
 // 2^x for |x| <= 1/2; relative error 4e-17 (double), 2e-9 (float), plus rounding.
-NANOBRAGG_FN double exp2_fraction(double x) {
-    double p = 4.4352858563341355163e-10;
-    p = p * x + 7.0741058097481441739e-9;
+template <class Double>
+NANOBRAGG_FN Double exp2_fraction_double(Double x) {
+    Double p = 4.4352858563341355163e-10 * x + 7.0741058097481441739e-9;
     p = p * x + 1.017819799974966941e-7;
     p = p * x + 1.3215433088590364145e-6;
     p = p * x + 0.000015252733490053182249;
@@ -94,6 +111,7 @@ NANOBRAGG_FN Single exp2_fraction_single(Single x) {
     p = p * x + 0.69314720573620581784f;
     return p * x + 1.0000000005542559385f;
 }
+NANOBRAGG_FN double exp2_fraction(double x) { return exp2_fraction_double(x); }
 NANOBRAGG_FN float exp2_fraction(float x) { return exp2_fraction_single(x); }
 
 // 2^n as a bit pattern; n whole, in [-1022, 1023] (double), [-126, 127] (float). In double without a conversion to an
@@ -115,14 +133,15 @@ NANOBRAGG_FN float power_of_two(int32_t n) {
 }
 
 // exp(x) for x <= 0 (any x up to 700); below -708 it is 0.
-NANOBRAGG_FN double exp_negative(double x) {
-    const double log2e = 1.4426950408889634074, high = 0.693147180369123816490, low = 1.90821492927058770002e-10;
-    const double floor_x = x < -708.0 ? -708.0 : x;
-    const double n = round_whole(floor_x * log2e);
+template <class Double>
+NANOBRAGG_FN Double exp_negative(Double x) {
+    constexpr double log2e = 1.4426950408889634074, high = 0.693147180369123816490, low = 1.90821492927058770002e-10;
+    const Double floor_x = x < -708.0 ? filled<Double>(-708.0) : x;
+    const Double n = round_whole(floor_x * log2e);
     // The remainder in two steps, so that no digit of a large x is lost.
-    const double rest = ((floor_x - n * high) - n * low) * log2e;
-    const double value = exp2_fraction(rest) * power_of_two(n);
-    return x < -708.0 ? 0.0 : value;
+    const Double rest = ((floor_x - n * high) - n * low) * log2e;
+    const Double value = exp2_fraction_double(rest) * power_of_two(n);
+    return x < -708.0 ? filled<Double>(0.0) : value;
 }
 
 // The smallest distance from a reciprocal-lattice point that is told apart from it: keeps 0/0 out of the kernel
@@ -164,11 +183,11 @@ NANOBRAGG_FN int32_t whole_of(double shifted) {
 
 // F_latt of a uniform sphere, 3 (sin x / x - cos x) / x^2 at x = pi u, u >= 0, up to its sign. Below x = 1, where
 // the formula cancels, its Taylor series in x^2.
-NANOBRAGG_FN double sphere_transform(double u) {
-    const double x = 3.14159265358979323846 * u;
-    const double y = x < 1.0 ? x * x : 1.0;
-    double series = 4.4391430331771380472e-16;
-    series = series * y - 1.3494994820858499663e-13;
+template <class Double>
+NANOBRAGG_FN Double sphere_transform(Double u) {
+    const Double x = 3.14159265358979323846 * u;
+    const Double y = x < 1.0 ? x * x : filled<Double>(1.0);
+    Double series = 4.4391430331771380472e-16 * y - 1.3494994820858499663e-13;
     series = series * y + 3.2118087673643229199e-11;
     series = series * y - 5.7812557812557812558e-9;
     series = series * y + 7.5156325156325156325e-7;
@@ -177,11 +196,11 @@ NANOBRAGG_FN double sphere_transform(double u) {
     series = series * y - 0.1;
     series = series * y + 1.0;
     // sin and cos of pi u share the sign that whole turns would give them.
-    const double r = u - round_whole(u);
-    const double s = sin_pi(r), c = sin_pi(0.5 - absolute(r));
-    const double far = x < 1.0 ? 1.0 : x;
-    const double inverse = 1.0 / far;
-    const double formula = 3.0 * (s * inverse - c) * inverse * inverse;
+    const Double r = u - round_whole(u);
+    const Double s = sin_pi_double<1>(r), c = sin_pi_double<1>(0.5 - absolute(r));
+    const Double far = x < 1.0 ? filled<Double>(1.0) : x;
+    const Double inverse = 1.0 / far;
+    const Double formula = 3.0 * (s * inverse - c) * inverse * inverse;
     return x < 1.0 ? series : formula;
 }
 // The same in single precision, times pi^3/3, at u^2 = `square`. Far from the centre the phase pi u needs more digits
@@ -210,10 +229,11 @@ NANOBRAGG_FN float sphere_transform_mixed(double u_squared) {
 
 // Kahn polarization factor (Kahn et al. 1982): cos(2 theta), and the components of the diffracted ray along the
 // incident E and B vectors.
-NANOBRAGG_FN double polarization_factor(double kahn, double cos2theta, double electric, double magnetic) {
-    const double c = cos2theta * cos2theta;
-    const double e = electric * electric, m = magnetic * magnetic, total = e + m;
-    const double cos2psi = total > 0 ? (e - m) / (total > 0 ? total : 1.0) : 1.0;
+template <class Real>
+NANOBRAGG_FN Real polarization_factor(double kahn, Real cos2theta, Real electric, Real magnetic) {
+    const Real one = filled<Real>(1.0), c = cos2theta * cos2theta;
+    const Real e = electric * electric, m = magnetic * magnetic, total = e + m;
+    const Real cos2psi = total > 0 ? (e - m) / (total > 0 ? total : one) : one;
     return 0.5 * (1.0 + c - kahn * cos2psi * (1.0 - c));
 }
 
