@@ -17,8 +17,9 @@ import pytest
 from conftest import GOLDEN
 from nanobragg import Scene, Shape, resolve, trace_pixel
 from nanobragg.inputs.words import parse_words
-from nanobragg.parity import fuzz, golden
-from nanobragg.parity.draw import CommandLine, draw
+from nanobragg.parity import differences, fuzz, golden
+from nanobragg.parity.command_line import CommandLine
+from nanobragg.parity.draw import draw
 from nanobragg.parity.excluded import reasons
 
 
@@ -194,10 +195,10 @@ def test_images_scaled_by_another_maximum_are_not_compared() -> None:
     rounded[0, 1] = np.nextafter(image[0, 1], np.float32(np.inf))
     twice[0, 1] = np.nextafter(rounded[0, 1], np.float32(np.inf))
     cancelled[0, 1] = 441952160.0
-    assert not fuzz._brightest_differs(rounded, image)
-    assert fuzz._brightest_differs(twice, image)
-    assert fuzz._brightest_differs(cancelled, image)
-    assert not fuzz._brightest_differs(np.full((2, 2), np.nan, np.float32), np.full((2, 2), np.nan, np.float32))
+    assert not differences._brightest_differs(rounded, image)
+    assert differences._brightest_differs(twice, image)
+    assert differences._brightest_differs(cancelled, image)
+    assert not differences._brightest_differs(np.full((2, 2), np.nan, np.float32), np.full((2, 2), np.nan, np.float32))
 
 
 def test_the_limits_of_resolution_and_tophat_are_reasons() -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nanobragg.rendering.renderer import RenderResult
     from nanobragg.response.photons import NoiseImage
 
+_TURNS = 32
+"""orientations of a small scene, after which the first comes again"""
+
 
 def _resolved(words: list[str]) -> Resolved:
     from nanobragg import resolve
@@ -93,6 +96,18 @@ def render(
     return {"seconds": times, "peak_memory_bytes": peak, "evaluations": last[0].evaluations}
 
 
+class _Last:
+    """Images one after another by their numbers, from 1; the last one is kept."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self._make, self.number, self.image = make, 0, None
+
+    def another(self) -> None:
+        self.number += 1
+        self.image = None  # its memory first
+        self.image = self._make(self.number)
+
+
 def series(
     words: list[str],
     precision: Any,
@@ -125,21 +140,34 @@ def series(
     make = renderer.render if host else renderer.render_on_device
     turns = min(at_most, 32)  # after that many orientations, the first comes again
     cells = [turned(scene, number).orientations if moving else None for number in range(turns + 1)]
-    last: list[Any] = []
-    number = 0
-
-    def once() -> None:
-        nonlocal number
-        number += 1
-        last.clear()
-        last.append(make(cells[1 + (number - 1) % turns]))
-
+    last = _Last(lambda number: make(cells[1 + (number - 1) % turns]))
     _timed(lambda: make(cells[0]), min(0.5, at_least), at_most)  # code, memory, and the clocks of an idle GPU
-    times = _timed(once, at_least, at_most)
+    times = _timed(last.another, at_least, at_most)
     peak = peak_memory()
     if image is not None:
-        np.asarray(last[0]).tofile(image)
-    return {"seconds": times, "peak_memory_bytes": peak, "turn": 1 + (number - 1) % turns if moving else 0}
+        np.asarray(last.image).tofile(image)
+    return {"seconds": times, "peak_memory_bytes": peak, "turn": 1 + (last.number - 1) % turns if moving else 0}
+
+
+def _batch(work: Callable[[], object], times: int) -> float:
+    """Seconds of one call, of several in a row."""
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - started) / times
+
+
+def _way_of_small(kind: str, scene: Scene, precision: Any) -> Callable[[int], Any]:
+    """What makes the image of a number, in the way of :mod:`nanobragg_bench.small_scene`."""
+    from nanobragg import Renderer, _core, render
+
+    renderer = Renderer(scene, device="cpu", precision=precision, threads=1)
+    cells = [turned(scene, number).orientations for number in range(_TURNS)]
+    ways: dict[str, Callable[[int], Any]] = {
+        "turned": lambda number: renderer.render(cells[number % _TURNS]),
+        "bound anew": lambda number: _core.render(_core.BoundScene(scene), precision, 1)[0],
+    }
+    return ways.get(kind, lambda number: render(scene, precision=precision, threads=1))
 
 
 def small(words: list[str], edge: int, precision: Any, kind: str, calls: int) -> dict[str, Any]:
@@ -156,42 +184,25 @@ def small(words: list[str], edge: int, precision: Any, kind: str, calls: int) ->
         calls: of the small image.
 
     """
-    from nanobragg import Renderer, _core, render
+    from nanobragg import render
     from nanobragg.parity.bar import outside
 
     scene, large = (_resolved([*words, str(n)]).scene for n in (edge, 8 * edge))
-    renderer = Renderer(scene, device="cpu", precision=precision, threads=1)
-    cells = [turned(scene, number).orientations for number in range(32)]
-    number = 0
-
-    def once() -> Any:
-        nonlocal number
-        number += 1
-        if kind == "turned":
-            return renderer.render(cells[number % len(cells)])
-        if kind == "bound anew":
-            return _core.render(_core.BoundScene(scene), precision, 1)[0]
-        return render(scene, precision=precision, threads=1)
-
-    def batch(work: Callable[[], object], times: int) -> float:
-        started = time.perf_counter()
-        for _ in range(times):
-            work()
-        return (time.perf_counter() - started) / times
+    last = _Last(_way_of_small(kind, scene, precision))
 
     def whole() -> object:
         return render(large, precision=precision, threads=1)
 
-    batch(once, 3)
-    batch(whole, 1)
+    _batch(last.another, 3)
+    _batch(whole, 1)
     rounds = 10
-    pairs = [(batch(once, calls // rounds), batch(whole, 2)) for _ in range(rounds)]
-    while number % len(cells) != 0:  # back in the Scene's own orientation
-        image = once()
+    pairs = [(_batch(last.another, calls // rounds), _batch(whole, 2)) for _ in range(rounds)]
+    while last.number % _TURNS != 0:  # back in the Scene's own orientation
+        last.another()
     return {
         "call": statistics.median(call for call, _ in pairs),
         "pixels": statistics.median(pixels for _, pixels in pairs) / 64,
-        "outside": int(outside(image, render(scene, renderer="reference"), precision).sum()),
+        "outside": int(outside(last.image, render(scene, renderer="reference"), precision).sum()),
         "peak_memory_bytes": peak_memory(),
     }
 

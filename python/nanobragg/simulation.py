@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
 
 if TYPE_CHECKING:
+    from nanobragg.records.resolved import Resolved
     from nanobragg.records.scene import Scene
     from nanobragg.rendering.devices import Device
     from nanobragg.rendering.renderer import Precision
@@ -38,8 +39,7 @@ def simulate(
 ) -> Image:
     """Simulate one diffraction image.
 
-    The experiment is given whole, by its parts, or as a command line of the ``nanobragg`` program; parts and
-    ``quirks`` replace those of the experiment or command line.
+    The experiment is given whole, by its parts, or as a command line; parts and ``quirks`` replace what those say.
 
     Args:
         experiment: the whole experiment.
@@ -47,8 +47,8 @@ def simulate(
         beam: the incident X-rays.
         detector: the detector.
         sampling: rotation and fineness.
-        args: a command line, as one string or a list of words (output options are ignored). Words that nobody knows are
-            named in the image's ``resolved.warnings``.
+        args: a command line of the ``nanobragg`` program, as one string or a list of words (output options are
+            ignored). Words that nobody knows are named in the image's ``resolved.warnings``.
         quirks: which of nanoBragg.c's deviations from physics to keep (``specs/quirks.md``); default ``"all"``.
         precision: ``double``, or ``mixed``: about twice as fast, relative error below 1e-5.
         threads: 0 for all processors; the image does not depend on it.
@@ -62,9 +62,14 @@ def simulate(
         InputError: one sentence naming what was found and what was expected.
 
     """
-    from nanobragg.rendering.render import render_scene
+    parts = {"crystal": crystal, "beam": beam, "detector": detector, "sampling": sampling, "quirks": quirks}
+    resolved = _resolved(experiment, args, {name: part for name, part in parts.items() if part is not None})
+    return _rendered(resolved, precision=precision, threads=threads, device=device, progress=progress)
+
+
+def _resolved(experiment: Experiment | None, args: str | Sequence[str] | None, parts: dict[str, Any]) -> Resolved:
+    """What the arguments of :func:`simulate` say, with the warnings of the command line first."""
     from nanobragg.resolver.resolve import resolve
-    from nanobragg.results.image import Image
 
     warnings: tuple[str, ...] = ()
     if args is not None:
@@ -73,6 +78,7 @@ def simulate(
         from nanobragg.inputs.words import parse_words
 
         # Some quirks are about what words mean. (What is no text is named by resolve.)
+        quirks = parts.get("quirks")
         run = parse_words(args, quirks=quirks if isinstance(quirks, str) else None)
         experiment, warnings = run.experiment, run.warnings
     whole = experiment if experiment is not None else Experiment()
@@ -81,18 +87,15 @@ def simulate(
         raise InputError(
             f"simulate: found {found}, expected an Experiment (its parts have names: crystal=, beam=, ...)"
         )
-    whole = replace(
-        whole,
-        crystal=whole.crystal if crystal is None else crystal,
-        beam=whole.beam if beam is None else beam,
-        detector=whole.detector if detector is None else detector,
-        sampling=whole.sampling if sampling is None else sampling,
-        quirks=whole.quirks if quirks is None else quirks,
-    )
-    resolved = resolve(whole)
-    if warnings:
-        resolved = replace(resolved, warnings=(*warnings, *resolved.warnings))
-    result = render_scene(resolved.scene, precision=precision, threads=threads, device=device, progress=progress)
+    resolved = resolve(replace(whole, **parts))
+    return replace(resolved, warnings=(*warnings, *resolved.warnings)) if warnings else resolved
+
+
+def _rendered(resolved: Resolved, **how: Any) -> Image:
+    from nanobragg.rendering.render import render_scene
+    from nanobragg.results.image import Image
+
+    result = render_scene(resolved.scene, **how)
     return Image(result.image[0], resolved, solid_angle=result.solid_angle)
 
 

@@ -12,28 +12,26 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import re
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
-from nanobragg.parity.draw import CommandLine, Unit, draw
+from nanobragg.parity.command_line import CommandLine
+from nanobragg.parity.differences import Outcome, Results, compare, nothing_in
+from nanobragg.parity.draw import draw
 from nanobragg.parity.runner import inside
+from nanobragg.parity.shrink import shrink
 from nanobragg.parity.usage import USAGE, Parser
 from nanobragg.rendering.devices import evaluations
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from nanobragg.records.resolved import Resolved
     from nanobragg.records.run import Run
 
@@ -41,23 +39,6 @@ AGREE, DIFFERENT = 0, 3
 """Exit statuses, as those of nb-compare."""
 _MOST_EVALUATIONS = 1_500_000
 _TIMEOUT = 30.0
-_MOST_TRACED = 100
-_MOST_SHRINKS = 250
-_FEW = 3
-"""pixels of an int or PGM image that may differ, by one"""
-_PRINTED = re.compile(r"max_I = (\S+)|mean= (\S+) rms= (\S+) rmsd= (\S+)|intfile_scale = (\S+)|pgm_scale = (\S+)")
-
-
-@dataclass(kw_only=True)
-class Outcome:
-    """What came of one command line."""
-
-    differences: dict[str, str] = field(default_factory=dict)
-    """by kind: float, int, pgm, noise, header, cache, printed, status"""
-    left_out: Counter[str] = field(default_factory=Counter)
-    """pixels, by the reason for which they are left out"""
-    skipped: str = ""
-    """why it was not run"""
 
 
 class Bench:
@@ -91,13 +72,14 @@ class Bench:
             outcome.skipped = "the original is too slow"
             return outcome
         their_status, their_print = done
-        if status != 0 and their_status == 0 and _nothing_in(theirs, line.words):
+        if status != 0 and their_status == 0 and nothing_in(theirs, line.words):
             outcome.skipped = "refused, and the original's image is empty"
         elif (status == 0) != (their_status == 0):
             reason = refused or next((text for text in reversed(printed.splitlines()) if text.strip()), "")
             outcome.differences["status"] = f"original {their_status}, ours {status}: {reason}"
         elif status == 0 and run is not None and resolved is not None:
-            self._compare(outcome, run, resolved, theirs, ours, rebuilt, their_print, printed)
+            results = Results(theirs=theirs, ours=ours, rebuilt=rebuilt, their_print=their_print, our_print=printed)
+            return compare(run, resolved, results)
         return outcome
 
     def _original(self, words: list[str], folder: Path) -> tuple[int, str] | None:
@@ -105,57 +87,6 @@ class Bench:
 
         done = run_program([self.original, *words], folder, _TIMEOUT)
         return None if done.status == 124 else (done.status, done.output)
-
-    def _compare(
-        self,
-        outcome: Outcome,
-        run: Run,
-        resolved: Resolved,
-        theirs: Path,
-        ours: Path,
-        rebuilt: Path,
-        their_print: str,
-        printed: str,
-    ) -> None:
-        from nanobragg.io.images.raw import read_float_image
-        from nanobragg.parity.bar import excess
-
-        floatfile = run.output.floatfile or ""
-        try:
-            expected = read_float_image(theirs / floatfile, resolved.scene.shape)
-        except InputError as error:
-            outcome.differences["float"] = str(error)
-            return
-        got = read_float_image(ours / floatfile, resolved.scene.shape)
-        beyond = excess(got, expected)
-        left = _left_out(outcome, resolved, beyond)
-        if left:
-            slow, fast, ratio = left[0]
-            count = int((beyond > 1.0).sum())
-            outcome.differences["float"] = (
-                f"{count} pixels, worst at slow {slow} fast {fast}: {expected[slow, fast]:.9g} and "
-                f"{got[slow, fast]:.9g}, {ratio:.3g} times the bar"
-            )
-        elif _brightest_differs(got, expected):
-            outcome.left_out.update(["brightest pixel"])
-        with inside(rebuilt), contextlib.redirect_stdout(io.StringIO()):
-            from nanobragg.program.outputs import write_outputs
-
-            write_outputs(run, resolved, expected, run.output.seed)
-        for kind, name in (("int", run.output.intfile), ("pgm", run.output.pgmfile), ("noise", run.output.noisefile)):
-            if name is not None:
-                _compare_file(outcome, kind, theirs / name, rebuilt / name, exact=True)
-                if kind != "noise" and not outcome.left_out and "float" not in outcome.differences:
-                    _compare_file(outcome, f"{kind} (own)", theirs / name, ours / name, exact=False)
-        if run.output.intfile is not None:
-            _compare_headers(outcome, theirs / run.output.intfile, ours / run.output.intfile)
-        dump = run.experiment.crystal.dump
-        if run.experiment.crystal.structure_factors is not None and dump is not None:
-            a, b = (folder / os.fspath(dump) for folder in (theirs, ours))
-            if a.read_bytes() != b.read_bytes():
-                outcome.differences["cache"] = f"{os.fspath(dump)} differs"
-        if not outcome.left_out and "float" not in outcome.differences:
-            _compare_printed(outcome, their_print, printed)
 
 
 def _ours(words: list[str]) -> tuple[int, str]:
@@ -179,170 +110,6 @@ def _resolved(words: list[str]) -> tuple[Run | None, Resolved | None, str]:
         return run, resolve(run.experiment), ""
     except InputError as error:
         return None, None, str(error)
-
-
-def _nothing_in(folder: Path, words: list[str]) -> bool:
-    """Whether the float image in ``folder`` holds no photon: only zeros and what is not finite."""
-    import numpy as np
-
-    names = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-floatfile", "-floatimage")]
-    pixels = np.fromfile(folder / (names[-1] if names else "floatimage.bin"), dtype=np.float32)
-    return not np.any(np.isfinite(pixels) & (pixels != 0.0))
-
-
-def _left_out(outcome: Outcome, resolved: Resolved, beyond: NDArray[np.float64]) -> list[tuple[int, int, float]]:
-    """The pixels outside the bar that must agree: slow, fast, times the bar; worst first."""
-    import numpy as np
-
-    from nanobragg.parity.excluded import reasons
-    from nanobragg.rendering.trace import trace_pixel
-
-    slow, fast = np.nonzero(beyond > 1.0)
-    order = np.argsort(-beyond[slow, fast], kind="stable")
-    left: list[tuple[int, int, float]] = []
-    for index in order[:_MOST_TRACED]:
-        s, f = int(slow[index]), int(fast[index])
-        why = reasons(resolved.scene, trace_pixel(resolved.scene, s, f, threads=1))
-        if why:
-            outcome.left_out.update(why)
-        else:
-            left.append((s, f, float(beyond[s, f])))
-    return left
-
-
-def _brightest_differs(got: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:
-    """Whether the largest values, within the bar, differ by more than rounding: the original cancels there.
-
-    Whole numbers and grey levels are scaled by them, so that those of the two images cannot be compared.
-    """
-    import numpy as np
-
-    ours, theirs = (float(np.max(image, where=np.isfinite(image), initial=0.0)) for image in (got, expected))
-    return abs(ours - theirs) > 1.5 * float(np.spacing(np.float32(theirs)))
-
-
-def _compare_file(outcome: Outcome, kind: str, theirs: Path, ours: Path, *, exact: bool) -> None:
-    import numpy as np
-
-    if not theirs.exists() or not ours.exists():
-        if theirs.exists() != ours.exists():
-            outcome.differences[kind] = f"{theirs.name}: written by one program only"
-        return
-    a, b = theirs.read_bytes(), ours.read_bytes()
-    count = 1 if kind.startswith("pgm") else 2
-    start_a, start_b = (_pixels_begin(data, kind) for data in (a, b))
-    x = np.frombuffer(a[start_a:], dtype="u1" if count == 1 else "<u2").astype(int)
-    y = np.frombuffer(b[start_b:], dtype="u1" if count == 1 else "<u2").astype(int)
-    if x.shape != y.shape:
-        outcome.differences[kind] = f"{theirs.name}: {len(x)} and {len(y)} pixels"
-        return
-    different = np.nonzero(x != y)[0]
-    if len(different) > (0 if exact else _FEW) or (len(different) and not exact and np.abs(x - y).max() > 1):
-        i = int(different[0])
-        source = "from the original's float image" if exact else "from our float image"
-        outcome.differences[kind] = f"{len(different)} pixels differ ({source}), first {i}: {x[i]} and {y[i]}"
-    if exact and kind == "pgm" and a[:start_a] != b[:start_b]:
-        outcome.differences["pgm header"] = f"{a[:start_a]!r} and {b[:start_b]!r}"
-
-
-def _pixels_begin(data: bytes, kind: str) -> int:
-    if kind.startswith("pgm"):
-        match = re.match(rb"P5\n\d+ \d+\n#[^\n]*\n\d+\n", data)
-        return 0 if match is None else match.end()
-    # The original's header may be longer than it says; what follows the brace is padding to 512 bytes.
-    match = re.search(rb"HEADER_BYTES=(\d+)", data[:100])
-    said = 512 if match is None else int(match[1])
-    return max(said, data.index(b"}\f") + 2 if said == 512 else said)
-
-
-def _header(path: Path) -> list[str]:
-    data = path.read_bytes()
-    return data[: data.index(b"}\f")].decode("ascii", "replace").splitlines()
-
-
-def _compare_headers(outcome: Outcome, theirs: Path, ours: Path) -> None:
-    a, b = _header(theirs), _header(ours)
-    if len(a) != len(b):
-        outcome.differences["header"] = f"{len(a)} and {len(b)} lines"
-        return
-    for x, y in zip(a, b, strict=True):
-        if x != y and not x.startswith("HEADER_BYTES=") and not _same_numbers(x, y):
-            outcome.differences["header"] = f"{x} and {y}"
-            return
-
-
-def _same_numbers(a: str, b: str) -> bool:
-    """Whether two header lines differ only in the noise of the last digits, or in the noise around 0."""
-    key_a, _, value_a = a.partition("=")
-    key_b, _, value_b = b.partition("=")
-    x, y = (value.rstrip(";").split(",") for value in (value_a, value_b))
-    if key_a != key_b or len(x) != len(y):
-        return False
-    try:
-        return all(abs(float(u) - float(v)) <= max(1e-5 * abs(float(u)), 1e-10) for u, v in zip(x, y, strict=True))
-    except ValueError:
-        return False
-
-
-def _compare_printed(outcome: Outcome, theirs: str, ours: str) -> None:
-    a, b = (
-        [float(value) for match in _PRINTED.finditer(text) for value in match.groups() if value is not None]
-        for text in (theirs, ours)
-    )
-    if len(a) != len(b) or not all(_near(x, y) for x, y in zip(a, b, strict=False)):
-        outcome.differences["printed"] = f"statistics {a} and {b}"
-
-
-def _near(a: float, b: float) -> bool:
-    return a == b or (a != a and b != b) or abs(a - b) <= 2e-5 * abs(a)
-
-
-# ---- shrinking --------------------------------------------------------------------------------------------
-
-
-def shrink(line: CommandLine, differs: Callable[[CommandLine], bool]) -> CommandLine:
-    """The least command line that ``differs`` still: options taken away, then numbers made rounder."""
-    budget = _MOST_SHRINKS
-    changed = True
-    while changed and budget > 0:
-        changed = False
-        for smaller in (*_without_one(line), *_rounder(line)):
-            budget -= 1
-            if budget < 0:
-                break
-            if differs(smaller):
-                line, changed = smaller, True
-                break
-    used = {word for unit in (*line.units, *(line.first or ())) for word in unit}
-    return CommandLine(units=line.units, files={n: d for n, d in line.files.items() if n in used}, first=line.first)
-
-
-def _without_one(line: CommandLine) -> Iterator[CommandLine]:
-    if line.first is not None:
-        yield CommandLine(units=line.units, files=line.files)
-    for i in range(len(line.units)):
-        yield line.with_units((*line.units[:i], *line.units[i + 1 :]))
-
-
-def _rounder(line: CommandLine) -> Iterator[CommandLine]:
-    for i, unit in enumerate(line.units):
-        for j, word in enumerate(unit[1:], 1):
-            for rounded in _rounded(word):
-                changed: Unit = (*unit[:j], rounded, *unit[j + 1 :])
-                yield line.with_units((*line.units[:i], changed, *line.units[i + 1 :]))
-
-
-def _rounded(word: str) -> Iterator[str]:
-    try:
-        value = float(word)
-    except ValueError:
-        return
-    for digits in (1, 2, 3):
-        text = f"{value:.{digits}g}"
-        if len(text) < len(word):
-            yield text
-    if value == int(value) and int(value) > 8:
-        yield str(int(value) // 2)
 
 
 # ---- the program ------------------------------------------------------------------------------------------

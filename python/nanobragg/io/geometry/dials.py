@@ -51,13 +51,8 @@ def _document(name: str) -> dict[str, Any]:
 def _geometry(name: str, document: dict[str, Any], experiment: dict[str, Any]) -> FileGeometry:
     beam = document["beam"][experiment["beam"]]
     detector = document["detector"][experiment["detector"]]
-    panels = detector["panels"]
-    if len(panels) != 1:
-        raise InputError(f"{name}: found a detector of {len(panels)} panels, expected one panel")
-    panel = panels[0]
-    fast_size, slow_size = panel["pixel_size"]
-    if abs(fast_size - slow_size) > 1e-6 * fast_size:
-        raise InputError(f"{name}: found pixels of {fast_size:g} x {slow_size:g} mm, expected square ones")
+    panel = _panel(name, detector)
+    fast_size = panel["pixel_size"][0]
     frame = _hierarchy(detector)
     travel = -_unit(beam["direction"])  # theirs points at the source
     normal = beam.get("polarization_normal")
@@ -94,6 +89,17 @@ def _geometry(name: str, document: dict[str, Any], experiment: dict[str, Any]) -
         real_space=None if crystal is None else _real_space(crystal) @ setting.T,
         warnings=doubts,
     )
+
+
+def _panel(name: str, detector: dict[str, Any]) -> dict[str, Any]:
+    """The one panel of the detector, of square pixels."""
+    panels = detector["panels"]
+    if len(panels) != 1:
+        raise InputError(f"{name}: found a detector of {len(panels)} panels, expected one panel")
+    fast_size, slow_size = panels[0]["pixel_size"]
+    if abs(fast_size - slow_size) > 1e-6 * fast_size:
+        raise InputError(f"{name}: found pixels of {fast_size:g} x {slow_size:g} mm, expected square ones")
+    return panels[0]
 
 
 def _model(document: dict[str, Any], experiment: dict[str, Any], kind: str) -> dict[str, Any] | None:
