@@ -180,11 +180,12 @@ def test_AT_PRE_001_header_of_image_and_mask(in_folder, quirks: str) -> None:
     for words in ("-img a.img -mask m.img", "-mask m.img -img a.img"):
         resolved = resolve(Experiment.from_args(f"-quirks {quirks} -cell 50 -default_F 1 -denzo {words}"))
         g = resolved.geometry
-        assert (g.pixel_size, g.distance) == pytest.approx((0.2e-3, 0.111))
+        assert resolved.scene.panels[0].pixel_size == pytest.approx((0.2e-3, 0.2e-3))
+        assert g.distance == pytest.approx(0.111)
         assert resolved.radiation.wavelength == pytest.approx(1.5e-10)
         assert g.Xbeam == pytest.approx(1.1e-3)
         assert g.Ybeam == pytest.approx(12 * 0.1e-3 - 0.5e-3)  # flipped with the mask's own pixels
-        assert (g.nfast, g.nslow) == (16, 12)
+        assert resolved.scene.shape == (12, 16)
     assert geometry("-cell 50 -default_F 1 -mask m.img -distance 90", quirks).distance == pytest.approx(0.09)
 
 
@@ -343,10 +344,11 @@ def test_AT_IO_001_smv_header_and_data(in_folder) -> None:
         f"{CUBIC} -default_F 100 -detpixels_x 40 -detpixels_y 30 -distance 90 -phi 10 -osc 0.5 -phisteps 2 -twotheta 3 "
         "-seed 1 -nopgm -noprogress -scale 1"
     )
-    g = geometry(f"{CUBIC} -default_F 100 -detpixels_x 40 -detpixels_y 30 -distance 90 -twotheta 3")
+    words = f"{CUBIC} -default_F 100 -detpixels_x 40 -detpixels_y 30 -distance 90 -twotheta 3"
+    (panel,), g = resolve(Experiment.from_args(words)).scene.panels, geometry(words)
     expected = {
         "SIZE1": 40, "SIZE2": 30, "PIXEL_SIZE": 0.1, "WAVELENGTH": 1.0, "PHI": 10, "OSC_START": 10, "OSC_RANGE": 0.5,
-        "TWOTHETA": 3, "DISTANCE": 1000 * g.distance, "CLOSE_DISTANCE": 1000 * g.close_distance,
+        "TWOTHETA": 3, "DISTANCE": 1000 * g.distance, "CLOSE_DISTANCE": 1000 * panel.close_distance,
         "BEAM_CENTER_X": 1000 * g.Xbeam, "BEAM_CENTER_Y": 1000 * g.Ybeam, "ADXV_CENTER_X": 1000 * g.Fbeam,
         "ADXV_CENTER_Y": 3.0 - 1000 * g.Sbeam, "MOSFLM_CENTER_X": 1000 * g.Sbeam - 0.05,
         "MOSFLM_CENTER_Y": 1000 * g.Fbeam - 0.05, "DENZO_X_BEAM": 1000 * g.Sbeam, "DENZO_Y_BEAM": 1000 * g.Fbeam,
@@ -551,16 +553,10 @@ def test_AT_PARALLEL_010_distance() -> None:
 def test_AT_PARALLEL_010_tilt(tilt: int, option: str) -> None:
     """A tilted square pixel covers pixel² × close_distance/R³ where a point counts 1/R²."""
     args = f"{LONG_WAVE} -default_F 100 -N 5 {option} {tilt} -detpixels 64 -pixel 0.4"
-    resolved = resolve(Experiment.from_args(args))
-    scene = resolved.scene
+    (panel,) = resolve(Experiment.from_args(args)).scene.panels
     s, f = np.mgrid[:64, :64] + 0.5
-    position = (
-        scene.panel_origin[0]
-        + scene.pixel_size * f[..., None] * scene.panel_fast[0]
-        + scene.pixel_size * s[..., None] * scene.panel_slow[0]
-    )
-    distance = np.linalg.norm(position, axis=-1)
-    expected = scene.pixel_size**2 * resolved.geometry.close_distance / distance
+    distance = np.linalg.norm(panel.at(f, s), axis=-1)
+    expected = panel.pixel_size[0] * panel.pixel_size[1] * panel.close_distance / distance
     ratio = simulate(args=args).data.astype(float) / simulate(args=f"{args} -point_pixel").data
     np.testing.assert_allclose(ratio, expected, rtol=1e-6)
 

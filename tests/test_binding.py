@@ -63,9 +63,10 @@ def test_arrays_of_a_rendered_scene_do_not_change() -> None:
     """Whoever writes into one is told, and gets no image that is half of the old and half of the new values."""
     scene = scene_of()
     before = render(scene)
-    arrays = {name: value for name, value in vars(scene).items() if isinstance(value, np.ndarray)}
+    records = (scene, *scene.panels)
+    arrays = [value for record in records for value in vars(record).values() if isinstance(value, np.ndarray)]
     assert len(arrays) >= 14
-    for array in arrays.values():
+    for array in arrays:
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     changed = replace(scene, f_grid=2 * scene.f_grid)
@@ -119,10 +120,10 @@ def test_turned_crystals_are_scaled_to_their_number() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"panel_origin": np.zeros((1, 2))}, r"Scene: panel_origin: expected an array \(n, 3\) of float64"),
         ({"source_weight": np.ones(7)}, r"Scene: source_weight: expected an array \(1,\) of float64"),
         ({"orientations": np.zeros((3, 3))}, r"Scene: orientations: expected an array \(n, 3, 3\) of float64"),
-        ({"mask": np.ones((3, 3))}, r"Scene: mask: expected an array \(panel, slow, fast\) of the detector's shape"),
+        ({"panels": ()}, "Scene: panels: found none, expected at least one"),
+        ({"panels": None}, "Scene: panels: expected a tuple of panels"),
         ({"cells": (1, 2.5, 1)}, "Scene: cells: expected whole numbers"),
     ],
 )

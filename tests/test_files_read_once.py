@@ -71,7 +71,7 @@ def test_a_loop_over_orientations_reads_its_files_once(experiment: Experiment, t
         assert other.scene.f_grid is first.scene.f_grid
         assert not np.array_equal(other.scene.orientations, first.scene.orientations)
         assert other.notes == first.notes
-        assert np.array_equal(other.scene.mask, first.scene.mask)
+        assert np.array_equal(other.scene.image_mask, first.scene.image_mask)
 
 
 def test_a_file_that_changed_is_read_again(experiment: Experiment, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_wrong_values_in_an_experiment_list_are_used_or_refused(tmp_path: Path, 
         _one_sentence(error)
     else:
         assert np.isfinite(resolved.scene.orientations).all()
-        assert np.isfinite(resolved.scene.panel_origin).all()
+        assert np.isfinite(resolved.scene.panels[0].origin).all()
 
 
 def test_the_list_itself_is_fine(tmp_path: Path) -> None:

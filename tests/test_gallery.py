@@ -54,22 +54,20 @@ class Shot:
         self.resolved: Any = resolve(Experiment.from_args(words))
         g = self.resolved.geometry
         self.geometry = g
+        (self.panel,) = self.resolved.scene.panels
         self.wavelength = self.resolved.radiation.wavelength * 1e10
         self.beam = np.array(g.beam)
         if (folder / f"{name}.bin").exists():
-            self.data = np.fromfile(folder / f"{name}.bin", np.float32).reshape(g.nslow, g.nfast).astype(float)
+            self.data = np.fromfile(folder / f"{name}.bin", np.float32).reshape(self.panel.shape).astype(float)
 
     def rays(self, slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
         """Unit vectors (n, 3) from the sample to pixel coordinates, 0.5 being the middle of the first pixel."""
-        g = self.geometry
-        there = np.array(g.pix0) + g.pixel_size * (
-            np.asarray(fast)[..., None] * np.array(g.fast) + np.asarray(slow)[..., None] * np.array(g.slow)
-        )
+        there = self.panel.at(fast, slow)
         return there / np.linalg.norm(there, axis=-1, keepdims=True)
 
     def all_rays(self) -> np.ndarray:
         """Unit vectors from the sample to the pixels' middles, (slow, fast, 3)."""
-        slow, fast = np.indices((self.geometry.nslow, self.geometry.nfast)) + 0.5
+        slow, fast = np.indices(self.panel.shape) + 0.5
         return self.rays(slow, fast)
 
     def two_theta(self) -> np.ndarray:
@@ -241,7 +239,7 @@ def test_saxs_is_the_molecules_transform(shot: Callable[[str], Shot]) -> None:
     listed = read_hkl(GALLERY / "1orc_in_water.hkl.gz")
     g, fluence = saxs.geometry, saxs.resolved.radiation.fluence
     rays = saxs.all_rays()
-    solid_angle = g.pixel_size**2 * (rays @ saxs.beam) ** 3 / g.distance**2
+    solid_angle = saxs.panel.pixel_size[0] ** 2 * (rays @ saxs.beam) ** 3 / g.distance**2
     water = 2.57**2 * (0.0086e-6) ** 3 * 1e6 * 6.02214179e23 / 18.0
     squared = saxs.data / (THOMSON * fluence * solid_angle * saxs.polarization(rays)) - water
     q = 2.0 * np.sin(saxs.two_theta() / 2.0) / saxs.wavelength
@@ -266,7 +264,7 @@ def test_powder_rings_are_braggs(shot: Callable[[str], Shot]) -> None:
     angle = powder.two_theta()
     rays = powder.all_rays()
     corrected = powder.data / (powder.polarization(rays) * (rays @ powder.beam) ** 3)
-    step = powder.geometry.pixel_size / powder.geometry.distance / 2.0
+    step = powder.panel.pixel_size[0] / powder.geometry.distance / 2.0
 
     def ring(square: int) -> tuple[float, float]:
         """Intensity above the background and mean angle of the ring with h² + k² + l² = ``square``."""
@@ -292,11 +290,12 @@ def test_powder_rings_are_braggs(shot: Callable[[str], Shot]) -> None:
 def test_parallax_smears_spots_away_from_the_normal(shot: Callable[[str], Shot]) -> None:
     """By depth times the tangent of the angle of incidence, from where rays come straight in, not from the beam."""
     parallax = shot("parallax")
-    g = parallax.geometry
-    near = np.array([g.Sclose, g.Fclose]) / g.pixel_size
+    g, panel = parallax.geometry, parallax.panel
+    pixel_size = panel.pixel_size[0]
+    near = np.array([g.Sclose, g.Fclose]) / pixel_size
     depth = 960e-6
     ratios, from_near, from_beam = [], [], []
-    beam = np.array([g.Sbeam, g.Fbeam]) / g.pixel_size
+    beam = np.array([g.Sbeam, g.Fbeam]) / pixel_size
     for slow, fast in _peaks(parallax.data, 100.0, 9):
         y, x = np.mgrid[slow - 9 : slow + 10, fast - 9 : fast + 10]
         box = parallax.data[y, x]
@@ -315,12 +314,12 @@ def test_parallax_smears_spots_away_from_the_normal(shot: Callable[[str], Shot])
         for origin, angles in ((near, from_near), (beam, from_beam)):
             outwards = (here - origin) / np.linalg.norm(here - origin)
             angles.append(math.degrees(math.acos(min(1.0, abs(float(along @ outwards))))))
-        tangent = np.hypot(*(here - near)) * g.pixel_size / g.close_distance
+        tangent = np.hypot(*(here - near)) * pixel_size / panel.close_distance
         length = depth / math.hypot(1.0, tangent)
         t = np.linspace(0.0, 1e-3, 2001)
         w = np.exp(-t / length)
         variance = (w @ t**2) / w.sum() - ((w @ t) / w.sum()) ** 2
-        ratios.append((values[1] - values[0]) / (variance * (tangent / g.pixel_size) ** 2))
+        ratios.append((values[1] - values[0]) / (variance * (tangent / pixel_size) ** 2))
     assert len(ratios) > 20
     assert np.median(ratios) == pytest.approx(1.0, abs=0.2)
     assert np.median(from_near) < 5.0  # degrees

@@ -72,12 +72,12 @@ def test_rotations_and_offsets_in_a_nexus_chain(tmp_path: Path) -> None:
         arm = chain.create_dataset("two_theta", data=30.0)
         arm.attrs.update({"transformation_type": "rotation", "vector": [0.0, 1.0, 0.0], "units": "deg"})
         arm.attrs.update({"depends_on": ".", "offset": [0.0, 0.0, 10.0], "offset_units": "mm"})
-    straight = simulate(_experiment()).resolved.geometry
+    (straight,) = simulate(_experiment()).resolved.scene.panels
     found = read_file_geometry(tmp_path / "a.h5")
     assert found.vectors is not None
     turn = np.array([[np.cos(np.pi / 6), 0, 0.5], [0, 1, 0], [-0.5, 0, np.cos(np.pi / 6)]])
     half = np.diag([-1.0, -1.0, 1.0])  # XDS' frame to NeXus'
-    np.testing.assert_allclose(found.vectors.origin, turn @ half @ np.array(straight.pix0) * 1000 + [0, 0, 10])
+    np.testing.assert_allclose(found.vectors.origin, turn @ half @ straight.origin * 1000 + [0, 0, 10])
     np.testing.assert_allclose(found.vectors.fast, turn @ half @ straight.fast, atol=1e-12)
 
 
@@ -108,11 +108,12 @@ def test_a_master_file_without_vectors_gives_what_it_has(tmp_path: Path) -> None
         file["entry/instrument/beam/incident_wavelength"] = 0.9
         file["entry/data/data_000001"] = np.zeros((2, 48, 64), np.uint32)
     g = resolve(Experiment(crystal=_experiment().crystal, detector=Detector(header=tmp_path / "master.h5")))
-    assert (g.geometry.nfast, g.geometry.nslow) == (64, 48)
+    (panel,) = g.scene.panels
+    assert panel.shape == (48, 64)
     assert g.geometry.distance == pytest.approx(0.2)
     assert g.radiation.wavelength == pytest.approx(0.9e-10)
-    assert g.geometry.Fbeam / g.geometry.pixel_size == pytest.approx(30.5)
-    assert g.geometry.Sbeam / g.geometry.pixel_size == pytest.approx(20.5)
+    assert g.geometry.Fbeam / panel.pixel_size[0] == pytest.approx(30.5)
+    assert g.geometry.Sbeam / panel.pixel_size[1] == pytest.approx(20.5)
 
 
 # ---- CBF --------------------------------------------------------------------------------------------------
@@ -124,8 +125,8 @@ def test_the_beam_centre_of_a_cbf_is_the_same_pixel_in_every_convention(conventi
     image.noisy(seed=1).write(tmp_path / "a.cbf")
     resolved = resolve(_only_file_with_cell(tmp_path / "a.cbf", image, convention))
     g, r = resolved.geometry, resolved.radiation
-    assert g.Fbeam / g.pixel_size == pytest.approx(19.8)
-    assert g.Sbeam / g.pixel_size == pytest.approx(25.3)
+    assert g.Fbeam / resolved.scene.panels[0].pixel_size[0] == pytest.approx(19.8)
+    assert g.Sbeam / resolved.scene.panels[0].pixel_size[1] == pytest.approx(25.3)
     assert g.distance == pytest.approx(0.08)
     assert r.wavelength == pytest.approx(1.1e-10)
     assert np.degrees(r.phi) == pytest.approx(5.0)
@@ -147,7 +148,7 @@ def test_what_is_said_is_stronger_than_the_file(tmp_path: Path) -> None:
     )
     resolved = resolve(replace(experiment, beam=Beam(wavelength=2.0)))
     assert resolved.geometry.distance == pytest.approx(0.123)
-    assert (resolved.geometry.nslow, resolved.geometry.nfast) == (30, 20)
+    assert resolved.scene.shape == (30, 20)
     assert resolved.radiation.wavelength == pytest.approx(2e-10)
 
 
@@ -196,14 +197,15 @@ def _expt(experiment: Experiment, **changes: Any) -> dict[str, Any]:
     """The experiment list that dxtbx would write for a resolved experiment in XDS' frame."""
     resolved = resolve(experiment)
     g, s, r = resolved.geometry, resolved.sample, resolved.radiation
+    (ours,) = resolved.scene.panels
     panel = {
         "name": "Panel",
         "type": "SENSOR_PAD",
-        "fast_axis": list(g.fast),
-        "slow_axis": list(g.slow),
-        "origin": [1000 * x for x in g.pix0],
-        "pixel_size": [1000 * g.pixel_size] * 2,
-        "image_size": [g.nfast, g.nslow],
+        "fast_axis": ours.fast.tolist(),
+        "slow_axis": ours.slow.tolist(),
+        "origin": [1000 * x for x in ours.origin.tolist()],
+        "pixel_size": [1000 * size for size in ours.pixel_size],
+        "image_size": list(ours.shape[::-1]),
         "thickness": 0.45,
         "mu": 3.9,
     }

@@ -110,12 +110,13 @@ def test_an_unknown_instruction_set_is_refused() -> None:
 def scene_facts(resolved) -> dict[str, Any]:
     """Our quantities under the names of facts.jsonl."""
     g, s, r, scene = resolved.geometry, resolved.sample, resolved.radiation, resolved.scene
+    (p,) = scene.panels
     sources = np.hstack([-scene.source_direction, scene.source_wavelength[:, None]])
     return {
-        "pix0": g.pix0, "fdet": g.fast, "sdet": g.slow, "odet": g.normal, "beam": g.beam, "polar": g.polar,
-        "spindle": g.spindle, "distance": g.distance, "close_distance": g.close_distance, "Fbeam": g.Fbeam,
+        "pix0": p.origin, "fdet": p.fast, "sdet": p.slow, "odet": p.normal, "beam": g.beam, "polar": g.polar,
+        "spindle": g.spindle, "distance": g.distance, "close_distance": p.close_distance, "Fbeam": g.Fbeam,
         "Sbeam": g.Sbeam, "Fclose": g.Fclose, "Sclose": g.Sclose, "Xbeam": g.Xbeam, "Ybeam": g.Ybeam,
-        "fpixels": g.nfast, "spixels": g.nslow, "pixel_size": g.pixel_size, "a0": s.a0, "b0": s.b0, "c0": s.c0,
+        "fpixels": p.shape[1], "spixels": p.shape[0], "pixel_size": p.pixel_size[0], "a0": s.a0, "b0": s.b0, "c0": s.c0,
         "a_star": s.a_star, "b_star": s.b_star, "c_star": s.c_star, "N": s.cells, "interpolate": s.interpolate,
         "oversample": r.oversample, "steps": r.steps, "lambda0": r.wavelength, "fluence": r.fluence,
         "I_bg": scene.background_sum, "thick": g.thickness, "thickstep": g.thickness_step,

@@ -340,7 +340,8 @@ def test_the_header_places_the_detector(name: str, tmp_path: Path) -> None:
     g = resolved.geometry
     assert g.distance == pytest.approx(0.1505)
     assert resolved.radiation.wavelength == pytest.approx(0.97946e-10)
-    assert (g.Fbeam / g.pixel_size, g.Sbeam / g.pixel_size) == pytest.approx(CENTRE)
+    (panel,) = resolved.scene.panels
+    assert (g.Fbeam / panel.pixel_size[0], g.Sbeam / panel.pixel_size[1]) == pytest.approx(CENTRE)
     assert any(
         "distance 150.5 mm, wavelength 0.97946" in note and "beam at 20.25 25.75" in note for note in resolved.notes
     )

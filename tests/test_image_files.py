@@ -197,8 +197,9 @@ def test_nxmx_places_every_pixel_where_the_simulation_had_it(
         assert file["entry/sample/transformations/omega_end"][0] == pytest.approx(6.0)
         assert kind == "rotation"
         assert omega == pytest.approx(5.0)
-    slow, fast = np.indices(scene.shape)[..., None]
-    ours = scene.panel_origin[0] + scene.pixel_size * (slow * scene.panel_slow[0] + fast * scene.panel_fast[0])
+    slow, fast = np.indices(scene.shape)
+    (panel,) = scene.panels
+    ours = panel.at(fast, slow)
     vectors_theirs = np.vstack([positions.reshape(-1, 3), [[0, 0, 1]], spindle[None], cell])
     axes = np.array([sample.a0, sample.b0, sample.c0]) * 1e10
     vectors_ours = np.vstack([ours.reshape(-1, 3), [g.beam], [g.spindle], axes])
@@ -237,10 +238,11 @@ def test_nxmx_is_complete_and_compressed(tilted: Image, tmp_path: Path) -> None:
 
 
 def _direct_beam(image: Image) -> tuple[float, float, float]:
-    """Distance (m), fast, slow (pixels): distance * beam = pix0 + pixel_size * (x * fast + y * slow)."""
-    g = image.resolved.geometry
-    columns = np.array([g.beam, -g.pixel_size * np.array(g.fast), -g.pixel_size * np.array(g.slow)]).T
-    distance, x, y = np.linalg.solve(columns, g.pix0)
+    """Distance (m), fast, slow (pixels): distance * beam = origin + x * pixel size * fast + y * pixel size * slow."""
+    (panel,) = image.resolved.scene.panels
+    beam, (along_fast, along_slow) = image.resolved.geometry.beam, panel.pixel_size
+    columns = np.array([beam, -along_fast * panel.fast, -along_slow * panel.slow]).T
+    distance, x, y = np.linalg.solve(columns, panel.origin)
     return float(distance), float(x), float(y)
 
 
@@ -352,13 +354,11 @@ def test_large_images_are_reduced_without_losing_spots() -> None:
 def test_rings_are_where_the_resolution_is(which: str, request: pytest.FixtureRequest) -> None:
     """Against Bragg's law at each point of the ring."""
     image: Image = request.getfixturevalue(which)
-    scene, g = image.resolved.scene, image.resolved.geometry
+    (panel,) = image.resolved.scene.panels
     points = ring(image.resolved, 3.0)
     points = points[np.isfinite(points).all(axis=1)]
-    at = scene.panel_origin[0] + scene.pixel_size * (
-        points[:, :1] * scene.panel_fast[0] + points[:, 1:] * scene.panel_slow[0]
-    )
-    cosine = at @ np.array(g.beam) / np.linalg.norm(at, axis=1)
+    at = panel.at(*points.T)
+    cosine = at @ np.array(image.resolved.geometry.beam) / np.linalg.norm(at, axis=1)
     np.testing.assert_allclose(1.1 / (2 * np.sin(np.arccos(cosine) / 2)), 3.0, rtol=1e-9)
     assert len(points) > 700
     assert chosen_rings(image.resolved)
@@ -382,7 +382,8 @@ def test_marks_are_drawn_in_colour(image: Image) -> None:
     assert apart.min(axis=0).max() < 2
     assert (apart.min(axis=1) < 2).mean() > 0.5  # the rest is the label
     g, (x0, x1, y0, y1) = image.resolved.geometry, image.resolved.scene.roi
-    assert np.abs(coloured(Marks(beam=True)).mean(axis=0) - np.array([g.Fbeam, g.Sbeam]) / g.pixel_size).max() < 2
+    beam = np.array([g.Fbeam, g.Sbeam]) / image.resolved.scene.panels[0].pixel_size
+    assert np.abs(coloured(Marks(beam=True)).mean(axis=0) - beam).max() < 2
     region = coloured(Marks(roi=True))
     assert np.abs(region.min(axis=0) - (x0, y0)).max() < 2
     assert np.abs(region.max(axis=0) - (x1, y1)).max() < 2

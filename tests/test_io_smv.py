@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nanobragg import Panel
 from nanobragg.errors import InputError
 from nanobragg.io.images import smv
 from nanobragg.io.images.smv import read_smv, read_smv_header, smv_header
@@ -49,11 +50,7 @@ def resolved_of(scene: dict[str, Any], args: str, header: str) -> SimpleNamespac
         twotheta = word("-twotheta_axis") or 0.0
     x, y, z = scene["pix0"]
     geometry = SimpleNamespace(
-        nfast=scene["fpixels"],
-        nslow=scene["spixels"],
-        pixel_size=pixel,
         distance=scene["distance"],
-        close_distance=scene["close_distance"],
         Xbeam=scene["Xbeam"],
         Ybeam=scene["Ybeam"],
         Fbeam=scene["Fbeam"],
@@ -71,7 +68,17 @@ def resolved_of(scene: dict[str, Any], args: str, header: str) -> SimpleNamespac
     # An oscillation of one step is not in the scene.
     oscillation = next(float(line.split("=")[1][:-1]) for line in header.split("\n") if line.startswith("OSC_RANGE"))
     radiation = SimpleNamespace(wavelength=scene["lambda0"], phi=scene["phi0"], oscillation=oscillation / degrees)
-    return SimpleNamespace(geometry=geometry, radiation=radiation)
+    panel = Panel(
+        name="panel",
+        shape=(scene["spixels"], scene["fpixels"]),
+        pixel_size=(pixel, pixel),
+        origin=scene["pix0"],
+        fast=scene["fdet"],
+        slow=scene["sdet"],
+        normal=scene["odet"],
+        close_distance=scene["close_distance"],
+    )
+    return SimpleNamespace(geometry=geometry, radiation=radiation, scene=SimpleNamespace(panels=(panel,)))
 
 
 @pytest.mark.parametrize("case", [name for name, fact in FACTS.items() if "header" in fact])
@@ -89,8 +96,8 @@ def test_a_header_that_outgrows_512_bytes_says_so(tmp_path: Path) -> None:
     resolved = resolved_of(fact["scene"], fact["args"], fact["header"])
     resolved.geometry.orgx = -0.000123457
     resolved.geometry.orgy = -0.000123457
-    pixels = np.arange(resolved.geometry.nfast * resolved.geometry.nslow, dtype=np.uint16)
-    pixels = pixels.reshape(resolved.geometry.nslow, resolved.geometry.nfast)
+    shape = resolved.scene.panels[0].shape
+    pixels = np.arange(shape[0] * shape[1], dtype=np.uint16).reshape(shape)
     path = tmp_path / "long.img"
     smv.write(path, pixels, resolved)  # type: ignore[arg-type]
     data = path.read_bytes()

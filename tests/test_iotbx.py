@@ -132,7 +132,7 @@ def test_every_beam_centre_in_an_smv_header_is_the_same_place_for_iotbx(conventi
     """Each program has its own keys and its own idea of X: all must lead to where the beam hits, in any convention."""
     image = _image(convention)
     image.write(tmp_path / "a.img")
-    g = image.resolved.geometry
+    g, pixel_size = image.resolved.geometry, image.resolved.scene.panels[0].pixel_size[0]
     pairs = [
         ("BEAM_CENTER_X", "BEAM_CENTER_Y", {"mosflm": 0, "denzo": 0, "adxv": 5}.get(convention, FAST_SLOW)),
         ("ADXV_CENTER_X", "ADXV_CENTER_Y", FAST_SLOW_DOWN),
@@ -143,8 +143,8 @@ def test_every_beam_centre_in_an_smv_header_is_the_same_place_for_iotbx(conventi
     keys = [key for pair in pairs[1:] for key in pair[:2]]
     found = read_with_iotbx(tmp_path / "a.img", "ADSCImage", keys=keys, centres=pairs)
     slow_fast = np.array(found["centres"])
-    slow_fast[4] *= g.pixel_size * 1e3  # pixels, of which the first has its centre at 1
-    from_centre = 0.5 * g.pixel_size * 1e3
+    slow_fast[4] *= pixel_size * 1e3  # pixels, of which the first has its centre at 1
+    from_centre = 0.5 * pixel_size * 1e3
     slow_fast[2] += from_centre  # MOSFLM counts from the centre of the first pixel
     slow_fast[4] -= from_centre
     if convention == "mosflm":

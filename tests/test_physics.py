@@ -40,9 +40,7 @@ def image_of(*args: Any, **kwargs: Any) -> np.ndarray:
 def pixel_centres(scene: Scene) -> np.ndarray:
     """(slow, fast, 3) m, flat detectors"""
     slow, fast = np.indices(scene.shape) + 0.5
-    return scene.panel_origin[0] + scene.pixel_size * (
-        fast[..., None] * scene.panel_fast[0] + slow[..., None] * scene.panel_slow[0]
-    )
+    return scene.panels[0].at(fast, slow)
 
 
 # ---- factors --------------------------------------------------------------------------------------------------
@@ -90,7 +88,7 @@ def test_solid_angle(rotations: dict[str, float], point_pixel: bool) -> None:
     for slow, fast in ((0, 0), (4, 5), (8, 10)):
         at = pixel_centres(scene)[slow, fast]
         radius = np.linalg.norm(at)
-        oblique = abs(at @ np.cross(scene.panel_fast[0], scene.panel_slow[0])) / radius
+        oblique = abs(at @ np.cross(scene.panels[0].fast, scene.panels[0].slow)) / radius
         expected = 1 / radius**2 if point_pixel else 0.002**2 / radius**2 * oblique
         assert trace_pixel(scene, slow, fast).omega == pytest.approx(expected, rel=1e-12)
 
@@ -110,7 +108,7 @@ def test_absorption(depth: float) -> None:
     detector = replace(NEAR, thickness=320.0, attenuation_depth=depth, layers=5, roty=10.0)
     scene = scene_of(detector=detector)
     at = pixel_centres(scene)
-    oblique = (at @ scene.panel_normal[0]) / np.linalg.norm(at, axis=-1)
+    oblique = (at @ scene.panels[0].normal) / np.linalg.norm(at, axis=-1)
     expected = image_of(detector=replace(NEAR, roty=10.0)) * (1 - np.exp(-320.0 / depth / oblique))
     np.testing.assert_allclose(render(scene)[0], expected, rtol=1e-6)
 

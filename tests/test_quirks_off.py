@@ -206,12 +206,8 @@ ATOM = Crystal(cell=CUBIC, cells=1, default_F=10.0)
 def factors_at(experiment: Experiment, along_fast: np.ndarray, along_slow: np.ndarray) -> np.ndarray:
     """Ω·P at (fast, slow) in pixels on a flat detector normal to the beam x, electric vector along z; no sensor."""
     scene = resolve(replace(experiment, quirks="none")).scene
-    pixel, distance = scene.pixel_size, scene.panel_close_distance[0]
-    at = (
-        scene.panel_origin[0]
-        + along_fast[..., None] * pixel * scene.panel_fast[0]
-        + along_slow[..., None] * pixel * scene.panel_slow[0]
-    )
+    (panel,) = scene.panels
+    at = panel.at(along_fast, along_slow)
     radius = np.linalg.norm(at, axis=-1)
     square = (at[..., 0] / radius) ** 2
     magnetic, electric = at[..., 1] / radius, at[..., 2] / radius
@@ -219,7 +215,7 @@ def factors_at(experiment: Experiment, along_fast: np.ndarray, along_slow: np.nd
         cos2psi = (electric**2 - magnetic**2) / (electric**2 + magnetic**2)
     kahn = scene.kahn_factor
     polar = 0.5 * (1 + square - kahn * np.where(np.isnan(cos2psi), 1, cos2psi) * (1 - square))
-    return pixel**2 * distance / radius**3 * polar
+    return panel.pixel_size[0] * panel.pixel_size[1] * panel.close_distance / radius**3 * polar
 
 
 def centres(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
@@ -278,10 +274,8 @@ def test_layers_do_not_change_what_is_absorbed(layers: int, oversample_thick: bo
     assert resolved.scene.sensor_depth == pytest.approx(400e-6, rel=1e-15)
     bare = replace(experiment, detector=NEAR)
     fast, slow = centres(bare)
-    flat = resolve(replace(bare, quirks="none")).scene
-    at = flat.panel_origin[0] + flat.pixel_size * (
-        fast[..., None] * flat.panel_fast[0] + slow[..., None] * flat.panel_slow[0]
-    )
+    (flat,) = resolve(replace(bare, quirks="none")).scene.panels
+    at = flat.at(fast, slow)
     incidence = at[..., 0] / np.linalg.norm(at, axis=-1)
     absorbed = 1 - np.exp(-400.0 / 300.0 / incidence)
     # With the flag, deeper layers are met at a slightly different angle.
@@ -348,12 +342,12 @@ def test_a_swung_detector_keeps_its_distance() -> None:
     """pivot_overridden off: -twotheta swings the detector about the sample, as a 2θ arm does."""
     for convention in ("mosflm", "denzo", "adxv"):
         detector = replace(NEAR, convention=convention, twotheta=30.0)
-        swung = resolve(Experiment(crystal=ATOM, detector=detector, quirks="none")).geometry
-        assert swung.pivot == "sample"
-        assert swung.close_distance == pytest.approx(0.025, rel=1e-12)
-        kept = resolve(Experiment(crystal=ATOM, detector=detector)).geometry
-        assert kept.pivot == "beam"
-        assert kept.close_distance == pytest.approx(0.025 * math.cos(math.radians(30)), rel=1e-12)
+        swung = resolve(Experiment(crystal=ATOM, detector=detector, quirks="none"))
+        assert swung.geometry.pivot == "sample"
+        assert swung.scene.panels[0].close_distance == pytest.approx(0.025, rel=1e-12)
+        kept = resolve(Experiment(crystal=ATOM, detector=detector))
+        assert kept.geometry.pivot == "beam"
+        assert kept.scene.panels[0].close_distance == pytest.approx(0.025 * math.cos(math.radians(30)), rel=1e-12)
 
 
 def test_an_explicit_pivot_wins() -> None:
@@ -369,11 +363,12 @@ def test_the_given_origin_is_the_origin() -> None:
     words = "-cell 30 30 30 90 90 90 -default_F 1 -detpixels 8 -pixel 1"
     for option in ("-pix0_vector 0.1 0.002 -0.003", "-pix0_vector_mm 100 2 -3"):
         experiment = Experiment.from_args(f"-quirks none {words} {option}")
-        np.testing.assert_allclose(resolve(experiment).geometry.pix0, (0.1, 0.002, -0.003), rtol=1e-15)
-        turned = resolve(replace(experiment, detector=replace(experiment.detector, rotz=90.0))).geometry
-        np.testing.assert_allclose(turned.pix0, (-0.002, 0.1, -0.003), atol=1e-15)
-        ignored = resolve(replace(experiment, quirks="all,-pivot_overridden")).geometry
-        assert abs(ignored.pix0[1] - 0.002) > 1e-4
+        (panel,) = resolve(experiment).scene.panels
+        np.testing.assert_allclose(panel.origin, (0.1, 0.002, -0.003), rtol=1e-15)
+        turned = resolve(replace(experiment, detector=replace(experiment.detector, rotz=90.0))).scene.panels[0]
+        np.testing.assert_allclose(turned.origin, (-0.002, 0.1, -0.003), atol=1e-15)
+        ignored = resolve(replace(experiment, quirks="all,-pivot_overridden")).scene.panels[0]
+        assert abs(ignored.origin[1] - 0.002) > 1e-4
 
 
 # ---- words and headers ----------------------------------------------------------------------------------------

@@ -321,9 +321,11 @@ EXPECTED_FRAMES: dict[Convention, tuple[Any, ...]] = {
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_conventions(convention: Convention) -> None:
     """Each convention is its program's laboratory frame and default beam centre."""
-    g = resolved(detector=replace(SMALL, convention=convention)).geometry
+    r = resolved(detector=replace(SMALL, convention=convention))
+    g, (panel,) = r.geometry, r.scene.panels
     beam, fast, slow, normal, polar, spindle, fbeam, sbeam = EXPECTED_FRAMES[convention]
-    assert (g.beam, g.fast, g.slow, g.normal, g.polar, g.spindle) == (beam, fast, slow, normal, polar, spindle)
+    assert (g.beam, g.polar, g.spindle) == (beam, polar, spindle)
+    assert [axis.tolist() for axis in (panel.fast, panel.slow, panel.normal)] == [list(v) for v in (fast, slow, normal)]
     assert (g.Fbeam, g.Sbeam) == pytest.approx((fbeam / 1000, sbeam / 1000))
     assert g.pivot == ("sample" if convention in ("xds", "dials") else "beam")
     assert resolved().geometry.convention == "mosflm"
@@ -332,9 +334,11 @@ def test_conventions(convention: Convention) -> None:
 def test_the_custom_convention_is_mosflms_with_the_given_vectors() -> None:
     """Giving one vector keeps the others; the centre has no half pixels."""
     detector = replace(SMALL, fast_axis=(0, 0, 2.0), beam_x=3.0, beam_y=4.0)
-    g = resolved(detector=detector).geometry
+    r = resolved(detector=detector)
+    g, (panel,) = r.geometry, r.scene.panels
     assert g.convention == "custom"
-    assert (g.beam, g.fast, g.slow, g.normal) == ((1, 0, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0))
+    assert g.beam == (1, 0, 0)
+    assert [axis.tolist() for axis in (panel.fast, panel.slow, panel.normal)] == [[0, 0, 1], [0, -1, 0], [1, 0, 0]]
     assert (g.Fbeam, g.Sbeam, g.Fclose, g.Sclose) == pytest.approx((3e-3, 4e-3, 3e-3, 4e-3))
 
 
@@ -364,14 +368,11 @@ def test_geometry_is_the_oracles(
     )  # fmt: skip
     experiment = Experiment(crystal=CRYSTAL, detector=detector, quirks=quirks)
     at = oracle.Oracle(experiment).at
-    scene = resolve(experiment).scene
-    np.testing.assert_allclose(scene.panel_origin[0], at.pix0, atol=1e-12)
-    for got, expected in zip(
-        (scene.panel_fast[0], scene.panel_slow[0], scene.panel_normal[0]), (at.fast, at.slow, at.normal), strict=True
-    ):
-        np.testing.assert_allclose(got, expected, atol=1e-12)
-    assert scene.panel_close_distance[0] == pytest.approx(at.close_distance, rel=1e-9)
-    frame = np.array([scene.panel_fast[0], scene.panel_slow[0], scene.panel_normal[0]])
+    (panel,) = resolve(experiment).scene.panels
+    np.testing.assert_allclose(panel.origin, at.pix0, atol=1e-12)
+    frame = np.array([panel.fast, panel.slow, panel.normal])
+    np.testing.assert_allclose(frame, [at.fast, at.slow, at.normal], atol=1e-12)
+    assert panel.close_distance == pytest.approx(at.close_distance, rel=1e-9)
     np.testing.assert_allclose(frame @ frame.T, np.eye(3), atol=1e-12)
 
 
@@ -393,10 +394,8 @@ def test_turning_about_the_beam_keeps_the_beam_centre(
     half = 0.5 * 0.5 if convention == "mosflm" else 0.0
     expected = {"mosflm": (y + half, x + half), "denzo": (y, x), "adxv": (x, 10 - y)}.get(convention, (x, y))
     assert (r.geometry.Fbeam * 1000, r.geometry.Sbeam * 1000) == pytest.approx(expected, abs=1e-9)
-    scene = r.scene
-    hit = scene.panel_origin[0] + np.array(
-        r.geometry.Fbeam * scene.panel_fast[0] + r.geometry.Sbeam * scene.panel_slow[0]
-    )
+    (panel,) = r.scene.panels
+    hit = panel.origin + r.geometry.Fbeam * panel.fast + r.geometry.Sbeam * panel.slow
     np.testing.assert_allclose(hit, np.array(r.geometry.beam) * distance / 1000, atol=1e-12)
     assert r.geometry.distance == pytest.approx(distance / 1000, rel=1e-9)
 
@@ -412,8 +411,9 @@ def test_turning_about_the_sample_keeps_the_near_point(
         SMALL, convention="xds", orgx=orgx, orgy=orgy, close_distance=70.0, rotx=rotx, roty=roty, rotz=rotz,
         twotheta=twotheta,
     )  # fmt: skip
-    g = resolved(detector=detector).geometry
-    assert (g.orgx, g.orgy, g.close_distance) == pytest.approx((orgx, orgy, 0.07), abs=1e-9)
+    r = resolved(detector=detector)
+    assert (r.geometry.orgx, r.geometry.orgy) == pytest.approx((orgx, orgy), abs=1e-9)
+    assert r.scene.panels[0].close_distance == pytest.approx(0.07, abs=1e-9)
 
 
 def test_energy_is_wavelength() -> None:
@@ -545,10 +545,11 @@ def test_a_black_image_is_announced() -> None:
 def test_scenes_are_whole(seed: int, quirks: str) -> None:
     """Whatever is resolved can be handed to the renderers: shapes, types and finite numbers."""
     scene = resolve(oracle.random_experiment(seed, quirks)).scene
-    for name in ("panel_origin", "source_direction", "orientations", "layers", "reciprocal", "source_weight"):
+    for name in ("source_direction", "orientations", "layers", "reciprocal", "source_weight"):
         array = getattr(scene, name)
         assert array.dtype == np.float64
         assert np.isfinite(array).all()
+    assert all(np.isfinite(panel.origin).all() for panel in scene.panels)
     assert scene.source_weight.mean() == pytest.approx(1.0)
     assert scene.steps == len(scene.source_direction) * len(scene.orientations) * scene.oversample**2
     np.testing.assert_allclose(np.linalg.norm(scene.source_direction, axis=1), 1, rtol=1e-12)

@@ -91,15 +91,16 @@ def test_a_still_has_exactly_the_reflections_near_the_sphere_and_on_the_detector
     """Each index up to 30 by hand, from the Scene's vectors: also those on the outermost pixels."""
     still = _image()
     scene, beam = still.resolved.scene, np.array(still.resolved.geometry.beam)
+    (panel,) = scene.panels
     hkl = np.stack(np.meshgrid(*[np.arange(-30, 31)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     q = hkl @ np.linalg.inv(scene.orientations[0]).T * 1e-10
     rays = q + beam / 1.1
     excess = np.linalg.norm(rays, axis=1) - 1 / 1.1
-    normal = np.cross(scene.panel_fast[0], scene.panel_slow[0])
+    normal = np.cross(panel.fast, panel.slow)
     forward = rays @ normal > 0
-    reach = np.where(forward, scene.panel_origin[0] @ normal / np.where(forward, rays @ normal, 1), 0)
-    at = (rays * reach[:, None] - scene.panel_origin[0]) / scene.pixel_size
-    fast, slow = at @ scene.panel_fast[0], at @ scene.panel_slow[0]
+    reach = np.where(forward, panel.origin @ normal / np.where(forward, rays @ normal, 1), 0)
+    at = (rays * reach[:, None] - panel.origin) / panel.pixel_size[0]
+    fast, slow = at @ panel.fast, at @ panel.slow
     near = forward & (fast >= 0) & (fast < 400) & (slow >= 0) & (slow < 300)
     near &= hkl.any(axis=1)
     three_half_widths = 3 * 0.5 * 0.886 / (20 * 50)  # for the shortest edge's transform
@@ -163,10 +164,8 @@ def test_partiality_tells_bright_from_faint_with_a_spread_beam(beam: dict[str, A
 
 def test_the_resolution_of_the_corners_is_that_of_the_farthest_pixel(image: Image) -> None:
     """It bounds the indices that are looked at, and the spread of a reflection."""
-    scene = image.resolved.scene
     slow, fast = np.meshgrid(np.arange(301), np.arange(401), indexing="ij")
-    at = scene.pixel_size * (fast[..., None] * scene.panel_fast[0] + slow[..., None] * scene.panel_slow[0])
-    at = at + scene.panel_origin[0]
+    at = image.resolved.scene.panels[0].at(fast, slow)
     two_theta = np.arccos(at @ np.array(image.resolved.geometry.beam) / np.linalg.norm(at, axis=-1))
     assert _corner(image.resolved) == pytest.approx(1.1 / (2 * np.sin(two_theta.max() / 2)), rel=1e-9)
 

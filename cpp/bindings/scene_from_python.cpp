@@ -41,18 +41,20 @@ Doubles doubles(const py::object& values, const char* name, const std::vector<py
     return array;
 }
 
-Doubles array_of(const py::object& scene, const char* name, const std::vector<py::ssize_t>& shape) {
-    return doubles(scene.attr(name), name, shape);
+// "owner" is the Scene, or one of its panels, which "prefix" names.
+Doubles array_of(const py::object& owner, const char* name, const std::vector<py::ssize_t>& shape,
+                 const std::string& prefix = "") {
+    return doubles(owner.attr(name), (prefix + name).c_str(), shape);
 }
 
 Vec3 vec3(const double* v) { return {v[0], v[1], v[2]}; }
 
 template <class T>
-T number(const py::object& scene, const char* name) {
+T number(const py::object& owner, const char* name, const std::string& prefix = "") {
     try {
-        return scene.attr(name).cast<T>();
+        return owner.attr(name).cast<T>();
     } catch (const py::cast_error&) {
-        refuse(name, "a number");
+        refuse(prefix + name, "a number");
     }
 }
 
@@ -64,30 +66,77 @@ Enum choice(const py::object& scene, const char* name, int count) {
 }
 
 template <class T>
-std::vector<T> numbers(const py::object& scene, const char* name, std::size_t count) {
+std::vector<T> numbers(const py::object& owner, const char* name, std::size_t count, const std::string& prefix = "") {
     std::vector<T> values;
     try {
-        values = scene.attr(name).cast<std::vector<T>>();
+        values = owner.attr(name).cast<std::vector<T>>();
     } catch (const py::cast_error&) {
     }
-    if (values.size() != count) refuse(name, std::to_string(count) + " numbers");
+    if (values.size() != count) refuse(prefix + name, std::to_string(count) + " numbers");
     return values;
 }
 
-void read_detector(const py::object& p, Scene& s) {
-    const auto shape = numbers<std::int64_t>(p, "shape", 2);
-    s.nslow = shape[0];
-    s.nfast = shape[1];
-    s.pixel_size = number<double>(p, "pixel_size");
-    const auto origin = array_of(p, "panel_origin", {-1, 3});
-    const py::ssize_t panels = origin.shape(0);
-    const auto fast = array_of(p, "panel_fast", {panels, 3}), slow = array_of(p, "panel_slow", {panels, 3});
-    const auto normal = array_of(p, "panel_normal", {panels, 3});
-    const auto close = array_of(p, "panel_close_distance", {panels});
-    for (py::ssize_t i = 0; i < panels; ++i) {
-        s.panels.push_back({vec3(origin.data(i, 0)), vec3(fast.data(i, 0)), vec3(slow.data(i, 0)),
-                            vec3(normal.data(i, 0)), *close.data(i)});
+// The raster of a panel. All of them have the same, of square pixels: that of the Scene.
+void read_raster(const py::object& panel, const std::string& prefix, Scene& s) {
+    const auto shape = numbers<std::int64_t>(panel, "shape", 2, prefix);
+    const auto pixel = numbers<double>(panel, "pixel_size", 2, prefix);
+    if (pixel[0] != pixel[1]) refuse(prefix + "pixel_size", "square pixels");
+    if (s.panels.empty()) {
+        s.nslow = shape[0];
+        s.nfast = shape[1];
+        s.pixel_size = pixel[0];
     }
+    if (shape[0] != s.nslow || shape[1] != s.nfast || pixel[0] != s.pixel_size) {
+        refuse(prefix + "shape", "panels of one shape and one size of pixels");
+    }
+}
+
+// Masks as (panel, slow, fast). One panel's is pointed to; those of several are copied behind each other.
+void read_masks(const py::sequence& panels, Scene& s, Owners& owners) {
+    std::vector<Bytes> masks;
+    bool any = false;
+    for (std::size_t i = 0; i < s.panels.size(); ++i) {
+        const py::object mask = panels[i].attr("mask");
+        any = any || !mask.is_none();
+        masks.push_back(mask.is_none() ? Bytes() : Bytes::ensure(mask));
+        const bool fits =
+            masks[i] && masks[i].ndim() == 2 && masks[i].shape(0) == s.nslow && masks[i].shape(1) == s.nfast;
+        if (!mask.is_none() && !fits) {
+            PyErr_Clear();
+            refuse("panels[" + std::to_string(i) + "].mask", "an array (slow, fast) of the panel's shape");
+        }
+    }
+    if (!any) return;
+    Bytes all = masks[0];
+    if (masks.size() > 1) {
+        const auto pixels = static_cast<std::size_t>(s.nslow * s.nfast);
+        all = Bytes(static_cast<py::ssize_t>(masks.size() * pixels));
+        std::fill_n(all.mutable_data(), masks.size() * pixels, std::uint8_t{1});
+        for (std::size_t i = 0; i < masks.size(); ++i) {
+            if (masks[i].size() > 0) std::copy_n(masks[i].data(), pixels, all.mutable_data() + i * pixels);
+        }
+    }
+    s.mask = all.data();
+    owners.push_back(all);
+}
+
+void read_panels(const py::object& p, Scene& s, Owners& owners) {
+    const py::object given = p.attr("panels");
+    if (!py::isinstance<py::sequence>(given)) refuse("panels", "a tuple of panels");
+    const py::sequence panels = given;
+    for (std::size_t i = 0; i < panels.size(); ++i) {
+        const py::object panel = panels[i];
+        const std::string prefix = "panels[" + std::to_string(i) + "].";
+        read_raster(panel, prefix, s);
+        const auto vector = [&](const char* name) { return vec3(array_of(panel, name, {3}, prefix).data()); };
+        s.panels.push_back({vector("origin"), vector("fast"), vector("slow"), vector("normal"),
+                            number<double>(panel, "close_distance", prefix)});
+    }
+    read_masks(panels, s, owners);
+}
+
+void read_detector(const py::object& p, Scene& s, Owners& owners) {
+    read_panels(p, s, owners);
     s.curved_distance = number<double>(p, "curved_distance");
     s.beam_direction = vec3(array_of(p, "beam_direction", {3}).data());
     const auto layers = array_of(p, "layers", {-1, 4});
@@ -144,7 +193,7 @@ void read_crystal(const py::object& p, Scene& s, Owners& owners) {
     s.interpolation = choice<Interpolation>(p, "interpolation", 3);
 }
 
-void read_sampling(const py::object& p, Scene& s, Owners& owners) {
+void read_sampling(const py::object& p, Scene& s) {
     s.oversample = number<std::int64_t>(p, "oversample");
     s.dmin = number<double>(p, "dmin");
     s.background_sum = number<double>(p, "background_sum");
@@ -153,17 +202,6 @@ void read_sampling(const py::object& p, Scene& s, Owners& owners) {
     s.steps = number<double>(p, "steps");
     const auto roi = numbers<std::int64_t>(p, "roi", 4);
     std::copy(roi.begin(), roi.end(), s.roi);
-    const py::object mask = p.attr("mask");
-    if (mask.is_none()) return;
-    const auto bytes = Bytes::ensure(mask);
-    const auto panels = static_cast<py::ssize_t>(s.panels.size());
-    if (!bytes || bytes.ndim() != 3 || bytes.shape(0) != panels || bytes.shape(1) != s.nslow ||
-        bytes.shape(2) != s.nfast) {
-        PyErr_Clear();
-        refuse("mask", "an array (panel, slow, fast) of the detector's shape");
-    }
-    s.mask = bytes.data();
-    owners.push_back(bytes);
 }
 
 }  // namespace
@@ -184,10 +222,10 @@ Precision precision_of(const std::string& name) {
 }
 
 BoundScene::BoundScene(const py::object& python) {
-    read_detector(python, scene_);
+    read_detector(python, scene_, owners_);
     read_sources(python, scene_);
     read_crystal(python, scene_, owners_);
-    read_sampling(python, scene_, owners_);
+    read_sampling(python, scene_);
     validate(scene_);
 }
 

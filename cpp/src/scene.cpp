@@ -36,9 +36,14 @@ bool finite(Vec3 v) { return std::isfinite(v.x) && std::isfinite(v.y) && std::is
 }  // namespace
 
 void validate(const Scene& scene) {
+    require(!scene.panels.empty(), "panels: found none, expected at least one");
+    for (const Panel& panel : scene.panels) {
+        require(finite(panel.origin) && finite(panel.fast) && finite(panel.slow) && finite(panel.normal) &&
+                    std::isfinite(panel.close_distance) && std::isfinite(scene.pixel_size),
+                "panels: found a position, axis or size of pixels that is not finite, expected finite numbers");
+    }
     require(scene.nslow > 0 && scene.nfast > 0, "shape: found " + std::to_string(scene.nslow) + " x " +
                                                     std::to_string(scene.nfast) + ", expected at least 1 x 1 pixels");
-    require(!scene.panels.empty(), "panel_origin: found no panel, expected at least one");
     require(!scene.layers.empty(), "layers: found none, expected at least one");
     require(!scene.sources.empty(), "source_direction: found no source, expected at least one");
     for (const Source& source : scene.sources) {

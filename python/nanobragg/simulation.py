@@ -96,7 +96,7 @@ def _rendered(resolved: Resolved, **how: Any) -> Image:
     from nanobragg.results.image import Image
 
     result = render_scene(resolved.scene, **how)
-    return Image(result.image[0], resolved, solid_angle=result.solid_angle)
+    return Image(result.image.reshape(resolved.scene.image_shape), resolved, solid_angle=result.solid_angle)
 
 
 # ---- methods of Experiment --------------------------------------------------------------------------------

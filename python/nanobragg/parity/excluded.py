@@ -14,6 +14,8 @@ from nanobragg.records.scene import Interpolation, Shape
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
     from nanobragg.records.scene import Scene
     from nanobragg.rendering.trace import Evaluation, Trace
 
@@ -106,26 +108,22 @@ def _resolution_limit(scene: Scene, trace: Trace, near: float) -> bool:
     if any(abs(2.0 * e.stol * scene.dmin - 1.0) < near for e in trace.evaluations):
         return True
     return any(
-        abs(_length_of_q(scene, slow, fast, layer, source) * scene.dmin - 1.0) < near
-        for slow, fast in _subpixels(scene, trace)
-        for layer in range(len(scene.layers))
+        abs(_length_of_q(scene, position, source) * scene.dmin - 1.0) < near
+        for position in _subpixels(scene, trace)
         for source in range(len(scene.source_wavelength))
     )
 
 
-def _subpixels(scene: Scene, trace: Trace) -> Iterator[tuple[float, float]]:
-    """Positions (slow, fast; m) on the panel."""
-    n = scene.oversample
+def _subpixels(scene: Scene, trace: Trace) -> Iterator[np.ndarray]:
+    """Positions (m) in the layers of the sensor."""
+    panel, n = scene.panels[trace.panel], scene.oversample
     for i in range(n):
         for j in range(n):
-            yield (
-                scene.pixel_size / n * (trace.slow * n + i + 0.5),
-                scene.pixel_size / n * (trace.fast * n + j + 0.5),
-            )
+            at = panel.at(trace.fast + (j + 0.5) / n, trace.slow + (i + 0.5) / n)
+            for layer in scene.layers:
+                yield at + layer[0] * panel.normal
 
 
-def _length_of_q(scene: Scene, slow: float, fast: float, layer: int, source: int) -> float:
-    depth = scene.layers[layer][0]
-    p = scene.panel_origin[0] + fast * scene.panel_fast[0] + slow * scene.panel_slow[0] + depth * scene.panel_normal[0]
-    d = p / math.hypot(*p)
-    return math.hypot(*(d - scene.source_direction[source])) / float(scene.source_wavelength[source])
+def _length_of_q(scene: Scene, position: np.ndarray, source: int) -> float:
+    direction = position / math.hypot(*position)
+    return math.hypot(*(direction - scene.source_direction[source])) / float(scene.source_wavelength[source])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nanobragg.records.panel import only_panel
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -51,8 +53,8 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     from nanobragg.response.integers import integer_scale, pgm_scale, to_integers, to_pgm_bytes
     from nanobragg.response.statistics import statistics
 
-    output, roi, scene = run.output, resolved.geometry.roi, resolved.scene
-    found = statistics(image, roi, None if scene.mask is None else scene.mask[0], threads=run.threads)
+    output, roi = run.output, resolved.geometry.roi
+    found = statistics(image, roi, resolved.scene.image_mask, threads=run.threads)
     x, y = (0.0, 0.0) if found.maximum_at is None else _last_subpixel(resolved, found.maximum_at)
     print(f"max_I = {found.maximum:g}  at {x:g} {y:g}")
     print(f"mean= {found.mean:g} rms= {found.rms:g} rmsd= {found.rmsd:g}")
@@ -130,10 +132,12 @@ def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | No
 
 def _last_subpixel(resolved: Resolved, index: tuple[int, ...]) -> tuple[float, float]:
     """Where on the detector (fast, slow; m) the original says that a pixel is: its last subpixel."""
-    slow, fast = index[-2:]
+    panels, (slow, fast) = resolved.scene.panels, index[-2:]
+    pixel_size = (panels[index[0]] if len(index) > 2 else only_panel(panels, "max_I")).pixel_size
     oversample = resolved.radiation.oversample
-    subpixel = resolved.geometry.pixel_size / oversample
-    return (
-        subpixel * (fast * oversample + oversample - 1) + subpixel / 2.0,
-        subpixel * (slow * oversample + oversample - 1) + subpixel / 2.0,
-    )
+
+    def last(pixel: int, size: float) -> float:
+        subpixel = size / oversample
+        return subpixel * (pixel * oversample + oversample - 1) + subpixel / 2.0
+
+    return last(fast, pixel_size[0]), last(slow, pixel_size[1])

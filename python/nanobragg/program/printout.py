@@ -19,8 +19,8 @@ def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.nd
 
     Args:
         resolved: the run.
-        pixel: (fast, slow), or None for all.
-        image: (slow, fast) float32, the rendered image.
+        pixel: (fast, slow) of each panel, or None for all.
+        image: (slow, fast) or (panel, slow, fast) float32, the rendered image.
 
     Raises:
         InputError: for a pixel outside the detector.
@@ -35,10 +35,11 @@ def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.nd
     else:
         x0, x1, y0, y1 = scene.roi
         pixels = [(slow, fast) for slow in range(y0, y1 + 1) for fast in range(x0, x1 + 1)]
-    for slow, fast in pixels:
-        trace = trace_pixel(scene, slow, fast, last_only=True)
-        if trace.rendered:
-            print("\n".join(_lines(resolved, trace, float(image[slow, fast]))))
+    for number, values in enumerate(image.reshape(-1, *scene.shape)):
+        for slow, fast in pixels:
+            trace = trace_pixel(scene, slow, fast, panel=number, last_only=True)
+            if trace.rendered:
+                print("\n".join(_lines(resolved, trace, float(values[slow, fast]))))
 
 
 def _lines(resolved: Resolved, trace: Trace, value: float) -> list[str]:

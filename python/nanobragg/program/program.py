@@ -70,7 +70,7 @@ def _simulate(request: Request, run: Run) -> None:
     _introduce(run, resolved, seed)
     _write_dump(resolved)
     result = _render(run, resolved)
-    image = result.image[0]
+    image = result.image.reshape(resolved.scene.image_shape)
     if result.device != "cpu":
         print(f"rendered on {result.device}")
     elif result.note:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from nanobragg.maths.constants import AVOGADRO, DEGREES
 from nanobragg.maths.vectors import Vec, cross, dot, norm
+from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
+    from nanobragg.records.panel import Panel
     from nanobragg.records.resolved import Geometry, Radiation, Resolved, Sample
 
 _PROTEIN_DENSITY = 1.2e6
@@ -37,16 +39,17 @@ def summary(resolved: Resolved, noise_seed: int | None = None, *, with_heading: 
 
     """
     geometry, sample, radiation = resolved.geometry, resolved.sample, resolved.radiation
+    panel = only_panel(resolved.scene.panels, "summary")
     lines = [
         *([heading()] if with_heading else []),
-        *_frame_lines(geometry),
+        *_frame_lines(geometry, panel),
         *_crystal_lines(sample),
         *_step_lines(geometry, radiation),
         *_source_lines(resolved),
         f"  created a total of {sample.mosaic_domains} mosaic domains",
         *_beam_lines(sample, radiation),
         *_detector_lines(geometry),
-        *_sampling_lines(resolved),
+        *_sampling_lines(resolved, panel),
     ]
     if noise_seed is not None:
         # The original's spelling and sign: scripts look for these lines.
@@ -70,9 +73,9 @@ def _abridged(lines: list[str]) -> list[str]:
     return [*lines[:_ENDS], f"... {len(lines) - 2 * _ENDS} more ...", *lines[-_ENDS:]]
 
 
-def _frame_lines(g: Geometry) -> list[str]:
+def _frame_lines(g: Geometry, panel: Panel) -> list[str]:
     pivot = "sample" if g.pivot == "sample" else "direct beam spot"
-    incident = (dot(g.beam, g.fast), dot(g.beam, g.slow), dot(g.beam, g.normal))
+    incident = [dot(g.beam, axis.tolist()) for axis in (panel.fast, panel.slow, panel.normal)]
     return [
         f"{g.convention} convention selected.",
         f"pivoting detector around {pivot}",
@@ -155,20 +158,20 @@ def _detector_lines(g: Geometry) -> list[str]:
     return lines
 
 
-def _position_lines(g: Geometry) -> list[str]:
+def _position_lines(g: Geometry, panel: Panel) -> list[str]:
     normal = cross(g.beam, g.polar)
     x0, x1, y0, y1 = g.roi
     return [
-        f"  distance={g.distance:g} detsize={g.detsize_f:g}x{g.detsize_s:g}  pixel={g.pixel_size:g} meters "
-        f"({g.nfast}x{g.nslow} pixels)",
+        f"  distance={g.distance:g} detsize={g.detsize_f:g}x{g.detsize_s:g}  pixel={panel.pixel_size[0]:g} meters "
+        f"({panel.shape[1]}x{panel.shape[0]} pixels)",
         f"  sensor is {g.thickness:g} m thick in {g.thickness_steps} layers with mu= {g.attenuation:g}",
         f"  Xbeam={g.Xbeam:g} Ybeam={g.Ybeam:g}",
         f"  Fbeam={g.Fbeam:g} Sbeam={g.Sbeam:g}",
         f"  Xclose={g.Xclose:g} Yclose={g.Yclose:g}",
         f"  Fclose={g.Fclose:g} Sclose={g.Sclose:g}",
-        f"  DIRECTION_OF_DETECTOR_X-AXIS= {_numbers(g.fast)}",
-        f"  DIRECTION_OF_DETECTOR_Y-AXIS= {_numbers(g.slow)}",
-        f"  DIRECTION_OF_DETECTOR_Z-AXIS= {_numbers(g.normal)}",
+        f"  DIRECTION_OF_DETECTOR_X-AXIS= {_numbers(panel.fast.tolist())}",
+        f"  DIRECTION_OF_DETECTOR_Y-AXIS= {_numbers(panel.slow.tolist())}",
+        f"  DIRECTION_OF_DETECTOR_Z-AXIS= {_numbers(panel.normal.tolist())}",
         f"  INCIDENT_BEAM_DIRECTION= {_numbers(g.beam)}",
         f"  spindle ROTATION_AXIS= {_numbers(g.spindle)}",
         f"  POLARIZATION_PLANE_NORMAL= {_numbers(normal)}",
@@ -177,7 +180,7 @@ def _position_lines(g: Geometry) -> list[str]:
     ]
 
 
-def _sampling_lines(resolved: Resolved) -> list[str]:
+def _sampling_lines(resolved: Resolved, panel: Panel) -> list[str]:
     g, s, r = resolved.geometry, resolved.sample, resolved.radiation
     sampling = resolved.experiment.sampling
     flags = {
@@ -188,7 +191,7 @@ def _sampling_lines(resolved: Resolved) -> list[str]:
     extra = "".join(text for text, on in flags.items() if on)
     lines = [
         f"  incident fluence: {r.fluence:g} photons/m^2",
-        *_position_lines(g),
+        *_position_lines(g, panel),
         f"  hdivrange={r.hdivrange:g} hdivstep={r.hdivstep:g}  radians",
         f"  vdivrange={r.vdivrange:g} vdivstep={r.vdivstep:g}  radians",
         f"  {r.divergence_steps} divergence steps",

@@ -12,17 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Geometry:
-    """The resolved detector and beam geometry. Lengths in metres, angles in radians, lab frame."""
+    """The detector as the conventions describe it, and the beam: lengths in metres, angles in radians, lab frame.
+
+    Where the pixels are is in ``Scene.panels``.
+    """
 
     convention: str
     pivot: str
-    nfast: int
-    nslow: int
-    pixel_size: float
     detsize_f: float
     detsize_s: float
     distance: float
-    close_distance: float
     Xbeam: float
     Ybeam: float
     Xclose: float
@@ -37,10 +36,6 @@ class Geometry:
     """pixels"""
     dials_origin: tuple[float, float, float]
     """mm"""
-    pix0: tuple[float, float, float]
-    fast: tuple[float, float, float]
-    slow: tuple[float, float, float]
-    normal: tuple[float, float, float]
     beam: tuple[float, float, float]
     polar: tuple[float, float, float]
     spindle: tuple[float, float, float]

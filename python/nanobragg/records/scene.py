@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from nanobragg.records.panel import Panel, common_shape
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -50,21 +52,9 @@ class Interpolation(IntEnum):
 class Scene:
     """Input of :func:`nanobragg.render`. Arrays are C-contiguous float64 unless said otherwise."""
 
-    # detector: P panels of the same shape
-    shape: tuple[int, int]
-    """(slow, fast) pixels of one panel."""
-    pixel_size: float
-    """m."""
-    panel_origin: np.ndarray
-    """(P, 3) m: corner of the first pixel."""
-    panel_fast: np.ndarray
-    """(P, 3) unit vectors."""
-    panel_slow: np.ndarray
-    """(P, 3) unit vectors."""
-    panel_normal: np.ndarray
-    """(P, 3) unit vectors, away from the sample."""
-    panel_close_distance: np.ndarray
-    """(P,) m: distance from the sample to the panel's plane."""
+    # detector
+    panels: tuple[Panel, ...]
+    """Where the pixels are, and which of them are rendered. The renderers take panels of one shape."""
     curved_distance: float
     """m: every pixel is moved to this distance (0: flat panels)."""
     beam_direction: np.ndarray
@@ -127,6 +117,25 @@ class Scene:
     steps: int
     """Divisor: sources × orientations × oversample²."""
     roi: tuple[int, int, int, int]
-    """fast first, fast last, slow first, slow last (inclusive, inside the panel; last < first: nothing)."""
-    mask: np.ndarray | None
-    """(P, slow, fast) uint8, 0: not rendered."""
+    """fast first, fast last, slow first, slow last, of every panel (inclusive, inside it; last < first: nothing)."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(slow, fast) pixels of every panel. Raises :class:`InputError` where they differ."""
+        return common_shape(self.panels)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of the image: (slow, fast) of one panel, (panel, slow, fast) of several."""
+        return self.shape if len(self.panels) == 1 else (len(self.panels), *self.shape)
+
+    @property
+    def image_mask(self) -> np.ndarray | None:
+        """The panels' masks in the image's shape, 0: not rendered; ``None`` where none has one."""
+        import numpy as np
+
+        masks = [panel.mask for panel in self.panels]
+        if all(mask is None for mask in masks):
+            return None
+        whole = np.ones(self.shape, np.uint8)
+        return np.stack([whole if mask is None else mask for mask in masks]).reshape(self.image_shape)

@@ -40,6 +40,7 @@ def bound(scene: Scene, like: _core.BoundScene | None = None) -> _core.BoundScen
 def _freeze(scene: Scene) -> None:
     import numpy as np
 
-    for value in vars(scene).values():
-        if isinstance(value, np.ndarray):
-            value.flags.writeable = False
+    for record in (scene, *scene.panels):
+        for value in vars(record).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False

@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nanobragg.errors import InputError
+from nanobragg.records.panel import Panel
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.sensor import Sensor, sensor_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nanobragg.resolver.files import Said
 
 
@@ -26,8 +27,7 @@ class PlacedDetector:
     sensor: Sensor
     roi: tuple[int, int, int, int]
     """fast first, fast last, slow first, slow last as said, not clipped"""
-    mask: np.ndarray | None
-    """(slow, fast), 0: not rendered"""
+    panels: tuple[Panel, ...]
     log: Log
 
 
@@ -52,7 +52,7 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
         placement=placement,
         sensor=sensor,
         roi=roi,
-        mask=_checked_mask(said, pixels),
+        panels=(_panel(said, pixels, placement, sensor),),
         log=Log(
             warnings=(*of_placement, *doubts, *sensor.warnings),
             touched=_touched(said, pixels, placement, quirks) | which(thickness_step=sensor.step_quirk),
@@ -94,11 +94,23 @@ def _roi(said: tuple[int, int, int, int] | None, pixels: Pixels) -> tuple[tuple[
     return (x0, x1, y0, y1), ()
 
 
-def _checked_mask(said: Said, pixels: Pixels) -> np.ndarray | None:
-    mask, shape = said.mask, (pixels.nslow, pixels.nfast)
+def _panel(said: Said, pixels: Pixels, placement: Placement, sensor: Sensor) -> Panel:
+    """The panel that the options of one flat detector describe."""
+    mask, shape, frame = said.mask, (pixels.nslow, pixels.nfast), placement.frame
     if mask is not None and mask.shape != shape:
         found = " x ".join(str(n) for n in mask.shape[::-1])
         raise InputError(
             f"-mask: found {found} pixels in {said.mask_name}, expected the detector's {shape[1]} x {shape[0]}"
         )
-    return mask
+    return Panel(
+        name="panel",
+        shape=shape,
+        pixel_size=(pixels.pixel_size, pixels.pixel_size),
+        origin=np.array(placement.pix0),
+        fast=np.array(frame.fast),
+        slow=np.array(frame.slow),
+        normal=np.array(frame.normal),
+        close_distance=placement.close_distance,
+        sensor_thickness=max(sensor.thickness, 0.0),
+        mask=None if mask is None else mask != 0,
+    )

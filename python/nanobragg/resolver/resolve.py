@@ -95,11 +95,10 @@ def _grid(
     def corner() -> float:
         """The highest resolution that the detector sees, at any source, or ``dmin`` where that is lower, Å."""
         seen = resolution.highest(
-            detector.placement,
-            detector.pixels,
+            detector.panels,
             np.array(sources.travel),
             np.array(sources.wavelengths),
-            curved=experiment.detector.curved,
+            sphere=detector.placement if experiment.detector.curved else None,
         )
         return max(seen, experiment.sampling.dmin or 0.0)
 

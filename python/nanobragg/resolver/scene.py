@@ -22,18 +22,11 @@ def scene_of(stages: Stages) -> Scene:
 
 
 def _detector(stages: Stages) -> dict[str, Any]:
-    placed, pixels, sensor = stages.detector, stages.detector.pixels, stages.detector.sensor
-    placement, frame = placed.placement, placed.placement.frame
+    sensor, placement = stages.detector.sensor, stages.detector.placement
     return {
-        "shape": (pixels.nslow, pixels.nfast),
-        "pixel_size": pixels.pixel_size,
-        "panel_origin": np.array([placement.pix0]),
-        "panel_fast": np.array([frame.fast]),
-        "panel_slow": np.array([frame.slow]),
-        "panel_normal": np.array([frame.normal]),
-        "panel_close_distance": np.array([placement.close_distance]),
+        "panels": stages.detector.panels,
         "curved_distance": placement.distance if stages.said.experiment.detector.curved else 0.0,
-        "beam_direction": np.array(frame.beam),
+        "beam_direction": np.array(placement.frame.beam),
         "layers": np.array(layer_table(sensor, last_layer=stages.factors.last_layer)),
         "attenuation": sensor.attenuation if sensor.absorbs else 0.0,
         "sensor_depth": sensor.count * sensor.step,
@@ -89,7 +82,6 @@ def _sampling(stages: Stages) -> dict[str, Any]:
         "scale": THOMSON * stages.light.fluence,
         "steps": stages.samples,
         "roi": _clipped(placed.roi, placed.pixels.nfast, placed.pixels.nslow),
-        "mask": None if placed.mask is None else np.ascontiguousarray(placed.mask[None] != 0).view(np.uint8),
     }
 
 

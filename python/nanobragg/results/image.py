@@ -29,7 +29,7 @@ class Image:
     """
 
     data: np.ndarray
-    """(slow, fast)"""
+    """(slow, fast) of one panel, (panel, slow, fast) of several"""
     resolved: Resolved = field(repr=False)
     """the experiment and the Scene that it was made from"""
     solid_angle: float = 0.0
@@ -48,16 +48,14 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(slow, fast) pixels."""
+        """Of ``data``."""
         return self.data.shape
 
     def statistics(self) -> Statistics:
         """Mean, rms, rmsd and maximum over the region of interest (``specs/physics.md``)."""
         from nanobragg.response.statistics import statistics
 
-        scene = self.resolved.scene
-        mask = None if scene.mask is None else scene.mask.reshape(self.data.shape)
-        return statistics(self.data, self.resolved.geometry.roi, mask)
+        return statistics(self.data, self.resolved.geometry.roi, self.resolved.scene.image_mask)
 
     def _photons_only(self, what: str) -> None:
         if self.data.dtype != np.float32:

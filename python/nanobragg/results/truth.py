@@ -19,6 +19,7 @@ from nanobragg.maths.rotations import parts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nanobragg.records.panel import Panel
     from nanobragg.records.resolved import Resolved
 
 COLUMNS = np.dtype(
@@ -66,18 +67,19 @@ def truth(
         InputError: for a curved detector, and for an image that is not the simulated one.
 
     """
-    scene, g = resolved.scene, resolved.geometry
-    if np.asarray(image).shape != scene.shape or np.asarray(image).dtype != np.float32:
+    scene = resolved.scene
+    if np.asarray(image).shape != scene.image_shape or np.asarray(image).dtype != np.float32:
         raise InputError(f"truth: found {np.asarray(image).dtype} pixels, expected the float32 image of the simulation")
-    if g.curved:
+    if resolved.geometry.curved:
         raise InputError("truth: found a curved detector, expected a flat one")
     width = _spot_width(resolved)
     limit = 3.0 * width if tolerance is None else tolerance
-    rows = _predictions(resolved, limit, width)
-    if radius is None:
-        radius = _footprint(resolved, width)
-    _integrate(rows, np.asarray(image, dtype=np.float64), radius, scene)
-    return rows[np.argsort(-rows["d"], kind="stable")]
+    pixels = np.asarray(image, dtype=np.float64).reshape(-1, *scene.shape)
+    found = _predictions(resolved, limit, width)
+    for panel, rows, values in zip(scene.panels, found, pixels, strict=True):
+        _integrate(rows, values, _footprint(resolved, panel, width) if radius is None else radius, panel, scene.roi)
+    table = np.concatenate(found)
+    return table[np.argsort(-table["d"], kind="stable")]
 
 
 # ---- prediction -------------------------------------------------------------------------------------------
@@ -98,32 +100,36 @@ def _spot_width(resolved: Resolved) -> float:
 
 
 def _corner(resolved: Resolved) -> float:
-    """Resolution of the detector's corners at the shortest wavelength, Å."""
+    """Resolution of the panels' corners at the shortest wavelength, Å."""
     scene = resolved.scene
-    slow, fast = scene.shape
-    corners = np.array([[f, s] for f in (0, fast) for s in (0, slow)]) * scene.pixel_size
-    points = scene.panel_origin[0] + corners[:, :1] * scene.panel_fast[0] + corners[:, 1:] * scene.panel_slow[0]
+    points = np.concatenate(
+        [panel.at([0, 0, panel.shape[1], panel.shape[1]], [0, panel.shape[0]] * 2) for panel in scene.panels]
+    )
     rays = points / np.linalg.norm(points, axis=1)[:, None]
     cosine = float((rays @ np.array(resolved.geometry.beam)).min())
     half_sine = math.sqrt(max((1.0 - cosine) / 2.0, 1e-12))
     return float(scene.source_wavelength.min()) * 1e10 / (2.0 * half_sine)
 
 
-def _predictions(resolved: Resolved, limit: float, width: float) -> NDArray[Any]:
-    """Rows without intensities: reflections within ``limit`` (1/Å) of the sphere at some angle of the rotation."""
+def _predictions(resolved: Resolved, limit: float, width: float) -> list[NDArray[Any]]:
+    """Rows without intensities of each panel: reflections within ``limit`` (1/Å) of the sphere at some angle of the
+    rotation.
+    """
     r, scene, sample = resolved.radiation, resolved.scene, resolved.sample
     beam = np.array(resolved.geometry.beam)
     reciprocal = np.array([sample.a_star, sample.b_star, sample.c_star])
     dmin = max(_corner(resolved), scene.dmin * 1e10) * 0.999
-    found = []
+    found: list[list[NDArray[Any]]] = [[np.empty(0, COLUMNS)] for _ in scene.panels]
     angles = _angles(resolved)
     for hkl in _indices(sample, dmin):
         q = hkl @ reciprocal
         phi, excess = _nearest_approach(q, angles, np.array(resolved.geometry.spindle), beam, r.wavelength * 1e10)
         near = np.abs(excess) <= limit
         if near.any():
-            found.append(_rows(resolved, hkl[near], q[near], phi[near], excess[near], width))
-    return np.concatenate(found) if found else np.empty(0, COLUMNS)
+            rows, rays = _rows(resolved, hkl[near], q[near], phi[near], excess[near], width)
+            for panel, of_panel in zip(scene.panels, found, strict=True):
+                of_panel.append(_on_panel(panel, rows, rays))
+    return [np.concatenate(of_panel) for of_panel in found]
 
 
 def _angles(resolved: Resolved) -> NDArray[np.float64]:
@@ -173,28 +179,35 @@ def _rows(
     phi: NDArray[np.float64],
     excess: NDArray[np.float64],
     width: float,
-) -> NDArray[Any]:
-    g, scene = resolved.geometry, resolved.scene
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """What does not depend on the panel, and unit vectors (n, 3) of the diffracted rays."""
+    g = resolved.geometry
     wavelength = resolved.radiation.wavelength * 1e10
     spindle = np.array(g.spindle)
     along, across, third = parts(q, spindle)
     turned = along + np.cos(phi)[:, None] * across + np.sin(phi)[:, None] * third
     rays = turned + np.array(g.beam) / wavelength
     rays /= np.linalg.norm(rays, axis=1)[:, None]
-    at = pixels_of_rays(g, rays)
-    slow, fast = scene.shape
+    rows = np.zeros(len(hkl), COLUMNS)
+    rows["h"], rows["k"], rows["l"] = hkl.T
+    rows["phi"] = np.degrees(phi)
+    rows["d"] = 1.0 / np.linalg.norm(q, axis=1)
+    rows["two_theta"] = np.degrees(np.arccos(np.clip(rays @ np.array(g.beam), -1.0, 1.0)))
+    rows["distance_to_ewald"] = excess
+    rows["F"] = _factors(resolved, hkl)
+    rows["partiality"] = np.exp(-np.log(2.0) * (excess / width) ** 2)
+    return rows, rays
+
+
+def _on_panel(panel: Panel, rows: NDArray[Any], rays: NDArray[np.float64]) -> NDArray[Any]:
+    """The rows whose rays meet the panel, and where they do."""
+    at = pixels_of_rays(panel, rays)
+    slow, fast = panel.shape
     with np.errstate(invalid="ignore"):
         on = (at[:, 0] >= 0) & (at[:, 0] < fast) & (at[:, 1] >= 0) & (at[:, 1] < slow)
-    rows = np.zeros(int(on.sum()), COLUMNS)
-    rows["h"], rows["k"], rows["l"] = hkl[on].T
-    rows["fast"], rows["slow"] = at[on].T
-    rows["phi"] = np.degrees(phi[on])
-    rows["d"] = 1.0 / np.linalg.norm(q[on], axis=1)
-    rows["two_theta"] = np.degrees(np.arccos(np.clip(rays[on] @ np.array(g.beam), -1.0, 1.0)))
-    rows["distance_to_ewald"] = excess[on]
-    rows["F"] = _factors(resolved, hkl[on])
-    rows["partiality"] = np.exp(-np.log(2.0) * (excess[on] / width) ** 2)
-    return rows
+    met = rows[on]
+    met["fast"], met["slow"] = at[on].T
+    return met
 
 
 def _factors(resolved: Resolved, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -210,20 +223,22 @@ def _factors(resolved: Resolved, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
 # ---- integration ------------------------------------------------------------------------------------------
 
 
-def _footprint(resolved: Resolved, width: float) -> int:
+def _footprint(resolved: Resolved, panel: Panel, width: float) -> int:
     """Half width of a spot's square, pixels: three half widths at the detector's distance."""
-    scene, wavelength = resolved.scene, resolved.radiation.wavelength * 1e10
-    pixels = 3.0 * width * wavelength * resolved.geometry.distance / scene.pixel_size
-    return int(min(max(2, math.ceil(abs(pixels))), max(2, min(scene.shape) // 4)))
+    wavelength = resolved.radiation.wavelength * 1e10
+    pixels = 3.0 * width * wavelength * resolved.geometry.distance / min(panel.pixel_size)
+    return int(min(max(2, math.ceil(abs(pixels))), max(2, min(panel.shape) // 4)))
 
 
-def _integrate(rows: NDArray[Any], image: NDArray[np.float64], radius: int, scene: Any) -> None:
+def _integrate(
+    rows: NDArray[Any], image: NDArray[np.float64], radius: int, panel: Panel, roi: tuple[int, int, int, int]
+) -> None:
     """Sums over the footprints, less the median of a frame around each; what is not rendered does not count."""
     used = np.zeros(image.shape, bool)
-    f0, f1, s0, s1 = scene.roi
+    f0, f1, s0, s1 = roi
     used[max(s0, 0) : s1 + 1, max(f0, 0) : f1 + 1] = True
-    if scene.mask is not None:
-        used &= scene.mask[0] != 0
+    if panel.mask is not None:
+        used &= panel.mask != 0
     used &= np.isfinite(image)
     owners = np.zeros(image.shape, np.int32)
     boxes = []

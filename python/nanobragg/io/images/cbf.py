@@ -15,6 +15,7 @@ from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
 from nanobragg.maths.constants import DEGREES, ENERGY
 from nanobragg.maths.projection import direct_beam
+from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -87,16 +88,17 @@ def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -
 def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     """The PILATUS header, a line for each quantity. ``cutoff``: the count at which pixels are overloaded."""
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
-    fast, slow, distance = direct_beam(g)
-    pixel, energy = g.pixel_size, ENERGY / (r.wavelength * 1e10)
+    panel = only_panel(resolved.scene.panels, "CBF")
+    fast, slow, distance = direct_beam(panel, g)
+    energy = ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure
     increment = r.oscillation * DEGREES
     start = r.phi * DEGREES
     return [
         "Detector: nanobragg simulation, S/N 00-0000",
         "1970-01-01T00:00:00.000",
-        f"Pixel_size {pixel:.9g} m x {pixel:.9g} m",
-        f"Silicon sensor, thickness {max(g.thickness, 0.0):.6f} m",
+        f"Pixel_size {panel.pixel_size[0]:.9g} m x {panel.pixel_size[1]:.9g} m",
+        f"Silicon sensor, thickness {panel.sensor_thickness:.6f} m",
         f"Exposure_time {exposure:.7f} s",
         f"Exposure_period {exposure:.7f} s",
         "Tau = 0 s",
@@ -131,14 +133,14 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
 def doubt(resolved: Resolved) -> str | None:
     """What a PILATUS header cannot say about this geometry, as a sentence; ``None`` if it says it all."""
     g = resolved.geometry
-    normal, beam = np.array(g.normal), np.array(g.beam)
+    panel, beam = only_panel(resolved.scene.panels, "CBF"), np.array(g.beam)
     if g.curved:
         return "the CBF header tells of a flat detector, the image is of a curved one"
-    if float(normal @ beam) < 1 - 1e-9:
+    if float(panel.normal @ beam) < 1 - 1e-9:
         return "the CBF header cannot tell how the detector is tilted; write NXmx (.h5) to keep the geometry"
-    if abs(float(np.dot(g.spindle, g.fast)) - 1) > 1e-9:
+    if abs(float(panel.fast @ np.array(g.spindle)) - 1) > 1e-9:
         return "the CBF header implies a spindle along the fast axis; write NXmx (.h5) to keep the geometry"
-    if float(np.cross(g.fast, g.slow) @ normal) < 0:
+    if float(np.cross(panel.fast, panel.slow) @ panel.normal) < 0:
         return "the CBF header cannot tell that the image is mirrored; write NXmx (.h5) to keep the geometry"
     return None
 

@@ -17,10 +17,12 @@ from nanobragg.io.support.atomic import atomic_path
 from nanobragg.io.support.extras import need
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import direct_beam
+from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nanobragg.records.panel import Panel
     from nanobragg.records.resolved import Geometry, Resolved
 
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
@@ -62,8 +64,11 @@ def write_series(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], p
 
 def _same_detector(one: Resolved, other: Resolved) -> bool:
     a, b = one.geometry, other.geometry
-    fields = ("nfast", "nslow", "pixel_size", "pix0", "fast", "slow", "beam", "spindle", "thickness")
-    return all(getattr(a, field) == getattr(b, field) for field in fields)
+    p, q = (only_panel(resolved.scene.panels, "NXmx") for resolved in (one, other))
+    if (a.beam, a.spindle) != (b.beam, b.spindle):
+        return False
+    fields = ("shape", "pixel_size", "origin", "fast", "slow", "sensor_thickness")
+    return all(np.array_equal(getattr(p, field), getattr(q, field)) for field in fields)
 
 
 def laboratory_to_nexus(geometry: Geometry) -> NDArray[np.float64]:
@@ -128,44 +133,44 @@ def _beam(instrument: Any, resolved: Sequence[Resolved]) -> None:
 
 
 def _detector(instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, turn: NDArray[np.float64]) -> None:
-    g = first.geometry
+    panel = only_panel(first.scene.panels, "NXmx")
     detector = _group(instrument, "detector", "NXdetector")
     _value(detector, "depends_on", f"{_TRANSFORMATIONS}/distance")
     _value(detector, "description", "nanobragg simulation")
     _value(detector, "type", "simulation")
-    _value(detector, "sensor_material", "Si")
-    _value(detector, "sensor_thickness", max(g.thickness, 0.0), units="m")
-    fast, slow, distance = direct_beam(g)
+    _value(detector, "sensor_material", panel.sensor_material)
+    _value(detector, "sensor_thickness", panel.sensor_thickness, units="m")
+    fast, slow, distance = direct_beam(panel, first.geometry)
     _value(detector, "distance", distance, units="m")
     _value(detector, "beam_center_x", fast, units="pixel")
     _value(detector, "beam_center_y", slow, units="pixel")
-    _value(detector, "x_pixel_size", g.pixel_size, units="m")
-    _value(detector, "y_pixel_size", g.pixel_size, units="m")
+    _value(detector, "x_pixel_size", panel.pixel_size[0], units="m")
+    _value(detector, "y_pixel_size", panel.pixel_size[1], units="m")
     exposure = first.experiment.beam.exposure
     _value(detector, "count_time", 1.0 if exposure is None else exposure, units="s")
     if pixels[0].dtype.kind in "iu":
-        _value(detector, "saturation_value", int(np.iinfo(pixels[0].dtype).max))
+        largest = int(np.iinfo(pixels[0].dtype).max)
+        _value(detector, "saturation_value", largest if panel.saturation is None else min(panel.saturation, largest))
         _value(detector, "bit_depth_readout", 8 * pixels[0].dtype.itemsize)
-    mask = first.scene.mask
-    unused = np.zeros((g.nslow, g.nfast), np.uint32) if mask is None else (mask[0] == 0).astype(np.uint32)
+    unused = np.zeros(panel.shape, np.uint32) if panel.mask is None else (panel.mask == 0).astype(np.uint32)
     detector.create_dataset("pixel_mask", data=unused, compression="gzip", shuffle=True)
     _value(detector, "pixel_mask_applied", True)
     chain = _group(detector, "transformations", "NXtransformations")
     _move(chain, "distance", distance, (0.0, 0.0, 1.0), ".")
-    _module(detector, g, distance, turn)
+    _module(detector, panel, distance, turn)
 
 
-def _module(detector: Any, g: Geometry, distance: float, turn: NDArray[np.float64]) -> None:
+def _module(detector: Any, panel: Panel, distance: float, turn: NDArray[np.float64]) -> None:
     module = _group(detector, "module", "NXdetector_module")
-    _value(module, "data_origin", np.array([0, 0], np.int64))
-    _value(module, "data_size", np.array([g.nslow, g.nfast], np.int64))
-    corner = turn @ np.array(g.pix0) - [0.0, 0.0, distance]
+    _value(module, "data_origin", np.array(panel.place, np.int64))
+    _value(module, "data_size", np.array(panel.shape, np.int64))
+    corner = turn @ panel.origin - [0.0, 0.0, distance]
     length = float(np.linalg.norm(corner))
     direction = corner / length if length > 0 else np.array([1.0, 0.0, 0.0])
     _move(module, "module_offset", length, direction, f"{_TRANSFORMATIONS}/distance")
     offset = "/entry/instrument/detector/module/module_offset"
-    for axis, vector in (("fast", g.fast), ("slow", g.slow)):
-        _move(module, f"{axis}_pixel_direction", g.pixel_size, turn @ np.array(vector), offset)
+    for axis, vector, size in (("fast", panel.fast, panel.pixel_size[0]), ("slow", panel.slow, panel.pixel_size[1])):
+        _move(module, f"{axis}_pixel_direction", size, turn @ vector, offset)
 
 
 def _sample(entry: Any, resolved: Sequence[Resolved], turn: NDArray[np.float64]) -> None:

@@ -17,6 +17,7 @@ from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
 from nanobragg.maths.projection import pixels_of_rays
+from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,26 +134,25 @@ def write(
 
 def ring(resolved: Resolved, d: float, points: int = 721) -> NDArray[np.float64]:
     """Where reflections of spacing ``d`` (Å) meet a flat detector: (n, 2) fast, slow in pixels; NaN: nowhere."""
-    g = resolved.geometry
     sine = resolved.radiation.wavelength * 1e10 / (2.0 * d)
     if sine > 1.0:
         return np.full((points, 2), np.nan)
     angle, around = 2.0 * math.asin(sine), np.linspace(0.0, 2.0 * math.pi, points)[:, None]
-    beam = np.array(g.beam)
+    beam = np.array(resolved.geometry.beam)
     across = np.cross(beam, [1.0, 0.0, 0.0] if abs(beam[0]) < 0.9 else [0.0, 1.0, 0.0])
     across /= np.linalg.norm(across)
     other = np.cross(beam, across)
     rays = math.cos(angle) * beam + math.sin(angle) * (np.cos(around) * across + np.sin(around) * other)
-    return pixels_of_rays(g, rays)
+    return pixels_of_rays(only_panel(resolved.scene.panels, "picture"), rays)
 
 
 def chosen_rings(resolved: Resolved) -> list[float]:
     """Up to five round resolutions whose rings lie on the detector, spread over it."""
     visible = []
+    nslow, nfast = resolved.scene.shape
     for d in _GOOD_RINGS:
         points = ring(resolved, d, 181)
-        g = resolved.geometry
-        inside = (points > 0).all(axis=1) & (points[:, 0] < g.nfast) & (points[:, 1] < g.nslow)
+        inside = (points > 0).all(axis=1) & (points[:, 0] < nfast) & (points[:, 1] < nslow)
         if inside.mean() > 0.1:
             visible.append(d)
     if len(visible) <= _MOST_RINGS:
@@ -164,7 +164,6 @@ def chosen_rings(resolved: Resolved) -> list[float]:
 
 def _draw(picture: Any, resolved: Resolved, marks: Marks, factor: int) -> None:
     drawing = need("pillow", "PNG", module="PIL.ImageDraw").Draw(picture)
-    g = resolved.geometry
     rings: Sequence[float] = ()
     if marks.rings is not None:
         said = parse_rings(marks.rings)
@@ -172,7 +171,8 @@ def _draw(picture: Any, resolved: Resolved, marks: Marks, factor: int) -> None:
     for d in rings:
         _draw_ring(drawing, picture.size, ring(resolved, d) / factor, d)
     if marks.beam:
-        at = pixels_of_rays(g, np.array([g.beam]))[0] / factor
+        panel = only_panel(resolved.scene.panels, "picture")
+        at = pixels_of_rays(panel, np.array([resolved.geometry.beam]))[0] / factor
         if np.isfinite(at).all():
             x, y = at
             drawing.line([x - 8, y, x + 8, y], fill=_BEAM, width=2)

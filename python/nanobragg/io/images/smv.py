@@ -13,6 +13,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write, read_bytes
 from nanobragg.maths.constants import DEGREES
+from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -151,9 +152,11 @@ def smv_header(resolved: Resolved) -> bytes:
 
 def _header_text(resolved: Resolved, size: int) -> bytes:
     g, r = resolved.geometry, resolved.radiation
-    half = 0.5 * g.pixel_size
+    panel = only_panel(resolved.scene.panels, "SMV")
+    (nslow, nfast), pixel_size = panel.shape, panel.pixel_size[0]
+    half = 0.5 * pixel_size
     numbers = {
-        "PIXEL_SIZE": g.pixel_size * 1000.0,
+        "PIXEL_SIZE": pixel_size * 1000.0,
         "DISTANCE": g.distance * 1000.0,
         "WAVELENGTH": r.wavelength * 1e10,
         "BEAM_CENTER_X": g.Xbeam * 1000.0,
@@ -167,7 +170,7 @@ def _header_text(resolved: Resolved, size: int) -> bytes:
         "DIALS_ORIGIN": g.dials_origin,
         "XDS_ORGX": g.orgx,
         "XDS_ORGY": g.orgy,
-        "CLOSE_DISTANCE": g.close_distance * 1000.0,
+        "CLOSE_DISTANCE": panel.close_distance * 1000.0,
         "PHI": r.phi * DEGREES,
         "OSC_START": r.phi * DEGREES,
         "OSC_RANGE": r.oscillation * DEGREES,
@@ -179,8 +182,8 @@ def _header_text(resolved: Resolved, size: int) -> bytes:
         "DIM=2;",
         f"BYTE_ORDER={sys.byteorder}_endian;",
         "TYPE=unsigned_short;",
-        f"SIZE1={g.nfast};",
-        f"SIZE2={g.nslow};",
+        f"SIZE1={nfast};",
+        f"SIZE2={nslow};",
     ]
     for key, number in numbers.items():
         if isinstance(number, tuple):  # nanoBragg.c ends this line without a semicolon

@@ -1,0 +1,100 @@
+"""A panel of the detector: a raster of pixels on a plane, explicit, in SI units and the laboratory's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """Where its pixels are, what they are like, and where they are found in a file.
+
+    Vectors may be given as any three numbers; they are kept as read-only float64.
+
+    Raises:
+        InputError: for vectors that are not three numbers, and a mask of another shape.
+
+    """
+
+    name: str
+    group: str = ""
+    """Of panels that are moved together (a quadrant, say)."""
+    shape: tuple[int, int]
+    """(slow, fast) pixels."""
+    pixel_size: tuple[float, float]
+    """m, along the fast axis and along the slow one."""
+    origin: NDArray[np.float64]
+    """(3,) m: the outer corner of the first pixel."""
+    fast: NDArray[np.float64]
+    """(3,) unit vector along which pixels follow each other."""
+    slow: NDArray[np.float64]
+    """(3,) unit vector along which rows follow each other; not always at right angles to ``fast``."""
+    normal: NDArray[np.float64]
+    """(3,) unit vector of the sensor's depth, away from the sample."""
+    close_distance: float
+    """m: from the sample to the panel's plane."""
+    sensor_material: str = "Si"
+    """For files; what absorbs is ``Scene.attenuation``."""
+    sensor_thickness: float = 0.0
+    """m; 0: not known. For files; what absorbs is in ``Scene.layers``."""
+    gain: float = 1.0
+    """Units of a raw pixel for each photon."""
+    saturation: float | None = None
+    """The largest count that a pixel holds; ``None``: what its file does."""
+    mask: NDArray[np.uint8] | None = None
+    """(slow, fast), 0: not rendered."""
+    place: tuple[int, ...] = (0, 0)
+    """Where the first pixel is in the file's array: (slow, fast) in a slab, (module, slow, fast) in a stack."""
+
+    def __post_init__(self) -> None:
+        for name in ("origin", "fast", "slow", "normal"):
+            object.__setattr__(self, name, _vector(f"Panel: {name}", getattr(self, name)))
+        if self.mask is not None:
+            mask = np.asarray(self.mask)
+            if mask.shape != tuple(self.shape):
+                raise InputError(f"Panel: mask: found an array of shape {mask.shape}, expected {tuple(self.shape)}")
+            if mask.dtype != np.uint8:
+                mask = (mask if mask.dtype == bool else mask != 0).view(np.uint8)
+            object.__setattr__(self, "mask", np.ascontiguousarray(mask))
+
+    def at(self, fast: ArrayLike, slow: ArrayLike) -> NDArray[np.float64]:
+        """Positions (..., 3) m of points in pixels: 0, 0 is the outer corner of the first one, 0.5, 0.5 its centre."""
+        along_fast = np.asarray(fast, dtype=float)[..., None] * self.pixel_size[0]
+        along_slow = np.asarray(slow, dtype=float)[..., None] * self.pixel_size[1]
+        return self.origin + along_fast * self.fast + along_slow * self.slow
+
+
+def only_panel(panels: Sequence[Panel], what: str) -> Panel:
+    """The panel of a detector that has one. Raises :class:`InputError` naming ``what`` takes no more."""
+    if len(panels) != 1:
+        raise InputError(f"{what}: found a detector of {len(panels)} panels, expected one")
+    return panels[0]
+
+
+def common_shape(panels: Sequence[Panel]) -> tuple[int, int]:
+    """(slow, fast) pixels of every panel. Raises :class:`InputError` where they differ, or there is none."""
+    shapes = sorted({tuple(panel.shape) for panel in panels})
+    if len(shapes) != 1:
+        found = ", ".join(f"{slow} x {fast}" for slow, fast in shapes) or "none"
+        raise InputError(f"panels: found the shapes {found} (slow x fast), expected panels of one shape")
+    return (shapes[0][0], shapes[0][1])
+
+
+def _vector(name: str, given: ArrayLike) -> NDArray[np.float64]:
+    try:
+        vector = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        vector = np.empty(0)
+    if vector.shape != (3,):
+        raise InputError(f"{name}: found {given!r:.60}, expected three numbers")
+    vector.setflags(write=False)
+    return vector

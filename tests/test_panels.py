@@ -1,0 +1,218 @@
+"""Panels: where pixels are, and that whoever reads a Scene of several of them reads each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nanobragg import (
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    Image,
+    InputError,
+    Panel,
+    Resolved,
+    Sampling,
+    Scene,
+    render,
+    resolve,
+    trace_pixel,
+)
+from nanobragg.io.images.picture import Marks, png_bytes
+from nanobragg.maths.projection import pixels_of_rays
+from nanobragg.program.printout import print_pixels
+from nanobragg.resolver.resolution import highest
+
+CRYSTAL = Crystal(cell=(50, 60, 70, 80, 95, 100), cells=8, default_F=100, misset=(10, 20, 30))
+DETECTOR = Detector(shape=(40, 60), pixel_size=1.0, distance=60, convention="xds", roty=7.0)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Resolved:
+    """A detector of one panel."""
+    experiment = Experiment(crystal=CRYSTAL, detector=DETECTOR, beam=Beam(wavelength=1.0, flux=1e12))
+    return resolve(replace(experiment, sampling=Sampling(oversample=1)))
+
+
+def panel(**changes: Any) -> Panel:
+    """A tilted one of rectangular pixels, its axes not at right angles."""
+    fast, slow = np.array([0.96, 0.28, 0.0]), np.array([-0.2, 0.97, np.sqrt(1 - 0.2**2 - 0.97**2)])
+    values: dict[str, Any] = {
+        "name": "q0a3", "shape": (7, 9), "pixel_size": (1e-4, 2e-4), "origin": (-0.01, 0.02, 0.3), "fast": fast,
+        "slow": slow, "normal": np.cross(fast, slow), "close_distance": 0.3,
+    }  # fmt: skip
+    return Panel(**{**values, **changes})
+
+
+def halves(resolved: Resolved, mask: np.ndarray | None = None) -> Resolved:
+    """The panel cut into a left and a right one; ``mask`` is the right one's."""
+    (one,) = resolved.scene.panels
+    nslow, nfast = one.shape
+    left = replace(one, name="left", shape=(nslow, nfast // 2))
+    right = replace(left, name="right", origin=one.at(nfast // 2, 0), place=(0, nfast // 2), mask=mask)
+    return replace(resolved, scene=replace(resolved.scene, panels=(left, right), roi=(0, nfast // 2 - 1, 0, nslow - 1)))
+
+
+def joined(stack: np.ndarray) -> np.ndarray:
+    """(panel, slow, fast) side by side."""
+    return np.concatenate(list(stack), axis=1)
+
+
+# ---- one panel --------------------------------------------------------------------------------------------
+
+
+def test_pixels_and_rays_are_inverse() -> None:
+    """Beam centres, predicted spots and rings on a panel with axes not at right angles and rectangular pixels."""
+    one = panel()
+    at = np.random.default_rng(1).uniform(-3, 12, (20, 2))
+    np.testing.assert_allclose(pixels_of_rays(one, 5.0 * one.at(*at.T)), at, atol=1e-9)
+    assert np.isnan(pixels_of_rays(one, -one.at(*at.T))).all()
+    assert one.at(0, 0) == pytest.approx(one.origin)
+    step = one.at([0, 1], [2, 2])
+    assert step[1] - step[0] == pytest.approx(1e-4 * one.fast)
+
+
+def test_vectors_are_three_numbers_and_do_not_change() -> None:
+    """A list will do; what is no vector is named."""
+    given = np.array([0.0, 0.0, 0.1])
+    one = panel(origin=given)
+    given[2] = 5.0
+    assert one.origin.tolist() == [0.0, 0.0, 0.1]
+    with pytest.raises(ValueError, match="read-only"):
+        one.origin[0] = 1.0
+    for wrong in ((1, 2), "abc", [[1, 2, 3]], None, (1, "x", 3)):
+        with pytest.raises(InputError, match=r"Panel: fast: found .*, expected three numbers"):
+            panel(fast=wrong)
+
+
+def test_a_mask_is_the_panels() -> None:
+    """Flags will do; a mask of another detector is refused."""
+    flags = np.arange(63).reshape(7, 9) % 2 == 0
+    assert panel(mask=flags).mask.tolist() == flags.astype(int).tolist()
+    assert panel(mask=flags * 300).mask.tolist() == flags.astype(int).tolist()
+    with pytest.raises(InputError, match=r"Panel: mask: found an array of shape \(9, 7\), expected \(7, 9\)"):
+        panel(mask=flags.T)
+
+
+# ---- several ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("renderer", ["cpu", "reference"])
+def test_each_panel_is_where_it_is(whole: Resolved, renderer: Any) -> None:
+    """Two halves have the image of the whole, each by its own vectors and with its own mask."""
+    expected = render(whole.scene, renderer=renderer)[0]
+    mask = np.random.default_rng(2).random((40, 30)) < 0.7
+    scene = halves(whole, mask).scene
+    assert scene.shape == (40, 30)
+    assert scene.image_shape == (2, 40, 30)
+    assert scene.image_mask is not None
+    shown = joined(scene.image_mask) != 0
+    assert shown[:, :30].all()
+    assert (shown[:, 30:] == mask).all()
+    np.testing.assert_allclose(joined(render(scene, renderer=renderer)), expected * shown, rtol=2e-6)
+    backwards = replace(scene, panels=scene.panels[::-1])
+    assert (render(backwards, renderer=renderer)[::-1] == render(scene, renderer=renderer)).all()
+    for number, one in enumerate(scene.panels):
+        alone = replace(scene, panels=(one,))
+        assert (render(alone, renderer=renderer)[0] == render(scene, renderer=renderer)[number]).all()
+
+
+def test_traces_are_of_the_panel(whole: Resolved) -> None:
+    """The pixel that is explained is the one that was asked for."""
+    scene = halves(whole).scene
+    image = render(scene)
+    for number, one in enumerate(scene.panels):
+        trace = trace_pixel(scene, 3, 4, panel=number)
+        assert trace.value == pytest.approx(float(image[number, 3, 4]), rel=1e-6)
+        assert trace.evaluations[0].position == pytest.approx(one.at(4.5, 3.5))
+
+
+def test_the_panels_of_a_rendered_scene_do_not_change(whole: Resolved) -> None:
+    """C++ points to the mask."""
+    scene = halves(whole, np.ones((40, 30), bool)).scene
+    render(scene)
+    mask = scene.panels[1].mask
+    assert mask is not None
+    with pytest.raises(ValueError, match="read-only"):
+        mask[0, 0] = 0
+
+
+def test_statistics_and_reflections_are_those_of_all_panels(whole: Resolved) -> None:
+    """Cutting a detector into panels changes neither."""
+    one, two = (Image(render(r.scene).reshape(r.scene.image_shape), r) for r in (whole, halves(whole)))
+    assert two.statistics().mean == pytest.approx(one.statistics().mean)
+    assert one.statistics().maximum_at is not None
+    slow, fast = one.statistics().maximum_at or (0, 0)
+    assert two.statistics().maximum_at == (fast // 30, slow, fast % 30)
+    indices = [sorted(zip(*(t[x].tolist() for x in "hkl"), strict=True)) for t in (one.truth(), two.truth())]
+    assert indices[0] == indices[1]
+    assert len(indices[0]) > 20
+
+
+def test_every_pixel_of_every_panel_is_printed(whole: Resolved, capsys: pytest.CaptureFixture[str]) -> None:
+    """-printout: as many as there are."""
+    two = halves(whole)
+    two = replace(two, scene=replace(two.scene, roi=(2, 4, 5, 6)))
+    print_pixels(two, None, render(two.scene))
+    assert capsys.readouterr().out.count("real-space cell vectors") == 2 * 3 * 2
+
+
+def test_the_highest_resolution_is_that_of_the_outermost_panel(whole: Resolved) -> None:
+    """A model's structure factors must reach to the corner of the last panel."""
+    beam = np.array([whole.geometry.beam]), np.array([1e-10])
+    left, right = halves(whole).scene.panels
+    both = highest((left, right), *beam)
+    assert both == pytest.approx(highest(whole.scene.panels, *beam))
+    assert both == min(highest((left,), *beam), highest((right,), *beam))
+
+
+# ---- what is refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"shape": (40, 29)}, r"Scene: panels\[1\]\.shape: expected panels of one shape and one size of pixels"),
+        ({"pixel_size": (2e-3, 2e-3)}, r"Scene: panels\[1\]\.shape: expected panels of one shape and one size"),
+        ({"pixel_size": (1e-3, 2e-3)}, r"Scene: panels\[1\]\.pixel_size: expected square pixels"),
+        (
+            {"origin": (0, 0, float("nan"))},
+            "Scene: panels: found a position, axis or size",
+        ),
+        ({"close_distance": "far"}, r"Scene: panels\[1\]\.close_distance: expected a number"),
+    ],
+)
+def test_panels_that_are_not_rendered(whole: Resolved, changes: dict[str, Any], sentence: str) -> None:
+    """Who fills a Scene by hand is told which panel is wrong, and in what."""
+    scene = halves(whole).scene
+    left, right = scene.panels
+    with pytest.raises(InputError, match=sentence):
+        render(replace(scene, panels=(left, replace(right, **changes))))
+
+
+def test_panels_of_several_shapes_have_no_common_one() -> None:
+    """It is said, and not taken from the first."""
+    scene: Any = Scene.__new__(Scene)
+    object.__setattr__(scene, "panels", (panel(), panel(shape=(8, 9))))
+    with pytest.raises(InputError, match="found the shapes 7 x 9, 8 x 9"):
+        _ = scene.shape
+
+
+@pytest.mark.parametrize(("name", "format_name"), [("a.img", "SMV"), ("a.cbf", "CBF"), ("a.h5", "NXmx")])
+def test_files_of_one_panel_are_not_written_for_several(
+    whole: Resolved, name: str, format_name: str, tmp_path: Path
+) -> None:
+    """A file of half of the detector, or of panels under each other, would be wrong without a word."""
+    two = halves(whole)
+    image = Image(render(two.scene), two).integers()
+    with pytest.raises(InputError, match=f"{format_name}: found a detector of 2 panels, expected one"):
+        image.write(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="found a detector of 2 panels"):
+        png_bytes(image.data[0], two, Marks(beam=True))
