@@ -17,7 +17,7 @@ import pytest
 from conftest import GOLDEN
 from nanobragg import Scene, Shape, resolve, trace_pixel
 from nanobragg.inputs.words import parse_words
-from nanobragg.parity import differences, fuzz, golden
+from nanobragg.parity import differences, fuzz, golden, runner
 from nanobragg.parity.command_line import CommandLine
 from nanobragg.parity.draw import draw
 from nanobragg.parity.excluded import reasons
@@ -258,6 +258,17 @@ def test_a_zero_of_interpolated_structure_factors_is_a_reason() -> None:
     assert of(interpolated=False) == set()
     assert of(F_cell=1e-3) == set()
     assert of(hkl=(1e-3, 0.0, 0.0)) == set()
+
+
+def test_the_original_runs_in_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With OpenMP its images depend on the number of threads, and every difference found would be one of those."""
+    program = tmp_path / "original"
+    program.write_text("#!/bin/sh\necho $OMP_NUM_THREADS $*\n")
+    program.chmod(0o755)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert runner.run_original(str(program), ["-N", "5"], tmp_path).output == "1 -N 5\n"
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert runner.run_original(str(program), [], tmp_path).output == "4\n"
 
 
 # ---- golden data ------------------------------------------------------------------------------------------

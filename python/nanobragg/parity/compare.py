@@ -162,9 +162,9 @@ def _run_both(options: argparse.Namespace, args: list[str], outdir: Path) -> _Pa
     folders = (outdir / "original", outdir / "nanobragg")
     words = [runner.prepare(folder, args, run) for folder in folders]
     own = runner.ours(words[1], quirks=options.quirks, threads=options.threads, precision=options.precision)
-    finished = tuple(
-        runner.run_program(command, folder, options.timeout)
-        for command, folder in zip(([original, *words[0]], own), folders, strict=True)
+    finished = (
+        runner.run_original(original, words[0], folders[0], options.timeout),
+        runner.run_program(own, folders[1], options.timeout),
     )
     for name, done in zip(("original", "nanobragg"), finished, strict=True):
         _write_bytes(outdir / f"{name}.txt", done.output.encode("utf-8", "backslashreplace"))

@@ -26,7 +26,7 @@ from nanobragg.errors import InputError
 from nanobragg.parity.command_line import CommandLine
 from nanobragg.parity.differences import Outcome, Results, compare, nothing_in
 from nanobragg.parity.draw import draw
-from nanobragg.parity.runner import inside
+from nanobragg.parity.runner import inside, run_original
 from nanobragg.parity.shrink import shrink
 from nanobragg.parity.usage import USAGE, Parser
 from nanobragg.rendering.devices import evaluations
@@ -83,9 +83,7 @@ class Bench:
         return outcome
 
     def _original(self, words: list[str], folder: Path) -> tuple[int, str] | None:
-        from nanobragg.parity.runner import run_program
-
-        done = run_program([self.original, *words], folder, _TIMEOUT)
+        done = run_original(self.original, words, folder, _TIMEOUT)
         return None if done.status == 124 else (done.status, done.output)
 
 

@@ -150,15 +150,15 @@ def checksums(folder: Path) -> str:
 
 def run_case(original: str, case: dict[str, Any], inputs: Path) -> Made:
     """Facts and images of one line of ``cases.jsonl``, as the golden data's README says."""
-    from nanobragg.parity.runner import run_program
+    from nanobragg.parity.runner import run_original
 
     with tempfile.TemporaryDirectory(prefix="nb_golden_") as scratch:
         folder = Path(scratch)
         for name in case.get("files", []):
             shutil.copy(inputs / name, folder)
         if "pre" in case:
-            run_program([original, *case["pre"].split()], folder)
-        done = run_program([original, *case["args"].split()], folder)
+            run_original(original, case["pre"].split(), folder)
+        done = run_original(original, case["args"].split(), folder)
         facts: dict[str, Any] = {**case, "exit": done.status}
         if done.status < 0:
             raise OriginalFailedError(f"{case['id']}: the original was ended by signal {-done.status}")
@@ -196,12 +196,12 @@ def _results(facts: dict[str, Any], case: dict[str, Any], folder: Path, printed:
 
 def reference_of(original: str, args: str) -> dict[str, Any]:
     """What ``acceptance.jsonl`` stores of a command line."""
-    from nanobragg.parity.runner import run_program
+    from nanobragg.parity.runner import run_original
 
     with tempfile.TemporaryDirectory(prefix="nb_golden_") as scratch:
         # Behind the words, as when the stored references were made: -misset_seed reads what follows it.
         words = [*args.split(), "-floatfile", "f.bin", "-intfile", "i.img", "-nonoise", "-nopgm"]
-        done = run_program([original, *words], Path(scratch))
+        done = run_original(original, words, Path(scratch))
         if done.status:
             return {"exit": done.status}
         raw = (Path(scratch) / "f.bin").read_bytes()

@@ -67,13 +67,28 @@ def refuse_own_words(words: Sequence[str]) -> None:
             raise InputError(f"{word}: found after --, but nanoBragg.c has no such option, expected its options only")
 
 
-def run_program(command: Sequence[str], folder: Path, timeout: float | None = None) -> Finished:
-    """Run ``command`` in ``folder``. Raises :class:`InputError` when it cannot be started."""
+def run_original(original: str, words: Sequence[str], folder: Path, timeout: float | None = None) -> Finished:
+    """Run the original in ``folder``, in one thread unless ``OMP_NUM_THREADS`` says otherwise.
+
+    Built with OpenMP, it has a stale orientation in each thread, so that its images depend on their number.
+    Raises :class:`InputError` when it cannot be started.
+    """
+    return run_program([original, *words], folder, timeout, {"OMP_NUM_THREADS": "1", **os.environ})
+
+
+def run_program(
+    command: Sequence[str], folder: Path, timeout: float | None = None, environment: dict[str, str] | None = None
+) -> Finished:
+    """Run ``command`` in ``folder``, by default in this process's environment.
+
+    Raises :class:`InputError` when it cannot be started.
+    """
     began = time.perf_counter()
     try:
         done = subprocess.run(
             list(command),
             cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
