@@ -28,10 +28,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.parity.draw import CommandLine
+from nanobragg.parity.command_line import CommandLine
 from nanobragg.parity.draw_companions import draw_nonbragg
-from nanobragg.parity.fuzz import AGREE, DIFFERENT, shrink
+from nanobragg.parity.fuzz import AGREE, DIFFERENT
 from nanobragg.parity.runner import inside, run_program
+from nanobragg.parity.shrink import shrink
 from nanobragg.parity.usage import USAGE, Parser
 
 _TIMEOUT = 30.0
