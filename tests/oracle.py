@@ -4,8 +4,8 @@ Written from the specification alone and in double precision. It renders an :cla
 :func:`nanobragg.resolve` and without the compiled renderers (only the random numbers of mosaic domains are theirs).
 What is kept of nanoBragg.c's deviations from physics is chosen one by one. Meant for a hundred pixels.
 
-Supported: explicit ``oversample``; ``cells`` rather than ``size``; range and number of steps given together (or
-neither); arrays rather than files; no ``header``.
+Supported: explicit ``oversample``; ``cells``, or one ``size`` smaller than the beam; range and number of steps given
+together (or neither); arrays rather than files; no ``header``.
 """
 
 from __future__ import annotations
@@ -205,21 +205,21 @@ class Factors:
 
     crystal: Crystal
     sticky: bool
+    cells: np.ndarray
+    """of which two or fewer are interpolated"""
     table: dict[tuple[int, int, int], float] = field(default_factory=dict)
     low: np.ndarray = field(default_factory=lambda: np.zeros(3, int))
     high: np.ndarray = field(default_factory=lambda: -np.ones(3, int))
     interpolate: bool = False
 
     def __post_init__(self) -> None:
-        cells = self.crystal.cells
-        cells = (cells,) * 3 if isinstance(cells, int) else cells
         if self.crystal.structure_factors is None:
             return
         rows = np.asarray(self.crystal.structure_factors, float)
         self.low, self.high = rows[:, :3].min(0).astype(int), rows[:, :3].max(0).astype(int)
         self.table = {(int(row[0]), int(row[1]), int(row[2])): row[3] for row in rows}
         said = self.crystal.interpolate
-        self.interpolate = min(cells) <= 2 if said is None else said
+        self.interpolate = min(self.cells) <= 2 if said is None else said
 
     def nearest(self, hkl: tuple[int, int, int]) -> float:
         return self.table.get(hkl, self.crystal.default_F)
@@ -279,8 +279,11 @@ class Oracle:
         self.layer_step, self.layers, self.mu = layers_of(experiment.detector, on)
         self.over = sampling.oversample or 1
         self.dmin = (sampling.dmin or 0.0) * 1e-10
-        self.cells = np.maximum(np.array([crystal.cells] * 3 if isinstance(crystal.cells, int) else crystal.cells), 1)
+        said = np.maximum(np.array([crystal.cells] * 3 if isinstance(crystal.cells, int) else crystal.cells), 1)
         direct, self.reciprocal = lattice(crystal.cell, crystal.misset, on)
+        self.cells = said
+        if isinstance(crystal.size, float):
+            self.cells = np.ceil(crystal.size * 1e7 / np.linalg.norm(direct, axis=1))
         cell = direct * 1e-10
         count = max(sampling.phi_steps or 1, 1)
         step = (sampling.phi_step if sampling.phi_step is not None else (sampling.oscillation or 0.0) / count) or 0.0
@@ -301,7 +304,8 @@ class Oracle:
         self.scale = THOMSON * fluence
         self.background = 2.57**2 * self.scale * (crystal.water * 1e-6) ** 3 * 1e6 * AVOGADRO / 18.0
         self.steps = len(self.sources) * count * len(self.domains) * self.over**2
-        self.factors = Factors(crystal, "sticky_interpolation_fallback" in on)
+        early = said if "interpolation_before_size" in on else self.cells
+        self.factors = Factors(crystal, "sticky_interpolation_fallback" in on, early)
 
     # ---- one place on the detector -------------------------------------------------------------------------
 

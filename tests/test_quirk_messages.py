@@ -41,6 +41,9 @@ def turned(phi: float, steps: int, oscillation: float = 4.0, oversample: int = 1
     return made(sampling=Sampling(phi=phi, oscillation=oscillation, phi_steps=steps, oversample=oversample))
 
 
+HKL = np.indices((41, 41, 41)).reshape(3, -1).T - 20
+LISTED = replace(CRYSTAL, structure_factors=np.column_stack([HKL, 10 + np.arange(len(HKL)) % 7]))
+
 TOUCHED: dict[str, list[Experiment]] = {
     "stale_phi_zero": [turned(0, 2), turned(-2, 2), turned(0, 4)],
     "last_layer_capture": [
@@ -73,6 +76,10 @@ TOUCHED: dict[str, list[Experiment]] = {
             sampling=Sampling(oversample=1, oversample_polar=True),
         ),
         made(replace(SENSOR, layers=3), sampling=Sampling(oversample=1, oversample_thick=True)),
+    ],
+    "interpolation_before_size": [
+        made(crystal=replace(LISTED, cells=1, size=1.19e-5)),
+        made(crystal=replace(LISTED, cells=5, size=5.9e-6)),
     ],
     "source_weights_ignored": [made(beam=Beam(sources=TWO)), made(beam=Beam(sources=np.vstack([TWO, EQUAL])))],
     "water_scaling": [
@@ -128,6 +135,11 @@ LEFT_ALONE: dict[str, list[Experiment]] = {
         made(sampling=Sampling(oversample=1, oversample_polar=True)),
     ],
     "sticky_interpolation_fallback": [made()],
+    "interpolation_before_size": [
+        made(crystal=replace(CRYSTAL, cells=1, size=1.19e-5)),
+        made(crystal=replace(LISTED, cells=1, size=1.19e-5, interpolate=False)),
+        made(crystal=replace(LISTED, cells=1, size=5.9e-6)),
+    ],
     "source_weights_ignored": [made(beam=Beam(sources=EQUAL)), made(beam=Beam(sources=TWO[:1])), made()],
     "water_scaling": [made(), made(sampling=Sampling(oversample=3))],
     "pivot_overridden": [

@@ -142,6 +142,18 @@ ONE_QUIRK = {
         detector=NEAR,
         sampling=Sampling(oversample=1),
     ),
+    "interpolation_before_size": Experiment(
+        beam=BEAM,
+        crystal=replace(CRYSTAL, structure_factors=oracle.random_factors(1, 0.0, 40), size=8.9e-6, cells=1),
+        detector=NEAR,
+        sampling=Sampling(oversample=1),
+    ),
+    "interpolation_before_size the other way": Experiment(
+        beam=BEAM,
+        crystal=replace(CRYSTAL, structure_factors=oracle.random_factors(1, 0.0, 40), size=5.9e-6, cells=5),
+        detector=NEAR,
+        sampling=Sampling(oversample=1),
+    ),
     "source_weights_ignored": Experiment(
         beam=replace(BEAM, sources=SOURCES, wavelength=None),
         crystal=CRYSTAL,

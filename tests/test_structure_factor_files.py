@@ -17,9 +17,11 @@ import pytest
 
 from direct_sum import P21, P212121, direct_sum, read_pdb
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, resolve
+from nanobragg.cli import main
 from nanobragg.inputs.words import parse_words
-from nanobragg.io.factors.atomic_model import Recipe, model_factors, read_model
+from nanobragg.io.factors.atomic_model import Recipe, model_factors
 from nanobragg.io.factors.kinds import structure_factor_kind
+from nanobragg.io.factors.model_files import read_model
 from nanobragg.io.factors.reflections import expand_to_p1, read_reflection_file
 from nanobragg.maths.lattice import inverse_d2
 from nanobragg.resolver.memory import FILES
@@ -139,7 +141,11 @@ def test_the_resolution_of_a_model_is_that_of_the_detector_corner() -> None:
     seen = 1.0 / (2 * np.sin(np.arctan2(corner, 60.0) / 2))
     grid, minimum = resolved.scene.f_grid, resolved.scene.f_min
     d2 = inverse_d2(resolved.sample.cell, _all_hkl(grid, minimum))
-    assert (grid[d2 <= seen**-2] > 0).all()
+    forbidden = (np.array(_all_hkl(grid, minimum)) * (1, 0, 1) == 0).all(axis=-1) & (
+        _all_hkl(grid, minimum)[..., 1] % 2 == 1
+    )
+    assert (grid[(d2 <= seen**-2) & ~forbidden] > 0).all()
+    assert (grid[forbidden] == 0).all()
     far = 1.0 / (2 * np.sin(np.arctan2(49.5 * np.sqrt(2), 60.0) / 2))  # the beam is a pixel off the centre
     assert d2[grid > 0].max() < (1 / far + 0.51 * (1 / 9.4 + 1 / 9.6 + 1 / 18.6)) ** 2
     coarse = resolve(_crystal(structure_factors=PEPTIDE, sf_dmin=3.0))
@@ -230,7 +236,7 @@ def _mtz(path: Path, columns: dict[str, str], rows: list[list[float]], group: st
 
 def test_an_mtz_is_expanded_to_every_symmetry_mate() -> None:
     """Against gemmi's own expansion to P1."""
-    file = read_reflection_file(PEPTIDE_MTZ, "mtz", None)
+    file = read_reflection_file(PEPTIDE_MTZ, "mtz")
     expanded = expand_to_p1(file, default_F=-1.0)
     theirs = gemmi.read_mtz_file(str(PEPTIDE_MTZ))
     theirs.expand_to_p1()
@@ -275,8 +281,9 @@ def test_friedel_pairs_in_a_file_stay_apart(tmp_path: Path) -> None:
     """Measured anomalous differences are what the column pair is for."""
     columns = {"F(+)": "G", "SIGF(+)": "L", "F(-)": "G", "SIGF(-)": "L"}
     path = _mtz(tmp_path / "a.mtz", columns, [[1, 2, 3, 10, 1, 20, 1], [2, 2, 2, 5, 1, np.nan, 1]])
-    expanded = expand_to_p1(read_reflection_file(path, "mtz", None), 0.5).factors
-    pairs = {(1, 2, 3): 10, (-1, -2, 3): 10, (-1, -2, -3): 20, (1, -2, 3): 20, (2, 2, 2): 5, (-2, -2, -2): 0.5}
+    expanded = expand_to_p1(read_reflection_file(path, "mtz"), 0.5).factors
+    assert any("1 Friedel mates were not measured" in warning for warning in expanded.warnings)
+    pairs = {(1, 2, 3): 10, (-1, -2, 3): 10, (-1, -2, -3): 20, (1, -2, 3): 20, (2, 2, 2): 5, (-2, -2, -2): 5}
     for index, value in pairs.items():
         assert _at(expanded.grid, expanded.minimum, np.array([index]))[0] == value, index
 
@@ -360,3 +367,46 @@ def test_without_gemmi_one_sentence_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "gemmi", None)
     with pytest.raises(InputError, match=r"found no package gemmi.*nanobragg\[files\]"):
         resolve(_crystal(structure_factors=PEPTIDE))
+
+
+def test_blocks_and_groups_are_said_on_the_command_line(tmp_path: Path) -> None:
+    crystal = parse_words("-hkl a.cif -sf_block second -sf_group P212121").experiment.crystal
+    assert (crystal.sf_block, crystal.sf_group) == ("second", "P212121")
+    with pytest.raises(InputError, match="-sf_block: found 'x' without a file of blocks"):
+        resolve(_crystal(structure_factors=PEPTIDE_MTZ, sf_block="x"))
+    with pytest.raises(InputError, match="-sf_group: found 'Q 7', expected the name or the number of a space group"):
+        resolve(_crystal(structure_factors=PEPTIDE_MTZ, sf_group="Q 7"))
+    lower = resolve(_crystal(structure_factors=PEPTIDE_MTZ, sf_group="1")).sample.reflections
+    assert lower < resolve(_crystal(structure_factors=PEPTIDE_MTZ)).sample.reflections
+
+
+def test_a_cache_that_saves_no_time_is_not_written(tmp_path: Path) -> None:
+    """Two reflections that are far apart made a file of 1 GB."""
+    (tmp_path / "far.hkl").write_text("0 0 1 5\n200 200 150 7\n")
+    (tmp_path / "near.hkl").write_text("0 0 1 5\n20 20 20 7\n")
+    for name, written in (("far", False), ("near", True)):
+        words = f"-hkl {name}.hkl -cell 79 79 38 90 90 90 -N 5 -detpixels 8 -nonoise -nopgm -noprogress"
+        done = subprocess.run(
+            [sys.executable, "-m", "nanobragg", *words.split()],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert os.path.exists(tmp_path / "Fdump.bin") == written
+        assert ("no dump file is written" in done.stdout) != written
+
+
+def test_work_on_structure_factors_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two minutes without a sign of life were reported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nanobragg.program.progress.QUIET_SECONDS", 0.0)
+    (tmp_path / "salt.cif").write_text(SALT)
+    words = "-hkl salt.cif -lambda 1 -N 5 -detpixels 8 -nonoise -nopgm -oversample 1"
+    assert main(words.split()) == 0
+    printed = capsys.readouterr().out
+    assert "structure factors: 100% done" in printed
+    assert "salt.cif: F m -3 m (number 225), from its name F m -3 m, 8 atoms in the cell (Na4 Cl4)" in printed

@@ -15,6 +15,7 @@ PYBIND11_MODULE(_core, m) {
     register_render(m);
     register_random(m);
     register_files(m);
+    register_symmetry(m);
     register_response(m);
 #ifdef NANOBRAGG_PLAYED_DEVICE
     nanobragg::register_gpu(m, [](int) { return std::make_shared<nanobragg::gpu::HostDevice>(); }, "Played");

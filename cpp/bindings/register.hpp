@@ -6,4 +6,5 @@
 void register_render(pybind11::module_& m);
 void register_random(pybind11::module_& m);
 void register_files(pybind11::module_& m);
+void register_symmetry(pybind11::module_& m);
 void register_response(pybind11::module_& m);

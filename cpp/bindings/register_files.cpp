@@ -15,12 +15,12 @@ namespace py = pybind11;
 namespace nanobragg {
 namespace {
 
-py::tuple parse_hkl_bytes(const py::bytes& data, double default_F) {
+py::tuple parse_hkl_bytes(const py::bytes& data, double default_F, const std::array<std::int64_t, 3>& likely) {
     const std::string_view text = data;
     StructureFactorGrid grid;
     {
         py::gil_scoped_release release;
-        grid = parse_hkl(text, default_F);
+        grid = parse_hkl(text, default_F, likely);
     }
     double* values = grid.values.get();
     py::capsule owner(values, [](void* memory) { delete[] static_cast<double*>(memory); });
@@ -41,7 +41,7 @@ py::tuple columns_of(const py::bytes& data, std::size_t columns, bool titles) {
 
 void register_files(py::module_& module) {
     using namespace nanobragg;
-    module.def("parse_hkl", &parse_hkl_bytes, py::arg("data"), py::arg("default_F"),
+    module.def("parse_hkl", &parse_hkl_bytes, py::arg("data"), py::arg("default_F"), py::arg("likely"),
                "Grid of amplitudes (H, K, L) float64, [h, k, l] of its first element, number of reflections and list "
                "of warnings of the text `h k l F` (bytes). Raises InputError, a sentence that starts with the line.");
     module.def(

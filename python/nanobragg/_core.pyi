@@ -92,4 +92,39 @@ def binned_profile(
 
 # files (register_files.cpp)
 def read_columns(data: bytes, columns: int, titles: bool) -> tuple[NDArray[np.float64], int]: ...
-def parse_hkl(data: bytes, default_F: float) -> tuple[NDArray[np.float64], list[int], int, list[str]]: ...
+def parse_hkl(
+    data: bytes, default_F: float, likely: Sequence[int]
+) -> tuple[NDArray[np.float64], list[int], int, list[str]]: ...
+
+# reflections under symmetry (register_symmetry.cpp)
+def unique_reflections(
+    rotations: ArrayLike, translations: ArrayLike, metric: ArrayLike, largest: float, bounds: Sequence[int]
+) -> NDArray[np.int32]: ...
+def grid_of_holes(shape: Sequence[int]) -> NDArray[np.float64]: ...
+def spread_reflections(
+    rotations: ArrayLike,
+    translations: ArrayLike,
+    hkl: ArrayLike,
+    plus: ArrayLike,
+    minus: ArrayLike,
+    minimum: Sequence[int],
+    grid: NDArray[np.float64],
+) -> None: ...
+def complete_grid(
+    rotations: ArrayLike,
+    translations: ArrayLike,
+    metric: ArrayLike,
+    largest: float,
+    bounds: Sequence[int],
+    default_F: float,
+    grid: NDArray[np.float64],
+) -> tuple[int, int, int]: ...
+def sum_over_atoms(
+    coefficients: ArrayLike,
+    groups: ArrayLike,
+    b_factors: ArrayLike,
+    atoms: ArrayLike,
+    tensors: ArrayLike,
+    metric: ArrayLike,
+    hkl: ArrayLike,
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]: ...

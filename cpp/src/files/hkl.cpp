@@ -44,6 +44,18 @@ const char* line_end(const char* at, const char* end) {
     return at;
 }
 
+// Fortran's exponents of double precision: 1.5D+02.
+const char* parse_fortran(const char* at, const char* end, double& value) {
+    const char* stop = at;
+    while (stop != end && !is_blank(*stop) && !is_line_end(*stop)) ++stop;
+    std::string text(at, stop);
+    for (char& c : text) {
+        if (c == 'd' || c == 'D') c = 'e';
+    }
+    const auto [read, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && read == text.data() + text.size() ? stop : nullptr;
+}
+
 // A number that fills the whole of the next column; nullptr when there is none.
 const char* parse_number(const char* at, const char* end, double& value) {
     at = skip_blanks(at, end);
@@ -51,7 +63,11 @@ const char* parse_number(const char* at, const char* end, double& value) {
         ++at;
         if (at != end && *at == '-') return nullptr;
     }
-    const auto [stop, error] = std::from_chars(at, end, value);
+    auto [stop, error] = std::from_chars(at, end, value);
+    if (error == std::errc{} && stop != end && (*stop == 'D' || *stop == 'd')) {
+        stop = parse_fortran(at, end, value);
+        if (stop == nullptr) return nullptr;
+    }
     const bool whole = stop == end || is_blank(*stop) || is_line_end(*stop);
     return error == std::errc{} && whole && std::isfinite(value) ? stop : nullptr;
 }
@@ -181,7 +197,23 @@ void report(const std::vector<Piece>& pieces, StructureFactorGrid& grid) {
     }
 }
 
-void make_room(const std::vector<Piece>& pieces, StructureFactorGrid& grid) {
+// Indices that no crystal's reflections have come from columns that touch, or from another kind of file.
+void check_indices(const std::vector<Piece>& pieces, const std::array<std::int64_t, 3>& likely) {
+    for (const Piece& piece : pieces) {
+        for (const Reflection& reflection : piece.reflections) {
+            for (std::size_t axis = 0; axis < 3; ++axis) {
+                if (likely[axis] == 0 || std::abs(std::int64_t{reflection.index[axis]}) <= likely[axis]) continue;
+                const auto words = [](const auto& index) {
+                    return std::to_string(index[0]) + " " + std::to_string(index[1]) + " " + std::to_string(index[2]);
+                };
+                throw InputError("found the reflection " + words(reflection.index) + ", expected indices up to " +
+                                 words(likely) + " (do columns touch?)");
+            }
+        }
+    }
+}
+
+void make_room(const std::vector<Piece>& pieces, const std::array<std::int64_t, 3>& likely, StructureFactorGrid& grid) {
     std::array<std::int64_t, 3> low, high;
     low.fill(std::numeric_limits<std::int64_t>::max());
     high.fill(std::numeric_limits<std::int64_t>::min());
@@ -201,6 +233,7 @@ void make_room(const std::vector<Piece>& pieces, StructureFactorGrid& grid) {
                  std::to_string(high[axis]);
         grid.shape[axis] = static_cast<std::size_t>(high[axis] - low[axis] + 1);
     }
+    if (bytes > ordinary_grid_bytes) check_indices(pieces, likely);
     if (bytes > largest_grid_bytes) {
         throw InputError("found " + range + ", expected a range of Miller indices whose grid fits in 8 GiB");
     }
@@ -210,7 +243,9 @@ void make_room(const std::vector<Piece>& pieces, StructureFactorGrid& grid) {
 
 }  // namespace
 
-StructureFactorGrid parse_hkl(std::string_view text, double default_F) {
+StructureFactorGrid parse_hkl(std::string_view text, double default_F, const std::array<std::int64_t, 3>& likely) {
+    constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+    if (text.substr(0, byte_order_mark.size()) == byte_order_mark) text.remove_prefix(byte_order_mark.size());
     constexpr std::size_t smallest_piece = 1 << 16;
     const auto threads = static_cast<std::size_t>(thread_count(0));
     std::vector<Piece> pieces = split(text, std::clamp<std::size_t>(text.size() / smallest_piece, 1, threads));
@@ -219,7 +254,7 @@ StructureFactorGrid parse_hkl(std::string_view text, double default_F) {
     StructureFactorGrid grid;
     report(pieces, grid);
     if (grid.count == 0) throw InputError("found no reflection, expected lines h k l F");
-    make_room(pieces, grid);
+    make_room(pieces, likely, grid);
     std::fill_n(grid.values.get(), grid.size(), default_F);
     for (const Piece& piece : pieces) {  // in the order of the file: later duplicates win
         for (const Reflection& reflection : piece.reflections) {

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+Cell = tuple[float, float, float, float, float, float]
+"""a, b, c (Å), α, β, γ (degrees)"""
+
 
 def reciprocal_metric(cell: Sequence[float]) -> NDArray[np.float64]:
     """(3, 3) metric of the reciprocal lattice, 1/Å², of a cell in Å and degrees."""
@@ -40,3 +43,8 @@ def plane_of(
     indices = np.empty((len(k), len(l), 3), dtype=np.int32)
     indices[..., 0], indices[..., 1], indices[..., 2] = h, k[:, None], l[None, :]
     return indices, inverse_d2(cell, indices) <= largest
+
+
+def ball_of(cell: Sequence[float], largest: float) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """Metric (3, 3) of the reciprocal lattice, and the bounds of indices with 1/d² ≤ ``largest`` (1/Å²)."""
+    return reciprocal_metric(cell), bounds_of(cell, largest**-0.5)

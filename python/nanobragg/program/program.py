@@ -61,9 +61,12 @@ def _tell(request: Request) -> None:
 
 
 def _simulate(request: Request, run: Run) -> None:
+    from nanobragg.program.progress import Progress
     from nanobragg.resolver.resolve import resolve
 
-    resolved = resolve(run.experiment)
+    shown = run.progress and not run.printout
+    with Progress(label="structure factors") as progress:
+        resolved = resolve(run.experiment, progress if shown else None)
     _check_trace_pixel(run, resolved)
     _write_config(request, run)
     seed = _noise_seed(run)
@@ -135,8 +138,17 @@ def _tell_sticky(run: Run) -> None:
 
 def _write_dump(resolved: Resolved) -> None:
     """The cache of a list that was read; not being able to write it is no reason to stop."""
-    from nanobragg.resolver.cache import save_cache
+    from nanobragg.resolver.cache import is_cached, save_cache, saves_time
 
+    if is_cached(resolved.experiment.crystal) and not saves_time(resolved):
+        dump = os.fspath(resolved.experiment.crystal.dump or "")
+        stays = f"; {dump} is that of an earlier run" if os.path.exists(dump) else ""
+        megabytes = resolved.scene.f_grid.nbytes / 1e6
+        print(
+            f"no dump file is written: {megabytes:.0f} MB for {resolved.sample.reflections} structure factors would "
+            f"not save time{stays}"
+        )
+        return
     try:
         name = save_cache(resolved)
     except InputError as error:

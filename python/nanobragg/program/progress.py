@@ -15,10 +15,12 @@ class Progress:
     """Call it with the fraction done (0 to 1); use it as a context manager, so that the bar is closed.
 
     On a terminal it is a bar on standard error; elsewhere lines ``NN% done`` on standard output, as nanoBragg.c
-    prints them: every percent within the first and last ten, every five between.
+    prints them: every percent within the first and last ten, every five between. ``label``, if there is one, stands
+    before each.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, label: str = "") -> None:
+        self._label = label
         self._stream = sys.stdout if stream is None else stream
         self._start = time.monotonic()
         self._printed = -1
@@ -45,14 +47,15 @@ class Progress:
             size = shutil.get_terminal_size()
             shape = {"ncols": min(size.columns, 100), "nrows": size.lines}
             bar = "{l_bar}{bar}| {elapsed}<{remaining}"
-            self._bar = tqdm(total=100, bar_format=bar, leave=False, **shape)
+            self._bar = tqdm(total=100, desc=self._label or None, bar_format=bar, leave=False, **shape)
         self._bar.update(percent - self._bar.n)
 
     def _print(self, percent: int) -> None:
         reached = percent if percent < 10 or percent >= 90 else percent - percent % 5
         if reached > self._printed:
             self._printed = reached
-            print(f"{reached}% done", file=self._stream, flush=True)
+            label = f"{self._label}: " if self._label else ""
+            print(f"{label}{reached}% done", file=self._stream, flush=True)
 
     def __enter__(self) -> Progress:
         return self

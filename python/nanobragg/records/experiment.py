@@ -102,6 +102,10 @@ class Crystal:
     cell, too, where neither ``cell`` nor ``matrix`` does (``specs/formats.md``)."""
     sf_column: ColumnName | None = None
     """Column of an MTZ or CIF file; default: amplitudes, else intensities."""
+    sf_block: ColumnName | None = None
+    """Block of a CIF; default: the first with atoms or with values."""
+    sf_group: ColumnName | None = None
+    """Space group of a file of reflections or of a model, by name or number; stronger than what the file says."""
     sf_dmin: float | None = None
     """Resolution of structure factors from a model (default: the detector's corner) or MTZ or CIF file, Å."""
     k_sol: float | None = None

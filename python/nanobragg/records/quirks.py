@@ -15,6 +15,7 @@ QUIRKS: dict[str, str] = {
     "first_subpixel_factors": "solid angle, polarization and capture are those of the pixel's first subpixel",
     "running_product": "-oversample_thick/polar/omega multiply the running sum after every addition",
     "sticky_interpolation_fallback": "the first reflection out of range switched interpolation off for good",
+    "interpolation_before_size": "interpolation is chosen by the cells of -N, whatever size the crystal is given",
     "source_weights_ignored": "the weights of the source file have no effect",
     "water_scaling": "the water background goes through r_e^2 x fluence / steps a second time",
     "pivot_overridden": "the named convention sets the pivot, whatever the other options ask for",

@@ -6,7 +6,28 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nanobragg.records.experiment import Crystal
     from nanobragg.records.resolved import Resolved
+
+
+SMALL = 16 * 1024**2
+"""bytes; so small a cache is always written"""
+POINTS_PER_REFLECTION = 32
+"""A line of text takes as long to read as so many grid points of a cache."""
+
+
+def is_cached(crystal: Crystal) -> bool:
+    """Whether the structure factors are a text list's, for which a cache is wanted."""
+    from nanobragg.resolver.files import kind_of
+
+    given = crystal.structure_factors
+    return crystal.dump is not None and isinstance(given, (str, os.PathLike)) and kind_of(given) == "text"
+
+
+def saves_time(resolved: Resolved) -> bool:
+    """Whether a cache of the structure factors is read more quickly than their list."""
+    grid = resolved.scene.f_grid
+    return grid.nbytes <= SMALL or grid.size <= POINTS_PER_REFLECTION * resolved.sample.reflections
 
 
 def save_cache(resolved: Resolved) -> str | None:
@@ -20,13 +41,10 @@ def save_cache(resolved: Resolved) -> str | None:
 
     """
     crystal, scene = resolved.experiment.crystal, resolved.scene
-    if not isinstance(crystal.structure_factors, (str, os.PathLike)) or crystal.dump is None:
+    if crystal.dump is None or not is_cached(crystal):
         return None
     from nanobragg.io.factors.hkl import StructureFactors, write_dump
-    from nanobragg.resolver.files import kind_of
 
-    if kind_of(crystal.structure_factors) != "text":
-        return None
     factors = StructureFactors(grid=scene.f_grid, minimum=scene.f_min, count=resolved.sample.reflections)
     write_dump(crystal.dump, factors)
     return os.fspath(crystal.dump)

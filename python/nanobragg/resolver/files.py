@@ -19,14 +19,14 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.factors.hkl import StructureFactors, read_dump, read_hkl, structure_factors_from_array
-from nanobragg.io.factors.kinds import Kind, structure_factor_kind
+from nanobragg.io.factors.kinds import FORMATS, Kind, structure_factor_kind
 from nanobragg.resolver import headers
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.memory import FILES
 
 if TYPE_CHECKING:
-    from nanobragg.io.factors.atomic_model import ModelFile
-    from nanobragg.io.factors.reflections import ReflectionFile
+    from nanobragg.io.factors.models import ModelFile
+    from nanobragg.io.factors.types import ReflectionFile
     from nanobragg.io.geometry.any_file import FileGeometry
     from nanobragg.io.images.smv import SmvHeader
     from nanobragg.records.experiment import Crystal, Detector, Experiment
@@ -87,9 +87,9 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
     return replace(said, matrix=matrix, sources=sources, factors=factors, log=log)
 
 
-def kind_of(path: str | os.PathLike[str]) -> Kind:
+def kind_of(path: str | os.PathLike[str], block: str | None = None) -> Kind:
     """What a file of structure factors is (:func:`~nanobragg.io.factors.kinds.structure_factor_kind`)."""
-    return _once(structure_factor_kind, path)
+    return _once(structure_factor_kind, path, block)
 
 
 def cell_in_files(experiment: Experiment) -> bool:
@@ -97,8 +97,10 @@ def cell_in_files(experiment: Experiment) -> bool:
     crystal, detector = experiment.crystal, experiment.detector
     if crystal.cell is not None:
         return False
-    if isinstance(crystal.structure_factors, (str, os.PathLike)) and kind_of(crystal.structure_factors) != "text":
-        return True
+    if isinstance(crystal.structure_factors, (str, os.PathLike)):
+        kind = kind_of(crystal.structure_factors, crystal.sf_block)
+        if kind == "model" or (kind in FORMATS and FORMATS[kind].cell):
+            return True
     if detector.header is None or not os.path.isfile(detector.header):
         return False
     from nanobragg.io.geometry.any_file import FileGeometry
@@ -229,27 +231,47 @@ def _factors(crystal: Crystal) -> tuple[StructureFactors | ReflectionFile | Mode
     """The list of structure factors, or the file that one is made of."""
     given = crystal.structure_factors
     named = isinstance(given, (str, os.PathLike))
-    kind = kind_of(given) if named else "text"
+    kind = kind_of(given, crystal.sf_block) if named else "text"
     _check_options(crystal, kind)
     if given is None:
         return _dump(crystal)
     if not named:
         return structure_factors_from_array(given, crystal.default_F), Log()
     if kind == "text":
-        factors = _once(read_hkl, given, crystal.default_F)
-        return factors, Log(notes=(f"read {factors.count} structure factors from {os.fspath(given)}",))
-    if kind == "model":
-        from nanobragg.io.factors.atomic_model import read_model
+        return _list(given, crystal)
+    from nanobragg.io.factors.types import Choice
 
-        return _once(read_model, given), Log()
+    choice = Choice(column=crystal.sf_column, block=crystal.sf_block, group=crystal.sf_group)
+    if kind == "model":
+        from nanobragg.io.factors.model_files import read_model
+
+        return _once(read_model, given, choice), Log()
     from nanobragg.io.factors.reflections import read_reflection_file
 
-    return _once(read_reflection_file, given, kind, crystal.sf_column), Log()
+    return _once(read_reflection_file, given, kind, choice), Log()
+
+
+def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFactors, Log]:
+    """A text list, and what it says and does not say."""
+    cell = None if crystal.cell is None or crystal.matrix is not None else tuple(crystal.cell)
+    factors = _once(read_hkl, path, crystal.default_F, cell)
+    low, high = (" ".join(map(str, index)) for index in (factors.minimum, factors.maximum))
+    note = (
+        f"read {factors.count} structure factors from {os.fspath(path)} (lines h k l F), taken as P 1: no symmetry, "
+        f"nor Friedel's law, is applied; h k l from {low} to {high}"
+    )
+    return factors, Log(notes=(note,))
 
 
 def _check_options(crystal: Crystal, kind: Kind) -> None:
-    if crystal.sf_column is not None and kind not in ("mtz", "reflections"):
+    if crystal.sf_column is not None and kind in ("text", "model"):
         raise InputError(f"-sf_column: found {crystal.sf_column!r} without a file of columns, expected -hkl MTZ or CIF")
+    if crystal.sf_block is not None and kind not in ("reflections", "model"):
+        raise InputError(f"-sf_block: found {crystal.sf_block!r} without a file of blocks, expected -hkl CIF")
+    if crystal.sf_group is not None and kind == "text":
+        raise InputError(
+            f"-sf_group: found {crystal.sf_group!r}, expected none: lines h k l F and arrays are P 1, every mate said"
+        )
     if crystal.sf_dmin is not None and not 0.0 < crystal.sf_dmin < math.inf:
         raise InputError(f"-sf_dmin: found {crystal.sf_dmin:g}, expected a positive resolution (Å)")
     for name, value in (("-k_sol", crystal.k_sol), ("-b_sol", crystal.b_sol)):

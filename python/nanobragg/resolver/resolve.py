@@ -24,9 +24,11 @@ from nanobragg.resolver.orientation import oriented_crystal
 from nanobragg.resolver.oversampling import oversampling_of
 from nanobragg.resolver.scene import SHAPES, scene_of
 from nanobragg.resolver.stages import Stages
-from nanobragg.resolver.structure_factors import FactorGrid, Use, factor_grid
+from nanobragg.resolver.structure_factors import Use, factor_grid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nanobragg.records.experiment import Experiment
     from nanobragg.resolver.beam import Light
     from nanobragg.resolver.files import Said
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
     from nanobragg.resolver.orientation import OrientedCrystal
 
 
-def resolve(experiment: Experiment) -> Resolved:
+def resolve(experiment: Experiment, progress: Callable[[float], object] | None = None) -> Resolved:
     """Make an experiment explicit.
+
+    Args:
+        experiment: what is said.
+        progress: called with the fraction done of structure factors that take a while.
 
     Returns:
         The Scene, the numbers that people read, and what there is to say about the way from one to the other.
@@ -46,7 +52,7 @@ def resolve(experiment: Experiment) -> Resolved:
     """
     experiment = checked(experiment)
     quirks = parse_quirks(experiment.quirks)
-    stages = stages_of(read_files(experiment, quirks), quirks)
+    stages = stages_of(read_files(experiment, quirks), quirks, progress)
     log = stages.log
     return Resolved(
         experiment=experiment,
@@ -61,7 +67,7 @@ def resolve(experiment: Experiment) -> Resolved:
     )
 
 
-def stages_of(said: Said, quirks: frozenset[str]) -> Stages:
+def stages_of(said: Said, quirks: frozenset[str], progress: Callable[[float], object] | None = None) -> Stages:
     """All stages after the files."""
     experiment = said.experiment
     if experiment.crystal.shape not in SHAPES:
@@ -79,7 +85,7 @@ def stages_of(said: Said, quirks: frozenset[str]) -> Stages:
         light=light,
         crystal=crystal,
         oversampling=oversampling,
-        grid=_grid(said, detector, light, crystal, quirks),
+        grid=factor_grid(experiment.crystal, said.factors, _use(said, detector, light, crystal, quirks, progress)),
         factors=factors_of(
             experiment, detector.sensor, light.sources.travel, oversampling.number, len(crystal.orientations), quirks
         ),
@@ -87,9 +93,15 @@ def stages_of(said: Said, quirks: frozenset[str]) -> Stages:
     )
 
 
-def _grid(
-    said: Said, detector: PlacedDetector, light: Light, crystal: OrientedCrystal, quirks: frozenset[str]
-) -> FactorGrid:
+def _use(
+    said: Said,
+    detector: PlacedDetector,
+    light: Light,
+    crystal: OrientedCrystal,
+    quirks: frozenset[str],
+    progress: Callable[[float], object] | None,
+) -> Use:
+    """What the structure factors are for."""
     experiment, lattice, sources = said.experiment, crystal.lattice, light.sources
 
     def corner() -> float:
@@ -102,11 +114,12 @@ def _grid(
         )
         return max(seen, experiment.sampling.dmin or 0.0)
 
-    use = Use(
+    return Use(
         cell=cell_constants(lattice.a, lattice.b, lattice.c),
         wavelength=light.wavelength,
         said_cells=crystal.said_cells,
+        cells=crystal.cells,
         corner=corner,
         quirks=quirks,
+        progress=progress,
     )
-    return factor_grid(experiment.crystal, said.factors, use)

@@ -17,8 +17,14 @@ from nanobragg.resolver.log import Log
 from nanobragg.resolver.memory import FILES
 
 if TYPE_CHECKING:
-    from nanobragg.io.factors.atomic_model import ModelFile
-    from nanobragg.io.factors.reflections import ReflectionFile
+    from nanobragg.io.factors.models import ModelFile
+    from nanobragg.io.factors.types import ReflectionFile
+    from nanobragg.maths.vectors import Vec
+
+    Progress = Callable[[float], object]
+
+_ELECTRONS = 0.06
+"""Å; shorter wavelengths are an electron microscope's"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,9 +49,12 @@ class Use(NamedTuple):
     """m"""
     said_cells: tuple[int, int, int]
     """Na, Nb, Nc as said: few of them ask for interpolation"""
+    cells: Vec
+    """Na, Nb, Nc of the crystal, a size taken into account"""
     corner: Callable[[], float]
     """the highest resolution on the detector, Å"""
     quirks: frozenset[str]
+    progress: Progress | None = None
 
 
 def factor_grid(crystal: Crystal, given: StructureFactors | ReflectionFile | ModelFile | None, use: Use) -> FactorGrid:
@@ -58,7 +67,8 @@ def factor_grid(crystal: Crystal, given: StructureFactors | ReflectionFile | Mod
     if given is None and crystal.default_F == 0.0:
         raise InputError("-hkl: found no structure factors and no cache, expected -hkl FILE, a cache or a -default_F")
     said = crystal.interpolate
-    wanted = min(use.said_cells) <= 2 if said is None else said
+    early = "interpolation_before_size" in use.quirks
+    wanted = min(use.said_cells if early else use.cells) <= 2 if said is None else said
     factors, log = _NOTHING, Log()
     if isinstance(given, StructureFactors):
         factors = given
@@ -67,7 +77,7 @@ def factor_grid(crystal: Crystal, given: StructureFactors | ReflectionFile | Mod
     log = _unused(crystal, given) + log + Log(warnings=factors.warnings)
     if said is None:
         chosen = "tricubic interpolation of structure factors" if wanted else "no interpolation"
-        log += Log(notes=(f"auto-selected {chosen}",))
+        log += Log(notes=(f"auto-selected {chosen}",)) + _doubtful_interpolation(factors, use)
     interpolate = wanted and factors.count > 0
     return FactorGrid(
         values=factors.grid,
@@ -88,6 +98,22 @@ def _interpolation(interpolate: bool, quirks: frozenset[str]) -> Interpolation:
     return Interpolation.TRICUBIC_STICKY if "sticky_interpolation_fallback" in quirks else Interpolation.TRICUBIC
 
 
+def _doubtful_interpolation(factors: StructureFactors, use: Use) -> Log:
+    """The original looks at the number of cells before a size becomes one."""
+    said, made = min(use.said_cells) <= 2, min(use.cells) <= 2
+    if factors.count == 0 or said == made or "interpolation_before_size" not in use.quirks:
+        return Log()
+    touched = frozenset({"interpolation_before_size"})
+    if not said:
+        return Log(touched=touched)
+    words = [" x ".join(f"{n:.0f}" for n in cells) for cells in (use.said_cells, use.cells)]
+    doubt = (
+        f"tricubic interpolation was chosen for the {words[0]} cells of -N, though the crystal's size makes {words[1]} "
+        "cells, where it takes much time and changes little (-nointerpolate)"
+    )
+    return Log(warnings=(doubt,), touched=touched)
+
+
 def _unused(crystal: Crystal, given: object) -> Log:
     """Options that say nothing about structure factors of this kind."""
     warnings = []
@@ -105,27 +131,35 @@ def _of_file(
 
     ``reach``: how far from a point of reciprocal space, in indices, reflections are looked up.
     """
-    from nanobragg.io.factors.reflections import ReflectionFile
+    from nanobragg.io.factors.types import ReflectionFile
 
-    log = Log()
+    warnings = []
     if file.cell is not None and not _alike(file.cell, use.cell):
         numbers = " ".join(f"{value:g}" for value in file.cell)
-        doubt = f"{file.name}: its unit cell {numbers} is not the crystal's; its structure factors are used"
-        log = Log(warnings=(doubt,))
+        warnings.append(f"{file.name}: its unit cell {numbers} is not the crystal's; its structure factors are used")
     if isinstance(file, ReflectionFile):
-        factors, notes = _reflections(crystal, file)
+        factors, notes = _reflections(crystal, file, use)
     else:
         factors, notes = _model(crystal, file, use, reach)
-    return factors, log + Log(notes=notes)
+        if use.wavelength * 1e10 < _ELECTRONS:
+            warnings.append(
+                f"{file.name}: the form factors are those of X-rays, and {use.wavelength * 1e10:.4g} Å is a wavelength "
+                "of electrons"
+            )
+    return factors, Log(notes=(*file.notes, *notes), warnings=tuple(warnings))
 
 
-def _reflections(crystal: Crystal, file: ReflectionFile) -> tuple[StructureFactors, tuple[str, ...]]:
+def _reflections(crystal: Crystal, file: ReflectionFile, use: Use) -> tuple[StructureFactors, tuple[str, ...]]:
     from nanobragg.io.factors.reflections import expand_to_p1
 
-    wanted = (crystal.default_F, crystal.sf_dmin)
+    wanted = (crystal.default_F, crystal.sf_dmin, None if file.cell else use.cell)
     expanded = FILES.get((file, wanted), lambda: expand_to_p1(file, *wanted))
-    count, described = expanded.factors.count, file.column.described
-    notes = [f"read {count} structure factors of P1 from {described} of {file.name}"]
+    complete = 100.0 * (1.0 - expanded.missing / expanded.expected) if expanded.expected else 100.0
+    notes = [
+        f"read {expanded.described}",
+        f"they are {expanded.factors.count} structure factors of P 1 to {expanded.resolution:.2f} Å, {complete:.1f} % "
+        "complete",
+    ]
     if expanded.missing:
         notes.append(
             f"{expanded.missing} of {expanded.expected} reflections to {expanded.resolution:.2f} Å are missing and "
@@ -146,9 +180,10 @@ def _model(crystal: Crystal, file: ModelFile, use: Use, reach: float) -> tuple[S
     k_sol = crystal.k_sol if crystal.k_sol is not None else K_SOL if file.macromolecule else 0.0
     recipe = Recipe(resolution=resolution, energy=ENERGY / (use.wavelength * 1e10), k_sol=k_sol, b_sol=crystal.b_sol)
     wanted = (recipe, None if file.cell else use.cell, crystal.default_F)
-    factors = FILES.get((file, wanted), lambda: model_factors(file, *wanted))
+    factors = FILES.get((file, wanted), lambda: model_factors(file, *wanted, use.progress))
     solvent = f"bulk solvent of {k_sol:g} electrons/Å³, B {crystal.b_sol:g} Å²" if k_sol else "no bulk solvent"
     return factors, (
+        f"{file.name}: {file.symmetry.described}, {file.contents}",
         f"computed {factors.count} structure factors to {resolution:.3f} Å from {file.name}: {solvent}, anomalous "
         f"scattering at {recipe.energy:.1f} eV",
     )

@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.kinds import as_utf8, read_unpacked
 from nanobragg.io.support.atomic import atomic_write, read_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 LARGEST_GRID = 8 * 1024**3
 """bytes; a wider range of indices is taken for a mistake"""
 
-_GZIP_MAGIC = b"\x1f\x8b"
+SMALLEST_SPACING = 0.1
+"""Å; reflections beyond are taken for columns that touch, or another kind of file"""
+
+LARGEST_CELL = 5000.0
+"""Å"""
+
 _DUMP_HEADER = re.compile(rb"(-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10})\n\f")
 
 
@@ -42,33 +50,42 @@ class StructureFactors:
         return h, k, l
 
 
-def read_hkl(path: str | os.PathLike[str], default_F: float = 0.0) -> StructureFactors:
+def read_hkl(
+    path: str | os.PathLike[str], default_F: float = 0.0, cell: Sequence[float] | None = None
+) -> StructureFactors:
     """Read lines ``h k l F``, also compressed by gzip.
 
     Further columns, blank lines and lines that start with ``#`` are skipped, later duplicates win.
 
-    Raises :class:`InputError`, naming the line, for anything else, for a file without reflections and for a range of
-    indices whose grid would exceed 8 GiB.
+    Args:
+        path: the list.
+        default_F: fills the holes.
+        cell: Å and degrees; tells which indices are absurd where the grid would be large.
+
+    Raises:
+        InputError: naming the line, for anything else, for a file without reflections and for a range of indices
+            that is absurd, or whose grid would exceed 8 GiB.
+
     """
     from nanobragg._core import parse_hkl
 
     name = os.fspath(path)
-    data = read_bytes(path)
-    if data.startswith(_GZIP_MAGIC):
-        import gzip
-        import zlib
-
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{name}: found damaged gzip data ({error}), expected lines h k l F") from error
+    data = as_utf8(read_unpacked(path))
+    likely = _likely_indices(cell)
     try:
-        grid, (h, k, l), count, warnings = parse_hkl(data, default_F)  # noqa: E741
+        grid, (h, k, l), count, warnings = parse_hkl(data, default_F, likely)  # noqa: E741
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     return StructureFactors(
         grid=grid, minimum=(h, k, l), count=count, warnings=tuple(f"{name}: {sentence}" for sentence in warnings)
     )
+
+
+def _likely_indices(cell: Sequence[float] | None) -> list[int]:
+    """The largest that a crystal's reflections have; without a cell, those of the largest there are."""
+    said = [*(cell or ())][:3]
+    lengths = said + said[:1] * (3 - len(said)) if said else [LARGEST_CELL] * 3
+    return [1 + int((length if 0 < length < LARGEST_CELL else LARGEST_CELL) / SMALLEST_SPACING) for length in lengths]
 
 
 def structure_factors_from_array(reflections: ArrayLike, default_F: float = 0.0) -> StructureFactors:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import re
 import zlib
+from dataclasses import dataclass
 from typing import Literal
 
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import read_bytes
 
-Kind = Literal["text", "mtz", "reflections", "model"]
+Kind = Literal["text", "mtz", "reflections", "model", "shelx", "xds", "crystfel", "scalepack"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 _BEGINNING = 65536
@@ -19,15 +21,49 @@ _PDB_RECORDS = re.compile(
     rb"(HEADER|CRYST1|REMARK|TITLE|ATOM  |HETATM|COMPND|AUTHOR|MODEL |SEQRES|ORIGX|SCALE|EXPDTA|OBSLTE|SPLIT|CAVEAT)"
 )
 _CIF_START = re.compile(rb"data_\S", re.IGNORECASE)
-_CIF_REFLECTIONS = re.compile(rb"^\s*_refln[._]index_h", re.IGNORECASE | re.MULTILINE)
-_CIF_ATOMS = re.compile(rb"^\s*_atom_site[._]", re.IGNORECASE | re.MULTILINE)
+_CIF_REFLECTIONS = re.compile(rb"^\s*_(diffrn_)?refln[._]index_h", re.IGNORECASE | re.MULTILINE)
+_CIF_ATOMS = re.compile(rb"^\s*_atom_site[._](fract|cartn)_x", re.IGNORECASE | re.MULTILINE)
+_CRYSTFEL = re.compile(rb"CrystFEL reflection list|\s*h\s+k\s+l\s+I\s", re.IGNORECASE)
+_SCALEPACK_MERGED = re.compile(rb"\s*1\s*\n\s*-98[57]\s*\n(\s+[\d.]+){6}\s")
+_SCALEPACK_UNMERGED = re.compile(rb"\s*\d+ +[A-Za-z]\S*[^\n]*\n(\s+-?[01]){9}\s*\n", re.IGNORECASE)
 _EXTENSIONS: dict[str, Kind] = {".mtz": "mtz", ".pdb": "model", ".ent": "model"}
+_OTHERS = (
+    (re.compile(rb"\s*(\{[^\n]*\}\s*)*(NREF|INDE|ANOM)\w*[ =]", re.IGNORECASE), "CNS reflections"),
+    (re.compile(rb"\x89HDF\r\n"), "an HDF5 file"),
+    (re.compile(rb".{0,32}dials::af::reflection_table", re.DOTALL), "a DIALS table of reflections"),
+    (re.compile(rb"\x93NUMPY"), "a NumPy array"),
+)
 
 
-def structure_factor_kind(path: str | os.PathLike[str]) -> Kind:
-    """Whether ``path`` is a text list ``h k l F``, an MTZ file, reflections in CIF, or a model to compute them from.
+@dataclass(frozen=True)
+class Format:
+    """How reflections of one kind of file are read."""
 
-    Pipes are text lists: they can be read only once. Raises :class:`InputError` when the file cannot be read.
+    described: str
+    reader: str
+    """module and function"""
+    cell: bool
+    """Whether such a file holds a unit cell."""
+
+
+_HERE = "nanobragg.io.factors"
+FORMATS: dict[Kind, Format] = {
+    "mtz": Format("MTZ", f"{_HERE}.mtz:read_mtz", cell=True),
+    "reflections": Format("CIF", f"{_HERE}.cif_reflections:read_cif", cell=True),
+    "shelx": Format("SHELX HKLF", f"{_HERE}.shelx:read_shelx", cell=False),
+    "xds": Format("XDS_ASCII", f"{_HERE}.xds:read_xds", cell=True),
+    "crystfel": Format("CrystFEL", f"{_HERE}.crystfel:read_crystfel", cell=False),
+    "scalepack": Format("Scalepack", f"{_HERE}.scalepack:read_scalepack", cell=True),
+}
+"""Reflections that are merged, expanded and described; text lists and models have their own ways."""
+
+
+def structure_factor_kind(path: str | os.PathLike[str], block: str | None = None) -> Kind:
+    """What ``path`` is: a text list ``h k l F``, reflections of one of the ``FORMATS``, or a model.
+
+    Pipes are text lists: they can be read only once. ``block`` of a CIF decides by itself what the file is.
+
+    Raises :class:`InputError` when the file cannot be read, or is one that needs to be converted first.
     """
     name = os.fspath(path)
     if os.path.exists(name) and not os.path.isfile(name):
@@ -35,16 +71,20 @@ def structure_factor_kind(path: str | os.PathLike[str]) -> Kind:
     beginning = _beginning(name)
     if beginning.startswith(b"MTZ "):
         return "mtz"
+    beginning = as_utf8(beginning)
     line = _first_line(beginning)
-    if _CIF_START.match(line):
-        return _cif_kind(name)
-    if _PDB_RECORDS.match(line):
-        return "model"
     stem = name[:-3] if name.lower().endswith(".gz") else name
     extension = os.path.splitext(stem)[1].lower()
-    if extension in (".cif", ".mmcif"):
-        return _cif_kind(name)
-    return _EXTENSIONS.get(extension, "text")
+    if _CIF_START.match(line) or extension in (".cif", ".mmcif"):
+        return _cif_kind(name, block)
+    if _PDB_RECORDS.match(line):
+        return "model"
+    for pattern, described in _OTHERS:
+        if pattern.match(beginning):
+            raise InputError(
+                f"{name}: found {described}, expected structure factors (convert it to MTZ, CIF or lines h k l F)"
+            )
+    return _text_kind(name, beginning) or _EXTENSIONS.get(extension, "text")
 
 
 def read_unpacked(path: str | os.PathLike[str]) -> bytes:
@@ -56,6 +96,67 @@ def read_unpacked(path: str | os.PathLike[str]) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{os.fspath(path)}: found damaged gzip data ({error}), expected structure factors") from error
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The same as text; what is no UTF-8 becomes a replacement character."""
+    return as_utf8(read_unpacked(path)).decode("utf-8", errors="replace")
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Text without its byte-order mark, from UTF-16 where the mark says so."""
+    if data.startswith(codecs.BOM_UTF8):
+        return data[len(codecs.BOM_UTF8) :]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace").encode()
+    return data
+
+
+def shelx_lines(data: bytes) -> list[bytes] | None:
+    """The lines of a SHELX HKLF file, without what ends them; ``None`` for anything else.
+
+    Such a list has columns of fixed width (3I4, 2F8, I4). What tells it from lines h k l F is the reflection 0 0 0 at
+    its end, or columns that touch.
+    """
+    lines = []
+    touching = ended = False
+    for raw in data.splitlines():
+        line = raw.rstrip()
+        if not line:
+            continue
+        if not _is_shelx_line(line):
+            return None
+        if line[:12].split() == [b"0", b"0", b"0"] and not any(map(float, (line[12:20], line[20:28]))):
+            ended = True
+            break
+        touching = touching or len(line[:28].split()) != 5
+        lines.append(line)
+    return lines if lines and (touching or ended) else None
+
+
+def _is_shelx_line(line: bytes) -> bool:
+    if not 28 <= len(line) <= 80:
+        return False
+    indices = [line[start : start + 4] for start in (0, 4, 8)]
+    values = [line[start : start + 8] for start in (12, 20)]
+    try:
+        whole = all(re.fullmatch(rb" *-?\d+", text) for text in indices)
+        return whole and all(text[-1:].strip() and b"_" not in text and float(text) is not None for text in values)
+    except ValueError:
+        return False
+
+
+def _text_kind(name: str, beginning: bytes) -> Kind | None:
+    if beginning.startswith(b"!FORMAT=XDS_ASCII"):
+        return "xds"
+    if _CRYSTFEL.match(beginning):
+        return "crystfel"
+    if _SCALEPACK_MERGED.match(beginning) or _SCALEPACK_UNMERGED.match(beginning):
+        return "scalepack"
+    first = next((line for line in beginning.splitlines() if line.strip()), b"")
+    if _is_shelx_line(first.rstrip()) and shelx_lines(as_utf8(read_unpacked(name))) is not None:
+        return "shelx"
+    return None
 
 
 def _beginning(name: str) -> bytes:
@@ -74,11 +175,23 @@ def _first_line(data: bytes) -> bytes:
     return next((line + b"  " for line in lines if line and not line.startswith(b"#")), b"")
 
 
-def _cif_kind(name: str) -> Kind:
-    """A CIF holds atoms, or reflections; one with both is a model."""
-    content = read_unpacked(name)
+def _cif_kind(name: str, block: str | None) -> Kind:
+    """A CIF holds atoms, or reflections; one with both is a model, unless a block is chosen."""
+    content = as_utf8(read_unpacked(name))
+    if block is not None:
+        content = _block_of(content, block)
     if _CIF_ATOMS.search(content):
         return "model"
     if _CIF_REFLECTIONS.search(content):
         return "reflections"
     raise InputError(f"{name}: found a CIF without atoms and reflections, expected a model or structure factors")
+
+
+def _block_of(content: bytes, block: str) -> bytes:
+    """The text from ``data_block`` to the next one; all of it where there is none (whoever reads it says so)."""
+    wanted = block.lower().removeprefix("data_").encode()
+    starts = [*re.finditer(rb"^\s*data_(\S+)", content, re.IGNORECASE | re.MULTILINE)]
+    for number, start in enumerate(starts):
+        if start[1].lower() == wanted:
+            return content[start.start() : starts[number + 1].start() if number + 1 < len(starts) else None]
+    return content
