@@ -126,12 +126,12 @@ class Scene:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Of the image: (slow, fast) of one panel, (panel, slow, fast) of several."""
+        """The image's shape, (slow, fast) of one panel and (panel, slow, fast) of several."""
         return self.shape if len(self.panels) == 1 else (len(self.panels), *self.shape)
 
     @property
     def image_mask(self) -> np.ndarray | None:
-        """The panels' masks in the image's shape, 0: not rendered; ``None`` where none has one."""
+        """The panels' masks in the image's shape; ``None`` where none has one."""
         import numpy as np
 
         masks = [panel.mask for panel in self.panels]
