@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from nanobragg.maths.projection import direct_beam
 from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from nanobragg.records.resolved import Resolved
 
@@ -38,17 +38,50 @@ def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -
         InputError: for pixels of another type or range, and when the file cannot be written.
 
     """
-    data = np.asarray(pixels)
     name = os.fspath(path)
+    data = _whole_numbers(name, np.asarray(pixels))
+    compression = need("fabio", name, module="fabio.compression")
+    packed: bytes = compression.compByteOffset(np.ascontiguousarray(data, dtype=np.int32))
+    header = header_lines(resolved, min(int(np.iinfo(data.dtype).max), 2**31 - 1))
+    lines = [*_text_lines(name, header), *_binary_lines(packed, data.shape)]
+    with atomic_write(path) as file:
+        file.write("\r\n".join(lines).encode("ascii"))
+        file.write(_START + packed + bytes(_PADDING))
+        file.write(b"\r\n--CIF-BINARY-FORMAT-SECTION----\r\n;\r\n\r\n")
+
+
+def _whole_numbers(name: str, data: NDArray[Any]) -> NDArray[Any]:
+    """The pixels, if CBF holds them."""
     if data.dtype.kind not in "iu":
         raise InputError(f"{name}: found {data.dtype} pixels, expected whole numbers: CBF holds no others")
     if data.size and (int(data.min()) < -(2**31) or int(data.max()) >= 2**31):
         raise InputError(f"{name}: found pixels from {data.min()} to {data.max()}, expected signed 32-bit integers")
-    compression = need("fabio", name, module="fabio.compression")
-    packed: bytes = compression.compByteOffset(np.ascontiguousarray(data, dtype=np.int32))
+    return data
+
+
+def _text_lines(name: str, header: list[str]) -> list[str]:
+    """The file up to its binary section."""
+    return [
+        "###CBF: VERSION 1.5, nanobragg",
+        "",
+        f"data_{_block_name(name)}",
+        "",
+        '_array_data.header_convention "PILATUS_1.2"',
+        "_array_data.header_contents",
+        ";",
+        *(f"# {line}" for line in header),
+        ";",
+        "",
+        "_array_data.data",
+        ";",
+    ]
+
+
+def _binary_lines(packed: bytes, shape: tuple[int, ...]) -> list[str]:
+    """The header of the binary section, with the empty line that ends it."""
+    nslow, nfast = shape
     digest = base64.b64encode(hashlib.md5(packed, usedforsecurity=False).digest()).decode()
-    nslow, nfast = data.shape
-    binary = [
+    return [
         "--CIF-BINARY-FORMAT-SECTION--",
         "Content-Type: application/octet-stream;",
         '     conversions="x-CBF_BYTE_OFFSET"',
@@ -58,31 +91,13 @@ def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -
         'X-Binary-Element-Type: "signed 32-bit integer"',
         "X-Binary-Element-Byte-Order: LITTLE_ENDIAN",
         f"Content-MD5: {digest}",
-        f"X-Binary-Number-of-Elements: {data.size}",
+        f"X-Binary-Number-of-Elements: {nslow * nfast}",
         f"X-Binary-Size-Fastest-Dimension: {nfast}",
         f"X-Binary-Size-Second-Dimension: {nslow}",
         f"X-Binary-Size-Padding: {_PADDING}",
         "",
         "",
     ]
-    text = [
-        "###CBF: VERSION 1.5, nanobragg",
-        "",
-        f"data_{_block_name(name)}",
-        "",
-        '_array_data.header_convention "PILATUS_1.2"',
-        "_array_data.header_contents",
-        ";",
-        *(f"# {line}" for line in header_lines(resolved, min(int(np.iinfo(data.dtype).max), 2**31 - 1))),
-        ";",
-        "",
-        "_array_data.data",
-        ";",
-    ]
-    with atomic_write(path) as file:
-        file.write("\r\n".join([*text, *binary]).encode("ascii"))
-        file.write(_START + packed + bytes(_PADDING))
-        file.write(b"\r\n--CIF-BINARY-FORMAT-SECTION----\r\n;\r\n\r\n")
 
 
 def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
