@@ -71,7 +71,7 @@ def light_of(said: Said, placement: Placement, quirks: frozenset[str]) -> Light:
         sources = grid_sources(beam, wavelength, frame.beam, frame.polar, placement.vertical)
     else:
         sources = listed_sources(said.sources, beam, wavelength, frame.beam)
-    ignored = "source_weights_ignored" in quirks
+    ignored = "source_weights_ignored" in quirks and not said.spectrum
     matters = ignored and any(weight != sources.weights[0] for weight in sources.weights)
     return Light(
         wavelength=wavelength,

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.vectors import Vec, cross, dot, norm, rescale, rotate, scale
@@ -139,6 +141,14 @@ def lattice_of(
         scale(reciprocal_volume, cross(a, b)),
         volume,
     )
+
+
+def turned(lattice: Lattice, rotation: np.ndarray | None) -> Lattice:
+    """The lattice after a rotation (3, 3); ``None``: none."""
+    if rotation is None:
+        return lattice
+    a, b, c, a_star, b_star, c_star = (rotation @ np.array(vector) for vector in lattice[:6])
+    return Lattice(*(tuple(v.tolist()) for v in (a, b, c, a_star, b_star, c_star)), lattice.volume)  # type: ignore
 
 
 def _reciprocal_axes(

@@ -116,8 +116,13 @@ def _vector(name: str, given: Vec | None, default: Vec) -> Vec:
     return given
 
 
-def _frame(convention: str, beam: Beam, crystal: Crystal, detector: Detector) -> tuple[Frame, tuple[str, ...]]:
-    """The vectors before rotation, and warnings: a named convention overwrites every one that is given."""
+def _frame(
+    convention: str, beam: Beam, crystal: Crystal, detector: Detector, mirrored: bool
+) -> tuple[Frame, tuple[str, ...]]:
+    """The vectors before rotation, and warnings: a named convention overwrites every one that is given.
+
+    ``mirrored``: the normal that is generated is minus fast x slow.
+    """
     warnings: tuple[str, ...] = ()
     raw = FRAMES.get(convention)
     if raw is None:
@@ -136,6 +141,7 @@ def _frame(convention: str, beam: Beam, crystal: Crystal, detector: Detector) ->
         normal = unit(cross(fast, slow))
         if norm(normal) == 0.0:
             raise InputError("-fdet_vector: found a vector parallel to -sdet_vector, expected different directions")
+        normal = scale(-1.0, normal) if mirrored else normal
     else:
         normal = unit(raw.normal)
     frame = Frame(unit(raw.beam), fast, slow, normal, raw.twotheta_axis, unit(raw.polar), unit(raw.spindle))
@@ -186,6 +192,8 @@ def _centres(convention: str, detector: Detector, header: HeaderValues, pixels: 
     Ybeam = Yclose if Ybeam is None else Ybeam
     if convention == "custom":
         Fclose, Sclose = Xbeam, Ybeam
+        if header.near is not None and centre_x is not None and detector.beam_x is None and detector.beam_y is None:
+            Fclose, Sclose = header.near[0] * pixel, header.near[1] * pixel
     return _Centres(Xbeam, Ybeam, Xbeam, Ybeam, Fclose, Sclose, Xclose, Yclose)
 
 
@@ -238,8 +246,8 @@ def place(
 
     """
     convention = convention_of(beam, crystal, detector)
-    frame, warnings = _frame(convention, beam, crystal, detector)
-    pivot = pivot_of(convention, detector, overridden="pivot_overridden" in quirks)
+    frame, warnings = _frame(convention, beam, crystal, detector, header.mirrored)
+    pivot = header.pivot or pivot_of(convention, detector, overridden="pivot_overridden" in quirks)
     centres = _centres(convention, detector, header, pixels)
     turn = (detector.rotx / DEGREES, detector.roty / DEGREES, detector.rotz / DEGREES)
     twotheta = (detector.twotheta or 0.0) / DEGREES

@@ -21,15 +21,16 @@ from nanobragg.errors import InputError
 from nanobragg.io.factors.hkl import StructureFactors, read_dump, read_hkl, structure_factors_from_array
 from nanobragg.io.factors.kinds import FORMATS, Kind, structure_factor_kind
 from nanobragg.resolver import headers
+from nanobragg.resolver.header_files import assumed, doubts_of_rotation, refuse_what_is_bad, rendered_pixels, swung
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.memory import FILES
 
 if TYPE_CHECKING:
     from nanobragg.io.factors.models import ModelFile
     from nanobragg.io.factors.types import ReflectionFile
-    from nanobragg.io.geometry.any_file import FileGeometry
+    from nanobragg.io.geometry.any_file import FileGeometry, Wanted
     from nanobragg.io.images.smv import SmvHeader
-    from nanobragg.records.experiment import Crystal, Detector, Experiment
+    from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment
 
 Value = TypeVar("Value")
 
@@ -49,10 +50,14 @@ class Said:
     """'' without a mask"""
     axes: np.ndarray | None
     """(3, 3) Å: rows a, b, c at phi = 0, that came with the geometry"""
+    turn: np.ndarray | None
+    """(3, 3): rotation of the crystal by axes of its goniometer that are not scanned"""
     matrix: np.ndarray | None
     """(3, 3) columns a*, b*, c* in units of 1/λ"""
     sources: np.ndarray | None
     """(n, 5)"""
+    spectrum: bool
+    """Whether the sources are the spectrum of the geometry's file, whose weights count"""
     factors: StructureFactors | ReflectionFile | ModelFile | None
     """A list in P1, or what one is yet to be made of; ``None``: neither a file, nor an array, nor a cache."""
     log: Log
@@ -72,8 +77,10 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
         mask=None,
         mask_name="",
         axes=None,
+        turn=None,
         matrix=None,
         sources=None,
+        spectrum=False,
         factors=None,
         log=Log(),
     )
@@ -82,6 +89,7 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
         said = _image(said, os.fspath(experiment.detector.header), quirks, is_mask=False)
     matrix, said_of_matrix = _matrix(experiment.crystal)
     sources, said_of_sources = _sources(experiment)
+    sources = said.sources if sources is None else sources
     factors, said_of_factors = _factors(experiment.crystal)
     log = said.log + said_of_matrix + said_of_sources + said_of_factors
     return replace(said, matrix=matrix, sources=sources, factors=factors, log=log)
@@ -105,7 +113,7 @@ def cell_in_files(experiment: Experiment) -> bool:
         return False
     from nanobragg.io.geometry.any_file import FileGeometry
 
-    found = _once(_read_image, detector.header, _as_mask(detector))
+    found = _once(_read_image, detector.header, _as_mask(detector), _wanted(experiment))
     return isinstance(found, FileGeometry) and found.real_space is not None
 
 
@@ -151,44 +159,107 @@ def _as_mask(detector: Detector) -> bool:
     return isinstance(mask, (str, os.PathLike)) and os.fspath(mask) == os.fspath(detector.header or "")
 
 
-def _read_image(name: str, pixels: bool) -> SmvHeader | FileGeometry:
+def _wanted(experiment: Experiment) -> Wanted:
+    from nanobragg.io.geometry.any_file import Wanted
+
+    return Wanted(phi=experiment.sampling.phi, oscillation=experiment.sampling.oscillation)
+
+
+def _read_image(name: str, pixels: bool, wanted: Wanted) -> SmvHeader | FileGeometry:
     from nanobragg.io.geometry.any_file import is_smv, read_file_geometry
     from nanobragg.io.images.smv import read_smv, read_smv_header
 
     if is_smv(name):
         return read_smv(name) if pixels else read_smv_header(name)
-    return read_file_geometry(name, mask=pixels)
+    return read_file_geometry(name, mask=pixels, wanted=wanted)
 
 
 def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> Said:
     """``said`` with what an image tells: the mask its pixels, too, and all else its axes and crystal."""
     from nanobragg.io.geometry.any_file import FileGeometry
 
-    image = _once(_read_image, name, is_mask or _as_mask(said.experiment.detector))
-    if is_mask:
-        said = replace(said, mask=image.pixels, mask_name=name)  # type: ignore[union-attr]
+    experiment = said.experiment
+    image = _once(_read_image, name, is_mask or _as_mask(experiment.detector), _wanted(experiment))
     if isinstance(image, FileGeometry):
-        return _file(said, image, is_mask=is_mask)
+        return _mask_file(said, image) if is_mask else _geometry_file(said, image)
+    if is_mask:
+        said = replace(said, mask=image.pixels, mask_name=name)  # type: ignore[missing-attribute]
     substring = "header_substring" in quirks
+    header = headers.apply_header(said.header, image, mask=is_mask, substring=substring)
+    used = headers.used(image, substring=substring)
     log = Log(
-        notes=(f"reading {name}", headers.used(image, substring=substring)),
+        notes=(f"reading {name}", used + ("" if is_mask else assumed(header, experiment, None))),
+        warnings=() if is_mask else headers.doubts(image, experiment),
         touched=which(header_substring=substring and headers.substring_matters(image)),
     )
-    header = headers.apply_header(said.header, image, mask=is_mask, substring=substring)
     return replace(said, header=header, log=said.log + log)
 
 
-def _file(said: Said, file: FileGeometry, *, is_mask: bool) -> Said:
+def _mask_file(said: Said, file: FileGeometry) -> Said:
+    """``said`` with a mask that is no SMV image; what its header tells counts unless ``-img`` is given."""
+    experiment = said.experiment
+    kept, comment = rendered_pixels(file)
+    said = replace(said, mask=kept, mask_name=file.name)
+    used = f"{file.used()}{f'; {comment}' if comment else ''}"
+    log = Log(notes=(f"reading {file.name}", used), warnings=file.warnings)
+    if experiment.detector.header is None:
+        warnings = refuse_what_is_bad(file, experiment)
+        header = headers.apply_file(said.header, file)
+        experiment, header, doubts = swung(experiment, header, file)
+        said = replace(said, experiment=experiment, header=header)
+        log = log + Log(warnings=(*warnings, *doubts))
+    elif not file.refused:
+        said = replace(said, header=headers.apply_file(said.header, file))
+    return replace(said, log=said.log + log)
+
+
+def _geometry_file(said: Said, file: FileGeometry) -> Said:
     """``said`` with what a file that is no SMV image tells."""
-    log = Log(notes=(f"reading {file.name}", file.used()), warnings=file.warnings)
-    said = replace(said, header=headers.apply_file(said.header, file), log=said.log + log)
-    if is_mask or file.vectors is None:
-        return said
-    convention, framed = said.experiment.detector.convention, headers.with_vectors(said.experiment, file)
+    experiment = said.experiment
+    warnings = refuse_what_is_bad(file, experiment)
+    header = headers.apply_file(said.header, file)
+    framed = headers.with_vectors(experiment, file)
+    warnings = (*file.warnings, *warnings, *doubts_of_rotation(file, experiment))
     if framed is not None:
-        return replace(said, experiment=framed, framed=convention is None, axes=file.real_space)
-    doubt = f"{file.name}: its axes and crystal are not used in the {convention} convention"
-    return replace(said, log=said.log + Log(warnings=(doubt,)))
+        vectors = file.vectors
+        mirrored = vectors is not None and vectors.mirrored and experiment.detector.normal_axis is None
+        header = header._replace(mirrored=mirrored)
+        said = replace(
+            said, framed=experiment.detector.convention is None, axes=file.real_space, turn=file.turn, experiment=framed
+        )
+    elif file.vectors is not None:
+        convention = experiment.detector.convention
+        warnings = (*warnings, f"{file.name}: its axes and crystal are not used in the {convention} convention")
+    line = file.used() + assumed(header, experiment, file)
+    experiment, header, doubts = swung(said.experiment, header, file)
+    said = replace(said, experiment=experiment, header=header, **_spectrum(experiment.beam, file))
+    log = Log(notes=(f"reading {file.name}", line), warnings=(*warnings, *doubts))
+    return _bad_pixels(replace(said, log=said.log + log), file)
+
+
+def _spectrum(beam: Beam, file: FileGeometry) -> dict[str, Any]:
+    """The sources of a file's spectrum, where nothing is said of wavelengths or divergence."""
+    said = (beam.wavelength, beam.energy, beam.sources, beam.dispersion, beam.dispersion_steps)
+    said += (beam.horizontal_divergence, beam.vertical_divergence)
+    said += (beam.horizontal_divergence_step, beam.vertical_divergence_step)
+    said += (beam.horizontal_divergence_steps, beam.vertical_divergence_steps)
+    if file.spectrum is None or any(value is not None for value in said):
+        return {}
+    table = np.full((len(file.spectrum), 5), np.nan)
+    table[:, 3], table[:, 4] = file.spectrum[:, 1], file.spectrum[:, 0] * 1e-10
+    return {"sources": table, "spectrum": True}
+
+
+def _bad_pixels(said: Said, file: FileGeometry) -> Said:
+    """Pixels that the file calls bad are not rendered, where no mask says which are."""
+    bad = file.bad_pixels
+    if bad is None or said.mask is not None:
+        return said
+    shape = said.experiment.detector.shape
+    if shape is not None and any(n is not None and n != m for n, m in zip(shape, bad.shape, strict=True)):
+        doubt = f"{file.name}: its bad pixels are not used, since the detector has other numbers of pixels"
+        return replace(said, log=said.log + Log(warnings=(doubt,)))
+    return replace(said, mask=~bad, mask_name=file.name)
 
 
 # ---- small lists ------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nanobragg.maths.vectors import cross, dot, scale, unit
+
 if TYPE_CHECKING:
     from nanobragg.io.geometry.types import FileGeometry
     from nanobragg.io.images.smv import SmvHeader
@@ -50,6 +52,12 @@ class HeaderValues(NamedTuple):
     centre: tuple[float, float] | None = None
     """Direct beam (fast, slow), pixels from the outer corner of the first: of files that are not SMV, and stronger than
     ``beam_x`` and ``beam_y``."""
+    near: tuple[float, float] | None = None
+    """The detector's near point, in the same pixels, of files that have axes."""
+    mirrored: bool = False
+    """Whether the detector's normal is minus fast x slow, which of a file's axes may point at the sample."""
+    pivot: str | None = None
+    """What a detector turns about that its file has at a 2theta: the sample."""
 
 
 def _flipped(image: SmvHeader, value: float, pixel_size_mm: float) -> float:
@@ -78,6 +86,12 @@ def apply_header(values: HeaderValues, image: SmvHeader, *, mask: bool, substrin
     for field, key in keys.items():
         if (found := value(key)) is not None:
             new[field] = found
+    for field, key in (("orgx", "XDS_ORGX"), ("orgy", "XDS_ORGY")):  # our own headers' names; substrings find them, too
+        if field not in new and (found := image.value(key, substring=False)) is not None and not math.isnan(found):
+            new[field] = found
+    if "phi" not in new:
+        start = image.value("OSC_START", substring=False)
+        new.update({} if start is None or math.isnan(start) else {"phi": start})
     if "beam_x" in new:
         new["centre"] = None
     if (beam_y := value("BEAM_CENTER_Y")) is not None:
@@ -99,6 +113,17 @@ def used(image: SmvHeader, *, substring: bool) -> str:
     return f"from {image.name} (SMV): {', '.join([f'{image.nfast} x {image.nslow} pixels', *parts])}"
 
 
+def doubts(image: SmvHeader, experiment: Experiment) -> tuple[str, ...]:
+    """What the header says that is not used, as in nanoBragg.c."""
+    swing = image.value("TWOTHETA", substring=False)
+    if not swing or math.isnan(swing) or experiment.detector.twotheta is not None:
+        return ()
+    return (
+        f"{image.name}: its TWOTHETA of {swing:g} degrees is not used, as nanoBragg.c does not: "
+        f"say -twotheta {swing:g}, about the pivot that it was made with (-pivot)",
+    )
+
+
 def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
     """``values`` with what a file that is not SMV says."""
     new: dict[str, Any] = {"nfast": file.nfast, "nslow": file.nslow}
@@ -110,7 +135,21 @@ def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
     if file.centre is not None:
         # ORGX counts from 1 at the centre of a pixel.
         new["orgx"], new["orgy"] = file.centre[0] + 0.5, file.centre[1] + 0.5
+        new["near"] = None if file.vectors is None else near_point(file)
+    if file.nfast is not None and file.nslow is not None:
+        new["nfast"], new["nslow"] = file.nfast, file.nslow
     return values._replace(**new)
+
+
+def near_point(file: FileGeometry) -> tuple[float, float] | None:
+    """Where the detector's plane is nearest to the sample: fast and slow, pixels from the outer corner of the first."""
+    if not file.panels:
+        return None
+    panel = file.panels[0]
+    return (
+        -dot(panel.origin, panel.fast) / panel.pixel_size[0],
+        -dot(panel.origin, panel.slow) / panel.pixel_size[1],
+    )
 
 
 def with_vectors(experiment: Experiment, file: FileGeometry) -> Experiment | None:
@@ -122,7 +161,7 @@ def with_vectors(experiment: Experiment, file: FileGeometry) -> Experiment | Non
     if vectors is None or detector.convention not in (None, "custom"):
         return None
     f, s = vectors.fast, vectors.slow
-    normal = (f[1] * s[2] - f[2] * s[1], f[2] * s[0] - f[0] * s[2], f[0] * s[1] - f[1] * s[0])
+    normal = scale(-1.0 if vectors.mirrored else 1.0, unit(cross(f, s)))
     polarization = beam.polarization
     if polarization == 0.0 and file.polarization is not None:
         polarization = file.polarization

@@ -84,11 +84,11 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
     misset, drawn = misset_of(crystal, table, quirks)
     cell, log = _cell(said)
     matrix = _matrix(said, wavelength)
-    lattice = crystals.lattice_of(cell, matrix, wavelength, misset, quirks)
+    turn = said.turn if matrix is None else None
+    lattice = crystals.turned(crystals.lattice_of(cell, matrix, wavelength, misset, quirks), turn)
     lengths = _lengths(lattice)
-    said_cells = crystals.cells_of(crystal)
-    size, beam_size = crystals.sizes_of(crystal), beam_size_of(said.experiment.beam)
-    cells, clipped = crystals.crystal_cells(said_cells, size, beam_size, lengths)
+    said_cells, size = crystals.cells_of(crystal), crystals.sizes_of(crystal)
+    cells, clipped = crystals.crystal_cells(said_cells, size, beam_size_of(said.experiment.beam), lengths)
     domains = domains_of(mosaic, table)
     phi = phi_cells(direct_cell(lattice), spindle, rotation, "stale_phi_zero" in quirks)
     touched = which(

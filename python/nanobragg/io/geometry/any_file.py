@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,20 @@ from nanobragg.io.support.atomic import read_bytes
 
 _JSON = re.compile(rb"\s*\{\s*[\"}]")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_CRYSTFEL = re.compile(rb"^[ \t]*(?:[^\s;=/]+/)?(?:corner_x|min_fs|max_fs)[ \t]*=", re.MULTILINE)
+_BEGINNING = 65536
+
+
+class Wanted(NamedTuple):
+    """What the options say that decides what is read of a file with more than one answer."""
+
+    experiment: int | None = None
+    """of a list, from 0"""
+    phi: float | None = None
+    """degrees, where the image starts"""
+    oscillation: float | None = None
+    clen: float | None = None
+    """mm, CrystFEL's camera length"""
 
 
 def is_smv(path: str | os.PathLike[str]) -> bool:
@@ -26,57 +42,83 @@ def is_smv(path: str | os.PathLike[str]) -> bool:
     return begins_as_smv(name)
 
 
-def read_file_geometry(path: str | os.PathLike[str], *, mask: bool = False) -> FileGeometry:
-    """What a DIALS experiment list, a NeXus file, or an image of any format that fabio knows, tells.
+def read_file_geometry(
+    path: str | os.PathLike[str], *, mask: bool = False, wanted: Wanted | None = None
+) -> FileGeometry:
+    """What a DIALS experiment list, a NeXus file, a CrystFEL geometry, or an image that fabio knows, tells.
 
     Args:
         path: the file.
         mask: its pixels are wanted, too.
+        wanted: which experiment, at which angle, how far away.
 
     Raises:
-        InputError: when it is none of these, or says what cannot be used.
+        InputError: when it is none of these. What a file says that cannot be used is in ``FileGeometry.bad``.
 
     """
-    found = _read(os.fspath(path), mask)
-    _check(found)
-    return found
+    return _checked(_read(os.fspath(path), mask, wanted or Wanted()))
 
 
-def _check(found: FileGeometry) -> None:
-    """Numbers that no experiment has."""
-    numbers = {
-        "pixel size (mm)": found.pixel_size,
-        "distance (mm)": found.distance,
-        "wavelength (Å)": found.wavelength,
-    }
-    for what, value in numbers.items():
-        if value is not None and not 0.0 < value < 1e6:
-            raise InputError(f"{found.name}: found a {what} of {value:g}, expected a positive number")
-    if not (0 < found.nfast < 1_000_000 and 0 < found.nslow < 1_000_000):
-        raise InputError(f"{found.name}: found {found.nfast} x {found.nslow} pixels, expected an image")
-    rest = [found.phi, found.oscillation, found.polarization, *(found.centre or ())]
-    if not all(value is None or abs(value) < 1e9 for value in rest):
-        raise InputError(f"{found.name}: found angles or a beam centre that are not finite, expected finite numbers")
+def _checked(found: FileGeometry) -> FileGeometry:
+    """Without numbers that no experiment has; they are in ``bad`` then."""
+    bad = dict(found.bad)
+
+    def wrong(field: str, sentence: str) -> None:
+        bad.setdefault(field, f"{found.name}: found {sentence}")
+
+    for field, what in (("pixel_size", "pixel size (mm)"), ("wavelength", "wavelength (Å)"), ("distance", "distance")):
+        value = getattr(found, field)
+        upstream = field == "distance" and found.vectors is not None
+        if value is not None and not (0.0 < (abs(value) if upstream else value) < 1e6):
+            wrong(field, f"a {what} of {value:g}, expected a positive number")
+    counts = (1 if found.nfast is None else found.nfast, 1 if found.nslow is None else found.nslow)
+    if not (min(counts) > 0 and max(counts) < 1_000_000):
+        wrong("shape", f"{found.nfast} x {found.nslow} pixels, expected an image")
+    for field in ("phi", "oscillation", "polarization", "centre"):
+        value = getattr(found, field)
+        if value is not None and not (np.abs(value) < 1e9).all():
+            wrong(field, f"a {field} of {value}, expected finite numbers")
     axes = found.real_space
     if axes is not None and not ((np.abs(axes) < 1e6).all() and abs(np.linalg.det(axes)) > 1e-6):
-        raise InputError(f"{found.name}: found crystal axes {axes.tolist()}, expected three that span a cell (Å)")
+        wrong("crystal", f"crystal axes {axes.tolist()}, expected three that span a cell (Å)")
     v = found.vectors
     for vector in () if v is None else (v.origin, v.fast, v.slow, v.beam, v.polarization, v.spindle):
         if vector is not None and not all(abs(x) < 1e9 for x in vector):
             raise InputError(f"{found.name}: found the vector {vector}, expected finite numbers")
+    return _without(found, bad)
 
 
-def _read(name: str, mask: bool) -> FileGeometry:
-    beginning = read_bytes(name, 4096)
+_FIELDS_OF = {"crystal": ("real_space",), "shape": ("nfast", "nslow"), "wavelength": ("wavelength", "spectrum")}
+
+
+def _without(found: FileGeometry, bad: dict[str, str]) -> FileGeometry:
+    """What is bad is not said."""
+    if not bad:
+        return found
+    names = {name for field in bad for name in _FIELDS_OF.get(field, (field,)) if hasattr(found, name)}
+    return replace(found, bad=bad, **dict.fromkeys(names))  # type: ignore[arg-type]
+
+
+def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
+    beginning = read_bytes(name, _BEGINNING)
     if _JSON.match(beginning):
         from nanobragg.io.geometry.dials import read_experiment_list
 
-        if mask:
-            raise InputError(f"-mask: found {name}, which is no image, expected one")
-        return read_experiment_list(name)
+        _no_mask(name, mask)
+        return read_experiment_list(name, experiment=wanted.experiment, phi=wanted.phi, oscillation=wanted.oscillation)
     if beginning.startswith(_HDF5):
         from nanobragg.io.geometry.nexus import read_nexus_geometry
 
         pixels = read_fabio_image(name).data if mask else None
         return read_nexus_geometry(name, pixels)
+    if _CRYSTFEL.search(beginning) and b"\0" not in beginning:
+        from nanobragg.io.geometry.crystfel import read_crystfel_geometry
+
+        _no_mask(name, mask)
+        return read_crystfel_geometry(name, clen=wanted.clen)
     return read_fabio_geometry(name, mask=mask)
+
+
+def _no_mask(name: str, mask: bool) -> None:
+    if mask:
+        raise InputError(f"-mask: found {name}, which is no image, expected one")

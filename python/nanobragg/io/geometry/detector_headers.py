@@ -2,7 +2,8 @@
 (``specs/formats.md``).
 
 Each function gives fields of :class:`~nanobragg.io.geometry.types.FileGeometry`: only what the header says. Lengths,
-wavelengths and beam centres of 0 count as not said: that is what programs write when they do not know them.
+wavelengths and beam centres of 0 or -1 count as not said: that is what programs write when they do not know them. What
+cannot be used is in ``bad``, so that an option can take its place.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.units import METRES, some
+from nanobragg.io.geometry.units import METRES, MILLIMETRES, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,24 +25,15 @@ if TYPE_CHECKING:
 
 Fields = dict[str, Any]
 
+_LENGTHS = ("pixel_size", "distance", "wavelength")
 _METRES = {"": 1.0, **some(METRES, "m", "mm", "um", "nm"), "A": METRES["angstrom"]}
 _WITH_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[\s_]*([A-Za-z]*)\s*", re.ASCII)
 
 
 def header_fields(name: str, kind: str, header: Mapping[str, Any]) -> Fields:
-    """Fields from the header of fabio's class ``kind`` (without "Image"); none for a kind without geometry.
-
-    Raises :class:`InputError` for pixels that are not square and for values that are no numbers.
-    """
+    """Fields from the header of fabio's class ``kind`` (without "Image"); none for a kind without geometry."""
     read = _KINDS.get(kind)
     return {} if read is None else read(name, header)
-
-
-def square_pixel(name: str, fast: float, slow: float) -> float:
-    """The edge of a pixel; raises :class:`InputError` for two that differ."""
-    if abs(fast - slow) > 1e-6 * abs(fast):
-        raise InputError(f"{name}: found pixels of {fast:g} x {slow:g} mm, expected square ones")
-    return fast
 
 
 def _number(name: str, key: str, value: Any) -> float:
@@ -52,18 +46,44 @@ def _number(name: str, key: str, value: Any) -> float:
     return number
 
 
-def _fields(name: str, *, swing: float | None = None, doubts: tuple[str, ...] = (), **said: Any) -> Fields:
-    """What is not ``None``, and not the 0 of a length; the detector's ``swing`` about the spindle gets a warning."""
-    known = {
-        key: value
-        for key, value in said.items()
-        if value is not None and not (key in ("pixel_size", "distance", "wavelength") and value == 0.0)
-    }
-    if known.get("centre") == (0.0, 0.0):
-        del known["centre"]
-    if swing:
-        doubts = (*doubts, f"{name}: its 2theta of {swing:g} degrees is not used: say -twotheta")
-    return {**known, "warnings": doubts}
+def fields_said(name: str, *, doubts: tuple[str, ...] = (), **said: Any) -> Fields:
+    """Fields of what is known.
+
+    Args:
+        name: the file.
+        doubts: warnings.
+        said: fields by name, ``None`` for none, or functions that read them and may fail; ``pixel``: both edges, mm.
+
+    """
+    known: Fields = {}
+    bad: dict[str, str] = {}
+    for key, value in said.items():
+        try:
+            found = value() if callable(value) else value
+            if key == "pixel":
+                key, found = "pixel_size", None if found is None else _square_pixel(name, *found)
+        except InputError as error:
+            bad["pixel_size" if key == "pixel" else key] = str(error)
+            continue
+        if found is None or (key in _LENGTHS and found in (0.0, -1.0)):
+            continue
+        if not np.isfinite(found).all() or np.abs(found).max() > 1e9:
+            bad[key] = f"{name}: found a {key.replace('_', ' ')} of {found}, expected a finite number"
+            continue
+        if key in _LENGTHS and not 0.0 < found < 1e6:
+            bad[key] = f"{name}: found a {key.replace('_', ' ')} of {found:g}, expected a positive number"
+        elif not (key == "centre" and found in ((0.0, 0.0), (-1.0, -1.0))) and not (key == "swing" and found == 0.0):
+            known[key] = found
+    return {**known, "bad": bad, "warnings": doubts}
+
+
+def _square_pixel(name: str, fast: float | None, slow: float | None) -> float | None:
+    """The edge of a pixel; raises :class:`InputError` for two that differ."""
+    if fast is None or slow is None:
+        return fast if slow is None else slow
+    if abs(fast - slow) > 1e-6 * abs(fast):
+        raise InputError(f"{name}: found pixels of {fast:g} x {slow:g} mm, expected square ones")
+    return fast
 
 
 # ---- MarCCD, Rayonix --------------------------------------------------------------------------------------
@@ -99,9 +119,9 @@ def marccd_fields(name: str, data: bytes, shape: tuple[int, int]) -> Fields | No
             f"{name}: its beam centre is taken as {centre[0]:g} {centre[1]:g} pixels, far from the middle: "
             "some beamlines write mm there"
         )
-    return _fields(
+    return fields_said(
         name,
-        pixel_size=square_pixel(name, at(772) / 1e6, at(776) / 1e6),
+        pixel=(at(772) / 1e6, at(776) / 1e6),
         distance=(at(640) or at(696)) / 1e3,
         centre=centre,
         wavelength=at(908) / 1e5,
@@ -117,49 +137,90 @@ def marccd_fields(name: str, data: bytes, shape: tuple[int, int]) -> Fields | No
 
 def dtrek_fields(name: str, header: SmvHeader) -> Fields:
     """Fields from a d*TREK header: SMV's frame, with keys that begin with the detector's name."""
-
-    def words(key: str) -> list[str]:
-        return (header.text_of(key) or "").split()
-
-    def numbers(key: str, least: int) -> list[float]:
-        found = [_number(name, key, word) for word in words(key)]
-        if found and len(found) < least:
-            raise InputError(f"{name}: found {len(found)} numbers for {key}, expected {least}")
-        return found
-
-    prefix = (words("DETECTOR_NAMES") or [""])[0]
-    info = numbers(f"{prefix}SPATIAL_DISTORTION_INFO", 4) or None
-    centre = info or numbers(f"{prefix}SPATIAL_BEAM_POSITION", 2)
-    size, pixels = numbers(f"{prefix}DETECTOR_SIZE", 2), numbers(f"{prefix}DETECTOR_DIMENSIONS", 2)
-    pixel: float | None = None
-    if info is not None:
-        pixel = square_pixel(name, info[2], info[3])
-    elif size and pixels and pixels[0] > 0 and pixels[1] > 0:
-        pixel = square_pixel(name, size[0] / pixels[0], size[1] / pixels[1])
-    names = [word.lower() for word in words(f"{prefix}GONIO_NAMES")]
-    values = numbers(f"{prefix}GONIO_VALUES", len(names))
-    units = words(f"{prefix}GONIO_UNITS")
-    places = dict(zip(names, values, strict=False))
+    said = _Dtrek(name, header)
+    try:
+        places = said.places()
+    except InputError:
+        places = []
+    swings = [value for place, _, value in places if _parts(place) & _SWINGS]
     turned = [
-        f"{place} {places[place]:g}" for place, unit in zip(names, units, strict=False) if _is_turn(unit, places, place)
+        f"{place} {value:g}"
+        for place, unit, value in places
+        if unit.startswith("deg") and value != 0.0 and not _parts(place) & _SWINGS
     ]
-    doubts = (f"{name}: its detector position {', '.join(turned)} (degrees) is not used",) if turned else ()
-    rotation = numbers("ROTATION", 3)
-    wavelength = numbers("SCAN_WAVELENGTH", 1) or numbers("SOURCE_WAVELENGTH", 1)
-    return _fields(
+    return fields_said(
         name,
-        pixel_size=pixel,
-        distance=places.get("distance"),
-        centre=(centre[0], centre[1]) if centre else None,
-        wavelength=wavelength[-1] if wavelength else None,
-        phi=rotation[0] if rotation else None,
-        oscillation=rotation[2] if rotation else None,
-        doubts=doubts,
+        pixel=said.pixel,
+        distance=lambda: _dtrek_distance(name, said.places()),
+        centre=said.centre,
+        wavelength=said.wavelength,
+        phi=lambda: (said.numbers("ROTATION", 3) or [None])[0],
+        oscillation=lambda: (said.numbers("ROTATION", 3) or [None] * 3)[2],
+        swing=swings[0] if swings else None,
+        doubts=(f"{name}: its detector position {', '.join(turned)} (degrees) is not used",) if turned else (),
     )
 
 
-def _is_turn(unit: str, places: Mapping[str, float], place: str) -> bool:
-    return unit.startswith("deg") and places.get(place, 0.0) != 0.0
+class _Dtrek:
+    """Words and numbers of a d*TREK header. All raise :class:`InputError` for what is no number, or too few."""
+
+    def __init__(self, name: str, header: SmvHeader) -> None:
+        self._name, self._header = name, header
+        self._prefix = (self._words("DETECTOR_NAMES") or [""])[0]
+
+    def _words(self, key: str) -> list[str]:
+        return (self._header.text_of(key) or "").split()
+
+    def numbers(self, key: str, least: int) -> list[float]:
+        """None, or at least so many."""
+        found = [_number(self._name, key, word) for word in self._words(key)]
+        if found and len(found) < least:
+            raise InputError(f"{self._name}: found {len(found)} numbers for {key}, expected {least}")
+        return found
+
+    def pixel(self) -> tuple[float, float] | None:
+        """Edges, mm."""
+        if info := self.numbers(f"{self._prefix}SPATIAL_DISTORTION_INFO", 4):
+            return info[2], info[3]
+        size = self.numbers(f"{self._prefix}DETECTOR_SIZE", 2)
+        pixels = self.numbers(f"{self._prefix}DETECTOR_DIMENSIONS", 2)
+        return (size[0] / pixels[0], size[1] / pixels[1]) if size and pixels and min(pixels[:2]) > 0 else None
+
+    def centre(self) -> tuple[float, float] | None:
+        """Pixels."""
+        keys = ((f"{self._prefix}SPATIAL_DISTORTION_INFO", 4), (f"{self._prefix}SPATIAL_BEAM_POSITION", 2))
+        found = next((numbers for key, least in keys if (numbers := self.numbers(key, least))), None)
+        return None if found is None else (found[0], found[1])
+
+    def wavelength(self) -> float | None:
+        """Å."""
+        found = self.numbers("SCAN_WAVELENGTH", 1) or self.numbers("SOURCE_WAVELENGTH", 1)
+        return found[-1] if found else None
+
+    def places(self) -> list[tuple[str, str, float]]:
+        """Names, units and values of the detector's goniometer."""
+        names, units = self._words(f"{self._prefix}GONIO_NAMES"), self._words(f"{self._prefix}GONIO_UNITS")
+        values = self.numbers(f"{self._prefix}GONIO_VALUES", len(names))
+        return list(zip(names, [*units, *[""] * len(names)], values, strict=False))
+
+
+_SWINGS = {"swing", "2theta", "twotheta"}
+
+
+def _parts(place: str) -> set[str]:
+    """The names of one axis of the detector's goniometer: ``TransZ/Dist`` has two."""
+    return set(re.split(r"[/_,-]", place.lower()))
+
+
+def _dtrek_distance(name: str, places: list[tuple[str, str, float]]) -> float | None:
+    """mm: the translation that is called a distance, else that along z."""
+    for known in ({"distance", "dist", "det", "detdist"}, {"transz"}):
+        for place, unit, value in places:
+            if _parts(place) & known and not unit.startswith("deg"):
+                if unit and unit.lower() not in MILLIMETRES:
+                    raise InputError(f"{name}: found {place} in {unit[:20]!r}, expected mm")
+                return value * MILLIMETRES[unit.lower() or "mm"]
+    return None
 
 
 # ---- what fabio makes a dictionary of ---------------------------------------------------------------------
@@ -171,35 +232,40 @@ def _mar345(name: str, header: Mapping[str, Any]) -> Fields:
     def get(key: str) -> float | None:
         return _number(name, key, header[key]) if key in header else None
 
-    length, height, start, end = (get(key) for key in ("PixelLength", "PixelHeight", "StartPhi", "EndPhi"))
-    x, y = get("CENTER_X"), get("CENTER_Y")
-    return _fields(
+    return fields_said(
         name,
-        pixel_size=None if length is None or height is None else square_pixel(name, length, height),
-        distance=get("Distance"),
-        centre=None if x is None or y is None else (x, y),
-        wavelength=get("Wavelength"),
-        phi=start,
-        oscillation=None if start is None or end is None else end - start,
-        swing=get("TwoTheta"),
+        pixel=lambda: (get("PixelLength"), get("PixelHeight")),
+        distance=lambda: get("Distance"),
+        centre=lambda: _pair(get("CENTER_X"), get("CENTER_Y")),
+        wavelength=lambda: get("Wavelength"),
+        phi=lambda: get("StartPhi"),
+        oscillation=lambda: _difference(get("StartPhi"), get("EndPhi")),
+        swing=lambda: get("TwoTheta"),
     )
+
+
+def _pair(x: float | None, y: float | None) -> tuple[float, float] | None:
+    return None if x is None or y is None else (x, y)
+
+
+def _difference(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else end - start
 
 
 def _raxis(name: str, header: Mapping[str, Any]) -> Fields:
     def get(key: str) -> float:
         return _number(name, key, header[key])
 
-    start = get("Phi Oscillation Start")
     curved = "the image plate is a cylinder, which is not used"
-    return _fields(
+    return fields_said(
         name,
-        pixel_size=square_pixel(name, get("X Pixel Length"), get("Y Pixel Length")),
-        distance=get("Crystal-to-detector Distance"),
-        centre=(get("Direct beam X position"), get("Direct beam Y position")),
-        wavelength=get("Wavelength"),
-        phi=start,
-        oscillation=get("Phi Oscillation Stop") - start,
-        swing=get("2Theta Angle"),
+        pixel=lambda: (get("X Pixel Length"), get("Y Pixel Length")),
+        distance=lambda: get("Crystal-to-detector Distance"),
+        centre=lambda: (get("Direct beam X position"), get("Direct beam Y position")),
+        wavelength=lambda: get("Wavelength"),
+        phi=lambda: get("Phi Oscillation Start"),
+        oscillation=lambda: get("Phi Oscillation Stop") - get("Phi Oscillation Start"),
+        swing=lambda: get("2Theta Angle"),
         doubts=(f"{name}: {curved}",) if header["IP shape"] == 1 else (),
     )
 
@@ -210,18 +276,17 @@ def _bruker(name: str, header: Mapping[str, Any]) -> Fields:
     CENTER and the pixels per cm count pixels of a binning and from a corner that depend on the detector.
     """
 
-    def get(key: str, last: bool = False) -> float | None:
+    def get(key: str, last: bool = False, factor: float = 1.0) -> float | None:
         words = str(header.get(key, "")).split()
-        return _number(name, key, words[min(len(words), 2) - 1 if last else 0]) if words else None
+        return factor * _number(name, key, words[min(len(words), 2) - 1 if last else 0]) if words else None
 
-    distance = get("DISTANC", last=True)
-    return _fields(
+    return fields_said(
         name,
-        distance=None if distance is None else 10.0 * distance,
-        wavelength=get("WAVELEN"),
-        phi=get("START"),
-        oscillation=get("INCREME"),
-        swing=get("ANGLES"),
+        distance=lambda: get("DISTANC", last=True, factor=10.0),
+        wavelength=lambda: get("WAVELEN"),
+        phi=lambda: get("START"),
+        oscillation=lambda: get("INCREME"),
+        swing=lambda: get("ANGLES"),
         doubts=(f"{name}: pixel size and beam centre of a Bruker header are not used: say -pixel, -Xbeam and -Ybeam",),
     )
 
@@ -244,24 +309,35 @@ def _edf(name: str, header: Mapping[str, Any]) -> Fields:
         return None if found is None else found * factor
 
     plain = {"": 1.0, "pixel": 1.0}
-    fast, slow = scaled("PSize_1", 1e3), scaled("PSize_2", 1e3)
-    x, y = get("Center_1", plain), get("Center_2", plain)
     doubts = []
-    if x is not None and (get("Offset_1", plain) or get("Offset_2", plain)):
-        x = y = None
-        doubts.append(f"{name}: its Center is not used, as the image is a part of another (Offset)")
+
+    def centre() -> tuple[float, float] | None:
+        found = _pair(get("Center_1", plain), get("Center_2", plain))
+        if found is not None and (get("Offset_1", plain) or get("Offset_2", plain)):
+            doubts.append(f"{name}: its Center is not used, as the image is a part of another (Offset)")
+            return None
+        return found
+
     angle = {"": 1.0, "rad": 1.0, "deg": 1.0}
-    turns = [key for axis in "123" if get(key := f"DetectorRotation_{axis}", angle)]
+    turns = [key for axis in "123" if _is_turned(get, key := f"DetectorRotation_{axis}", angle)]
     if turns:
         doubts.append(f"{name}: its {', '.join(turns)} is not used")
-    return _fields(
+    fields = fields_said(
         name,
-        pixel_size=None if fast is None or slow is None else square_pixel(name, fast, slow),
-        distance=scaled("SampleDistance", 1e3),
-        centre=None if x is None or y is None else (x, y),
-        wavelength=scaled("WaveLength", 1e10),
-        doubts=tuple(doubts),
+        pixel=lambda: _pair(scaled("PSize_1", 1e3), scaled("PSize_2", 1e3)),
+        distance=lambda: scaled("SampleDistance", 1e3),
+        centre=centre,
+        wavelength=lambda: scaled("WaveLength", 1e10),
     )
+    return fields | {"warnings": tuple(doubts)}
+
+
+def _is_turned(get: Callable[..., float | None], key: str, units: Mapping[str, float]) -> bool:
+    """Whether an angle is other than 0, or cannot be read."""
+    try:
+        return bool(get(key, units))
+    except InputError:
+        return True
 
 
 _KINDS: dict[str, Callable[[str, Mapping[str, Any]], Fields]] = {

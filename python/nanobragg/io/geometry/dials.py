@@ -1,4 +1,7 @@
-"""DIALS experiment lists (``.expt``, JSON): beam, crystal, goniometer and a detector of one panel."""
+"""DIALS experiment lists (``.expt``, JSON): beam, crystal, goniometer, scan and detector (``specs/formats.md``).
+
+Models that vary along the scan are taken at the middle of the image.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +13,69 @@ from typing import Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane, vec_of
+from nanobragg.io.geometry.dials_models import (
+    goniometer_of,
+    model_at,
+    oscillation_of,
+    panels_of,
+    real_space_of,
+    unit_of,
+)
+from nanobragg.io.geometry.types import FileGeometry, Vec, across, fields_of_panels, vec_of
 from nanobragg.io.support.atomic import read_bytes
-from nanobragg.maths.rotations import rotation
+
+_VERTICAL: Vec = (0.0, 1.0, 0.0)
+_HORIZONTAL: Vec = (1.0, 0.0, 0.0)
+_WAVELENGTHS = 51
+"""that a polychromatic beam is made of"""
 
 
-def read_experiment_list(path: str | os.PathLike[str]) -> FileGeometry:
-    """The first experiment of the list.
+def read_experiment_list(
+    path: str | os.PathLike[str],
+    *,
+    experiment: int | None = None,
+    phi: float | None = None,
+    oscillation: float | None = None,
+) -> FileGeometry:
+    """One experiment of the list.
 
-    Raises :class:`InputError` when the file is not one, when its detector has several panels or pixels that are not
-    square, and for models that are incomplete.
+    Args:
+        path: the file.
+        experiment: which, from 0; ``None``: the first.
+        phi: degrees, where the image starts; ``None``: where the scan does.
+        oscillation: degrees, its width; ``None``: the scan's.
+
+    Raises:
+        InputError: when the file is no list of experiments, has none of that number, and for models that are
+            incomplete.
+
     """
     name = os.fspath(path)
     document = _document(name)
     experiments = document["experiment"]
+    number = 0 if experiment is None else experiment
+    if not 0 <= number < len(experiments):
+        raise InputError(
+            f"-experiment: found {number}, expected 0 to {len(experiments) - 1}, which are the experiments of {name}"
+        )
+    chosen = f"experiment {number} of {len(experiments)}" if len(experiments) > 1 or experiment is not None else ""
+    doubt = len(experiments) > 1 and experiment is None
     try:
         with np.errstate(all="ignore"):  # what is not finite is found afterwards
-            found = _geometry(name, document, experiments[0])
+            return _geometry(name, document, experiments[number], (phi, oscillation), chosen, doubt)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         if isinstance(error, InputError):
             raise
+        reason = f"no {error.args[0]}" if isinstance(error, KeyError) and error.args else str(error)[:80]
         raise InputError(
-            f"{name}: found an incomplete model ({type(error).__name__}: {error}), expected an experiment list of DIALS"
+            f"{name}: found an incomplete model ({reason}), expected an experiment list of DIALS"
         ) from error
-    return found
 
 
 def _document(name: str) -> dict[str, Any]:
     try:
         document = json.loads(read_bytes(name))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: found {str(error)[:80]}, expected JSON (a DIALS experiment list)") from error
     kind = document.get("__id__") if isinstance(document, dict) else None
     experiments = document.get("experiment") if isinstance(document, dict) else None
@@ -48,133 +84,110 @@ def _document(name: str) -> dict[str, Any]:
     return document
 
 
-def _geometry(name: str, document: dict[str, Any], experiment: dict[str, Any]) -> FileGeometry:
-    beam = document["beam"][experiment["beam"]]
-    detector = document["detector"][experiment["detector"]]
-    panel = _panel(name, detector)
-    fast_size = panel["pixel_size"][0]
-    frame = _hierarchy(detector)
-    travel = -_unit(beam["direction"])  # theirs points at the source
-    normal = beam.get("polarization_normal")
-    goniometer = _model(document, experiment, "goniometer")
-    spindle, setting = _goniometer(goniometer)
-    vectors = Vectors(
-        origin=vec_of(frame[:3, :3] @ np.array(panel["origin"], float) + frame[:3, 3]),
-        fast=vec_of(frame[:3, :3] @ _unit(panel["fast_axis"])),
-        slow=vec_of(frame[:3, :3] @ _unit(panel["slow_axis"])),
-        beam=vec_of(travel),
-        polarization=None if normal is None else vec_of(np.cross(_unit(normal), travel)),
-        spindle=spindle,
-    )
-    distance, (f, s) = ray_on_plane(vectors)
-    scan = _model(document, experiment, "scan")
-    start, width = _oscillation(scan)
-    crystal = _model(document, experiment, "crystal")
-    fraction = beam.get("polarization_fraction")
-    count = len(document["experiment"])
-    doubts = () if count == 1 else (f"{name}: found {count} experiments, the first is used",)
-    return FileGeometry(
-        name=name,
-        kind="DIALS experiment list",
-        nfast=int(panel["image_size"][0]),
-        nslow=int(panel["image_size"][1]),
-        pixel_size=float(fast_size),
-        distance=distance,
-        centre=(f / fast_size, s / fast_size),
-        wavelength=float(beam["wavelength"]),
-        phi=start,
-        oscillation=width,
-        polarization=None if fraction is None else 2.0 * float(fraction) - 1.0,
-        vectors=vectors,
-        real_space=None if crystal is None else _real_space(crystal) @ setting.T,
-        warnings=doubts,
-    )
-
-
-def _panel(name: str, detector: dict[str, Any]) -> dict[str, Any]:
-    """The one panel of the detector, of square pixels."""
-    panels = detector["panels"]
-    if len(panels) != 1:
-        raise InputError(f"{name}: found a detector of {len(panels)} panels, expected one panel")
-    fast_size, slow_size = panels[0]["pixel_size"]
-    if abs(fast_size - slow_size) > 1e-6 * fast_size:
-        raise InputError(f"{name}: found pixels of {fast_size:g} x {slow_size:g} mm, expected square ones")
-    return panels[0]
-
-
 def _model(document: dict[str, Any], experiment: dict[str, Any], kind: str) -> dict[str, Any] | None:
     index = experiment.get(kind)
-    return None if index is None else document[kind][index]
+    if index is None:
+        return None
+    if not isinstance(index, int) or index < 0:
+        raise ValueError(f"{kind} {index}")
+    return document[kind][index]
 
 
-def _hierarchy(detector: dict[str, Any]) -> np.ndarray:
-    """(4, 4): from the panel's frame to the laboratory's, through the groups that hold it."""
-    matrix, group = np.eye(4), detector.get("hierarchy")
-    while group and "panel" not in group:
-        if group.get("fast_axis") is not None:
-            fast, slow = _unit(group["fast_axis"]), _unit(group["slow_axis"])
-            step = np.eye(4)
-            step[:3, :3] = np.stack([fast, slow, np.cross(fast, slow)], axis=1)
-            step[:3, 3] = group["origin"]
-            matrix = matrix @ step
-        group = next(iter(group.get("children") or ()), None)
-    return matrix
-
-
-def _goniometer(goniometer: dict[str, Any] | None) -> tuple[Vec | None, np.ndarray]:
-    """Spindle in the laboratory, and what turns the crystal of the file to phi = 0."""
-    if goniometer is None:
-        return None, np.eye(3)
-    if "axes" in goniometer:
-        return _several_axes(goniometer)
-    fixed = np.array(goniometer.get("fixed_rotation") or np.eye(3).ravel(), float).reshape(3, 3)
-    setting = np.array(goniometer.get("setting_rotation") or np.eye(3).ravel(), float).reshape(3, 3)
-    # setting · R(axis, phi) · fixed is a rotation about setting · axis, after setting · fixed.
-    return vec_of(setting @ _unit(goniometer["rotation_axis"])), setting @ fixed
-
-
-def _several_axes(goniometer: dict[str, Any]) -> tuple[Vec, np.ndarray]:
-    """Axes from the crystal outwards: those inside the scanned one turn the crystal, those outside the spindle, too."""
-    turns = [
-        rotation(_unit(axis), math.radians(angle))
-        for axis, angle in zip(goniometer["axes"], goniometer["angles"], strict=True)
+def _geometry(
+    name: str,
+    document: dict[str, Any],
+    experiment: dict[str, Any],
+    wanted: tuple[float | None, float | None],
+    chosen: str,
+    doubt: bool,
+) -> FileGeometry:
+    kinds = ("detector", "beam", "scan", "crystal", "goniometer")
+    detector, beam, scan, crystal, goniometer = (_model(document, experiment, kind) for kind in kinds)
+    if beam is None or detector is None:
+        raise ValueError("no beam or no detector")
+    start, width = oscillation_of(scan)
+    at, doubts = _place_in_scan(name, start, width, wanted, (beam, goniometer, crystal))
+    spindle, setting = goniometer_of(goniometer, at)
+    light, comments = _beam(beam, at)
+    travel = light.pop("travel")
+    vectors = {
+        "beam": travel,
+        "polarization": light.pop("axis"),
+        "spindle": spindle or across(travel, _HORIZONTAL),
+        "spindle_said": spindle is not None,
+    }
+    fields = fields_of_panels(name, panels_of(detector), vectors)
+    varies = [
+        word for word, model in (("beam", beam), ("goniometer", goniometer), ("crystal", crystal)) if _varies(model)
     ]
-    scanned = int(goniometer["scan_axis"])
-    fixed, setting = np.eye(3), np.eye(3)
-    for turn in turns[:scanned]:
-        fixed = turn @ fixed
-    for turn in turns[scanned + 1 :]:
-        setting = turn @ setting
-    return vec_of(setting @ _unit(goniometer["axes"][scanned])), setting @ fixed
+    if varies and at is not None and start is not None and width is not None:
+        comments.append(f"{' and '.join(varies)} as at {start + at * width:g} deg of the scan")
+    if doubt:
+        doubts.append(f"{name}: found {chosen.split()[-1]} experiments, the first is used: -experiment N chooses")
+    return FileGeometry(
+        **fields
+        | light
+        | {
+            "name": name,
+            "kind": "DIALS experiment list",
+            "phi": start,
+            "oscillation": width,
+            "real_space": None if crystal is None else real_space_of(crystal, at) @ setting.T,
+            "comments": tuple([chosen] * bool(chosen) + comments),
+            "warnings": (*doubts, *fields.get("warnings", ())),
+        }
+    )
 
 
-def _oscillation(scan: dict[str, Any] | None) -> tuple[float | None, float | None]:
-    """Start and width of the first image, degrees."""
-    if scan is None:
-        return None, None
-    if "oscillation" in scan:
-        start, width = scan["oscillation"]
-        return float(start), float(width)
-    angles = scan.get("properties", {}).get("oscillation")
-    if not angles:
-        return None, None
-    width = scan.get("properties", {}).get("oscillation_width", [None])[0]
-    if width is None:
-        width = angles[1] - angles[0] if len(angles) > 1 else 0.0
-    return float(angles[0]), float(width)
+def _varies(model: dict[str, Any] | None) -> bool:
+    return model is not None and any(key.endswith("_at_scan_points") and model[key] for key in model)
 
 
-def _real_space(crystal: dict[str, Any]) -> np.ndarray:
-    """(3, 3) Å: rows a, b, c."""
-    vectors = np.array([crystal[f"real_space_{axis}"] for axis in "abc"], float)
-    if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
-        raise ValueError("real_space_a, b, c")
-    return vectors
+def _place_in_scan(
+    name: str,
+    start: float | None,
+    width: float | None,
+    wanted: tuple[float | None, float | None],
+    models: tuple[dict[str, Any] | None, ...],
+) -> tuple[float | None, list[str]]:
+    """The middle of the image, in images from the start of the scan; ``None`` without a scan that turns."""
+    if start is None or width is None:
+        return (0.5, []) if any(_varies(model) for model in models) else (None, [])
+    if width == 0.0:
+        return 0.5, []
+    phi = start if wanted[0] is None else wanted[0]
+    extent = width if wanted[1] is None else wanted[1]
+    at = (phi - start + 0.5 * extent) / width
+    points = [
+        len(model[key]) for model in models if model for key in model if key.endswith("_at_scan_points") and model[key]
+    ]
+    if points and not -0.5 <= at <= max(points) - 0.5:
+        return at, [f"{name}: phi {phi:g} is outside its scan, the models at the scan's end are used"]
+    return at, []
 
 
-def _unit(vector: Any) -> np.ndarray:
-    array = np.array(vector, float)
-    length = float(np.linalg.norm(array))
-    if array.shape != (3,) or not 0 < length < math.inf:
-        raise ValueError(f"the vector {vector}")
-    return array / length
+def _beam(beam: dict[str, Any], at: float | None) -> tuple[dict[str, Any], list[str]]:
+    """Direction of travel, axis and factor of polarization, wavelength or range of them; and what to say of it."""
+    moved = model_at(beam, "s0_at_scan_points", at)
+    travel = -unit_of(beam["direction"]) if moved is None else unit_of(moved)  # their direction points at the source
+    normal = beam.get("polarization_normal")
+    electric = np.cross(travel, unit_of(_VERTICAL if normal is None else normal))
+    fraction = beam.get("polarization_fraction")
+    said: dict[str, Any] = {
+        "travel": vec_of(travel),
+        # The sense of E matters to nobody but to the frame of files that are written: x of NeXus is minus ours.
+        "axis": across(travel, electric if np.linalg.norm(electric) > 1e-6 else _HORIZONTAL),
+        "polarization": None if fraction is None else 2.0 * float(fraction) - 1.0,
+    }
+    band = beam.get("wavelength_range")
+    if moved is not None:
+        return said | {"wavelength": 1.0 / float(np.linalg.norm(moved))}, []
+    if beam.get("wavelength") is None and band is not None:
+        low, high = sorted(float(value) for value in band)
+        if not 0.0 < low <= high < math.inf:
+            raise ValueError(f"wavelengths from {low:g} to {high:g}")
+        waves = low + (np.arange(_WAVELENGTHS) + 0.5) / _WAVELENGTHS * (high - low)
+        flat = np.stack([waves, np.ones(_WAVELENGTHS)], axis=1)
+        comment = f"a polychromatic beam, {low:g} to {high:g} Å, as {_WAVELENGTHS} wavelengths of one weight"
+        return said | {"wavelength": 0.5 * (low + high), "spectrum": flat}, [comment]
+    return said | {"wavelength": float(beam["wavelength"])}, []

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.detector_headers import dtrek_fields, header_fields, marccd_fields, square_pixel
+from nanobragg.io.geometry.detector_headers import Fields, dtrek_fields, fields_said, header_fields, marccd_fields
 from nanobragg.io.geometry.types import FileGeometry
-from nanobragg.io.geometry.units import ANGSTROMS, MILLIMETRES, some
+from nanobragg.io.geometry.units import ANGSTROMS, DEGREES, ELECTRONVOLTS, MILLIMETRES
 from nanobragg.io.images.smv import read_smv_header
 from nanobragg.io.support.atomic import read_bytes
 from nanobragg.io.support.extras import need
+from nanobragg.maths.constants import ENERGY
 
 _SMV = re.compile(rb"\{\s*HEADER_BYTES\s*=")
 _DTREK = re.compile(rb"[;{\n]\s*DETECTOR_NAMES\s*=")
@@ -30,7 +31,8 @@ _PCK = re.compile(rb"CCP4 packed image(?: V2)?, X: *(\d{1,5}), Y: *(\d{1,5})")
 _LARGEST_CBF_HEADER = 16 * 512
 """bytes of it that fabio reads"""
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
-_LENGTHS = {**some(MILLIMETRES, "m", "mm", "um"), "": 1.0}
+_LENGTHS = {**MILLIMETRES, "": 1.0}
+_HEADER_LINE = re.compile(rb"^#[ \t]*[A-Z].*", re.MULTILINE)
 
 
 def begins_as_smv(path: str | os.PathLike[str]) -> bool:
@@ -50,6 +52,7 @@ def read_fabio_geometry(name: str, *, mask: bool) -> FileGeometry:
     Raises :class:`InputError` as :func:`read_fabio_image` does, and for a header that says what cannot be used.
     """
     image = read_fabio_image(name, pixels=mask)
+    fields: Fields
     kind = type(image).__name__.removesuffix("Image")
     nslow, nfast = image.shape
     beginning = read_bytes(name, _SMV_BEGINNING)
@@ -57,7 +60,7 @@ def read_fabio_geometry(name: str, *, mask: bool) -> FileGeometry:
     if marccd is not None:
         kind, fields = "MarCCD", marccd
     elif kind == "Cbf":
-        fields = _pilatus_header(name, str(image.header.get("_array_data.header_contents", "")))
+        fields = _pilatus_header(name, _cbf_lines(name))
     elif kind == "Pilatus":
         fields = _pilatus_header(name, "\n".join(f"# {key} {value}" for key, value in image.header.items()))
     elif _is_dtrek(beginning):
@@ -130,36 +133,63 @@ def _check_mar345(name: str) -> None:
         raise InputError(f"{name}: found {count} pixels in the header, expected {int(packed[1])} x {int(packed[2])}")
 
 
-def _pilatus_header(name: str, header: str) -> dict[str, Any]:
-    """Fields of :class:`FileGeometry` from the lines of a PILATUS header."""
+def _cbf_lines(name: str) -> str:
+    """The lines of a miniCBF's header, whatever item they stand in: not all programs spell it as others do."""
+    from nanobragg.io.factors.kinds import read_unpacked
+
+    text = read_unpacked(name).partition(b"--CIF-BINARY-FORMAT-SECTION--")[0]
+    return b"\n".join(line.strip() for line in _HEADER_LINE.findall(text)).decode("latin-1")
+
+
+def _pilatus_header(name: str, header: str) -> Fields:
+    """Fields of :class:`FileGeometry` from the lines of a PILATUS header.
+
+    Detector_distance and Beam_xy are those of the detector before it is turned by Detector_2theta, through the sample.
+    """
 
     def quantity(key: str, units: dict[str, float], count: int = 1) -> list[float] | None:
         between = r"\s*(?:m|mm)?\s*[x,]?\s*"
-        pattern = rf"#?\s*{key}[\s:=(]*{between.join([_NUMBER] * count)}\)?\s*([A-Za-z]*)"
+        pattern = rf"(?:^|\n)#?\s*{key}[\s:=(]*{between.join([_NUMBER] * count)}\)?[ \t]*([^\W\d_]*)"
         match = re.search(pattern, header)
         if match is None:
             return None
-        unit = match[count + 1]
+        unit = match[count + 1].lower()
         if unit not in units:
-            raise InputError(f"{name}: found {key} in {unit!r}, expected {', '.join(filter(None, units))}")
+            known = ", ".join(list(filter(None, units))[:4])
+            raise InputError(f"{name}: found {key} in {match[count + 1]!r}, expected {known}")
         return [float(number) * units[unit] for number in match.groups()[:count]]
 
-    angles = {"deg": 1.0, "": 1.0}
-    pixel = quantity("Pixel_size", _LENGTHS, 2)
-    centre = quantity("Beam_xy", {"pixels": 1.0, "": 1.0}, 2)
-    swing = quantity("Detector_2theta", angles)
-    doubts = ()
-    if swing is not None and swing[0] != 0.0:
-        doubts = (f"{name}: its Detector_2theta of {swing[0]:g} degrees is not used: say -twotheta",)
-    single = {
-        "distance": quantity("Detector_distance", _LENGTHS),
-        "wavelength": quantity("Wavelength", {"A": 1.0, "": 1.0, **some(ANGSTROMS, "nm")}),
-        "phi": quantity("Start_angle", angles),
-        "oscillation": quantity("Angle_increment", angles),
-    }
-    values: dict[str, Any] = {key: found[0] for key, found in single.items() if found is not None}
-    if pixel is not None:
-        values["pixel_size"] = square_pixel(name, pixel[0], pixel[1])
-    if centre is not None:
-        values["centre"] = (centre[0], centre[1])
-    return {**values, "warnings": doubts}
+    def single(key: str, units: dict[str, float]) -> float | None:
+        found = quantity(key, units)
+        return None if found is None else found[0]
+
+    def pair(key: str, units: dict[str, float]) -> tuple[float, float] | None:
+        found = quantity(key, units, 2)
+        return None if found is None else (found[0], found[1])
+
+    def wavelength() -> float | None:
+        found = single("Wavelength", {"": 1.0, **ANGSTROMS})
+        energy = None if found not in (None, 0.0, -1.0) else single("(?:Photon_e|E)nergy", {"": 1.0, **ELECTRONVOLTS})
+        return ENERGY / energy if energy is not None and energy > 0.0 else found
+
+    angles = {"": 1.0, **DEGREES}
+    fields = fields_said(
+        name,
+        pixel=lambda: _known(pair("Pixel_size", _LENGTHS)),
+        distance=lambda: _not_minus_one_metre(single("Detector_distance", _LENGTHS)),
+        centre=lambda: pair("Beam_xy", {"pixels": 1.0, "pixel": 1.0, "": 1.0}),
+        wavelength=wavelength,
+        phi=lambda: single("Start_angle", angles),
+        oscillation=lambda: single("Angle_increment", angles),
+        swing=lambda: single("Detector_2theta", angles),
+    )
+    return fields | {"swing_known": "swing" in fields}
+
+
+def _not_minus_one_metre(distance: float | None) -> float | None:
+    """A distance in mm; -1 of any unit is what is written where none is known."""
+    return None if distance is not None and abs(distance + 1000.0) < 1e-9 else distance
+
+
+def _known(pixel: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if pixel is None or min(pixel) <= 0.0 else pixel

@@ -1,206 +1,340 @@
-"""Geometry from HDF5 images: NeXus NXmx (vectors), and DECTRIS master files that have less."""
+"""Geometry from HDF5 images: NeXus NXmx (vectors), and DECTRIS master files that have less (``specs/formats.md``).
+
+Groups are found by their NX_class, not by their names; what cannot be used is remembered under the field that it
+concerns (:class:`~nanobragg.io.geometry.hdf5.Said`), so that an option can take its place.
+"""
 
 from __future__ import annotations
 
-import math
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.types import FileGeometry, Vec, Vectors, ray_on_plane, vec_of
-from nanobragg.io.geometry.units import ANGSTROMS, DEGREES, MILLIMETRES, some
+from nanobragg.io.geometry.hdf5 import (
+    Said,
+    Unusable,
+    attribute,
+    chain,
+    child,
+    direction_of,
+    is_group,
+    matrix_of,
+    members,
+    numbers,
+    of_class,
+    offset_of,
+    quantities,
+    text,
+)
+from nanobragg.io.geometry.nexus_beam import beam_of
+from nanobragg.io.geometry.nexus_scan import scan_of
+from nanobragg.io.geometry.types import FileGeometry, FilePanel, Vec, across, fields_of_panels, vec_of
+from nanobragg.io.geometry.units import MILLIMETRES
 from nanobragg.io.support.extras import need
-from nanobragg.maths.rotations import rotation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MM = some(MILLIMETRES, "m", "mm", "um", "µm", "micron", "nm")
-_ANGSTROMS = some(ANGSTROMS, "angstrom", "a", "å", "nm", "m")
-_MOST_STEPS = 32
+_BEAM: Vec = (0.0, 0.0, 1.0)
+_HORIZONTAL: Vec = (-1.0, 0.0, 0.0)
+"""Polarization and spindle where a file names none: NXmx has no axis for the one, and this is the usual other."""
 
 
 def read_nexus_geometry(path: str | os.PathLike[str], pixels: NDArray[Any] | None = None) -> FileGeometry:
-    """What the first entry tells. ``pixels`` go into the result.
+    """What an entry with a detector tells. ``pixels`` go into the result.
 
-    Raises :class:`InputError` when there is no detector, several modules, or values in units that are not known.
+    Raises :class:`InputError` when there is no detector.
     """
     name = os.fspath(path)
     h5py = need("h5py", name)
     try:
         with h5py.File(name, "r") as file:
             return _geometry(name, file, pixels)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{name}: found {reason}, expected an HDF5 image (NeXus NXmx)") from error
+    except Unusable as error:
+        raise InputError(f"{name}: {error}") from error
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, OverflowError) as error:
+        raise InputError(f"{name}: found a damaged file, expected an HDF5 image (NeXus NXmx)") from error
 
 
 def _geometry(name: str, file: Any, pixels: NDArray[Any] | None) -> FileGeometry:
-    entry = file.get("entry")
-    if entry is None or "instrument/detector" not in entry:
-        raise InputError(f"{name}: found no /entry/instrument/detector, expected an HDF5 image (NeXus NXmx)")
-    detector = entry["instrument/detector"]
-    modules = [item for item in detector.values() if _class(item) == "NXdetector_module"]
-    if len(modules) > 1:
-        raise InputError(f"{name}: found a detector of {len(modules)} modules, expected one")
-    nslow, nfast = _size(name, entry, detector, modules)
-    pixel_size = _number(detector.get("x_pixel_size"), _MM)
-    phi, width, spindle = _rotation(file, entry)
-    vectors = _vectors(file, modules[0], spindle) if modules else None
-    if vectors is not None:
-        distance, (f, s) = ray_on_plane(vectors)
-        pixel_size = pixel_size or _number(modules[0]["fast_pixel_direction"], _MM)
-        centre = None if pixel_size is None else (f / pixel_size, s / pixel_size)
+    said = Said(name)
+    entry, detector = _detector(file, said)
+    modules = sorted(of_class(detector, "NXdetector_module", "module"), key=lambda item: item.name)
+    modules = [module for module in modules if "fast_pixel_direction" in module]
+    data = _data(entry, detector)
+    scan = scan_of(entry, said)
+    beam = beam_of(entry, _images(data, len(modules)), said)
+    fields: dict[str, Any] = {}
+    panels = said.attempt("position", lambda: _panels(said, detector, modules, data)) if modules else None
+    if panels:
+        spindle = {"spindle": scan.spindle or across(_BEAM, _HORIZONTAL), "spindle_said": scan.spindle is not None}
+        fields = fields_of_panels(name, panels, {"beam": _BEAM, "polarization": _HORIZONTAL, **spindle})
     else:
-        distance = _number(detector.get("distance", detector.get("detector_distance")), _MM)
-        x, y = (_number(detector.get(f"beam_center_{axis}"), None) for axis in "xy")
-        centre = None if x is None or y is None else (x, y)
-    real_space = entry.get("sample/real_space_vectors") if vectors is not None else None
+        fields = _scalars(said, detector, modules, data)
+    framed = "vectors" in fields
+    real_space = child(entry, "sample/real_space_vectors") if framed else None
     return FileGeometry(
-        name=name,
-        kind="NeXus" if modules else "HDF5",
-        nfast=nfast,
-        nslow=nslow,
-        pixel_size=pixel_size,
-        distance=distance,
-        centre=centre,
-        wavelength=_number(entry.get("instrument/beam/incident_wavelength"), _ANGSTROMS),
-        phi=phi,
-        oscillation=width,
-        polarization=_polarization(entry.get("instrument/beam/incident_polarization_stokes")),
-        vectors=vectors,
-        real_space=None if real_space is None else np.array(real_space[0], float),
-        pixels=pixels,
+        **fields
+        | {
+            "name": name,
+            "kind": "NeXus" if modules else "HDF5",
+            "wavelength": beam.wavelength,
+            "spectrum": beam.spectrum,
+            "phi": scan.phi,
+            "oscillation": scan.oscillation,
+            "polarization": beam.polarization,
+            "real_space": None if real_space is None else said.attempt("crystal", lambda: _first_cell(real_space)),
+            "turn": scan.turn if framed else None,
+            "bad_pixels": _bad_pixels(said, detector) if len(modules) <= 1 else None,
+            "pixels": pixels,
+            "bad": said.bad | fields.get("bad", {}),
+            "comments": tuple(said.comments),
+            "unused": (*fields.get("unused", ()), *said.unused),
+            "warnings": (*said.warnings, *fields.get("warnings", ())),
+        }
     )
 
 
-def _class(item: Any) -> str:
-    found = item.attrs.get("NX_class", "")
-    return found.decode() if isinstance(found, bytes) else str(found)
+# ---- what there is ----------------------------------------------------------------------------------------
 
 
-def _size(name: str, entry: Any, detector: Any, modules: list[Any]) -> tuple[int, int]:
-    if modules and "data_size" in modules[0]:
-        slow, fast = (int(n) for n in modules[0]["data_size"][()][-2:])
-        return slow, fast
-    data = entry.get("data")
-    for key in () if data is None else data:
-        if (key.startswith("data")) and getattr(data[key], "ndim", 0) >= 2:
-            slow, fast = data[key].shape[-2:]
-            return int(slow), int(fast)
-    specific = detector.get("detectorSpecific")
-    if specific is not None and "x_pixels_in_detector" in specific:
-        return int(specific["y_pixels_in_detector"][()]), int(specific["x_pixels_in_detector"][()])
-    raise InputError(f"{name}: found no image, expected data of two or three dimensions")
+def _detector(file: Any, said: Said) -> tuple[Any, Any]:
+    """The entry and the detector: of several, the default entry, and the detector with most modules."""
+    entries = of_class(file, "NXentry", "entry")
+    default = attribute(file, "default").strip("/")
+    entries.sort(key=lambda entry: entry.name.strip("/") != default)
+    found = [(entry, detector) for entry in entries for detector in _detectors(entry)]
+    if not found:
+        raise Unusable("found no detector (NXdetector in an NXentry), expected an HDF5 image (NeXus NXmx)")
+    entry, detector = max(found, key=lambda pair: (-entries.index(pair[0]), _worth(pair[1])))
+    if len(found) > 1:
+        others = ", ".join(other.name for _, other in found if other.name != detector.name)
+        said.comments.append(f"detector {detector.name} (not {others})")
+    return entry, detector
 
 
-def _number(item: Any, units: dict[str, float] | None) -> float | None:
-    """The first number of a dataset in the unit that ``units`` converts to."""
-    if item is None:
+def _detectors(entry: Any) -> list[Any]:
+    instruments = of_class(entry, "NXinstrument", "instrument")
+    return [detector for group in (*instruments, entry) for detector in of_class(group, "NXdetector", "detector")]
+
+
+def _worth(detector: Any) -> int:
+    """How much a detector tells: cameras that look on have neither modules nor a size of pixels."""
+    modules = len(of_class(detector, "NXdetector_module", "module"))
+    return 10 * modules + sum(key in detector for key in ("x_pixel_size", "beam_center_x", "distance", "data"))
+
+
+def _data(entry: Any, detector: Any) -> Any:
+    """A dataset of images; ``None`` where there is none or its file is not at hand."""
+    for group in of_class(entry, "NXdata", "data"):
+        signal = attribute(group, "signal")
+        names = sorted(name for name, _ in members(group) if name.startswith("data"))
+        for name in dict.fromkeys([signal, *names] if signal else names):
+            item = child(group, name)
+            if getattr(item, "ndim", 0) >= 2:
+                return item
+    item = child(detector, "data")
+    return item if getattr(item, "ndim", 0) >= 2 else None
+
+
+def _images(data: Any, modules: int) -> int | None:
+    """Images of the series, where the data tell."""
+    if data is None:
         return None
-    values = np.atleast_1d(np.asarray(item[()], float)).ravel()
-    if not values.size or not np.isfinite(values[0]):
-        return None
-    return float(values[0]) * (1.0 if units is None else _unit_of(item, units))
+    return 1 if data.ndim == 2 or (data.ndim == 3 and modules > 1 and data.shape[0] == modules) else int(data.shape[0])
 
 
-def _polarization(stokes: Any) -> float | None:
-    """The Kahn factor of the first image's Stokes vector."""
-    if stokes is None:
-        return None
-    first = np.asarray(stokes[()], float).reshape(-1, 4)[0]
-    return float(first[1] / first[0]) if first[0] > 0 else None
+def _shape(said: Said, module: Any, data: Any, alone: bool) -> tuple[int, int]:
+    """(slow, fast) of a module. The shape of the data is what is there; data_size is what somebody wrote."""
+    size = child(module, "data_size")
+    written = None if size is None else numbers(size)[-2:].astype(int).tolist()
+    if not alone or data is None:
+        if written is None or len(written) != 2:
+            raise Unusable(f"found no data_size in {module.name}, expected the numbers of its pixels")
+        return written[0], written[1]
+    shape = (int(data.shape[-2]), int(data.shape[-1]))
+    if written is not None and tuple(written) != shape:
+        said.comments.append(f"data_size says {written[1]} x {written[0]}, the data decide")
+    return shape
 
 
-def _unit_of(item: Any, units: dict[str, float]) -> float:
-    text = item.attrs.get("units", "")
-    text = (text.decode() if isinstance(text, bytes) else str(text)).strip().lower()
-    if not text:
-        return next(iter(units.values()))
-    if text not in units:
-        raise InputError(f"{item.file.filename}: found {item.name} in {text!r}, expected {', '.join(units)}")
-    return units[text]
+# ---- panels -----------------------------------------------------------------------------------------------
 
 
-def _rotation(file: Any, entry: Any) -> tuple[float | None, float | None, Vec | None]:
-    """Angle, width and axis of the scan."""
-    depends = entry.get("sample/depends_on")
-    path = "" if depends is None else depends[()]
-    path = path.decode() if isinstance(path, bytes) else str(path)
-    item = file.get(path) if path not in ("", ".") else None
-    if item is None:
-        item = entry.get("sample/goniometer/omega")
-    if item is None:
-        return None, None, None
-    angles = np.atleast_1d(np.asarray(item[()], float)) * _unit_of(item, DEGREES)
-    end = item.parent.get(f"{item.name.rsplit('/', 1)[1]}_end")
-    width = None
-    if end is not None:
-        width = float(np.atleast_1d(end[()])[0]) * _unit_of(item, DEGREES) - float(angles[0])
-    elif len(angles) > 1:
-        width = float(angles[1] - angles[0])
-    if "vector" not in item.attrs:
-        return float(angles[0]), width, None
-    axis = _linear(file, item.attrs.get("depends_on", ".")) @ np.array(item.attrs["vector"], float)
-    return float(angles[0]), width, vec_of(axis / np.linalg.norm(axis))
+def _panels(said: Said, detector: Any, modules: list[Any], data: Any) -> list[FilePanel]:
+    alone = len(modules) == 1
+    common = _common(said, detector)
+    found = [_panel(module, _shape(said, module, data, alone), common) for module in modules]
+    return [_mended(said, detector, found[0])] if alone else found
 
 
-def _vectors(file: Any, module: Any, spindle: Vec | None) -> Vectors:
-    axes = []
-    for key in ("fast_pixel_direction", "slow_pixel_direction"):
-        item = module[key]
-        axis = _linear(file, item.attrs["depends_on"]) @ np.array(item.attrs["vector"], float)
-        axes.append(vec_of(axis / np.linalg.norm(axis)))
-    start = module["fast_pixel_direction"].attrs["depends_on"]
-    origin = (_matrix(file, start) @ np.array([0.0, 0.0, 0.0, 1.0]))[:3]
-    # NeXus' frame: the beam travels along z. NXmx has no polarization axis but x, the horizontal.
-    return Vectors(
-        origin=vec_of(origin),
-        fast=axes[0],
-        slow=axes[1],
-        beam=(0.0, 0.0, 1.0),
-        polarization=(-1.0, 0.0, 0.0),
-        spindle=spindle,
+def _common(said: Said, detector: Any) -> dict[str, Any]:
+    """What all panels of a detector share."""
+    material = child(detector, "sensor_material")
+    largest = child(detector, "saturation_value")
+    least = child(detector, "underload_value")
+    limits = None
+    if largest is not None:
+        low = None if least is None else said.attempt("limits", lambda: float(numbers(least)[0]))
+        high = said.attempt("limits", lambda: float(numbers(largest)[0]))
+        limits = None if high is None else (0.0 if low is None else low, high)
+    thickness = said.length("thickness", child(detector, "sensor_thickness"), MILLIMETRES, "m")
+    for field in ("limits", "thickness"):  # nothing is made of them
+        said.bad.pop(field, None)
+    name = "" if material is None or is_group(material) else text(material[()])
+    return {"thickness": thickness, "material": name, "trusted_range": limits}
+
+
+def _panel(module: Any, shape: tuple[int, int], common: dict[str, Any]) -> FilePanel:
+    axes, sizes, matrices = {}, [], []
+    for key in ("fast", "slow"):
+        item = child(module, f"{key}_pixel_direction")
+        if item is None or is_group(item):
+            raise Unusable(f"found no {key}_pixel_direction in {module.name}, expected an axis")
+        matrix = matrix_of(chain(item, attribute(item, "depends_on", ".")))
+        matrices.append(matrix)
+        axes[key] = vec_of(matrix[:3, :3] @ direction_of(item))
+        sizes.append(_edge(item, module, "x" if key == "fast" else "y"))
+    first = matrices[0]
+    place = child(module, "data_origin")
+    name = child(module, "module_name")
+    return FilePanel(
+        name=module.name.rsplit("/", 1)[1] if name is None or is_group(name) else text(name[()]),
+        shape=shape,
+        pixel_size=(sizes[0], sizes[1]),
+        origin=vec_of(first[:3, :3] @ offset_of(module["fast_pixel_direction"]) + first[:3, 3]),
+        fast=axes["fast"],
+        slow=axes["slow"],
+        place=(0, 0) if place is None else tuple(numbers(place).astype(int).tolist()),
+        **common,
     )
 
 
-def _linear(file: Any, path: Any) -> np.ndarray:
-    return _matrix(file, path)[:3, :3]
+def _edge(item: Any, module: Any, axis: str) -> float:
+    """mm: the value of a pixel direction, or, where that is 0, what the detector says."""
+    value = abs(float(quantities(item, MILLIMETRES, "m")[0]))
+    other = child(module.parent, f"{axis}_pixel_size")
+    if value == 0.0 and other is not None:
+        value = float(quantities(other, MILLIMETRES, "m")[0])
+    if not 1e-5 < value < 1e3:
+        raise Unusable(f"found pixels of {value:g} mm in {item.name}, expected 0.00001 to 1000")
+    return value
 
 
-def _matrix(file: Any, path: Any) -> np.ndarray:
-    """(4, 4), mm: all transformations from ``path`` on, the last of the chain outermost."""
-    total = np.eye(4)
-    for _ in range(_MOST_STEPS):
-        path = path.decode() if isinstance(path, bytes) else str(path)
-        if path in (".", ""):
-            return total
-        item = file[path]
-        total = _step(item) @ total
-        following = item.attrs.get("depends_on", ".")
-        following = following.decode() if isinstance(following, bytes) else str(following)
-        path = following if following.startswith(("/", ".")) else f"{item.parent.name}/{following}"
-    raise ValueError(f"a chain of more than {_MOST_STEPS} transformations")
+def _mended(said: Said, detector: Any, panel: FilePanel) -> FilePanel:
+    """A panel where scalars tell what its axes leave out, as common writers do: 0 is what they do not know."""
+    x, y, z = panel.origin
+    distance = said.length("distance", _distance(detector), MILLIMETRES, "m")
+    centre = _centre(said, detector)
+    for field in ("distance", "centre"):  # the axes say it
+        said.bad.pop(field, None)
+    if abs(z) < 1e-9 and distance is not None:
+        z = abs(distance)
+        said.comments.append("its axes are at 0 mm, the distance of the detector is taken")
+    if z < 0.0 and distance is not None and abs(abs(distance) + z) < 0.05 * abs(z):
+        z = -z
+        said.comments.append("its distance has the sign of older files")
+    if max(abs(x), abs(y)) < 1e-9 and centre is not None:
+        corner = -centre[0] * panel.pixel_size[0] * np.array(panel.fast)
+        corner -= centre[1] * panel.pixel_size[1] * np.array(panel.slow)
+        x, y, z = (np.array([x, y, z]) + corner).tolist()
+        said.comments.append("its axes begin in the beam, the detector's beam centre is taken")
+    size = _scalar_pixel(said, detector)
+    said.bad.pop("pixel_size", None)
+    if size is not None and abs(size - panel.pixel_size[0]) > 1e-4 * panel.pixel_size[0]:
+        said.warnings.append(
+            f"{said.name}: its x_pixel_size says {size:g} mm, and its module {panel.pixel_size[0]:g} mm, which is used"
+        )
+    return replace(panel, origin=(x, y, z))
 
 
-def _step(item: Any) -> np.ndarray:
-    kind = item.attrs["transformation_type"]
-    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
-    axis = np.array(item.attrs["vector"], float)
-    axis = axis / np.linalg.norm(axis)
-    value = float(np.atleast_1d(np.asarray(item[()], float)).ravel()[0])
-    matrix = np.eye(4)
-    if kind == "rotation":
-        angle = math.radians(value * _unit_of(item, DEGREES))
-        matrix[:3, :3] = rotation(axis, angle)
-    else:
-        matrix[:3, 3] = value * _unit_of(item, _MM) * axis
-    if "offset" in item.attrs:
-        units = item.attrs.get("offset_units", item.attrs.get("units", "m") if kind != "rotation" else "m")
-        units = (units.decode() if isinstance(units, bytes) else str(units)).lower()
-        matrix[:3, 3] += np.array(item.attrs["offset"], float) * _MM.get(units, 1000.0)
-    return matrix
+# ---- scalars ----------------------------------------------------------------------------------------------
+
+
+def _distance(detector: Any) -> Any:
+    for key in ("detector_distance", "distance"):
+        if (item := child(detector, key)) is not None:
+            return item
+    return None
+
+
+def _centre(said: Said, detector: Any) -> tuple[float, float] | None:
+    """Where the beam meets the detector, in pixels; nothing for 0, 0 and -1, -1."""
+    values = []
+    for axis in "xy":
+        item = child(detector, f"beam_center_{axis}")
+        if item is None:
+            return None
+        found = said.attempt("centre", lambda item=item: float(numbers(item)[0]))
+        unit = attribute(item, "units").lower()
+        if found is not None and unit in MILLIMETRES:
+            edge = said.length("centre", child(detector, f"{axis}_pixel_size"), MILLIMETRES, "m")
+            found = None if edge is None else found * MILLIMETRES[unit] / edge
+        values.append(found)
+    x, y = values
+    return None if x is None or y is None or (x, y) in ((0.0, 0.0), (-1.0, -1.0)) else (x, y)
+
+
+def _scalar_pixel(said: Said, detector: Any) -> float | None:
+    return said.length("pixel_size", child(detector, "x_pixel_size"), MILLIMETRES, "m")
+
+
+def _scalars(said: Said, detector: Any, modules: list[Any], data: Any) -> dict[str, Any]:
+    """What a detector without vectors has: numbers of pixels, their size, distance and beam centre."""
+    shape = said.attempt("shape", lambda: _scalar_shape(said, detector, modules, data))
+    size, other = (
+        _scalar_pixel(said, detector),
+        said.length("pixel_size", child(detector, "y_pixel_size"), MILLIMETRES, "m"),
+    )
+    if size is not None and other is not None and abs(size - other) > 1e-6 * size:
+        said.bad["pixel_size"] = f"{said.name}: found pixels of {size:g} x {other:g} mm, expected square ones"
+        size = None
+    distance = said.length("distance", _distance(detector), MILLIMETRES, "m")
+    if distance is not None and distance < 0.0:
+        said.comments.append("its distance has the sign of older files")
+    thickness = said.length("thickness", child(detector, "sensor_thickness"), MILLIMETRES, "m")
+    said.bad.pop("thickness", None)
+    if thickness:
+        said.unused.append(f"sensor {1e3 * thickness:g} um thick (-detector_thick)")
+    return {
+        "nslow": None if shape is None else shape[0],
+        "nfast": None if shape is None else shape[1],
+        "pixel_size": size,
+        "distance": None if distance is None else abs(distance),
+        "centre": _centre(said, detector),
+    }
+
+
+def _scalar_shape(said: Said, detector: Any, modules: list[Any], data: Any) -> tuple[int, int]:
+    if data is not None:
+        return int(data.shape[-2]), int(data.shape[-1])
+    for group in (child(detector, "detectorSpecific"), detector):
+        counts = [child(group, f"{axis}_pixels_in_detector") for axis in "yx"]
+        if all(item is not None for item in counts):
+            slow, fast = (int(numbers(item)[0]) for item in counts)
+            return slow, fast
+    if len(modules) == 1:
+        return _shape(said, modules[0], None, alone=True)
+    raise Unusable("found no image, expected data of two or three dimensions")
+
+
+def _bad_pixels(said: Said, detector: Any) -> NDArray[np.bool_] | None:
+    """(slow, fast) pixels that the detector's mask marks; ``None``: none."""
+    for group in (detector, child(detector, "detectorSpecific")):
+        item = child(group, "pixel_mask")
+        if getattr(item, "ndim", 0) >= 2:
+            mask = said.attempt("mask", lambda item=item: np.asarray(item[(0,) * (item.ndim - 2)]) != 0)
+            return mask if mask is not None and mask.any() else None
+    return None
+
+
+def _first_cell(item: Any) -> NDArray[np.float64]:
+    cell = numbers(item)[:9]
+    if cell.size != 9:
+        raise Unusable(f"found {cell.size} numbers in {item.name}, expected three vectors")
+    return cell.reshape(3, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,47 @@ from nanobragg.maths.vectors import Vec
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+_SHEAR = 1e-4
+"""Cosine between the axes of a panel up to which its solid angles are those of square pixels, within 1e-8."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FilePanel:
+    """A panel as its file has it: lengths in mm, in the file's own laboratory frame; ``None``: the file does not say.
+
+    It becomes a :class:`nanobragg.records.panel.Panel` (metres, our frame) where it is placed.
+    """
+
+    name: str
+    group: str = ""
+    shape: tuple[int, int]
+    """(slow, fast) pixels"""
+    pixel_size: tuple[float, float]
+    """mm, along the fast axis and along the slow one"""
+    origin: Vec
+    """mm, outer corner of the first pixel"""
+    fast: Vec
+    """unit vector"""
+    slow: Vec
+    """unit vector, not always at right angles to ``fast``"""
+    gain: float | None = None
+    trusted_range: tuple[float, float] | None = None
+    thickness: float | None = None
+    """mm, of the sensor"""
+    material: str = ""
+    mu: float | None = None
+    """1/mm, absorption of the sensor"""
+    bad: NDArray[np.bool_] | None = None
+    """(slow, fast), true: a pixel that does not count"""
+    place: tuple[int, ...] = (0, 0)
+    """Where the first pixel is in the file's array: (slow, fast) in a slab, (module, slow, fast) in a stack."""
+
+    def at(self, fast: ArrayLike, slow: ArrayLike) -> NDArray[np.float64]:
+        """Positions (..., 3) mm of points in pixels: 0, 0 is the outer corner of the first one, 0.5, 0.5 its centre."""
+        along_fast = np.asarray(fast, dtype=float)[..., None] * self.pixel_size[0]
+        along_slow = np.asarray(slow, dtype=float)[..., None] * self.pixel_size[1]
+        return np.array(self.origin) + along_fast * np.array(self.fast) + along_slow * np.array(self.slow)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,6 +69,13 @@ class Vectors:
     polarization: Vec | None = None
     """direction of E"""
     spindle: Vec | None = None
+    spindle_said: bool = True
+    """false: the spindle is one across the beam, since the file names none"""
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether fast x slow points at the sample, so that the normal is the other one."""
+        return float(np.cross(self.fast, self.slow) @ np.array(self.origin)) < 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,31 +85,51 @@ class FileGeometry:
     name: str
     kind: str
     """for messages"""
-    nfast: int
-    nslow: int
+    nfast: int | None = None
+    nslow: int | None = None
     pixel_size: float | None = None
     """mm"""
     distance: float | None = None
-    """mm, along the beam"""
+    """mm, along the beam; negative: upstream"""
     centre: tuple[float, float] | None = None
     """Direct beam, fast and slow, pixels from the outer corner of the first."""
     wavelength: float | None = None
-    """Å"""
+    """Å; of a spectrum its weighted mean"""
+    spectrum: NDArray[np.float64] | None = None
+    """(n, 2) wavelengths (Å) and weights, where there are several"""
     phi: float | None = None
     """degrees"""
     oscillation: float | None = None
     polarization: float | None = None
     """Kahn factor"""
+    swing: float | None = None
+    """degrees of 2theta that the file tells of; its distance and centre are those at 0"""
+    swing_known: bool = False
+    """whether the sense of ``swing`` is defined: about minus the fast axis, through the sample"""
     vectors: Vectors | None = None
+    panels: tuple[FilePanel, ...] = ()
+    """of a file with a frame of its own"""
     real_space: NDArray[np.float64] | None = None
     """(3, 3) Å: rows a, b, c at phi = 0, in the frame of ``vectors``"""
+    turn: NDArray[np.float64] | None = None
+    """(3, 3) rotation of a crystal by the axes of a goniometer that are not scanned"""
+    bad_pixels: NDArray[np.bool_] | None = None
+    """(slow, fast), of a detector of one panel"""
     pixels: NDArray[Any] | None = None
     """(slow, fast)"""
+    bad: Mapping[str, str] = field(default_factory=dict)
+    """Fields that the file says and that cannot be used, with the sentence for whoever does not say them."""
+    refused: str = ""
+    """Why the whole detector cannot be used, as a sentence."""
+    comments: tuple[str, ...] = ()
+    """What else its line tells, how it was understood for one."""
+    unused: tuple[str, ...] = ()
+    """What the file says and nothing is made of."""
     warnings: tuple[str, ...] = field(default=())
 
     def used(self) -> str:
         """One line: the values and their units."""
-        parts = [f"{self.nfast} x {self.nslow} pixels"]
+        parts = [] if self.nfast is None or self.nslow is None else [f"{self.nfast} x {self.nslow} pixels"]
         for text, value in (
             ("pixel size {:g} mm", self.pixel_size),
             ("distance {:g} mm", self.distance),
@@ -73,28 +142,90 @@ class FileGeometry:
                 parts.append(text.format(value))
         if self.centre is not None:
             parts.append(f"beam at {self.centre[0]:.2f} {self.centre[1]:.2f} pixels (fast, slow)")
+        if self.swing and self.swing_known:
+            parts.append(f"swung by 2theta {self.swing:g} deg about the sample (-pivot sample)")
         if self.vectors is not None:
-            parts.append("axes of detector, beam and spindle")
+            parts.append(f"axes of detector, beam{' and spindle' if self.vectors.spindle_said else ''}")
         if self.real_space is not None:
             parts.append("the crystal's cell and orientation")
-        if len(parts) == 1:
+        if len(parts) <= 1 and not self.panels:
             parts.append("no geometry that is known")
-        return f"from {self.name} ({self.kind}): {', '.join(parts)}"
+        if self.bad_pixels is not None and self.bad_pixels.any():
+            parts.append(f"{int(self.bad_pixels.sum())} bad pixels, which are not rendered")
+        line = f"from {self.name} ({self.kind}): {', '.join([*parts, *self.comments])}"
+        return f"{line}; not used: {', '.join(self.unused)}" if self.unused else line
 
 
-def ray_on_plane(vectors: Vectors) -> tuple[float, tuple[float, float]]:
-    """Distance along the beam (mm), and where it meets the detector: fast and slow, mm.
+def fields_of_panels(name: str, panels: Sequence[FilePanel], vectors: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of :class:`FileGeometry` that follow from panels, and what a detector of one flat panel cannot hold.
 
-    Raises :class:`InputError` for a detector that it does not meet.
+    Args:
+        name: the file.
+        panels: one or more.
+        vectors: of :class:`Vectors`: beam, polarization, spindle, and whether that was said.
+
     """
-    origin, fast, slow, beam = (np.array(v) for v in (vectors.origin, vectors.fast, vectors.slow, vectors.beam))
-    normal = np.cross(fast, slow)
-    towards = float(beam @ normal)
-    along = float(origin @ normal) / towards if abs(towards) > 1e-12 else -1.0
-    if not along > 0:
-        raise InputError("detector: found a plane that the beam does not meet, expected one in front of it")
-    hit = along * beam - origin
-    return along, (float(hit @ fast), float(hit @ slow))
+    fields: dict[str, Any] = {"panels": tuple(panels)}
+    if len(panels) != 1:
+        return fields | {"refused": f"{name}: found a detector of {len(panels)} panels, expected one panel"}
+    panel, bad = panels[0], {}
+    fast_size, slow_size = panel.pixel_size
+    if abs(fast_size - slow_size) > 1e-6 * fast_size:
+        bad["pixel_size"] = f"{name}: found pixels of {fast_size:g} x {slow_size:g} mm, expected square ones"
+    cosine = abs(float(np.dot(panel.fast, panel.slow)))
+    if cosine > _SHEAR:
+        degrees = float(np.degrees(np.arccos(min(1.0, cosine))))
+        bad["axes"] = f"{name}: found pixel axes at {degrees:.4g} degrees to each other, expected right angles"
+    along, (f, s) = ray_on_plane(name, panel, vectors["beam"])
+    return fields | {
+        "nslow": panel.shape[0],
+        "nfast": panel.shape[1],
+        "pixel_size": None if "pixel_size" in bad else fast_size,
+        "distance": along if abs(along) > 1e-9 else None,
+        "centre": (f / fast_size, s / slow_size),
+        "vectors": Vectors(origin=panel.origin, fast=panel.fast, slow=panel.slow, **vectors),
+        "bad_pixels": panel.bad,
+        "bad": bad,
+        "unused": unused_of(panel),
+        "warnings": (f"{name}: the detector stands upstream of the sample, at {along:g} mm",) if along < -1e-9 else (),
+    }
+
+
+def unused_of(panel: FilePanel) -> tuple[str, ...]:
+    """What a file says of a panel and nothing is made of: gain, trusted range, sensor."""
+    said = []
+    if panel.gain is not None and panel.gain not in (0.0, 1.0):
+        said.append(f"gain {panel.gain:g}")
+    if panel.trusted_range is not None and panel.trusted_range[0] < panel.trusted_range[1]:
+        said.append(f"trusted range {panel.trusted_range[0]:g} to {panel.trusted_range[1]:g}")
+    if panel.thickness:
+        depth = f", attenuation depth {1e3 / panel.mu:.4g} um (-detector_abs)" if panel.mu else ""
+        material = f" of {panel.material}" if panel.material else ""
+        said.append(f"sensor{material} {1e3 * panel.thickness:g} um thick (-detector_thick){depth}")
+    return tuple(said)
+
+
+def ray_on_plane(name: str, panel: FilePanel, beam: Vec) -> tuple[float, tuple[float, float]]:
+    """Distance along the beam (mm, negative upstream), and where it meets the panel's plane: fast and slow, mm.
+
+    Raises :class:`InputError` for a plane that the beam is parallel to.
+    """
+    origin, fast, slow, travel = (np.array(v) for v in (panel.origin, panel.fast, panel.slow, beam))
+    axes = np.stack([travel, -fast, -slow], axis=1)
+    if not np.isfinite(axes).all() or abs(float(np.linalg.det(axes))) < 1e-9:
+        raise InputError(f"{name}: found a detector along the beam, expected one that the beam meets")
+    along, f, s = np.linalg.solve(axes, origin).tolist()
+    return along, (f, s)
+
+
+def across(beam: ArrayLike, direction: ArrayLike) -> Vec:
+    """Unit vector nearest to ``direction`` that is at right angles to the beam."""
+    travel, wanted = np.asarray(beam, dtype=float), np.asarray(direction, dtype=float)
+    for axis in (wanted, np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])):
+        rest = axis - (axis @ travel) * travel
+        if np.linalg.norm(rest) > 1e-3:
+            return vec_of(rest / np.linalg.norm(rest))
+    return vec_of(wanted)
 
 
 def vec_of(array: ArrayLike) -> Vec:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from nanobragg.maths.constants import DEGREES as _DEGREES_OF_A_RADIAN
 
-METRES = {
-    "m": 1.0,
-    "mm": 1e-3,
-    "um": 1e-6,
-    "µm": 1e-6,
-    "micron": 1e-6,
-    "nm": 1e-9,
-    "angstrom": 1e-10,
-    "å": 1e-10,
-    "a": 1e-10,
-}
+
+def _names(*spelt: tuple[float, str]) -> dict[str, float]:
+    return {name: factor for factor, names in spelt for name in names.split()}
+
+
+METRES = _names(
+    (1.0, "m meter meters metre metres"),
+    (1e-3, "mm millimeter millimeters millimetre millimetres"),
+    (1e-2, "cm centimeter centimeters centimetre centimetres"),
+    (1e-6, "um µm μm micron microns micrometer micrometers micrometre micrometres"),
+    (1e-9, "nm nanometer nanometers nanometre nanometres"),
+    (1e-12, "pm picometer picometre"),
+    (1e-10, "angstrom angstroms å a ang angstroem ångström ångstrom"),
+)
 MILLIMETRES = {unit: factor / 1e-3 for unit, factor in METRES.items()}
 ANGSTROMS = {unit: factor / 1e-10 for unit, factor in METRES.items()}
-DEGREES = {
-    "deg": 1.0,
-    "degree": 1.0,
-    "degrees": 1.0,
-    "rad": _DEGREES_OF_A_RADIAN,
-    "radian": _DEGREES_OF_A_RADIAN,
-}
+ELECTRONVOLTS = _names((1.0, "ev electronvolt"), (1e3, "kev"), (1e6, "mev"), (1.0 / 1.602176634e-19, "j joule joules"))
+DEGREES = _names((1.0, "deg degree degrees °"), (_DEGREES_OF_A_RADIAN, "rad radian radians"))
 
 
 def some(factors: dict[str, float], *units: str) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ from nanobragg.records.panel import only_panel
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.records.resolved import Resolved
+    from nanobragg.records.panel import Panel
+    from nanobragg.records.resolved import Geometry, Resolved
 
 _START = b"\x0c\x1a\x04\xd5"
 _PADDING = 4095
@@ -104,7 +106,7 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     """The PILATUS header, a line for each quantity. ``cutoff``: the count at which pixels are overloaded."""
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
     panel = only_panel(resolved.scene.panels, "CBF")
-    fast, slow, distance = direct_beam(panel, g)
+    fast, slow, distance, swing = _place(panel, g)
     energy = ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure
     increment = r.oscillation * DEGREES
@@ -112,7 +114,7 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     return [
         "Detector: nanobragg simulation, S/N 00-0000",
         "1970-01-01T00:00:00.000",
-        f"Pixel_size {panel.pixel_size[0]:.9g} m x {panel.pixel_size[1]:.9g} m",
+        f"Pixel_size {panel.pixel_size[0]:.14g} m x {panel.pixel_size[1]:.14g} m",
         f"Silicon sensor, thickness {panel.sensor_thickness:.6f} m",
         f"Exposure_time {exposure:.7f} s",
         f"Exposure_period {exposure:.7f} s",
@@ -126,13 +128,13 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
         "Trim_file: (nil)",
         "Image_path: ./",
         f"Wavelength {r.wavelength * 1e10:.7f} A",
-        f"Detector_distance {distance:.7f} m",
-        f"Beam_xy ({fast:.4f}, {slow:.4f}) pixels",
+        f"Detector_distance {distance:.12f} m",
+        f"Beam_xy ({fast:.9f}, {slow:.9f}) pixels",
         f"Flux {0.0 if beam.flux is None else beam.flux:g} ph/s",
         "Filter_transmission 1.0000",
         f"Start_angle {start:.5f} deg.",
         f"Angle_increment {increment:.5f} deg.",
-        f"Detector_2theta {g.twotheta * DEGREES:.5f} deg.",
+        f"Detector_2theta {swing * DEGREES:.10f} deg.",
         f"Polarization {r.kahn_factor:.4f}",
         "Alpha 0.0000 deg.",
         "Kappa 0.0000 deg.",
@@ -145,13 +147,35 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     ]
 
 
+def _place(panel: Panel, g: Geometry) -> tuple[float, float, float, float]:
+    """Beam centre (fast, slow; pixels), distance (m) and 2theta (radians) as the header has them.
+
+    Distance and centre are those before the detector is turned by 2theta, through the sample and about minus the fast
+    axis. Of a detector that is tilted otherwise: where the beam meets it, and no 2theta.
+    """
+    if _tilted(panel, g):
+        return (*direct_beam(panel, g), 0.0)
+    beam = np.array(g.beam)
+    swing = math.atan2(-float(np.cross(beam, panel.normal) @ panel.fast), float(beam @ panel.normal))
+    fast = -float(panel.origin @ panel.fast) / panel.pixel_size[0]
+    slow = -float(panel.origin @ panel.slow) / panel.pixel_size[1]
+    if max(abs(fast), abs(slow)) < 1e-9:
+        fast = 1e-9  # 0, 0 is what is written where no centre is known
+    return fast, slow, panel.close_distance, swing
+
+
+def _tilted(panel: Panel, g: Geometry) -> bool:
+    """Whether a swing about the fast axis is not enough to turn the panel to where it is."""
+    return abs(float(panel.fast @ np.array(g.beam))) > 1e-9
+
+
 def doubt(resolved: Resolved) -> str | None:
     """What a PILATUS header cannot say about this geometry, as a sentence; ``None`` if it says it all."""
     g = resolved.geometry
-    panel, beam = only_panel(resolved.scene.panels, "CBF"), np.array(g.beam)
+    panel = only_panel(resolved.scene.panels, "CBF")
     if g.curved:
         return "the CBF header tells of a flat detector, the image is of a curved one"
-    if float(panel.normal @ beam) < 1 - 1e-9:
+    if _tilted(panel, g):
         return "the CBF header cannot tell how the detector is tilted; write NXmx (.h5) to keep the geometry"
     if abs(float(panel.fast @ np.array(g.spindle)) - 1) > 1e-9:
         return "the CBF header implies a spindle along the fast axis; write NXmx (.h5) to keep the geometry"

@@ -141,9 +141,10 @@ def _detector(instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, 
     _value(detector, "sensor_material", panel.sensor_material)
     _value(detector, "sensor_thickness", panel.sensor_thickness, units="m")
     fast, slow, distance = direct_beam(panel, first.geometry)
-    _value(detector, "distance", distance, units="m")
-    _value(detector, "beam_center_x", fast, units="pixel")
-    _value(detector, "beam_center_y", slow, units="pixel")
+    if distance > 0.0:  # upstream, they would be taken for those of a detector in front
+        _value(detector, "distance", distance, units="m")
+        _value(detector, "beam_center_x", fast, units="pixel")
+        _value(detector, "beam_center_y", slow, units="pixel")
     _value(detector, "x_pixel_size", panel.pixel_size[0], units="m")
     _value(detector, "y_pixel_size", panel.pixel_size[1], units="m")
     exposure = first.experiment.beam.exposure

@@ -1,0 +1,118 @@
+"""The beam of a NeXus file: wavelength or spectrum, and polarization, wherever they stand (``specs/formats.md``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nanobragg.io.geometry.hdf5 import Said, Unusable, child, is_known, of_class, quantities
+from nanobragg.io.geometry.units import ANGSTROMS, ELECTRONVOLTS
+from nanobragg.maths.constants import ENERGY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+class NexusBeam(NamedTuple):
+    """The beam at the first image."""
+
+    wavelength: float | None = None
+    """Å"""
+    spectrum: NDArray[np.float64] | None = None
+    """(n, 2) wavelengths (Å), weights"""
+    polarization: float | None = None
+    """Kahn factor"""
+
+
+def beam_of(entry: Any, images: int | None, said: Said) -> NexusBeam:
+    """The beam of an entry. ``images``: of the series, which tells wavelengths of shots from those of a spectrum."""
+    instruments = of_class(entry, "NXinstrument", "instrument")
+    places = [beam for group in (*instruments, *of_class(entry, "NXsample", "sample"), entry) for beam in _beams(group)]
+    wavelength = spectrum = None
+    for group, key, convert in _wavelengths(instruments, places):
+        found = said.attempt("wavelength", lambda g=group, k=key, c=convert: _spectrum(g, k, c, images))
+        if found is not None:
+            spectrum = found
+            break
+    if spectrum is not None:
+        said.bad.pop("wavelength", None)
+        wavelength = float(np.average(spectrum[:, 0], weights=spectrum[:, 1]))
+        if len(spectrum) > 1:
+            low, high = spectrum[:, 0].min(), spectrum[:, 0].max()
+            said.comments.append(f"a spectrum of {len(spectrum)} wavelengths, {low:g} to {high:g} Å, by its weights")
+    polarization = None
+    for beam in places:
+        stokes = child(beam, "incident_polarization_stokes")
+        if stokes is not None and polarization is None:
+            polarization = said.attempt("polarization", lambda s=stokes: _kahn(s))
+    return NexusBeam(wavelength, spectrum if spectrum is not None and len(spectrum) > 1 else None, polarization)
+
+
+def _beams(group: Any) -> list[Any]:
+    return of_class(group, "NXbeam", "beam")
+
+
+def _wavelengths(instruments: list[Any], beams: list[Any]) -> list[tuple[Any, str, Callable[[Any], Any]]]:
+    """Places of a wavelength, the best first: group, key, and what makes Å of it."""
+
+    def waves(item: Any) -> Any:
+        return quantities(item, ANGSTROMS, "a")
+
+    def energies(item: Any) -> Any:
+        values = quantities(item, ELECTRONVOLTS)
+        if "units" not in item.attrs and values.max() < 500.0:  # nobody diffracts at 500 eV: these are keV
+            values = 1e3 * values
+        with np.errstate(divide="ignore"):
+            return ENERGY / values
+
+    places: list[tuple[Any, str, Callable[[Any], Any]]] = []
+    for beam in beams:
+        places += [(beam, "incident_wavelength", waves), (beam, "incident_energy", energies)]
+        places += [(beam, "wavelength", waves), (beam, "energy", energies)]
+    for instrument in instruments:
+        for group in of_class(instrument, "NXmonochromator", "monochromator"):
+            places += [(group, "wavelength", waves), (group, "energy", energies)]
+        for detector in of_class(instrument, "NXdetector", "detector"):
+            specific = child(detector, "detectorSpecific")
+            places += [(specific, "photon_energy", energies), (detector, "photon_energy", energies)]
+    return places
+
+
+def _spectrum(
+    group: Any, key: str, convert: Callable[[Any], NDArray[np.float64]], images: int | None
+) -> NDArray[np.float64] | None:
+    """(n, 2) of the first image: wavelengths in Å and weights; ``None`` where nothing is said."""
+    item = child(group, key)
+    if item is None or (getattr(item, "size", 2) == 1 and not is_known(item)):
+        return None
+    values = convert(item)
+    weights = child(group, f"{key}_weights")
+    weights = child(group, f"{key}_weight") if weights is None else weights
+    last = item.shape[-1] if item.shape else 1
+    if weights is not None:
+        shares = quantities(weights, {})
+        count = min(last, weights.shape[-1] if weights.shape else 1)
+        return _checked(item, values[:count], shares[:count])
+    if len(values) > 1 and len(item.shape) == 1 and len(values) not in (images, 1) and images is not None:
+        return _checked(item, values, np.ones(len(values)))
+    return _checked(item, values[:1], np.ones(1))
+
+
+def _checked(item: Any, values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    kept = (shares > 0.0) & np.isfinite(values) & (values > 0.0)
+    if len(values) == 1 and not kept[0]:
+        raise Unusable(f"found {values[0]:g} Å in {item.name}, expected a positive wavelength or energy")
+    if not kept.any():
+        raise Unusable(f"found no wavelength of any weight in {item.name}, expected some")
+    return np.stack([values[kept], shares[kept]], axis=1)
+
+
+def _kahn(stokes: Any) -> float | None:
+    """The Kahn factor of the first image's Stokes vector."""
+    values = quantities(stokes, {})
+    if values.size < 2 or not values[0] > 0:
+        return None
+    return float(values[1] / values[0])
