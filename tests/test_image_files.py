@@ -279,8 +279,8 @@ def test_a_cbf_header_has_the_direct_beam(which: str, request: pytest.FixtureReq
     image: Image = request.getfixturevalue(which)
     distance, x, y = _direct_beam(image)
     header = cbf.header_lines(image.resolved, 1000)
-    assert f"Beam_xy ({x:.4f}, {y:.4f}) pixels" in header
-    assert f"Detector_distance {distance:.7f} m" in header
+    assert f"Beam_xy ({x:.9f}, {y:.9f}) pixels" in header
+    assert f"Detector_distance {distance:.12f} m" in header
 
 
 def test_a_series_of_several_energies_has_one_wavelength_an_image(tmp_path: Path) -> None:
