@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "nanobragg/amorphous.hpp"
+#include "nanobragg/detector_noise.hpp"
 #include "nanobragg/error.hpp"
+#include "nanobragg/psf.hpp"
 #include "register.hpp"
 
 namespace py = pybind11;
@@ -124,6 +126,130 @@ py::tuple bins_of(const Image& amplitude, const Whole& bin, const std::vector<st
                           Image(static_cast<py::ssize_t>(found.values.size()), found.values.data()));
 }
 
+CountingModel counting_of(const py::object& p) {
+    CountingModel m;
+    m.flicker = p.attr("flicker").cast<double>();
+    m.calibration = p.attr("calibration").cast<double>();
+    m.flicker_per_pixel = p.attr("flicker_per_pixel").cast<bool>();
+    m.shared_calibration = p.attr("shared_calibration").cast<bool>();
+    m.calibration_first = p.attr("calibration_first").cast<bool>();
+    m.may_be_negative = p.attr("may_be_negative").cast<bool>();
+    m.exact_counting = p.attr("exact_counting").cast<bool>();
+    m.whole = p.attr("whole").cast<bool>();
+    m.minus_one_first = p.attr("minus_one_first").cast<bool>();
+    return m;
+}
+
+ReadoutModel readout_of(const py::object& p) {
+    ReadoutModel m;
+    m.gain = p.attr("gain").cast<double>();
+    m.offset = p.attr("offset").cast<double>();
+    m.readout = p.attr("readout").cast<double>();
+    m.bits = p.attr("bits").cast<int>();
+    m.round = p.attr("round").cast<bool>();
+    m.clamp = p.attr("clamp").cast<bool>();
+    m.most = p.attr("most").cast<double>();
+    return m;
+}
+
+std::vector<py::ssize_t> shape_of(const Image& image) { return {image.shape(), image.shape() + image.ndim()}; }
+
+py::tuple draw_photons(DetectorNoise& noise, const Image& expected, const py::object& model, const py::object& map) {
+    const CountingModel counting = counting_of(model);
+    Image deviates;
+    if (!map.is_none()) deviates = map.cast<Image>();
+    const bool mapped = counting.calibration > 0.0 && counting.calibration_first && !counting.shared_calibration;
+    if (mapped && deviates.size() != expected.size()) {
+        throw InputError("map: expected the image's shape");
+    }
+    Image photons(shape_of(expected));
+    const float *in = expected.data(), *z = map.is_none() ? nullptr : deviates.data();
+    float* out = photons.mutable_data();
+    double sum = 0;
+    {
+        const py::gil_scoped_release release;
+        sum = noise.photons(in, static_cast<std::size_t>(expected.size()), counting, z, out);
+    }
+    return py::make_tuple(std::move(photons), sum);
+}
+
+// Calls convert(narrow, wide) with an array of whole numbers of the model's bits.
+template <class Convert>
+py::object with_numbers(const Image& image, const ReadoutModel& model, Convert convert) {
+    if (model.bits == 16) {
+        py::array_t<std::uint16_t> pixels(shape_of(image));
+        convert(pixels.mutable_data(), nullptr);
+        return pixels;
+    }
+    py::array_t<std::uint32_t> pixels(shape_of(image));
+    convert(nullptr, pixels.mutable_data());
+    return pixels;
+}
+
+py::tuple draw_counts(DetectorNoise& noise, const Image& photons, const py::object& model) {
+    const ReadoutModel readout = readout_of(model);
+    const float* in = photons.data();
+    NoiseCounts found;
+    const py::object pixels = with_numbers(photons, readout, [&](std::uint16_t* narrow, std::uint32_t* wide) {
+        const py::gil_scoped_release release;
+        found = noise.counts(in, static_cast<std::size_t>(photons.size()), readout, narrow, wide);
+    });
+    return py::make_tuple(pixels, found.photons, found.overloads);
+}
+
+py::object numbers_of(const Image& photons, const py::object& model, int threads) {
+    const ReadoutModel readout = readout_of(model);
+    const float* in = photons.data();
+    return with_numbers(photons, readout, [&](std::uint16_t* narrow, std::uint32_t* wide) {
+        const py::gil_scoped_release release;
+        whole_numbers(in, static_cast<std::size_t>(photons.size()), readout, threads, narrow, wide);
+    });
+}
+
+Image map_of(std::int64_t state, const std::vector<py::ssize_t>& shape) {
+    Image deviates(shape);
+    float* out = deviates.mutable_data();
+    const auto pixels = static_cast<std::size_t>(deviates.size());
+    const py::gil_scoped_release release;
+    calibration_map(state, pixels, out);
+    return deviates;
+}
+
+PsfShape psf_shape(const std::string& name) {
+    if (name == "gauss") return PsfShape::gauss;
+    if (name == "fiber") return PsfShape::fiber;
+    throw InputError("psf: found " + name + ", expected gauss or fiber");
+}
+
+Doubles kernel_of(const std::string& shape, double width, std::int32_t radius, bool round, int threads) {
+    const auto kernel = psf_kernel(psf_shape(shape), width, radius, round, threads);
+    const auto size = static_cast<py::ssize_t>(2 * radius + 1);
+    return Doubles({size, size}, kernel.data());
+}
+
+py::tuple spread_of(const Image& image, const std::string& shape, double width, std::int32_t radius,
+                    const py::object& rules, int threads) {
+    if (image.ndim() != 2) throw InputError("image: expected an array (slow, fast)");
+    PsfRules r;
+    r.wrap = rules.attr("wrap").cast<bool>();
+    r.tail = rules.attr("tail").cast<bool>();
+    r.drop_negative = rules.attr("drop_negative").cast<bool>();
+    r.drop_faint = rules.attr("drop_faint").cast<bool>();
+    r.spread_nan = rules.attr("spread_nan").cast<bool>();
+    r.conserve = rules.attr("conserve").cast<bool>();
+    const PsfShape kind = psf_shape(shape);
+    Image out(shape_of(image));
+    const float* in = image.data();
+    float* to = out.mutable_data();
+    const auto slow = static_cast<std::size_t>(image.shape(0)), fast = static_cast<std::size_t>(image.shape(1));
+    PsfReport report;
+    {
+        const py::gil_scoped_release release;
+        report = spread(in, slow, fast, kind, width, radius, r, threads, to);
+    }
+    return py::make_tuple(std::move(out), report.largest, report.radius, report.automatic, report.empty, report.lost);
+}
+
 }  // namespace
 }  // namespace nanobragg
 
@@ -142,4 +268,21 @@ void register_response(py::module_& module) {
                "Mean, rms, rmsd, maximum and the flat index of its first pixel (-1: none), summed in reading order.");
     module.def("binned_profile", &bins_of, py::arg("amplitude"), py::arg("bin"), py::arg("count"),
                "Means and rms deviations, float32 numbers, of the amplitudes in every bin, and these, bin after bin.");
+
+    py::class_<DetectorNoise>(module, "DetectorNoise", "noisify.c's two streams, with their table and spare deviate.")
+        .def(py::init<std::int64_t, std::int64_t>(), py::arg("seed"), py::arg("calibration_state"))
+        .def("photons", &draw_photons, py::arg("expected"), py::arg("model"), py::arg("map") = py::none(),
+             "Photons (float32) for the expected ones, and their sum.")
+        .def("counts", &draw_counts, py::arg("photons"), py::arg("model"),
+             "Whole numbers (uint16 or uint32), sum of the photons, overloads.");
+    module.def("calibration_map", &map_of, py::arg("state"), py::arg("shape"),
+               "Deviates of mean 0 and rms 1, float32, from a stream of their own.");
+    module.def("whole_numbers", &numbers_of, py::arg("photons"), py::arg("model"), py::arg("threads") = 0,
+               "Whole numbers (uint16 or uint32) without noise.");
+    module.def("psf_kernel", &kernel_of, py::arg("shape"), py::arg("width"), py::arg("radius"), py::arg("round"),
+               py::arg("threads") = 0, "A point spread function integrated over pixels, (2 radius + 1, 2 radius + 1).");
+    module.def("spread", &spread_of, py::arg("image"), py::arg("shape"), py::arg("width"), py::arg("radius"),
+               py::arg("rules"), py::arg("threads") = 0,
+               "The image (slow, fast) with every pixel spread; largest pixel, radius, whether that is automatic, "
+               "whether there was nothing to spread, light beyond the radii.");
 }

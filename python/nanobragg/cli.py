@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(words: list[str]) -> int:
-    if words[:1] in (["nonbragg"],):
+    if words[:1] in (["nonbragg"], ["noisify"]):
         from nanobragg.program.companion import run_companion
 
         return run_companion(words)

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <vector>
 
 namespace nanobragg {
 
@@ -56,11 +58,19 @@ class ReferencePoisson {
     /// A deviate of `mean`; above 1e6 a Gaussian one, not rounded to a whole number.
     float draw(float mean);
 
+    /// A deviate of mean 0 and rms 1: the one left over from the last pair, whichever stream that was drawn from, or
+    /// the first of a new pair from this one's own stream or from `other`.
+    float gaussian() { return gaussian(stream_); }
+    float gaussian(Stream& other);
+
+    /// A mean of exactly -1 that comes first is not the same as the mean before, which there is none of.
+    void forget_first() { mean_ = std::numeric_limits<float>::quiet_NaN(); }
+
   private:
     float uniform() { return table_.uniform(stream_); }
-    float gaussian();
     float multiply(float mean);
     float reject(float mean);
+    float log_factorial(float count);
 
     Stream stream_;
     RandomTable& table_;
@@ -68,6 +78,7 @@ class ReferencePoisson {
     bool spare_ready_ = false;
     // What depends on the mean only, kept while it does not change.
     float mean_ = -1.0F, exponent_ = 0.0F, width_ = 0.0F, log_mean_ = 0.0F;
+    std::vector<float> log_factorials_;  // of the numbers that were asked for; NaN: not yet
 };
 
 /// Shape of an image, fast axis fastest, and the pixels to draw: inclusive, and clipped to the panel.

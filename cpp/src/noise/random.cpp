@@ -146,7 +146,10 @@ float ReferencePoisson::draw(float mean) {
 float ReferencePoisson::multiply(float mean) {
     const float first = uniform();
     // exp(-m) >= 1 - m, by more than rounding takes away: faint pixels need no exponential.
-    if (mean >= 0.0F && static_cast<double>(first) < 1.0 - static_cast<double>(mean) - 2e-7) return 0.0F;
+    if (mean >= 0.0F && static_cast<double>(first) < 1.0 - static_cast<double>(mean) - 2e-7) {
+        if (mean_ == -1.0F) forget_first();
+        return 0.0F;
+    }
     if (mean != mean_) {
         mean_ = mean;
         exponent_ = to_float(std::exp(-static_cast<double>(mean)));
@@ -154,6 +157,16 @@ float ReferencePoisson::multiply(float mean) {
     float count = 0.0F;
     for (float product = first; product > exponent_; product *= uniform()) count += 1.0F;
     return count;
+}
+
+// ln of the gamma function at count + 1.
+float ReferencePoisson::log_factorial(float count) {
+    constexpr std::size_t size = 1 << 16;
+    if (!(count < static_cast<float>(size))) return log_gamma(to_float(count + 1.0));
+    if (log_factorials_.empty()) log_factorials_.assign(size, std::numeric_limits<float>::quiet_NaN());
+    float& known = log_factorials_[static_cast<std::size_t>(count)];
+    if (known != known) known = log_gamma(to_float(count + 1.0));
+    return known;
 }
 
 float ReferencePoisson::reject(float mean) {
@@ -170,21 +183,21 @@ float ReferencePoisson::reject(float mean) {
             count = width_ * y + mean;
         } while (count < 0.0F);
         count = std::floor(count);
-        const float exponent = count * log_mean_ - log_gamma(to_float(count + 1.0)) - exponent_;
+        const float exponent = count * log_mean_ - log_factorial(count) - exponent_;
         acceptance = to_float(0.9 * (1.0 + y * y) * std::exp(static_cast<double>(exponent)));
     } while (uniform() > acceptance);
     return count;
 }
 
-float ReferencePoisson::gaussian() {
+float ReferencePoisson::gaussian(Stream& other) {
     if (spare_ready_) {
         spare_ready_ = false;
         return spare_;
     }
     float v1, v2, square;
     do {
-        v1 = to_float(2.0 * uniform() - 1.0);
-        v2 = to_float(2.0 * uniform() - 1.0);
+        v1 = to_float(2.0 * table_.uniform(other) - 1.0);
+        v2 = to_float(2.0 * table_.uniform(other) - 1.0);
         square = v1 * v1 + v2 * v2;
     } while (square >= 1.0F || square == 0.0F);
     const float factor = to_float(std::sqrt(-2.0 * std::log(static_cast<double>(square)) / square));

@@ -1,10 +1,10 @@
-"""``nanobragg nonbragg``: the programs beside ``nanobragg`` itself."""
+"""``nanobragg nonbragg`` and ``noisify``: the programs beside ``nanobragg`` itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-COMPANIONS = ("nonbragg",)
+COMPANIONS = ("nonbragg", "noisify")
 """Words that come first on their command lines."""
 
 
@@ -13,6 +13,10 @@ def run_companion(words: Sequence[str]) -> int:
 
     Raises :class:`InputError` for wrong words, and files that cannot be read or written.
     """
+    if words[0] == "noisify":
+        from nanobragg.program.noisify import noisify
+
+        return noisify(words[1:])
     from nanobragg.program.nonbragg import nonbragg
 
     return nonbragg(words[1:])

@@ -45,6 +45,10 @@ class CompanionHeader:
         """The value of the exact key."""
         return exact_keys(self.raw.decode("latin-1")).get(key)
 
+    def ambiguous(self, key: str) -> bool:
+        """Whether the last substring that matches ``key`` has another number than the exact key, or that is missing."""
+        return _value(self.raw, key, True) != _value(self.raw, key, False)
+
 
 def _value(raw: bytes, key: str, substring: bool) -> float | None:
     text = raw.partition(b"\0")[0].decode("latin-1")
