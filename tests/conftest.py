@@ -14,6 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any_machine", deadline=None)
+# A limit of time for each example would fail on a loaded machine for no fault of the program.
+settings.load_profile("any_machine")
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"
 
