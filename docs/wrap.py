@@ -15,8 +15,12 @@ from pathlib import Path
 WIDTH = 120
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _ITEM = re.compile(r"(\s*)([-*+]|\d+[.)])(\s+)")
-_FIXED = re.compile(r"\s*(#|\||<|>|\[[^\]]+\]:|(-\s*){3,}$|(=\s*){3,}$|:?-+:?\s*\|)")
-"""Beginnings of lines that are no text: headings, tables, HTML, quotations, definitions of links, rules."""
+_FIXED = re.compile(r"\s*(#|\||<|(-\s*){3,}$|(=\s*){3,}$|:?-+:?\s*\|)")
+"""Beginnings of lines that are no text: headings, tables, HTML, rules."""
+_FIRST = re.compile(r"\s*(\[[^\]]+\]:|>(?! \w))")
+"""Beginnings of lines that are no text where no paragraph is before them: definitions of links, quotations of more
+than text."""
+_QUOTE = re.compile(r"\s*> ")
 _TOKEN = re.compile(r"(?:`+[^`]*`+|\[[^\]\n]*\]\([^)\s]*\)|\S)+")
 """Words; code spans, and links with their address, are not broken."""
 _NOT_FIRST = re.compile(r"([-+*>#|=:~]|\d+[.)]$|<|```)")
@@ -51,7 +55,8 @@ def _blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
         blank = not line.strip()
         code = not text and not in_list and line.startswith("    ")
         fixed = bool(fence) or mark is not None or blank or code or _FIXED.match(line) is not None
-        if text and (fixed or _ITEM.match(line)):
+        fixed = fixed or (not text and _FIRST.match(line) is not None)
+        if text and (fixed or _ITEM.match(line) or bool(_QUOTE.match(line)) != bool(_QUOTE.match(text[0]))):
             yield "text", text
             text = []
         if mark is not None and (not fence or mark[1].startswith(fence)):
@@ -70,10 +75,11 @@ def _blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _filled(lines: list[str]) -> list[str]:
-    item = _ITEM.match(lines[0])
-    first = item[0] if item else re.match(r"\s*", lines[0])[0]  # type: ignore[index]
-    rest = " " * len(first)
-    words = _words(" ".join(line.strip() for line in [lines[0][len(first) :], *lines[1:]]))
+    item, quote = _ITEM.match(lines[0]), _QUOTE.match(lines[0])
+    first = (item or quote or re.match(r"\s*", lines[0]))[0]  # type: ignore[index]
+    rest = first if quote else " " * len(first)
+    following = [_QUOTE.sub("", line, count=1) for line in lines[1:]] if quote else lines[1:]
+    words = _words(" ".join(line.strip() for line in [lines[0][len(first) :], *following]))
     result, current = [], first + words[0]
     for word in words[1:]:
         if len(current) + 1 + len(word) > WIDTH:
