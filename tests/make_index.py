@@ -112,7 +112,7 @@ def index() -> str:
         + "\n## Native tests\n\n"
         + table(("subject", "file", "command"), native_groups())
         + "\n## By identifier of the field's acceptance tests\n\n"
-        + "Their command lines and criteria are in [golden_data/acceptance.md](../golden_data/acceptance.md). "
+        + "Their command lines and criteria are in [golden_data/acceptance.md](../golden_data/acceptance.md).\n"
         + "PARALLEL-028 and PERF are timed in `bench/` besides.\n\n"
         + table(("identifier", "what there is", "command"), identifier_rows())
     )
