@@ -19,7 +19,8 @@ import pytest
 from conftest import GOLDEN, golden_cases, golden_facts, outside_bar, rendered
 from nanobragg import InputError, _core, resolve
 from nanobragg.inputs.words import parse_words
-from nanobragg.io.factors.hkl import StructureFactors, write_dump
+from nanobragg.io.factors.hkl import write_dump
+from nanobragg.records.structure_factors import StructureFactors
 from nanobragg.rendering.render import render_scene
 
 CASES = {case["id"]: case for case in golden_cases()}

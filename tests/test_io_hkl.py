@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
-from nanobragg.io.factors.hkl import StructureFactors, read_dump, read_hkl, structure_factors_from_array, write_dump
+from nanobragg.io.factors.hkl import read_dump, read_hkl, structure_factors_from_array, write_dump
+from nanobragg.records.structure_factors import StructureFactors
 
 INPUTS = Path(__file__).resolve().parent.parent / "golden_data" / "inputs"
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,10 +15,10 @@ from nanobragg import Beam, Crystal, Detector, Experiment, InputError, resolve
 from nanobragg.io.factors import atomic_model
 from nanobragg.io.factors.atomic_model import Recipe, model_factors
 from nanobragg.io.factors.group_names import find_group, group_of_number
-from nanobragg.io.factors.hkl import StructureFactors
 from nanobragg.io.factors.model_files import read_model
 from nanobragg.io.factors.models import ModelFile
 from nanobragg.io.factors.types import Choice
+from nanobragg.records.structure_factors import StructureFactors
 
 ENERGY = 12398.42
 CUBIC = (5.431, 5.431, 5.431, 90, 90, 90)

@@ -16,8 +16,9 @@ import oracle
 from conftest import golden_cases
 from nanobragg import Beam, Crystal, Detector, Experiment, Sampling, resolve
 from nanobragg.inputs.words import parse_words
-from nanobragg.io.factors.hkl import StructureFactors, write_dump
+from nanobragg.io.factors.hkl import write_dump
 from nanobragg.records.quirks import QUIRKS
+from nanobragg.records.structure_factors import StructureFactors
 from nanobragg.rendering.render import render_scene
 
 CRYSTAL = Crystal(cell=(30, 30, 30, 90, 90, 90), default_F=10.0, cells=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
@@ -43,8 +42,7 @@ class Sources(NamedTuple):
     grid_wavelengths: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Light:
+class Light(NamedTuple):
     """The beam: what every source has in common, and the sources."""
 
     wavelength: float

@@ -43,7 +43,8 @@ def save_cache(resolved: Resolved) -> str | None:
     crystal, scene = resolved.experiment.crystal, resolved.scene
     if crystal.dump is None or not is_cached(crystal):
         return None
-    from nanobragg.io.factors.hkl import StructureFactors, write_dump
+    from nanobragg.io.factors.hkl import write_dump
+    from nanobragg.records.structure_factors import StructureFactors
 
     factors = StructureFactors(grid=scene.f_grid, minimum=scene.f_min, count=resolved.sample.reflections)
     write_dump(crystal.dump, factors)

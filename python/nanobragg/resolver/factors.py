@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.maths.constants import AVOGADRO, THOMSON
 from nanobragg.records.scene import Factor
@@ -20,8 +19,7 @@ WATER_MW = 18.0
 """g/mol"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Factors:
+class Factors(NamedTuple):
     """Where each factor of a pixel is evaluated."""
 
     omega: Factor
@@ -33,8 +31,7 @@ class Factors:
     log: Log
 
 
-@dataclass(frozen=True, kw_only=True)
-class Water:
+class Water(NamedTuple):
     """The background."""
 
     thickness: float

@@ -12,31 +12,29 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.factors.hkl import StructureFactors, read_dump, read_hkl, structure_factors_from_array
-from nanobragg.io.factors.kinds import FORMATS, Kind, structure_factor_kind
 from nanobragg.resolver import headers
 from nanobragg.resolver.header_files import assumed, doubts_of_rotation, refuse_what_is_bad, rendered_pixels, swung
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.memory import FILES
 
 if TYPE_CHECKING:
+    from nanobragg.io.factors.kinds import Kind
     from nanobragg.io.factors.models import ModelFile
     from nanobragg.io.factors.types import ReflectionFile
     from nanobragg.io.geometry.any_file import FileGeometry, Wanted
     from nanobragg.io.images.smv import SmvHeader
     from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment
+    from nanobragg.records.structure_factors import StructureFactors
 
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Said:
+class Said(NamedTuple):
     """The experiment, and what its files tell."""
 
     experiment: Experiment
@@ -92,11 +90,13 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
     sources = said.sources if sources is None else sources
     factors, said_of_factors = _factors(experiment.crystal)
     log = said.log + said_of_matrix + said_of_sources + said_of_factors
-    return replace(said, matrix=matrix, sources=sources, factors=factors, log=log)
+    return said._replace(matrix=matrix, sources=sources, factors=factors, log=log)
 
 
 def kind_of(path: str | os.PathLike[str], block: str | None = None) -> Kind:
     """What a file of structure factors is (:func:`~nanobragg.io.factors.kinds.structure_factor_kind`)."""
+    from nanobragg.io.factors.kinds import structure_factor_kind
+
     return _once(structure_factor_kind, path, block)
 
 
@@ -106,6 +106,8 @@ def cell_in_files(experiment: Experiment) -> bool:
     if crystal.cell is not None:
         return False
     if isinstance(crystal.structure_factors, (str, os.PathLike)):
+        from nanobragg.io.factors.kinds import FORMATS
+
         kind = kind_of(crystal.structure_factors, crystal.sf_block)
         if kind == "model" or (kind in FORMATS and FORMATS[kind].cell):
             return True
@@ -150,7 +152,7 @@ def _mask(said: Said, quirks: frozenset[str]) -> Said:
         return said
     if isinstance(given, (str, os.PathLike)):
         return _image(said, os.fspath(given), quirks, is_mask=True)
-    return replace(said, mask=np.asarray(given), mask_name="an array")
+    return said._replace(mask=np.asarray(given), mask_name="an array")
 
 
 def _as_mask(detector: Detector) -> bool:
@@ -183,7 +185,7 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
     if isinstance(image, FileGeometry):
         return _mask_file(said, image) if is_mask else _geometry_file(said, image)
     if is_mask:
-        said = replace(said, mask=image.pixels, mask_name=name)  # type: ignore[missing-attribute]
+        said = said._replace(mask=image.pixels, mask_name=name)  # type: ignore[missing-attribute]
     substring = "header_substring" in quirks
     header = headers.apply_header(said.header, image, mask=is_mask, substring=substring)
     used = headers.used(image, substring=substring)
@@ -192,25 +194,25 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
         warnings=() if is_mask else headers.doubts(image, experiment),
         touched=which(header_substring=substring and headers.substring_matters(image)),
     )
-    return replace(said, header=header, log=said.log + log)
+    return said._replace(header=header, log=said.log + log)
 
 
 def _mask_file(said: Said, file: FileGeometry) -> Said:
     """``said`` with a mask that is no SMV image; what its header tells counts unless ``-img`` is given."""
     experiment = said.experiment
     kept, comment = rendered_pixels(file)
-    said = replace(said, mask=kept, mask_name=file.name)
+    said = said._replace(mask=kept, mask_name=file.name)
     used = f"{file.used()}{f'; {comment}' if comment else ''}"
     log = Log(notes=(f"reading {file.name}", used), warnings=file.warnings)
     if experiment.detector.header is None:
         warnings = refuse_what_is_bad(file, experiment)
         header = headers.apply_file(said.header, file)
         experiment, header, doubts = swung(experiment, header, file)
-        said = replace(said, experiment=experiment, header=header)
+        said = said._replace(experiment=experiment, header=header)
         log = log + Log(warnings=(*warnings, *doubts))
     elif not file.refused:
-        said = replace(said, header=headers.apply_file(said.header, file))
-    return replace(said, log=said.log + log)
+        said = said._replace(header=headers.apply_file(said.header, file))
+    return said._replace(log=said.log + log)
 
 
 def _geometry_file(said: Said, file: FileGeometry) -> Said:
@@ -224,17 +226,17 @@ def _geometry_file(said: Said, file: FileGeometry) -> Said:
         vectors = file.vectors
         mirrored = vectors is not None and vectors.mirrored and experiment.detector.normal_axis is None
         header = header._replace(mirrored=mirrored)
-        said = replace(
-            said, framed=experiment.detector.convention is None, axes=file.real_space, turn=file.turn, experiment=framed
+        said = said._replace(
+            framed=experiment.detector.convention is None, axes=file.real_space, turn=file.turn, experiment=framed
         )
     elif file.vectors is not None:
         convention = experiment.detector.convention
         warnings = (*warnings, f"{file.name}: its axes and crystal are not used in the {convention} convention")
     line = file.used() + assumed(header, experiment, file)
     experiment, header, doubts = swung(said.experiment, header, file)
-    said = replace(said, experiment=experiment, header=header, **_spectrum(experiment.beam, file))
+    said = said._replace(experiment=experiment, header=header, **_spectrum(experiment.beam, file))
     log = Log(notes=(f"reading {file.name}", line), warnings=(*warnings, *doubts))
-    return _bad_pixels(replace(said, log=said.log + log), file)
+    return _bad_pixels(said._replace(log=said.log + log), file)
 
 
 def _spectrum(beam: Beam, file: FileGeometry) -> dict[str, Any]:
@@ -258,8 +260,8 @@ def _bad_pixels(said: Said, file: FileGeometry) -> Said:
     shape = said.experiment.detector.shape
     if shape is not None and any(n is not None and n != m for n, m in zip(shape, bad.shape, strict=True)):
         doubt = f"{file.name}: its bad pixels are not used, since the detector has other numbers of pixels"
-        return replace(said, log=said.log + Log(warnings=(doubt,)))
-    return replace(said, mask=~bad, mask_name=file.name)
+        return said._replace(log=said.log + Log(warnings=(doubt,)))
+    return said._replace(mask=~bad, mask_name=file.name)
 
 
 # ---- small lists ------------------------------------------------------------------------------------------
@@ -307,6 +309,8 @@ def _factors(crystal: Crystal) -> tuple[StructureFactors | ReflectionFile | Mode
     if given is None:
         return _dump(crystal)
     if not named:
+        from nanobragg.io.factors.hkl import structure_factors_from_array
+
         return structure_factors_from_array(given, crystal.default_F), Log()
     if kind == "text":
         return _list(given, crystal)
@@ -324,6 +328,8 @@ def _factors(crystal: Crystal) -> tuple[StructureFactors | ReflectionFile | Mode
 
 def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFactors, Log]:
     """A text list, and what it says and does not say."""
+    from nanobragg.io.factors.hkl import read_hkl
+
     cell = None if crystal.cell is None or crystal.matrix is not None else tuple(crystal.cell)
     factors = _once(read_hkl, path, crystal.default_F, cell)
     low, high = (" ".join(map(str, index)) for index in (factors.minimum, factors.maximum))
@@ -353,6 +359,8 @@ def _check_options(crystal: Crystal, kind: Kind) -> None:
 def _dump(crystal: Crystal) -> tuple[StructureFactors | None, Log]:
     if crystal.dump is None or not os.path.exists(crystal.dump):
         return None, Log()
+    from nanobragg.io.factors.hkl import read_dump
+
     name = os.fspath(crystal.dump)
     note = f"reading Fs from {name}, the cache of an earlier run ({_age(name)})"
     return _once(read_dump, name), Log(notes=(note,))

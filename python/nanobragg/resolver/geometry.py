@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from nanobragg.resolver.files import Said
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PlacedDetector:
+class PlacedDetector(NamedTuple):
     """The detector, made explicit."""
 
     pixels: Pixels

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True)
-class Log:
+class Log(NamedTuple):
     """The remarks of one stage or, added up, of several in their order."""
 
     notes: tuple[str, ...] = ()
@@ -16,7 +15,7 @@ class Log:
     touched: frozenset[str] = frozenset()
     """Names of the quirks that make a difference."""
 
-    def __add__(self, other: Log) -> Log:
+    def __add__(self, other: Log) -> Log:  # type: ignore[override]
         return Log(
             notes=self.notes + other.notes,
             warnings=self.warnings + other.warnings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from _thread import allocate_lock  # the module threading takes half a millisecond to import
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
@@ -26,7 +26,7 @@ class Memory:
         self._begin()
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._slots: OrderedDict[Hashable, _Slot] = OrderedDict()
         self._used = 0
 
@@ -88,7 +88,7 @@ class _Slot:
     """A value, or the place where one of several threads is about to put it."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = allocate_lock()
         self.made = False
         self.counted = False
         self.value: Any = None

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nanobragg import _core
 from nanobragg.errors import InputError
-from nanobragg.io.factors.hkl import StructureFactors
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.vectors import Vec, norm, rotate_axis, scale
+from nanobragg.records.structure_factors import StructureFactors
 from nanobragg.resolver import crystal as crystals
 from nanobragg.resolver import steps
 from nanobragg.resolver.beam import beam_size_of
@@ -40,8 +39,7 @@ class Rotation(NamedTuple):
     count: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class OrientedCrystal:
+class OrientedCrystal(NamedTuple):
     """The crystal, made explicit."""
 
     lattice: Lattice

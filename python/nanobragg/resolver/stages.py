@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from nanobragg.resolver.beam import Light
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from nanobragg.resolver.structure_factors import FactorGrid
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Stages:
+class Stages(NamedTuple):
     """All of them, in their order."""
 
     said: Said
@@ -40,5 +38,4 @@ class Stages:
     @property
     def log(self) -> Log:
         """What all of them have to say."""
-        logs = (stage.log for stage in vars(self).values())
-        return reduce(add, logs)
+        return reduce(add, (stage.log for stage in self))

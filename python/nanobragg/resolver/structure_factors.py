@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.factors.hkl import StructureFactors
 from nanobragg.maths.constants import ENERGY
 from nanobragg.records.experiment import Crystal
 from nanobragg.records.scene import Interpolation
+from nanobragg.records.structure_factors import StructureFactors
 from nanobragg.resolver.log import Log
 from nanobragg.resolver.memory import FILES
 
@@ -27,8 +26,7 @@ _ELECTRONS = 0.06
 """Å; shorter wavelengths are an electron microscope's"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FactorGrid:
+class FactorGrid(NamedTuple):
     """Amplitudes (H, K, L) on whole Miller indices from ``minimum`` on, empty without a list; and how they are used."""
 
     values: np.ndarray

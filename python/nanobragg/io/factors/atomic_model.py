@@ -15,10 +15,11 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.factors.direct_sum import Summed, cost_of
-from nanobragg.io.factors.hkl import LARGEST_GRID, StructureFactors
+from nanobragg.io.factors.hkl import LARGEST_GRID
 from nanobragg.io.factors.models import ModelFile, atoms_of, in_group
 from nanobragg.io.factors.symmetry import no_symmetry
 from nanobragg.io.support.extras import need
+from nanobragg.records.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +11,12 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.factors.kinds import as_utf8, read_unpacked
 from nanobragg.io.support.atomic import atomic_write, read_bytes
+from nanobragg.records.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 LARGEST_GRID = 8 * 1024**3
 """bytes; a wider range of indices is taken for a mistake"""
@@ -28,26 +28,6 @@ LARGEST_CELL = 5000.0
 """Å"""
 
 _DUMP_HEADER = re.compile(rb"(-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10})\n\f")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StructureFactors:
-    """Amplitudes on a dense grid of Miller indices, holes filled with the default."""
-
-    grid: NDArray[np.float64]
-    """(H, K, L)"""
-    minimum: tuple[int, int, int]
-    """h, k, l of ``grid[0, 0, 0]``"""
-    count: int
-    """Reflections given, duplicates included; of a cache: grid points."""
-    warnings: tuple[str, ...] = ()
-    """Sentences about what was doubtful."""
-
-    @property
-    def maximum(self) -> tuple[int, int, int]:
-        """h, k, l of the last grid point."""
-        h, k, l = (low + size - 1 for low, size in zip(self.minimum, self.grid.shape, strict=True))  # noqa: E741
-        return h, k, l
 
 
 def read_hkl(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.factors.hkl import LARGEST_GRID, SMALLEST_SPACING, StructureFactors
+from nanobragg.io.factors.hkl import LARGEST_GRID, SMALLEST_SPACING
 from nanobragg.io.factors.kinds import FORMATS
 from nanobragg.io.factors.types import Choice
+from nanobragg.records.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
     from nanobragg.io.factors.kinds import Kind
