@@ -170,9 +170,43 @@ def _inner_axes(entry: Any) -> None:
     _replace(entry["sample"], "depends_on", "/entry/sample/transformations/phi")
 
 
+def _data_elsewhere(entry: Any) -> None:
+    """A master file whose data files are not at hand; the mask is, and data_size is swapped."""
+    _swap(entry)
+    del entry["data/data_000001"]
+    entry["data/data_000001"] = h5py.ExternalLink("gone.h5", "/entry/data/data")
+    entry["instrument/detector/pixel_mask"] = np.zeros((30, 20), np.uint32)
+
+
+def _wavelength_elsewhere(entry: Any) -> None:
+    entry.file.move("entry/instrument/beam/incident_wavelength", "entry/source/light/wavelength")
+
+
+def _nothing_depends(entry: Any) -> None:
+    """The sample depends on nothing, although there are axes."""
+    _replace(entry["sample"], "depends_on", ".")
+    axes = entry["sample/transformations"]
+    axes.move("omega", "goniometer_omega")
+    _axis(axes, "kappa", 0.0, "rotation", (0, 1, 1), ".")
+
+
+def _backwards(entry: Any) -> None:
+    """From 10.1 down to 10.0 deg: the same range."""
+    _replace(entry["sample/transformations"], "omega", [10.1, 10.0, 9.9])
+
+
+def _module_depends(entry: Any) -> None:
+    """The pixel directions depend on what their module does."""
+    module = entry["instrument/detector/module"]
+    for axis in ("fast", "slow"):
+        del module[f"{axis}_pixel_direction"].attrs["depends_on"]
+    module["depends_on"] = "module_offset"
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        _data_elsewhere, _wavelength_elsewhere, _nothing_depends, _backwards, _module_depends,
         None, _swap, _rename, _relative, _fast_offset, _centre_only, _distance_only, _old_sign, _micrometres,
         _beam_of_sample, _energy, _spectrum, _inner_axes,
     ],

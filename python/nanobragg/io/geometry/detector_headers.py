@@ -214,7 +214,7 @@ def _parts(place: str) -> set[str]:
 
 def _dtrek_distance(name: str, places: list[tuple[str, str, float]]) -> float | None:
     """mm: the translation that is called a distance, else that along z."""
-    for known in ({"distance", "dist", "det", "detdist"}, {"transz"}):
+    for known in ({"distance", "dist", "detdist"}, {"transz", "z"}):
         for place, unit, value in places:
             if _parts(place) & known and not unit.startswith("deg"):
                 if unit and unit.lower() not in MILLIMETRES:

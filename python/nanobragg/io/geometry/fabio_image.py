@@ -32,7 +32,7 @@ _LARGEST_CBF_HEADER = 16 * 512
 """bytes of it that fabio reads"""
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _LENGTHS = {**MILLIMETRES, "": 1.0}
-_HEADER_LINE = re.compile(rb"^#[ \t]*[A-Z].*", re.MULTILINE)
+_HEADER_LINE = re.compile(rb"^#?[ \t]*[A-Z].*", re.MULTILINE)
 
 
 def begins_as_smv(path: str | os.PathLike[str]) -> bool:
@@ -83,6 +83,7 @@ def read_fabio_image(name: str, *, pixels: bool = True) -> Any:
     Raises :class:`InputError` when it is no image of two dimensions.
     """
     fabio = need("fabio", name)
+    _quiet()
     _check_cbf(name)
     mar345 = _is_mar345(name)
     if mar345 and pixels:
@@ -92,11 +93,19 @@ def read_fabio_image(name: str, *, pixels: bool = True) -> Any:
         if len(image.shape) != 2 or (image.data is None and pixels):
             raise ValueError("no image of two dimensions")
     except Exception as error:  # fabio raises whatever its many readers do
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(
-            f"{name}: found no image ({reason}), expected SMV, CBF, HDF5, TIFF or another format that fabio reads"
+            f"{name}: found no image that can be read, expected SMV, CBF, HDF5, TIFF or another format that fabio reads"
         ) from error
     return image
+
+
+def _quiet() -> None:
+    """What fabio logs would stand on stderr, and not say of which file it is."""
+    import logging
+
+    logger = logging.getLogger("fabio")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _check_cbf(name: str) -> None:

@@ -186,6 +186,23 @@ def offset_of(item: Any, *, turns: bool = False) -> NDArray[np.float64]:
     return vector_of(item, "offset") * factor_of(item, unit, MILLIMETRES, "m")
 
 
+def moves_of(item: Any, path: str, known: dict[str, NDArray[np.float64] | None]) -> NDArray[np.float64]:
+    """(4, 4), mm: what the chain of axes that begins at ``path`` does to an item.
+
+    ``known``: of axes by name, so that modules share what they hang on; ``None`` for one that is being followed.
+    """
+    if path in ("", "."):
+        return np.eye(4)
+    axis = follow(item, path)
+    if axis.name not in known:
+        known[axis.name] = None
+        known[axis.name] = moves_of(axis, attribute(axis, "depends_on", "."), known) @ transformation(axis)
+    found = known[axis.name]
+    if found is None:
+        raise Unusable(f"found {axis.name} twice in a chain of axes, expected an end")
+    return found
+
+
 def matrix_of(axes: list[Any]) -> NDArray[np.float64]:
     """(4, 4), mm: all axes of a chain, the last of them outermost."""
     total = np.eye(4)

@@ -17,12 +17,11 @@ from nanobragg.io.geometry.hdf5 import (
     Said,
     Unusable,
     attribute,
-    chain,
     child,
     direction_of,
     is_group,
-    matrix_of,
     members,
+    moves_of,
     numbers,
     of_class,
     offset_of,
@@ -142,6 +141,19 @@ def _data(entry: Any, detector: Any) -> Any:
     return item if getattr(item, "ndim", 0) >= 2 else None
 
 
+def _shape_there(detector: Any, data: Any) -> tuple[int, int] | None:
+    """(slow, fast) of the data, of the mask, or as the detector counts its pixels."""
+    for item in (data, child(detector, "pixel_mask"), child(detector, "detectorSpecific/pixel_mask")):
+        if getattr(item, "ndim", 0) >= 2:
+            return int(item.shape[-2]), int(item.shape[-1])
+    for group in (child(detector, "detectorSpecific"), detector):
+        counts = [child(group, f"{axis}_pixels_in_detector") for axis in "yx"]
+        if all(item is not None for item in counts):
+            slow, fast = (int(numbers(item)[0]) for item in counts)
+            return slow, fast
+    return None
+
+
 def _images(data: Any, modules: int) -> int | None:
     """Images of the series, where the data tell."""
     if data is None:
@@ -153,11 +165,12 @@ def _shape(said: Said, module: Any, data: Any, alone: bool) -> tuple[int, int]:
     """(slow, fast) of a module. The shape of the data is what is there; data_size is what somebody wrote."""
     size = child(module, "data_size")
     written = None if size is None else numbers(size)[-2:].astype(int).tolist()
-    if not alone or data is None:
+    there = _shape_there(module.parent, data) if alone else None
+    if there is None:
         if written is None or len(written) != 2:
             raise Unusable(f"found no data_size in {module.name}, expected the numbers of its pixels")
         return written[0], written[1]
-    shape = (int(data.shape[-2]), int(data.shape[-1]))
+    shape = there
     if written is not None and tuple(written) != shape:
         said.comments.append(f"data_size says {written[1]} x {written[0]}, the data decide")
     return shape
@@ -169,7 +182,8 @@ def _shape(said: Said, module: Any, data: Any, alone: bool) -> tuple[int, int]:
 def _panels(said: Said, detector: Any, modules: list[Any], data: Any) -> list[FilePanel]:
     alone = len(modules) == 1
     common = _common(said, detector)
-    found = [_panel(module, _shape(said, module, data, alone), common) for module in modules]
+    known: dict[str, NDArray[np.float64] | None] = {}
+    found = [_panel(module, _shape(said, module, data, alone), common, known) for module in modules]
     return [_mended(said, detector, found[0])] if alone else found
 
 
@@ -190,13 +204,15 @@ def _common(said: Said, detector: Any) -> dict[str, Any]:
     return {"thickness": thickness, "material": name, "trusted_range": limits}
 
 
-def _panel(module: Any, shape: tuple[int, int], common: dict[str, Any]) -> FilePanel:
+def _panel(
+    module: Any, shape: tuple[int, int], common: dict[str, Any], known: dict[str, NDArray[np.float64] | None]
+) -> FilePanel:
     axes, sizes, matrices = {}, [], []
     for key in ("fast", "slow"):
         item = child(module, f"{key}_pixel_direction")
         if item is None or is_group(item):
             raise Unusable(f"found no {key}_pixel_direction in {module.name}, expected an axis")
-        matrix = matrix_of(chain(item, attribute(item, "depends_on", ".")))
+        matrix = moves_of(item, _depends_on(item, module), known)
         matrices.append(matrix)
         axes[key] = vec_of(matrix[:3, :3] @ direction_of(item))
         sizes.append(_edge(item, module, "x" if key == "fast" else "y"))
@@ -213,6 +229,18 @@ def _panel(module: Any, shape: tuple[int, int], common: dict[str, Any]) -> FileP
         place=(0, 0) if place is None else tuple(numbers(place).astype(int).tolist()),
         **common,
     )
+
+
+def _depends_on(item: Any, module: Any) -> str:
+    """What a pixel direction depends on; where it does not say, what its module or detector does."""
+    path = attribute(item, "depends_on")
+    for group in (module, module.parent):
+        said = child(group, "depends_on")
+        if not path and said is not None and not is_group(said):
+            path = text(said[()])
+            if not path.startswith(("/", ".")):
+                path = f"{group.name}/{path}"
+    return path or "."
 
 
 def _edge(item: Any, module: Any, axis: str) -> float:
@@ -311,13 +339,9 @@ def _scalars(said: Said, detector: Any, modules: list[Any], data: Any) -> dict[s
 
 
 def _scalar_shape(said: Said, detector: Any, modules: list[Any], data: Any) -> tuple[int, int]:
-    if data is not None:
-        return int(data.shape[-2]), int(data.shape[-1])
-    for group in (child(detector, "detectorSpecific"), detector):
-        counts = [child(group, f"{axis}_pixels_in_detector") for axis in "yx"]
-        if all(item is not None for item in counts):
-            slow, fast = (int(numbers(item)[0]) for item in counts)
-            return slow, fast
+    there = _shape_there(detector, data)
+    if there is not None:
+        return there
     if len(modules) == 1:
         return _shape(said, modules[0], None, alone=True)
     raise Unusable("found no image, expected data of two or three dimensions")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.io.geometry.hdf5 import Said, Unusable, child, is_known, of_class, quantities
+from nanobragg.io.geometry.hdf5 import Said, Unusable, child, is_known, numbers, of_class, quantities
 from nanobragg.io.geometry.units import ANGSTROMS, ELECTRONVOLTS
 from nanobragg.maths.constants import ENERGY
 
@@ -37,6 +37,8 @@ def beam_of(entry: Any, images: int | None, said: Said) -> NexusBeam:
         if found is not None:
             spectrum = found
             break
+    if spectrum is None and "wavelength" not in said.bad:
+        spectrum = _elsewhere(entry, images, said)
     if spectrum is not None:
         said.bad.pop("wavelength", None)
         wavelength = float(np.average(spectrum[:, 0], weights=spectrum[:, 1]))
@@ -55,11 +57,12 @@ def _beams(group: Any) -> list[Any]:
     return of_class(group, "NXbeam", "beam")
 
 
+def _angstroms(item: Any) -> NDArray[np.float64]:
+    return quantities(item, ANGSTROMS, "a")
+
+
 def _wavelengths(instruments: list[Any], beams: list[Any]) -> list[tuple[Any, str, Callable[[Any], Any]]]:
     """Places of a wavelength, the best first: group, key, and what makes Å of it."""
-
-    def waves(item: Any) -> Any:
-        return quantities(item, ANGSTROMS, "a")
 
     def energies(item: Any) -> Any:
         values = quantities(item, ELECTRONVOLTS)
@@ -70,15 +73,37 @@ def _wavelengths(instruments: list[Any], beams: list[Any]) -> list[tuple[Any, st
 
     places: list[tuple[Any, str, Callable[[Any], Any]]] = []
     for beam in beams:
-        places += [(beam, "incident_wavelength", waves), (beam, "incident_energy", energies)]
-        places += [(beam, "wavelength", waves), (beam, "energy", energies)]
+        places += [(beam, "incident_wavelength", _angstroms), (beam, "incident_energy", energies)]
+        places += [(beam, "wavelength", _angstroms), (beam, "energy", energies)]
     for instrument in instruments:
         for group in of_class(instrument, "NXmonochromator", "monochromator"):
-            places += [(group, "wavelength", waves), (group, "energy", energies)]
+            places += [(group, "wavelength", _angstroms), (group, "energy", energies)]
         for detector in of_class(instrument, "NXdetector", "detector"):
             specific = child(detector, "detectorSpecific")
             places += [(specific, "photon_energy", energies), (detector, "photon_energy", energies)]
     return places
+
+
+def _elsewhere(entry: Any, images: int | None, said: Said) -> NDArray[np.float64] | None:
+    """The wavelength of an item that is called one, wherever it is; the line names it."""
+    found: list[Any] = []
+
+    def visit(path: str, item: Any) -> None:
+        name = path.rsplit("/", 1)[-1]
+        if name in ("incident_wavelength", "photon_wavelength", "wavelength") and hasattr(item, "shape"):
+            found.append((name != "incident_wavelength", path, item))
+
+    said.attempt("search", lambda: entry.visititems(visit))
+    said.bad.pop("search", None)
+    for _, _, item in sorted(found, key=lambda each: each[:2]):
+        name = item.name.rsplit("/", 1)[1]
+        spectrum = said.attempt(
+            "wavelength", lambda item=item, name=name: _spectrum(item.parent, name, _angstroms, images)
+        )
+        if spectrum is not None:
+            said.comments.append(f"the wavelength of {item.name}")
+            return spectrum
+    return None
 
 
 def _spectrum(
@@ -87,6 +112,8 @@ def _spectrum(
     """(n, 2) of the first image: wavelengths in Å and weights; ``None`` where nothing is said."""
     item = child(group, key)
     if item is None or (getattr(item, "size", 2) == 1 and not is_known(item)):
+        return None
+    if numbers(item).max() <= 0.0:  # 0 or -1 of each image
         return None
     values = convert(item)
     weights = child(group, f"{key}_weights")

@@ -106,12 +106,17 @@ def _rotations(entry: Any, said: Said) -> list[Any]:
         found = [item for item in found if is_group(item) or is_rotation(item)]
         if found:
             return found
-        for group in [*of_class(sample, "NXtransformations", "transformations"), *_goniometers(sample)]:
-            names = dict(members(group))
-            for name in _NAMES:
-                if name in names and not is_group(names[name]):
-                    return [names[name]]
+        groups = [*of_class(sample, "NXtransformations", "transformations"), *_goniometers(sample)]
+        loose = [item for group in groups for name, item in members(group) if _is_loose(name, item)]
+        if loose:
+            scanned = loose[_scanned([_axis(item, said) for item in loose], said)]
+            return [scanned, *[item for item in chain(scanned) if is_rotation(item)]]
     return []
+
+
+def _is_loose(name: str, item: Any) -> bool:
+    """Whether an item is an axis that turns, though nothing depends on it."""
+    return not is_group(item) and (name in _NAMES or attribute(item, "transformation_type") == "rotation")
 
 
 def _goniometers(sample: Any) -> list[Any]:
