@@ -266,7 +266,7 @@ def header_file(folder: Path, lines: str) -> Path:
     [
         ("DISTANCE=100;\nCLOSE_DISTANCE=90;\n", True),
         ("ORGX=3;\nXDS_ORGX=5;\n", True),
-        ("XDS_ORGX=5;\n", True),
+        ("XDS_ORGX=5;\n", False),
         ("CLOSE_DISTANCE=90;\nDISTANCE=100;\n", False),
         ("DISTANCE=100;\nCLOSE_DISTANCE=100;\n", False),
         ("", False),

@@ -30,6 +30,9 @@ _ALL_KEYS = (
     "SIZE2",
 )
 
+_INSTEAD = {"PHI": "OSC_START", "ORGX": "XDS_ORGX", "ORGY": "XDS_ORGY"}
+"""Keys that say the same, of headers that have no other; ours have the latter two for the former."""
+
 
 class HeaderValues(NamedTuple):
     """Geometry found in headers, in the header's units (mm, Å, pixels, degrees); None: not there."""
@@ -69,6 +72,7 @@ def apply_header(values: HeaderValues, image: SmvHeader, *, mask: bool, substrin
 
     def value(key: str) -> float | None:
         found = image.value(key, substring=substring)
+        found = _exact(image, key) if found is None else found
         return None if found is None or math.isnan(found) else found
 
     new: dict[str, Any] = {"nfast": image.nfast, "nslow": image.nslow}
@@ -86,12 +90,6 @@ def apply_header(values: HeaderValues, image: SmvHeader, *, mask: bool, substrin
     for field, key in keys.items():
         if (found := value(key)) is not None:
             new[field] = found
-    for field, key in (("orgx", "XDS_ORGX"), ("orgy", "XDS_ORGY")):  # our own headers' names; substrings find them, too
-        if field not in new and (found := image.value(key, substring=False)) is not None and not math.isnan(found):
-            new[field] = found
-    if "phi" not in new:
-        start = image.value("OSC_START", substring=False)
-        new.update({} if start is None or math.isnan(start) else {"phi": start})
     if "beam_x" in new:
         new["centre"] = None
     if (beam_y := value("BEAM_CENTER_Y")) is not None:
@@ -186,10 +184,17 @@ def with_vectors(experiment: Experiment, file: FileGeometry) -> Experiment | Non
     )
 
 
+def _exact(image: SmvHeader, key: str) -> float | None:
+    """The value of a key, or of the one that stands for it where it is not there."""
+    found = image.value(key, substring=False)
+    other = _INSTEAD.get(key)
+    return image.value(other, substring=False) if found is None and other is not None else found
+
+
 def substring_matters(image: SmvHeader) -> bool:
     """Whether matching keys as the last substring reads anything else than exact keys would."""
     for key in _ALL_KEYS:
-        loose, exact = image.value(key, substring=True), image.value(key, substring=False)
+        loose, exact = image.value(key, substring=True), _exact(image, key)
         if loose is None and exact is None:
             continue
         if loose is None or exact is None or not (loose == exact or (math.isnan(loose) and math.isnan(exact))):
