@@ -18,7 +18,14 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.resolver import headers
-from nanobragg.resolver.header_files import assumed, doubts_of_rotation, refuse_what_is_bad, rendered_pixels, swung
+from nanobragg.resolver.header_files import (
+    assumed,
+    doubts_of_rotation,
+    line_of,
+    refuse_what_is_bad,
+    rendered_pixels,
+    swung,
+)
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.memory import FILES
 
@@ -232,7 +239,7 @@ def _geometry_file(said: Said, file: FileGeometry) -> Said:
     elif file.vectors is not None:
         convention = experiment.detector.convention
         warnings = (*warnings, f"{file.name}: its axes and crystal are not used in the {convention} convention")
-    line = file.used() + assumed(header, experiment, file)
+    line = line_of(file, experiment) + assumed(header, experiment, file)
     experiment, header, doubts = swung(said.experiment, header, file)
     said = said._replace(experiment=experiment, header=header, **_spectrum(experiment.beam, file))
     log = Log(notes=(f"reading {file.name}", line), warnings=(*warnings, *doubts))

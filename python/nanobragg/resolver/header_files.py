@@ -77,6 +77,15 @@ def refuse_what_is_bad(file: FileGeometry, experiment: Experiment) -> tuple[str,
     return tuple(warnings)
 
 
+def line_of(file: FileGeometry, experiment: Experiment) -> str:
+    """The line about a file; a crystal that options replace is not among what is used."""
+    crystal = experiment.crystal
+    if file.real_space is None or (crystal.cell is None and crystal.matrix is None):
+        return file.used()
+    option = "-cell" if crystal.matrix is None else "-mat"
+    return replace(file, real_space=None, unused=(*file.unused, f"its crystal, since {option} is given")).used()
+
+
 # ---- what nobody says -------------------------------------------------------------------------------------
 
 
