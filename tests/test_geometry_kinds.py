@@ -229,6 +229,25 @@ def test_one_experiment_said_in_many_ways(change: Any, tmp_path: Path) -> None:
     assert found.warnings == ()
 
 
+def test_scalars_that_contradict_the_axes_are_told(tmp_path: Path) -> None:
+    def contradict(entry: Any) -> None:
+        _replace(entry["instrument/detector"], "beam_center_x", 80.0)
+        _replace(entry["instrument/detector"], "detector_distance", 0.2)
+
+    found = _resolved(_nxmx(tmp_path / "a.h5", contradict))
+    assert found.geometry.distance == pytest.approx(0.1)
+    assert "the distance of its axes, not the 200 mm" in _line(found)
+    assert "the beam centre of its axes, not the 80 12" in _line(found)
+
+
+def test_a_module_may_be_a_part_of_the_data(tmp_path: Path) -> None:
+    def part(entry: Any) -> None:
+        _replace(entry["instrument/detector/module"], "data_origin", [10, 4])
+        _replace(entry["instrument/detector/module"], "data_size", [20, 16])
+
+    assert _resolved(_nxmx(tmp_path / "a.h5", part)).scene.panels[0].shape == (20, 16)
+
+
 def test_inner_axes_turn_the_crystal(tmp_path: Path) -> None:
     plain, turned = (
         _resolved(_nxmx(tmp_path / name, change)) for name, change in (("a.h5", None), ("b.h5", _inner_axes))

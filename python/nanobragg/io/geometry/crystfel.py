@@ -80,6 +80,8 @@ def read_crystfel_geometry(path: str | os.PathLike[str], *, clen: float | None =
 def _left_out(said: GeometryText) -> list[str]:
     masks = [keys[k].text for keys in said.panels.values() for k in ("mask", "mask0_data", "mask_file") if k in keys]
     found = [f"masks in data files ({masks[0]})"] if masks else []
+    if "electron_voltage" in said.top:
+        found.append("that these are electrons, since X-rays are simulated")
     if "bandwidth" in said.top:
         found.append(f"bandwidth {said.top['bandwidth'].text} (-dispersion)")
     flags = [k for keys in said.panels.values() for k in keys if k.startswith("flag_")]

@@ -133,10 +133,17 @@ def _geometry(
             "phi": start,
             "oscillation": width,
             "real_space": None if crystal is None else real_space_of(crystal, at) @ setting.T,
+            "unused": (*fields.get("unused", ()), *_probe(beam)),
             "comments": tuple([chosen] * bool(chosen) + comments),
             "warnings": (*doubts, *fields.get("warnings", ())),
         }
     )
+
+
+def _probe(beam: dict[str, Any]) -> list[str]:
+    """What a beam of other particles is."""
+    probe = str(beam.get("probe") or "x-ray")
+    return [] if probe == "x-ray" else [f"the probe {probe[:20]}, since X-rays are simulated"]
 
 
 def _varies(model: dict[str, Any] | None) -> bool:

@@ -242,6 +242,12 @@ class Said:
         return None if found is None else float(found[0])
 
 
+def is_nan(item: Any) -> bool:
+    """Whether the first number is none, as of what is not known."""
+    first = np.atleast_1d(np.asarray(item[()], dtype=float)).ravel()
+    return bool(first.size and np.isnan(first[0]))
+
+
 def is_known(item: Any) -> bool:
     """Whether a number is more than the 0 or -1 of what is not known. Raises :class:`Unusable` for a group."""
     if is_group(item):

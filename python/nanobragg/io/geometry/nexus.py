@@ -20,6 +20,7 @@ from nanobragg.io.geometry.hdf5 import (
     child,
     direction_of,
     is_group,
+    is_nan,
     members,
     moves_of,
     numbers,
@@ -30,7 +31,15 @@ from nanobragg.io.geometry.hdf5 import (
 )
 from nanobragg.io.geometry.nexus_beam import beam_of
 from nanobragg.io.geometry.nexus_scan import scan_of
-from nanobragg.io.geometry.types import FileGeometry, FilePanel, Vec, across, fields_of_panels, vec_of
+from nanobragg.io.geometry.types import (
+    FileGeometry,
+    FilePanel,
+    Vec,
+    across,
+    fields_of_panels,
+    ray_on_plane,
+    vec_of,
+)
 from nanobragg.io.geometry.units import MILLIMETRES
 from nanobragg.io.support.extras import need
 
@@ -141,6 +150,14 @@ def _data(entry: Any, detector: Any) -> Any:
     return item if getattr(item, "ndim", 0) >= 2 else None
 
 
+def _is_part(module: Any, size: list[int], shape: tuple[int, int]) -> bool:
+    """Whether a module is a part of larger data: it begins elsewhere than these, and ends in them."""
+    origin = child(module, "data_origin")
+    begin = [0, 0] if origin is None else numbers(origin)[-2:].astype(int).tolist()
+    fits = all(at >= 0 and at + n <= most for at, n, most in zip(begin, size, shape, strict=False))
+    return any(begin) and len(begin) == len(size) == 2 and min(size) > 0 and fits
+
+
 def _shape_there(detector: Any, data: Any) -> tuple[int, int] | None:
     """(slow, fast) of the data, of the mask, or as the detector counts its pixels."""
     for item in (data, child(detector, "pixel_mask"), child(detector, "detectorSpecific/pixel_mask")):
@@ -171,6 +188,8 @@ def _shape(said: Said, module: Any, data: Any, alone: bool) -> tuple[int, int]:
             raise Unusable(f"found no data_size in {module.name}, expected the numbers of its pixels")
         return written[0], written[1]
     shape = there
+    if written is not None and _is_part(module, written, shape):
+        return written[0], written[1]
     if written is not None and tuple(written) != shape:
         said.comments.append(f"data_size says {written[1]} x {written[0]}, the data decide")
     return shape
@@ -272,6 +291,7 @@ def _mended(said: Said, detector: Any, panel: FilePanel) -> FilePanel:
         corner -= centre[1] * panel.pixel_size[1] * np.array(panel.slow)
         x, y, z = (np.array([x, y, z]) + corner).tolist()
         said.comments.append("its axes begin in the beam, the detector's beam centre is taken")
+    _compare(said, panel, (x, y, z), distance, centre)
     size = _scalar_pixel(said, detector)
     said.bad.pop("pixel_size", None)
     if size is not None and abs(size - panel.pixel_size[0]) > 1e-4 * panel.pixel_size[0]:
@@ -279,6 +299,18 @@ def _mended(said: Said, detector: Any, panel: FilePanel) -> FilePanel:
             f"{said.name}: its x_pixel_size says {size:g} mm, and its module {panel.pixel_size[0]:g} mm, which is used"
         )
     return replace(panel, origin=(x, y, z))
+
+
+def _compare(
+    said: Said, panel: FilePanel, origin: Vec, distance: float | None, centre: tuple[float, float] | None
+) -> None:
+    """Say where the detector's distance and beam centre are others than its axes'."""
+    along, (f, s) = ray_on_plane(said.name, replace(panel, origin=origin), _BEAM)
+    found = (f / panel.pixel_size[0], s / panel.pixel_size[1])
+    if distance is not None and abs(abs(distance) - abs(along)) > 0.01 * abs(along):
+        said.comments.append(f"the distance of its axes, not the {abs(distance):g} mm that it says")
+    if centre is not None and max(abs(a - b) for a, b in zip(found, centre, strict=True)) > 1.0:
+        said.comments.append(f"the beam centre of its axes, not the {centre[0]:g} {centre[1]:g} that it says")
 
 
 # ---- scalars ----------------------------------------------------------------------------------------------
@@ -296,7 +328,7 @@ def _centre(said: Said, detector: Any) -> tuple[float, float] | None:
     values = []
     for axis in "xy":
         item = child(detector, f"beam_center_{axis}")
-        if item is None:
+        if item is None or said.attempt("centre", lambda item=item: is_nan(item)):
             return None
         found = said.attempt("centre", lambda item=item: float(numbers(item)[0]))
         unit = attribute(item, "units").lower()
