@@ -7,8 +7,12 @@ from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.pycode import ModuleAnalyzer
 
 import nanobragg
+from nanobragg.records.experiment import Experiment
+from nanobragg.records.fields import FIELDS, own_places, sections
+from nanobragg.records.run import Run
 
 project = "nanobragg"
 author = "The nanobragg developers"
@@ -35,10 +39,13 @@ nitpick_ignore_regex = [
     ("py:.*", r"(np|numpy|os|collections|typing)\..*"),
     (
         "py:.*",
-        r"(Any|ArrayLike|Callable|Literal|NDArray|Path|Sequence|Vector|Vec|Pivot|Convention|CrystalShape|ColumnName"
-        r"|PathOrArray|Precision|Device|Rings|Roi)",
+        r"(Any|ArrayLike|Callable|Literal|NDArray|Path|Sequence|Vector|Vec|Pivot|Convention|CrystalShape"
+        r"|PathOrArray|Precision|NoiseGenerator|Device|Roi)",
     ),
-    ("py:.*", r"nanobragg\..*\.(Vector|Vec|Pivot|Convention|CrystalShape|PathOrArray|Precision|Device|Rings|Roi)"),
+    (
+        "py:.*",
+        r"nanobragg\..*\.(Vector|Vec|Pivot|Convention|CrystalShape|PathOrArray|Precision|NoiseGenerator|Device|Roi)",
+    ),
 ]
 
 html_theme = "furo"
@@ -55,9 +62,20 @@ def read_sections(app: Sphinx, what: str, name: str, obj: object, options: Any, 
 
     Pages of the specification that are named become links.
     """
+    if FIELDS in lines:  # they follow one by one
+        del lines[lines.index(FIELDS) :]
     lines[:] = [re.sub(r"``specs/(\w+)\.md``", r":doc:`specs/\1 </specs/\1>`", line) for line in lines]
-    if what not in ("attribute", "data"):
+    if what not in ("attribute", "data", "property"):
         lines[:] = GoogleDocstring(lines, Config(napoleon_use_rtype=False), None, what, name, obj, options).lines()
+
+
+def describe_fields(app: Sphinx) -> None:
+    """Rows of fields take the place of the texts that autodoc looks for below fields."""
+    for record in (*sections(Run).values(), Run, Experiment):
+        module = ModuleAnalyzer.for_module(record.__module__)
+        module.analyze()
+        for place in own_places(record):
+            module.attr_docs[(record.__name__, place.name)] = [place.row.description.replace("*", r"\*"), ""]
 
 
 def find_by_short_name(app: Sphinx, env: Any, node: Any, text: Any) -> Any:
@@ -70,5 +88,6 @@ def find_by_short_name(app: Sphinx, env: Any, node: Any, text: Any) -> Any:
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("builder-inited", describe_fields)
     app.connect("autodoc-process-docstring", read_sections)
     app.connect("missing-reference", find_by_short_name)

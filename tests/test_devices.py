@@ -30,8 +30,9 @@ from nanobragg import (
     simulate,
 )
 from nanobragg.cli import main
+from nanobragg.records.kinds import DEVICE
 from nanobragg.records.scene import Interpolation
-from nanobragg.rendering.devices import check_device, choose_device, cuda_system, describe, evaluations
+from nanobragg.rendering.devices import choose_device, cuda_system, describe, evaluations
 from nanobragg.rendering.render import render_scene
 from nanobragg.response.photons import poisson_noise
 
@@ -55,14 +56,14 @@ def small(**changes: Any) -> Experiment:
 @pytest.mark.parametrize("name", ["cpu", "cuda", "auto", "cuda:0", "cuda:12"])
 def test_names_of_devices(name: str) -> None:
     """These are the names that options, files and arguments take."""
-    assert check_device(name) == name
+    assert DEVICE.checked(name, "device") == name
 
 
 @pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1.5", "cuda:123456", "", "cuda:²", 0, None])
 def test_other_names_are_refused(name: object) -> None:
     """A misspelt device must not silently render elsewhere."""
     with pytest.raises(InputError, match="expected cpu, cuda, cuda:NUMBER or auto"):
-        check_device(name)
+        DEVICE.checked(name, "device")
     with pytest.raises(InputError, match="device"):
         render_scene(resolve(small()).scene, device=name)  # type: ignore[arg-type]
 

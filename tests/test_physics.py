@@ -12,7 +12,7 @@ import pytest
 
 import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, Sampling, Scene, render, resolve, simulate, trace_pixel
-from nanobragg.records.scene import Shape
+from nanobragg.records.shapes import Shape
 from nanobragg.rendering.render import render_scene
 
 ATOM = Crystal(cell=(30, 30, 30, 90, 90, 90), cells=1, default_F=10.0)

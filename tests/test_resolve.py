@@ -435,7 +435,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "small matrix": ({"crystal": Crystal(matrix=np.eye(2), default_F=1.0)}, "-mat"),
     "misset": ({"crystal": replace(CRYSTAL, misset="randum")}, "-misset"),
     "two missets": ({"crystal": replace(CRYSTAL, misset=(1.0, 2.0))}, "-misset"),
-    "shape": ({"crystal": replace(CRYSTAL, shape="cube")}, "shape"),
+    "shape": (
+        {"crystal": replace(CRYSTAL, shape="cube")},
+        "crystal.shape: found 'cube', expected square, round, gauss or tophat",
+    ),
     "no direction": ({"beam": Beam(direction=(0, 0, 0))}, "-beam_vector"),
     "no fast axis": ({"detector": replace(SMALL, fast_axis=(0, 0, 0))}, "-fdet_vector"),
     "no slow axis": ({"detector": replace(SMALL, slow_axis=(0, 0, 0))}, "-sdet_vector"),
@@ -448,8 +451,11 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "mask of another size": ({"detector": replace(SMALL, mask=np.ones((30, 20)))}, "-mask"),
     "pixel": ({"detector": replace(SMALL, pixel_size=0.0)}, "-pixel"),
     "pixels": ({"detector": replace(SMALL, shape=(-3, 5))}, "-detpixels"),
-    "convention": ({"detector": replace(SMALL, convention="hkl2000")}, "convention"),
-    "pivot": ({"detector": replace(SMALL, pivot="detector")}, "pivot"),
+    "convention": ({"detector": replace(SMALL, convention="hkl2000")}, "detector.convention: found 'hkl2000'"),
+    "pivot": (
+        {"detector": replace(SMALL, pivot="detector")},
+        "-pivot (detector.pivot): found 'detector', expected sample or beam",
+    ),
     "distance": ({"detector": replace(SMALL, distance=math.nan)}, "-distance"),
     "region": ({"detector": replace(SMALL, roi=(0, 1, 2))}, "-roi"),
     "wavelength": ({"beam": Beam(wavelength=0.0)}, "-lambda"),
@@ -499,12 +505,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "none": ({"detector": Detector(rotx=None)}, "-detector_rotx (detector.rotx): found None, expected"),  # type: ignore[arg-type]
     "fraction": ({"crystal": Crystal(cells=5.5)}, "-N (crystal.cells): found 5.5, expected a whole number"),  # type: ignore[arg-type]
     "words": ({"crystal": Crystal(cell="79 79 38")}, "-cell (crystal.cell): found '79 79 38', expected one to six"),
-    "flag": ({"detector": Detector(curved="no")}, "-curved_det (detector.curved): found 'no', expected True or"),  # type: ignore[arg-type]
+    "flag": ({"detector": Detector(curved="no")}, "-curved_det (detector.curved): found 'no', expected true or"),  # type: ignore[arg-type]
     "path": ({"detector": Detector(header=3)}, "-img (detector.header): found 3, expected the name of a file"),  # type: ignore[arg-type]
     "infinite": ({"beam": Beam(horizontal_divergence=math.inf)}, "-hdivrange (beam.horizontal_divergence): found inf"),
     "size": ({"crystal": Crystal(size=(1.0, math.nan, None))}, "-xtalsize (crystal.size): found (1.0, nan, None)"),
     "part": ({"crystal": Beam()}, "crystal: found Beam("),
-    "quirks": ({"quirks": ["none"]}, "quirks: found ['none'], expected a text"),
+    "quirks": ({"quirks": ["none"]}, "-quirks: found ['none'], expected all, none or names"),
 }
 
 

@@ -22,12 +22,6 @@ EXTENSIONS = ("_core", "_cuda")
 """Below all rooms: they are C++ and import nothing of ours."""
 ASSEMBLY = ("", "__main__")
 """Above all rooms: the package itself, which imports by its table of names, and ``python -m nanobragg``."""
-NOT_YET = {
-    ("inputs.own_actions", "rendering.devices"),
-    ("records.config_values", "rendering.devices"),
-    ("records.field_checks", "inputs.options"),
-}
-"""Arrows that run up and are being cut."""
 
 
 def order() -> list[list[str]]:
@@ -119,7 +113,7 @@ def test_no_import_runs_up_or_aside() -> None:
     for module, found in all_arrows().items():
         for target, line in found:
             below = target in EXTENSIONS or room(target) == room(module)
-            if not below and rank.get(room(target), 99) >= rank[room(module)] and (module, target) not in NOT_YET:
+            if not below and rank.get(room(target), 99) >= rank[room(module)]:
                 wrong.append(f"{MODULES[module].relative_to(ROOT)}:{line} imports nanobragg.{target}")
     assert not wrong, "\n".join(wrong)
 
@@ -163,7 +157,7 @@ def test_all_ways_to_import_are_seen(source: str, expected: list[tuple[str, int]
 
 # ---- sizes ------------------------------------------------------------------------------------------------
 
-TABLES = ("inputs/options.py",)
+TABLES = ("inputs/options.py", "records/experiment.py")
 """Modules that are one long table."""
 LONG_YET = {"io/factors/reflections.py"}
 """Modules that are too long, or have a function that is, and are being cut."""

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
@@ -363,6 +363,7 @@ PIVOT_OPTIONS = (
 pivot_options = st.lists(st.sampled_from(PIVOT_OPTIONS), max_size=5).map(" ".join)
 
 
+@settings(deadline=None)  # files are written
 @given(words=pivot_options, more=pivot_options, quirks=st.sampled_from(["all", "none"]))
 def test_a_written_file_gives_the_same_pivot(words: str, more: str, quirks: str, tmp_path_factory) -> None:
     """-config after -write_config: the same detector, and nanoBragg.c's own for the words that follow."""

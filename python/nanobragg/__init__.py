@@ -37,7 +37,7 @@ _HOMES = {
     "Sample": "records.resolved",
     "Sampling": "records.experiment",
     "Scene": "records.scene",
-    "Shape": "records.scene",
+    "Shape": "records.shapes",
     "Statistics": "response.statistics",
     "Trace": "rendering.trace",
     "choose_device": "rendering.devices",

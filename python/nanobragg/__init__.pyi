@@ -21,7 +21,7 @@ from nanobragg.records.run import Run as Run
 from nanobragg.records.scene import Factor as Factor
 from nanobragg.records.scene import Interpolation as Interpolation
 from nanobragg.records.scene import Scene as Scene
-from nanobragg.records.scene import Shape as Shape
+from nanobragg.records.shapes import Shape as Shape
 from nanobragg.rendering.devices import ChosenDevice as ChosenDevice
 from nanobragg.rendering.devices import CudaDevice as CudaDevice
 from nanobragg.rendering.devices import CudaSystem as CudaSystem

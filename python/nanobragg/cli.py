@@ -8,6 +8,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +52,12 @@ def _end_in_order() -> None:
     """Let SIGTERM and SIGHUP (the limits of a batch system) end the run as Ctrl-C does: no half-written file stays."""
     import _signal  # type: ignore[import-not-found] # the module signal would cost a millisecond
 
-    def end(number: int, _frame: object) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+            # Python ignores what is raised in some callbacks of an import: it is asked again in a moment.
+            _signal.signal(_signal.SIGALRM, lambda _, now: end(number, now))
+            _signal.setitimer(_signal.ITIMER_REAL, 0.001)
+            return
         raise SystemExit(128 + number)
 
     for name in ("SIGTERM", "SIGHUP"):

@@ -103,15 +103,14 @@ def commands() -> tuple[Command, Command, Command, Command]:
 
 
 def _own_word(option: Option) -> Word:
-    quirks = option.names[0] == "-quirks"
     return Word(
         names=option.names,
         help=option.help,
         least=len(option.values),
         most=len(option.values) + len(option.more),
-        choices=("all", "none") if quirks else option.choices,
+        choices=option.choices,
         suffixes=_suffixes(option),
-        quirks=quirks,
+        quirks=option.asks == "quirks",
     )
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
-from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
+from nanobragg.records.experiment import Experiment
+from nanobragg.records.fields import assembled
 from nanobragg.records.pivots import convention_of, implied_pivot, pivot_of
-from nanobragg.records.run import Output, Run
+from nanobragg.records.run import PLACES, Run
 
 DEFAULT_DUMP = "Fdump.bin"
-_OUTPUT = Output()
-_SECTIONS = ("beam", "crystal", "detector", "sampling")
-_TOP = ""
-_TOP_FIELDS = ("threads", "precision", "device", "progress", "printout", "printout_pixel", "trace_pixel")
+_IN_PARTS = {"crystal.cells": 3, "crystal.size": 3, "detector.shape": 2, "detector.size": 2}
+"""Fields whose parts have options of their own, and how many parts."""
 
 # What options say overrides a stronger way of saying the same in the file: (said, cleared unless said).
 _OVERRIDES = (
@@ -47,13 +46,13 @@ class Draft:
         """Begin with ``base``, what the file of ``-config`` says."""
         start = base if base is not None else Run()
         self._quirks = quirks
-        self._values: dict[str, dict[str, Any]] = {name: _fields(getattr(start.experiment, name)) for name in _SECTIONS}
-        self._values["output"] = _fields(start.output)
-        self._values[_TOP] = {name: getattr(start, name) for name in _TOP_FIELDS}
-        self._open_tuples()
+        self._values: dict[str, Any] = {name: place.value(start) for name, place in PLACES.items()}
+        for name, length in _IN_PARTS.items():
+            self._values[name] = _listed(self._values[name], length)
+        self._values["crystal.cell"] = list(self._values["crystal.cell"] or ())
         self._open_pictures()
         if base is None:
-            self._values["crystal"]["dump"] = DEFAULT_DUMP
+            self._values["crystal.dump"] = DEFAULT_DUMP
         self.warnings: list[str] = list(start.warnings)
         self._said: set[str] = set()
         detector = start.experiment.detector
@@ -62,49 +61,40 @@ class Draft:
         self._pivot_left: str = detector.pivot or self._pivot_implied or "beam"
         """What the options so far leave, the last of all that say, imply or select one."""
 
-    def _open_tuples(self) -> None:
-        crystal, detector = self._values["crystal"], self._values["detector"]
-        crystal["cells"] = _listed(crystal["cells"], 3)
-        crystal["size"] = _listed(crystal["size"], 3)
-        detector["shape"] = _listed(detector["shape"], 2)
-        detector["size"] = _listed(detector["size"], 2)
-        crystal["cell"] = list(crystal["cell"] or ())
-
     def _open_pictures(self) -> None:
         """An image that is not written keeps a name: an option that wants it need not say it again."""
-        output = self._values["output"]
-        self._written = {name: output[name] is not None for name in ("pgmfile", "noisefile")}
+        self._written = {name: self._values[name] is not None for name in ("output.pgmfile", "output.noisefile")}
         for name in self._written:
-            output[name] = output[name] or getattr(_OUTPUT, name)
+            self._values[name] = self._values[name] or PLACES[name].row.default
 
     # ---- what options say ---------------------------------------------------------------------------------
 
     def set(self, target: str, value: object) -> None:
         """Set one field, or one element of it."""
         self._said.add(target)
-        section, name, *index = target.split(".") if "." in target else (_TOP, target)
-        if index:
-            self._values[section][name][int(index[0])] = value
+        if target in PLACES:
+            self._values[target] = value
         else:
-            self._values[section][name] = value
+            name, _, index = target.rpartition(".")
+            self._values[name][int(index)] = value
 
     def set_cell(self, position: int, value: float) -> None:
         """Set one of the six cell constants; later ones keep what was said before."""
-        cell = self._values["crystal"]["cell"]
+        cell = self._values["crystal.cell"]
         cell[position : position + 1] = [value]
 
     @property
     def has_cell(self) -> bool:
         """Whether any cell constant has been said."""
-        return bool(self._values["crystal"]["cell"])
+        return bool(self._values["crystal.cell"])
 
     def write_picture(self, wanted: bool) -> None:
         """Whether the picture is written."""
-        self._written["pgmfile"] = wanted
+        self._written["output.pgmfile"] = wanted
 
     def write_noise(self, wanted: bool) -> None:
         """Whether the noise image is written."""
-        self._written["noisefile"] = wanted
+        self._written["output.noisefile"] = wanted
 
     def say_pivot(self, pivot: str) -> None:
         """What the detector turns about."""
@@ -131,28 +121,21 @@ class Draft:
         for weaker, stronger in _OVERRIDES:
             if weaker in self._said and stronger not in self._said:
                 self.set(stronger, None)
-        sections = {name: dict(values) for name, values in self._values.items()}
-        crystal, detector, output = sections["crystal"], sections["detector"], sections["output"]
-        crystal["cells"] = tuple(crystal["cells"])
-        crystal["size"] = _closed(crystal["size"])
-        crystal["cell"] = tuple(crystal["cell"]) or None
-        detector["pivot"] = None
-        detector["shape"] = _closed(detector["shape"])
-        detector["size"] = _closed(detector["size"])
-        if crystal["misset"] == "random" and crystal["misset_seed"] is None:
-            crystal["misset_seed"] = output["seed"]
+        values = dict(self._values)
+        for name in _IN_PARTS:
+            values[name] = _closed(values[name])
+        values["crystal.cell"] = tuple(values["crystal.cell"]) or None
+        values["detector.pivot"] = None
+        if values["crystal.misset"] == "random" and values["crystal.misset_seed"] is None:
+            values["crystal.misset_seed"] = values["output.seed"]
         for name, wanted in self._written.items():
-            output[name] = output[name] if wanted else None
-        experiment = Experiment(
-            beam=Beam(**sections["beam"]),
-            crystal=Crystal(**crystal),
-            detector=Detector(**detector),
-            sampling=Sampling(**sections["sampling"]),
-        )
-        pivot: Any = self._pivot(experiment)
+            values[name] = values[name] if wanted else None
+        run = replace(assembled(Run, values), warnings=tuple(self.warnings))
+        pivot: Any = self._pivot(run.experiment)
         if pivot is not None:
-            experiment = replace(experiment, detector=replace(experiment.detector, pivot=pivot))
-        return Run(experiment=experiment, output=Output(**output), warnings=tuple(self.warnings), **sections[_TOP])
+            detector = replace(run.experiment.detector, pivot=pivot)
+            run = replace(run, experiment=replace(run.experiment, detector=detector))
+        return run
 
     def _pivot(self, experiment: Experiment) -> str | None:
         """What ``detector.pivot`` must be for the pivot that the options in their order give; ``None``: nothing.
@@ -169,10 +152,6 @@ class Draft:
                 wanted = self._pivot_left
         by_itself = pivot_of(convention, detector, overridden=False)
         return None if wanted == by_itself and wanted != self._pivot_said else wanted
-
-
-def _fields(instance: Any) -> dict[str, Any]:
-    return {f.name: getattr(instance, f.name) for f in fields(instance)}
 
 
 def _listed(value: Any, length: int) -> list[Any]:

@@ -11,6 +11,7 @@ from nanobragg.maths.c_numbers import integer_overflows, leading_integer, leadin
 
 if TYPE_CHECKING:
     from nanobragg.inputs.draft import Draft, ParseQuirks
+    from nanobragg.records.fields import Row
 
 _LETTERS = {"r": "a number", "i": "a whole number", "t": "a word"}
 _IN_WORDS = {"µm": "a number (µm)", "x y z": "three numbers (x y z)"}
@@ -38,6 +39,8 @@ class Option(NamedTuple):
     """The field of a :class:`~nanobragg.inputs.request.Request` that it sets; it does nothing to the run."""
     to: bool | str | None
     """What an option without values sets them to."""
+    row: Row | None
+    """That of the field whose value it gives."""
     pivot: str | None
     """The pivot that the option implies."""
     convention: str | None
@@ -57,7 +60,9 @@ class Option(NamedTuple):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words among the alternatives that its argument has."""
+        """The words that its value may be."""
+        if self.row is not None:
+            return self.row.kind.words
         alternatives = self.arguments.split(" | ")
         return tuple(word for word in alternatives if len(alternatives) > 1 and word.isascii() and word.isalpha())
 

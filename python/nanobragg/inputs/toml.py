@@ -5,34 +5,22 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import Field, fields
 from typing import Any
 
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write, read_bytes
-from nanobragg.records.config_values import KINDS, Kind, Mismatch
-from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
-from nanobragg.records.quirks import parse_quirks
-from nanobragg.records.run import Output, Run
+from nanobragg.records import run as runs
+from nanobragg.records.fields import Place, assembled, sections
+from nanobragg.records.kinds import Mismatch, shown
+from nanobragg.records.run import Run
 
-SECTIONS: dict[str, type] = {
-    "beam": Beam,
-    "crystal": Crystal,
-    "detector": Detector,
-    "sampling": Sampling,
-    "output": Output,
-}
-RUN_KEYS = ("threads", "precision", "device", "progress", "printout", "printout_pixel", "trace_pixel")
-_INPUT_FILES = frozenset(
-    {"beam.sources", "crystal.matrix", "crystal.structure_factors", "detector.header", "detector.mask"}
-)
-"""Relative to the folder of the TOML file; outputs and the cache are relative to the current one."""
-OUTPUT_FILES = frozenset(
-    {"output.floatfile", "output.intfile", "output.pgmfile", "output.noisefile", "output.pngfile", "output.truthfile"}
-)
+PLACES = dict(sorted(runs.PLACES.items(), key=lambda item: item[1].section != ""))
+"""Every key in the order in which they are written: those at the top come first."""
+SECTIONS = tuple(sections(Run))
 _NOT_WRITTEN = False
 """How TOML says that an output file is not written."""
+_UNSET = "unset"
+"""How TOML says that a part of a list is not said."""
 
 
 def read_config(path: str | os.PathLike[str]) -> Run:
@@ -84,58 +72,43 @@ def _parsed(name: str, content: bytes) -> dict[str, Any]:
 
 
 def _run_of(document: dict[str, Any], name: str) -> Run:
-    known = {f.name: f for f in fields(Run) if f.name in RUN_KEYS}
-    sections: dict[str, Any] = {}
-    run: dict[str, Any] = {}
-    quirks = "all"
+    at_top = [place.name for place in PLACES.values() if not place.section]
+    values: dict[str, Any] = {}
     for key, value in document.items():
         if key in SECTIONS:
-            sections[key] = _read_section(name, key, value)
-        elif key == "quirks":
-            quirks = _read_quirks(name, value)
-        elif key in known:
-            run[key] = _read_value(f"{name}: {key}", known[key], value)
+            values |= _read_section(name, key, value)
+        elif key in at_top:
+            values[key] = _read_value(name, PLACES[key], value)
         else:
-            raise _unknown(f"{name}: {key}", key, [*SECTIONS, "quirks", *known])
-    output = sections.pop("output", Output())
-    return Run(experiment=Experiment(**sections, quirks=quirks), output=output, **run)
+            raise _unknown(f"{name}: {key}", key, [*SECTIONS, *at_top])
+    return assembled(Run, values)
 
 
-def _read_section(name: str, section: str, table: object) -> Any:
+def _read_section(name: str, section: str, table: object) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise InputError(f"{name}: {section}: found {_shown(table)}, expected a section [{section}]")
-    kind = SECTIONS[section]
-    known = {f.name: f for f in fields(kind)}
+        raise InputError(f"{name}: {section}: found {shown(table)}, expected a section [{section}]")
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in known:
-            raise _unknown(f"{name}: {section}.{key}", key, list(known))
-        place = f"{section}.{key}"
-        if place in OUTPUT_FILES and value is _NOT_WRITTEN:
-            values[key] = None
-            continue
-        values[key] = _read_value(f"{name}: {place}", known[key], value)
-        if place in _INPUT_FILES:
-            values[key] = _beside(name, values[key])
-    return kind(**values)
+        place = PLACES.get(f"{section}.{key}")
+        if place is None:
+            known = [place.key for place in PLACES.values() if place.section == section]
+            raise _unknown(f"{name}: {section}.{key}", key, known)
+        read = _read_value(name, place, value)
+        values[place.name] = _beside(name, read) if place.row.kind.file == "input" else read
+    return values
 
 
-def _read_value(place: str, field: Field[Any], value: object) -> Any:
-    kind = _kind(field)
+def _read_value(name: str, place: Place, value: object) -> Any:
+    kind = place.row.kind.in_toml or place.row.kind
     try:
-        return kind.read(value)
-    except Mismatch:
-        raise InputError(f"{place}: found {_shown(value)}, expected {kind.expected}") from None
+        return kind.read(_opened(value))
+    except Mismatch as mismatch:
+        raise kind.refusal(mismatch, value, f"{name}: {place.name}", place.row.unit) from None
 
 
-def _read_quirks(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InputError(f"{name}: quirks: found {_shown(value)}, expected a string of names")
-    try:
-        parse_quirks(value)
-    except InputError as error:
-        raise InputError(f"{name}: {str(error).removeprefix('-')}") from None
-    return value
+def _opened(value: object) -> object:
+    """A value of a TOML file as Python has it: parts of lists may be unset."""
+    return [None if part == _UNSET else part for part in value] if isinstance(value, list) else value
 
 
 def _beside(name: str, file: str) -> str:
@@ -155,50 +128,27 @@ def _unknown(place: str, key: str, known: list[str]) -> InputError:
     return InputError(f"{place}: found an unknown key{hint}")
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _kind(field: Field[Any]) -> Kind:
-    return KINDS[str(field.type).replace('"', "'")]
-
-
 # ---- writing ----------------------------------------------------------------------------------------------
-
-
-def _places(run: Run) -> Iterator[tuple[str, object, Field[Any]]]:
-    """Every key with what holds its value, in the order in which they are written."""
-    yield "quirks", run.experiment, next(f for f in fields(Experiment) if f.name == "quirks")
-    for field in fields(Run):
-        if field.name in RUN_KEYS:
-            yield field.name, run, field
-    for section in SECTIONS:
-        holder = run.output if section == "output" else getattr(run.experiment, section)
-        for field in fields(holder):
-            yield f"{section}.{field.name}", holder, field
 
 
 def _written_values(run: Run, name: str) -> dict[str, Any]:
     """What a file of that name says, by key; keys that are unset are not there."""
-    values = {place: _written_value(holder, field, place, name) for place, holder, field in _places(run)}
-    return {place: value for place, value in values.items() if value is not None}
+    values = {key: _written_value(run, place, name) for key, place in PLACES.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _written_value(holder: object, field: Field[Any], place: str, name: str) -> Any:
-    value = getattr(holder, field.name)
+def _written_value(run: Run, place: Place, name: str) -> Any:
+    value, kind = place.value(run), place.row.kind
     if value is None:
-        return _NOT_WRITTEN if place in OUTPUT_FILES else None
-    if place in _INPUT_FILES and not isinstance(value, (str, os.PathLike)):
-        raise InputError(f"{place}: found an array, expected the name of a file: arrays cannot be written to {name}")
-    if place == "quirks":
-        return value
-    kind = _kind(field)
-    try:
-        checked = kind.read(_plain(value))
-    except Mismatch:
-        raise InputError(f"{place}: found {_shown(value)}, expected {kind.expected}") from None
-    return _relative(checked, name) if place in _INPUT_FILES else checked
+        return _NOT_WRITTEN if kind.file == "output" else None
+    if kind.file == "input" and not isinstance(value, (str, os.PathLike)):
+        raise InputError(
+            f"{place.name}: found an array, expected the name of a file: arrays cannot be written to {name}"
+        )
+    checked = kind.checked(value, place.name, place.row.unit)
+    if isinstance(checked, os.PathLike):
+        checked = os.fspath(checked)
+    return _relative(checked, name) if kind.file == "input" else checked
 
 
 def _plain_text(values: dict[str, Any]) -> str:
@@ -222,15 +172,15 @@ def _like_text(run: Run, values: dict[str, Any], like: str, name: str) -> str:
     _run_of(document, like)  # for its sentences about mistakes
     said = _said(document)
     changes: dict[str, str | None] = {}
-    for place, _, field in _places(run):
-        value = values.get(place)
-        if place in said:
-            same = value is not None and _same(_said_value(field, said[place], place), value)
-            same = same or (place in _INPUT_FILES and _same_file(like, str(said[place]), name, value))
+    for key, place in PLACES.items():
+        value = values.get(key)
+        if key in said:
+            same = value is not None and _same(_said_value(place, said[key], like), value)
+            same = same or (place.row.kind.file == "input" and _same_file(like, str(said[key]), name, value))
         else:
-            same = value is None or _same(_default(field, place), value)
+            same = value is None or _same(_default(place), value)
         if not same:
-            changes[place] = None if value is None else _toml(value, place)
+            changes[key] = None if value is None else _toml(value, key)
     return update_toml(content.decode("utf-8"), changes, like)
 
 
@@ -240,12 +190,12 @@ def _said(document: dict[str, Any]) -> dict[str, Any]:
     return said | {f"{section}.{key}": v for section in SECTIONS for key, v in document.get(section, {}).items()}
 
 
-def _said_value(field: Field[Any], value: object, place: str) -> Any:
-    return value if place == "quirks" or value is _NOT_WRITTEN else _kind(field).read(value)
+def _said_value(place: Place, value: object, like: str) -> Any:
+    return value if value is _NOT_WRITTEN else _read_value(like, place, value)
 
 
-def _default(field: Field[Any], place: str) -> object:
-    return _NOT_WRITTEN if field.default is None and place in OUTPUT_FILES else field.default
+def _default(place: Place) -> object:
+    return _NOT_WRITTEN if place.row.default is None and place.row.kind.file == "output" else place.row.default
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -262,17 +212,6 @@ def _same_file(like: str, said: str, name: str, value: object) -> bool:
     return folders[0] == folders[1] and _relative(_beside(like, said), name) == value
 
 
-def _plain(value: Any) -> Any:
-    """Python's own types: NumPy scalars and arrays, paths and sequences made plain."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return ["unset" if v is None else _plain(v) for v in value]
-    return value
-
-
 def _relative(file: str, name: str) -> str:
     """``file``, which is relative to the current folder, relative to the folder of ``name``."""
     folder = os.path.realpath(os.path.dirname(name) or ".")
@@ -285,7 +224,7 @@ def _toml(value: object, place: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
-        return '"unset"'
+        return f'"{_UNSET}"'
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, tuple):

@@ -9,7 +9,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from nanobragg.records.scene import Interpolation, Shape
+from nanobragg.records.scene import Interpolation
+from nanobragg.records.shapes import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

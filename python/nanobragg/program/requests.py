@@ -92,10 +92,6 @@ def _check_formats(run: Run) -> None:
             check_format(option, file, floats=option == "-floatfile")
     if output.pngfile is not None:
         PNG.check("-pngfile")
-        if output.png_rings is not None:
-            from nanobragg.io.images.picture import parse_rings
-
-            parse_rings(output.png_rings)
     if output.truthfile is not None:
         from nanobragg.io.tables import check_table
 

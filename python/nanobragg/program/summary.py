@@ -20,6 +20,7 @@ _SOURCE_DISTANCE = 10.0
 _LONG_LIST = 100
 _ENDS = 10
 _SHAPES = {"round": "ellipsoidal", "square": "parallelpiped", "gauss": "gaussian", "tophat": "tophat-spot"}
+"""The original's words and spelling; a shape of ours is called by its name."""
 
 
 def heading() -> str:
@@ -143,7 +144,7 @@ def _beam_lines(s: Sample, r: Radiation) -> list[str]:
     )
     return [
         f"  {s.reflections} initialized hkls (all others ={s.default_F:g})",
-        f"  {_SHAPES[s.shape]} xtal: {cells} cells",
+        f"  {_SHAPES.get(s.shape, s.shape)} xtal: {cells} cells",
         f"  wave={r.wavelength:g} meters +/- {r.dispersion * 100:g}% in {r.dispersion_steps} steps",
         polarization,
     ]

@@ -5,16 +5,40 @@ Four frozen dataclasses (:class:`Beam`, :class:`Crystal`, :class:`Detector`, :cl
 of ``specs/geometry.md`` ask what was said and what was not. Nothing is computed here; that is the task of
 :mod:`nanobragg.resolver`, which turns an experiment into a :class:`nanobragg.Scene`.
 
-Units: Å for cell, wavelength and resolution; mm for everything on the detector and for crystal and beam
-sizes; degrees for crystal and detector angles; mrad for divergence; percent for dispersion; µm for sensor
-and water thickness; eV for energy.
+Each field is one row (:func:`nanobragg.records.fields.row`): its kind, what it is, its unit, and the option of the
+command line that sets it.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from nanobragg.records.fields import document, part, row
+from nanobragg.records.kinds import (
+    ANGLES,
+    CACHE_FILE,
+    CELL,
+    CELLS,
+    DEPTH,
+    FILE_OR_ARRAY,
+    FLAG,
+    INPUT_FILE,
+    NAME,
+    NOT_NEGATIVE,
+    NUMBER,
+    POSITIVE,
+    REGION,
+    SIZES,
+    TWO_NUMBERS,
+    TWO_WHOLE,
+    VECTOR,
+    WHOLE,
+    choice,
+)
+from nanobragg.records.quirks import QUIRK_NAMES
+from nanobragg.records.shapes import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,213 +46,346 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nanobragg.records.scene import Scene
+    from nanobragg.records.shapes import CrystalShape
 
     PathOrArray = str | os.PathLike[str] | np.ndarray
 
 Vector = tuple[float, float, float]
 Convention = Literal["mosflm", "xds", "adxv", "denzo", "dials", "custom"]
-Pivot = Literal["beam", "sample"]
-ColumnName = str
-CrystalShape = Literal["square", "round", "gauss", "tophat"]
+Pivot = Literal["sample", "beam"]
+
+_CONVENTION, _PIVOT, _SHAPE = choice(*get_args(Convention)), choice(*get_args(Pivot)), choice(*SHAPES)
+_AXIS = "In the lab frame, of any length; for the custom convention, which it selects."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Beam:
     """The incident X-rays."""
 
-    wavelength: float | None = None
-    """Å; 1.0 when neither this, nor ``energy``, nor an image header says otherwise."""
-    energy: float | None = None
-    """eV; an alternative to ``wavelength``."""
-    fluence: float | None = None
-    """photons/m²; default 1/r_e², so that an unscaled intensity is F²."""
-    flux: float | None = None
-    """photons/s; with ``exposure`` and ``size`` an alternative to ``fluence``, and stronger than it."""
-    exposure: float | None = None
-    """s (1)."""
-    size: float | None = None
-    """Edge of the square beam, mm (0.1). Also clips the crystal's y and z size."""
-    dispersion: float | None = None
-    """Full spectral width, percent of the wavelength."""
-    dispersion_steps: int | None = None
-    """Number of wavelengths."""
-    horizontal_divergence: float | None = None
-    """Full range, mrad."""
-    vertical_divergence: float | None = None
-    """Full range, mrad."""
-    horizontal_divergence_step: float | None = None
-    """mrad."""
-    vertical_divergence_step: float | None = None
-    """mrad."""
-    horizontal_divergence_steps: int | None = None
-    vertical_divergence_steps: int | None = None
-    round_divergence: bool = True
-    """Cut the divergence grid to an ellipse; ``False`` keeps the whole raster."""
-    polarization: float = 0.0
-    """Kahn polarization factor, −1…1 (0: unpolarized)."""
-    polarization_correction: bool = True
-    """``False`` makes the polarization factor 1."""
-    direction: Vector | None = None
-    """Direction of travel in the lab frame (any length); custom convention."""
-    polarization_axis: Vector | None = None
-    """Direction of the E vector (any length); custom convention."""
-    sources: PathOrArray | None = None
-    """Source file, or array (n, 5): x, y, z towards the source (any length), relative weight, wavelength in
-    **metres**; NaN takes the default of ``specs/formats.md``."""
+    wavelength: float | None = row(
+        NUMBER,
+        "wavelength",
+        unit="Å",
+        option="-lambda",
+        unset="1.0",
+        more="An energy, or an image's header, says it as well.",
+    )
+    energy: float | None = row(NUMBER, "photon energy; instead of the wavelength", unit="eV", option="-energy")
+    fluence: float | None = row(
+        NUMBER,
+        "fluence",
+        unit="photons/m²",
+        option="-fluence",
+        unset="1.25932e+29: intensities are F²",
+        more="The default is 1/r_e².",
+    )
+    flux: float | None = row(
+        NUMBER, "flux; with exposure and beam size stronger than the fluence", unit="photons/s", option="-flux"
+    )
+    exposure: float | None = row(NUMBER, "exposure", unit="s", option="-exposure", unset="1")
+    size: float | None = row(
+        NUMBER,
+        "edge of the square beam; clips the crystal along b and c, too",
+        unit="mm",
+        option="-beamsize",
+        unset="0.1",
+    )
+    dispersion: float | None = row(
+        NUMBER, "full spectral width", unit="percent of the wavelength", option="-dispersion", unset="0"
+    )
+    dispersion_steps: int | None = row(WHOLE, "wavelengths in that width", option="-dispsteps")
+    horizontal_divergence: float | None = row(
+        NUMBER, "full horizontal divergence", unit="mrad", option="-hdivrange", unset="0"
+    )
+    vertical_divergence: float | None = row(
+        NUMBER, "full vertical divergence", unit="mrad", option="-vdivrange", unset="0"
+    )
+    horizontal_divergence_step: float | None = row(NUMBER, "horizontal step", unit="mrad", option="-hdivstep")
+    vertical_divergence_step: float | None = row(NUMBER, "vertical step", unit="mrad", option="-vdivstep")
+    horizontal_divergence_steps: int | None = row(WHOLE, "horizontal steps", option="-hdivsteps")
+    vertical_divergence_steps: int | None = row(WHOLE, "vertical steps", option="-vdivsteps")
+    round_divergence: bool = row(
+        FLAG, "cut the divergence to an ellipse, instead of the whole raster", default=True, option="-round_div"
+    )
+    polarization: float = row(
+        NUMBER, "Kahn polarization factor, -1 to 1", default=0.0, option="-polar", unset="0: unpolarized"
+    )
+    polarization_correction: bool = row(
+        FLAG, "the polarization factor, instead of 1 everywhere", default=True, option="-nopolar"
+    )
+    direction: Vector | None = row(
+        VECTOR,
+        "direction of travel",
+        option="-beam_vector",
+        unset="1 0 0",
+        more=_AXIS,
+    )
+    polarization_axis: Vector | None = row(
+        VECTOR,
+        "direction of the E vector",
+        option="-polar_vector",
+        unset="0 0 1",
+        more=_AXIS,
+    )
+    sources: PathOrArray | None = row(
+        FILE_OR_ARRAY,
+        "list of sources: x y z towards the source, weight, wavelength (m)",
+        option="-sourcefile",
+        more="As an array (n, 5): directions of any length, relative weights, wavelengths in metres; NaN takes the "
+        "default of ``specs/formats.md``.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Crystal:
     """The sample: cell, orientation, size, structure factors, mosaicity, and the water around it."""
 
-    cell: Sequence[float] | None = None
-    """a, b, c (Å), α, β, γ (degrees). Missing lengths copy a, missing angles are 90."""
-    matrix: PathOrArray | None = None
-    """A matrix file, or array (3, 3) with columns a*, b*, c* in units of 1/λ (MOSFLM)."""
-    misset: Vector | Literal["random"] | None = None
-    """Missetting angles about lab x, y, z (degrees), or ``"random"``."""
-    misset_seed: int | None = None
-    """Seed of ``misset="random"``; default: another one every time."""
-    cells: int | tuple[int, int, int] = 1
-    """Unit cells along a, b, c."""
-    size: float | tuple[float | None, float | None, float | None] | None = None
-    """Crystal size along x, y, z (mm); overrides ``cells``."""
-    shape: CrystalShape = "square"
-    fudge: float = 1.0
-    """Scale of the lattice transform's radius (round, gauss, tophat)."""
-    structure_factors: PathOrArray | None = None
-    """A file, or array (n, 4) of h, k, l, F. Arrays and text lists are P1: no symmetry is applied, not even Friedel's.
-    MTZ and CIF reflections are expanded by symmetry, models (PDB, mmCIF, CIF) are transformed; these files give the
-    cell, too, where neither ``cell`` nor ``matrix`` does (``specs/formats.md``)."""
-    sf_column: ColumnName | None = None
-    """Column of an MTZ or CIF file; default: amplitudes, else intensities."""
-    sf_block: ColumnName | None = None
-    """Block of a CIF; default: the first with atoms or with values."""
-    sf_group: ColumnName | None = None
-    """Space group of a file of reflections or of a model, by name or number; stronger than what the file says."""
-    sf_dmin: float | None = None
-    """Resolution of structure factors from a model (default: the detector's corner) or MTZ or CIF file, Å."""
-    k_sol: float | None = None
-    """Density of bulk solvent around a model, electrons/Å³ (0.35; 0 in small-molecule crystals)."""
-    b_sol: float = 46.0
-    """B factor of the bulk solvent, Å²."""
-    default_F: float = 0.0
-    """Structure factor of reflections that are not in the list."""
-    dump: str | os.PathLike[str] | None = None
-    """Cache of the structure factors (``Fdump.bin``): read when ``structure_factors`` is unset and the file exists.
-    The command writes it after it has read a text list; from Python, :func:`nanobragg.save_cache` does.
-    ``None``: no cache."""
-    interpolate: bool | None = None
-    """Tricubic interpolation between structure factors; default: if any of ``cells`` ≤ 2."""
-    mosaic_spread: float | None = None
-    """Radius of the spherical cap of mosaic rotations, degrees."""
-    mosaic_domains: int | None = None
-    mosaic_seed: int | None = None
-    """Default 12345678."""
-    spindle_axis: Vector | None = None
-    """Right-handed rotation axis (any length); custom convention."""
-    water: float = 0.0
-    """Thickness of water in the beam, µm."""
+    cell: Sequence[float] | None = row(
+        CELL,
+        "unit cell; missing lengths copy a, missing angles are 90",
+        unit="Å and degrees",
+        option="-cell",
+    )
+    matrix: PathOrArray | None = row(
+        FILE_OR_ARRAY,
+        "orientation matrix, as MOSFLM writes it",
+        option="-mat",
+        more="As an array (3, 3): columns a*, b*, c* in units of 1/λ.",
+    )
+    misset: Vector | Literal["random"] | None = row(
+        ANGLES, "rotations of the crystal about lab x, y, z; or random", unit="degrees", option="-misset"
+    )
+    misset_seed: int | None = row(
+        WHOLE,
+        "seed of the random orientation",
+        option="-misset_seed",
+        unset="another one every time; on command lines that of the noise",
+    )
+    cells: int | tuple[int, int, int] = row(CELLS, "unit cells along a, b and c", default=1, option="-N")
+    size: float | tuple[float | None, float | None, float | None] | None = row(
+        SIZES, "size of the crystal along a, b and c; instead of unit cells", unit="mm", option="-xtalsize"
+    )
+    shape: CrystalShape = row(_SHAPE, "shape of the crystal, and so of its spots", default="square")
+    fudge: float = row(NUMBER, "scale of the spots' radius; not of square crystals", default=1.0, option="-fudge")
+    structure_factors: PathOrArray | None = row(
+        FILE_OR_ARRAY,
+        "structure factors: lines h k l F, MTZ, CIF, or a model (PDB, mmCIF, CIF) to compute them from",
+        option="-hkl",
+        more="As an array (n, 4): h, k, l, F. Arrays and text lists are P1: no symmetry is applied, not even "
+        "Friedel's. MTZ and CIF reflections are expanded by symmetry, models are transformed; these files give the "
+        "cell, too, where neither ``cell`` nor ``matrix`` does (``specs/formats.md``).",
+    )
+    sf_column: str | None = row(
+        NAME, "column of an MTZ or CIF file", option="-sf_column", unset="amplitudes, else intensities"
+    )
+    sf_block: str | None = row(NAME, "block of a CIF", option="-sf_block", unset="the first with atoms, or with values")
+    sf_group: str | None = row(
+        NAME,
+        "space group of a file of reflections or of a model, by name or number",
+        option="-sf_group",
+        unset="the file's",
+        more="It is stronger than what the file says.",
+    )
+    sf_dmin: float | None = row(
+        POSITIVE,
+        "resolution of structure factors from a model, MTZ or CIF",
+        unit="Å",
+        option="-sf_dmin",
+        unset="a model's: the detector's corner",
+    )
+    k_sol: float | None = row(
+        NOT_NEGATIVE,
+        "bulk solvent around a model",
+        unit="electrons/Å³",
+        option="-k_sol",
+        unset="0.35; 0 in small-molecule crystals",
+    )
+    b_sol: float = row(NOT_NEGATIVE, "B factor of the bulk solvent", default=46.0, unit="Å²", option="-b_sol")
+    default_F: float = row(
+        NUMBER,
+        "structure factor of reflections that are not listed",
+        default=0.0,
+        unit="electrons",
+        option="-default_F",
+    )
+    dump: str | os.PathLike[str] | None = row(
+        CACHE_FILE,
+        "cache of the structure factors; written after a text list, read without",
+        option="-dump",
+        unset="none; on command lines Fdump.bin",
+        more="Read where ``structure_factors`` is unset and the file exists. The command writes it after it has read a "
+        "text list; from Python, ``nanobragg.save_cache`` does.",
+    )
+    interpolate: bool | None = row(
+        FLAG,
+        "tricubic interpolation of structure factors",
+        option="-interpolate",
+        unset="if a side has at most 2 cells",
+    )
+    mosaic_spread: float | None = row(
+        NUMBER, "radius of the cap of mosaic rotations", unit="degrees", option="-mosaic", unset="0"
+    )
+    mosaic_domains: int | None = row(
+        WHOLE, "mosaic domains", option="-mosaic_domains", unset="1; 10 with a mosaic spread"
+    )
+    mosaic_seed: int | None = row(WHOLE, "seed of the mosaic domains", option="-mosaic_seed", unset="12345678")
+    spindle_axis: Vector | None = row(
+        VECTOR,
+        "right-handed rotation axis",
+        option="-spindle_axis",
+        unset="0 0 1",
+        more=_AXIS,
+    )
+    water: float = row(NUMBER, "water around the crystal, along the beam", default=0.0, unit="µm", option="-water")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
     """The detector: pixels, position and orientation, sensor."""
 
-    shape: tuple[int | None, int | None] | None = None
-    """Pixels (slow, fast); stronger than ``size``."""
-    size: tuple[float | None, float | None] | None = None
-    """mm (slow, fast); default 102.4 × 102.4."""
-    pixel_size: float | None = None
-    """mm (0.1)."""
-    distance: float | None = None
-    """Sample to detector along the beam, mm (100)."""
-    close_distance: float | None = None
-    """Sample to the nearest point of the detector plane, mm."""
-    beam_x: float | None = None
-    """Xbeam, mm, in the convention's frame."""
-    beam_y: float | None = None
-    """Ybeam, mm, in the convention's frame."""
-    close_x: float | None = None
-    """Xclose, mm."""
-    close_y: float | None = None
-    """Yclose, mm."""
-    orgx: float | None = None
-    """XDS ORGX, pixels."""
-    orgy: float | None = None
-    """XDS ORGY, pixels."""
-    convention: Convention | None = None
-    """Default: mosflm, or custom if any vector is given."""
-    pivot: Pivot | None = None
-    """What stays in place when the detector turns. Default: the near point (sample) with any of ``twotheta``,
-    ``close_distance``, ``close_x``, ``close_y``, ``orgx``, ``orgy``; else the direct beam's spot (beam) with any of
-    ``distance``, ``beam_x``, ``beam_y``; else the convention's (see the quirk pivot_overridden)."""
-    rotx: float = 0.0
-    """Rotation about lab x, degrees; then ``roty``, then ``rotz``."""
-    roty: float = 0.0
-    rotz: float = 0.0
-    twotheta: float | None = None
-    """Detector swing about ``twotheta_axis``, degrees."""
-    twotheta_axis: Vector | None = None
-    fast_axis: Vector | None = None
-    slow_axis: Vector | None = None
-    normal_axis: Vector | None = None
-    pix0: Vector | None = None
-    """Position of the first pixel before rotation, **metres** (see the quirk pix0_ignored)."""
-    curved: bool = False
-    """Every pixel at the same distance."""
-    point_pixel: bool = False
-    """Solid angle 1/R², without obliquity."""
-    attenuation_depth: float | None = None
-    """Sensor attenuation depth, µm; ``inf``: nothing is absorbed."""
-    thickness: float | None = None
-    """Sensor thickness, µm."""
-    layers: int | None = None
-    """Layers that the sensor is divided into."""
-    roi: tuple[int, int, int, int] | None = None
-    """fast min, fast max, slow min, slow max, inclusive, pixels; negative: the default."""
-    mask: PathOrArray | None = None
-    """Image (SMV, or any format that fabio reads), or array (slow, fast): pixels equal to 0 are not rendered."""
-    header: str | os.PathLike[str] | None = None
-    """Image, NeXus file or DIALS experiment list that gives defaults for the geometry (``-img``)."""
+    shape: tuple[int | None, int | None] | None = row(
+        TWO_WHOLE, "pixels, slow and fast; stronger than the size", option="-detpixels", unset="from the size"
+    )
+    size: tuple[float | None, float | None] | None = row(
+        TWO_NUMBERS, "size, slow and fast", unit="mm", option="-detsize", unset="102.4 both ways"
+    )
+    pixel_size: float | None = row(NUMBER, "edge of a pixel", unit="mm", option="-pixel", unset="0.1")
+    distance: float | None = row(
+        NUMBER, "sample to detector along the beam", unit="mm", option="-distance", unset="100"
+    )
+    close_distance: float | None = row(
+        NUMBER, "sample to the nearest point of the detector's plane", unit="mm", option="-close_distance"
+    )
+    beam_x: float | None = row(
+        NUMBER,
+        "direct beam in the convention's frame",
+        unit="mm",
+        option="-Xbeam",
+        unset="centre of the detector",
+    )
+    beam_y: float | None = row(
+        NUMBER,
+        "direct beam in the convention's frame",
+        unit="mm",
+        option="-Ybeam",
+        unset="centre of the detector",
+    )
+    close_x: float | None = row(NUMBER, "point nearest to the sample", unit="mm", option="-Xclose")
+    close_y: float | None = row(NUMBER, "point nearest to the sample", unit="mm", option="-Yclose")
+    orgx: float | None = row(NUMBER, "XDS origin", unit="pixels", option="-ORGX")
+    orgy: float | None = row(NUMBER, "XDS origin", unit="pixels", option="-ORGY")
+    convention: Convention | None = row(
+        _CONVENTION, "frame and beam centre", unset="mosflm; custom if any vector is given"
+    )
+    pivot: Pivot | None = row(
+        _PIVOT,
+        "what the detector turns about",
+        option="-pivot",
+        unset="the convention's; see specs/geometry.md",
+        more="It stays in place. Unset: the near point (sample) with any of ``twotheta``, ``close_distance``, "
+        "``close_x``, ``close_y``, ``orgx``, ``orgy``; else the direct beam's spot (beam) with any of ``distance``, "
+        "``beam_x``, ``beam_y``; else the convention's (see the quirk pivot_overridden).",
+    )
+    rotx: float = row(NUMBER, "rotation about lab x", default=0.0, unit="degrees", option="-detector_rotx")
+    roty: float = row(NUMBER, "rotation about lab y, after x", default=0.0, unit="degrees", option="-detector_roty")
+    rotz: float = row(NUMBER, "rotation about lab z, after y", default=0.0, unit="degrees", option="-detector_rotz")
+    twotheta: float | None = row(NUMBER, "detector swing about its axis", unit="degrees", option="-twotheta", unset="0")
+    twotheta_axis: Vector | None = row(
+        VECTOR,
+        "axis of the detector swing",
+        option="-twotheta_axis",
+        unset="0 1 0",
+        more=_AXIS,
+    )
+    fast_axis: Vector | None = row(
+        VECTOR,
+        "fast axis",
+        option="-fdet_vector",
+        unset="0 0 1",
+        more=_AXIS,
+    )
+    slow_axis: Vector | None = row(
+        VECTOR,
+        "slow axis",
+        option="-sdet_vector",
+        unset="0 -1 0",
+        more=_AXIS,
+    )
+    normal_axis: Vector | None = row(
+        VECTOR,
+        "detector normal, away from the sample",
+        option="-odet_vector",
+        unset="1 0 0",
+        more=_AXIS,
+    )
+    pix0: Vector | None = row(
+        VECTOR,
+        "first pixel before rotation",
+        unit="m",
+        option="-pix0_vector",
+        more="In metres, for the custom convention, which it selects; see the quirk pix0_ignored.",
+    )
+    curved: bool = row(FLAG, "every pixel at the same distance from the sample", default=False, option="-curved_det")
+    point_pixel: bool = row(FLAG, "solid angle 1/R², without obliquity", default=False, option="-point_pixel")
+    attenuation_depth: float | None = row(
+        DEPTH, "attenuation depth of the sensor; inf: nothing is absorbed", unit="µm", option="-detector_absorb"
+    )
+    thickness: float | None = row(NUMBER, "thickness of the sensor", unit="µm", option="-detector_thick", unset="0")
+    layers: int | None = row(WHOLE, "layers that the sensor is divided into", option="-detector_thicksteps", unset="1")
+    roi: tuple[int, int, int, int] | None = row(
+        REGION,
+        "pixels to render: fast from, to, slow from, to, inclusive; negative: the default",
+        option="-roi",
+        unset="all",
+    )
+    mask: PathOrArray | None = row(
+        FILE_OR_ARRAY,
+        "image (SMV, CBF, TIFF...) whose pixels of 0 are not rendered; its header gives defaults, too",
+        option="-mask",
+        more="As an array: (slow, fast).",
+    )
+    header: str | os.PathLike[str] | None = row(
+        INPUT_FILE, "image (SMV, CBF, HDF5...) or DIALS .expt that gives defaults for the geometry", option="-img"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sampling:
     """Rotation and the fineness of the simulation."""
 
-    phi: float | None = None
-    """Start of the rotation about the spindle, degrees."""
-    oscillation: float | None = None
-    """Range of the rotation, degrees."""
-    phi_step: float | None = None
-    """degrees."""
-    phi_steps: int | None = None
-    oversample: int | None = None
-    """Subpixels along each axis; default: from crystal size, wavelength and geometry."""
-    oversample_thick: bool = False
-    """Absorption in the sensor per subpixel."""
-    oversample_polar: bool = False
-    """Polarization per subpixel."""
-    oversample_omega: bool = False
-    """Solid angle per subpixel."""
-    dmin: float | None = None
-    """High-resolution limit, Å."""
+    phi: float | None = row(NUMBER, "start of the rotation", unit="degrees", option="-phi", unset="0")
+    oscillation: float | None = row(NUMBER, "range of the rotation", unit="degrees", option="-osc", unset="0")
+    phi_step: float | None = row(NUMBER, "step of the rotation", unit="degrees", option="-phistep")
+    phi_steps: int | None = row(WHOLE, "steps of the rotation", option="-phisteps", unset="1")
+    oversample: int | None = row(
+        WHOLE,
+        "subpixels along each axis of a pixel",
+        option="-oversample",
+        unset="from crystal size, wavelength and geometry",
+    )
+    oversample_thick: bool = row(
+        FLAG, "absorption in the sensor for every subpixel", default=False, option="-oversample_thick"
+    )
+    oversample_polar: bool = row(FLAG, "polarization for every subpixel", default=False, option="-oversample_polar")
+    oversample_omega: bool = row(FLAG, "solid angle for every subpixel", default=False, option="-oversample_omega")
+    dmin: float | None = row(NUMBER, "high-resolution limit", unit="Å", option="-dmin", unset="none")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """Everything that decides an image.
+    """Everything that decides an image."""
 
-    ``quirks`` says which deviations of nanoBragg.c from physics are kept: ``"all"``, ``"none"``, or a
-    comma-separated list of names (``"all,-stale_phi_zero"``); see ``specs/quirks.md``.
-    """
-
-    beam: Beam = field(default_factory=Beam)
-    crystal: Crystal = field(default_factory=Crystal)
-    detector: Detector = field(default_factory=Detector)
-    sampling: Sampling = field(default_factory=Sampling)
-    quirks: str = "all"
+    beam: Beam = part(Beam)
+    crystal: Crystal = part(Crystal)
+    detector: Detector = part(Detector)
+    sampling: Sampling = part(Sampling)
+    quirks: str = row(
+        QUIRK_NAMES,
+        "deviations of nanoBragg.c from physics to keep; -name takes one away: all,-pix0_ignored",
+        default="all",
+        option="-quirks",
+        more="``all``, ``none``, or names separated by commas; see ``specs/quirks.md``.",
+    )
 
     if TYPE_CHECKING:
         # They are bound where the package is put together (nanobragg/simulation.py), since what they do is done in
@@ -239,3 +396,6 @@ class Experiment:
         def from_toml(cls, path: str | os.PathLike[str]) -> Experiment: ...
         def to_toml(self, path: str | os.PathLike[str]) -> None: ...
         def scene(self) -> Scene: ...
+
+
+document(Beam, Crystal, Detector, Sampling, Experiment)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nanobragg.errors import InputError
-
 if TYPE_CHECKING:
     from nanobragg.records.experiment import Beam, Crystal, Detector
 
@@ -14,17 +12,8 @@ NAMED_PIVOTS = {"mosflm": "beam", "denzo": "beam", "adxv": "beam", "xds": "sampl
 
 
 def convention_of(beam: Beam, crystal: Crystal, detector: Detector) -> str:
-    """The convention: as said, else custom if any vector is given, else mosflm.
-
-    Raises:
-        InputError: for a name that is none.
-
-    """
+    """The convention: as said, else custom if any vector is given, else mosflm."""
     if detector.convention is not None:
-        if detector.convention not in (*NAMED_PIVOTS, "custom"):
-            raise InputError(
-                f"convention: found {detector.convention!r}, expected mosflm, xds, adxv, denzo, dials or custom"
-            )
         return detector.convention
     given = (
         detector.fast_axis,
@@ -49,12 +38,7 @@ def pivot_of(convention: str, detector: Detector, *, overridden: bool) -> str:
         detector: the detector.
         overridden: whether the pivot of a named convention comes before all others (the quirk pivot_overridden).
 
-    Raises:
-        InputError: for a pivot that is neither.
-
     """
-    if detector.pivot not in (None, "beam", "sample"):
-        raise InputError(f"pivot: found {detector.pivot!r}, expected beam or sample")
     named = NAMED_PIVOTS.get(convention)
     if overridden and named is not None:
         return named

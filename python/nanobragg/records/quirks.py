@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from nanobragg.errors import InputError
+from nanobragg.records.kinds import Kind, Mismatch
 
 TYPE_CHECKING = False  # typing's own costs a millisecond
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 QUIRKS: dict[str, str] = {
     "stale_phi_zero": "a phi step of exactly 0 keeps the orientation of the step evaluated before it",
@@ -34,10 +36,17 @@ def parse_quirks(text: str, known: Mapping[str, str] = QUIRKS) -> frozenset[str]
 
     Raises :class:`InputError` for a name that is none.
     """
+    try:
+        return _kept(text, known)
+    except Mismatch as mismatch:
+        raise InputError(f"-quirks: found {mismatch.found}, expected {mismatch.expected}") from None
+
+
+def _kept(text: str, known: Mapping[str, str]) -> frozenset[str]:
     kept: set[str] = set()
     words = [w.strip() for w in text.split(",") if w.strip()]
     if not words:
-        raise InputError("-quirks: found nothing, expected all, none or names separated by commas")
+        raise Mismatch("nothing", QUIRK_NAMES.expected)
     for position, word in enumerate(words):
         name = word.removeprefix("-")
         if name in ("all", "none") and name == word:
@@ -47,7 +56,7 @@ def parse_quirks(text: str, known: Mapping[str, str] = QUIRKS) -> frozenset[str]
 
             near = difflib.get_close_matches(name, [*known, "all", "none"], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(f"-quirks: found {word!r}, expected all, none or names of quirks{hint}")
+            raise Mismatch(repr(word), f"all, none or names of quirks{hint}")
         elif word.startswith("-"):
             if position == 0:
                 kept = set(known)
@@ -55,6 +64,22 @@ def parse_quirks(text: str, known: Mapping[str, str] = QUIRKS) -> frozenset[str]
         else:
             kept.add(name)
     return frozenset(kept)
+
+
+def _names(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Mismatch
+    _kept(value, QUIRKS)
+    return value
+
+
+QUIRK_NAMES = Kind(
+    expected="all, none or names separated by commas",
+    read=_names,
+    schema={"type": "string"},
+    words=("all", "none"),
+    argument="all | none | names",
+)
 
 
 def off_switch(name: str) -> str:

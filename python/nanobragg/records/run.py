@@ -2,63 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from nanobragg.records.experiment import Experiment
+from nanobragg.records.fields import document, part, places, row
+from nanobragg.records.kinds import DEVICE, FLAG, NATURAL, NUMBER, OUTPUT_FILE, PIXEL, RINGS, WHOLE, choice
 
-Rings = str
-Device = str
+NoiseGenerator = Literal["exact", "fast"]
+Precision = Literal["double", "mixed"]
+_GENERATOR, _PRECISION = choice(*get_args(NoiseGenerator)), choice(*get_args(Precision))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Output:
     """Files and pictures of a run (``specs/formats.md``); ``None`` as a file name: not written."""
 
-    floatfile: str | None = "floatimage.bin"
-    intfile: str | None = "intimage.img"
-    pgmfile: str | None = "image.pgm"
-    noisefile: str | None = "noiseimage.img"
-    pngfile: str | None = None
-    """Preview: of the noise image if there is one, else of the float image."""
-    truthfile: str | None = None
-    """Table of reflections: ``.h5``, ``.csv`` or ``.npy``."""
-    png_rings: Rings | None = None
-    """Resolution rings on the preview: ``"auto"``, or Å separated by commas."""
-    png_beam: bool = False
-    """Mark the direct beam on the preview."""
-    png_roi: bool = False
-    """Mark the region of interest on the preview."""
-    scale: float | None = None
-    """Scale of the integer image; default: the maximum becomes 55000."""
-    adc_offset: float = 40.0
-    """Added to every pixel of the integer and noise images."""
-    pgm_scale: float | None = None
-    seed: int | None = None
-    """Seed of the noise; default: the clock."""
-    noise_rng: Literal["exact", "fast"] = "exact"
-    """``exact``: nanoBragg.c's serial generator; ``fast``: counter-based, the same for any number of threads."""
+    floatfile: str | None = row(
+        OUTPUT_FILE,
+        "float image, photons/pixel; also .h5 .nxs .tif .npy",
+        default="floatimage.bin",
+        option="-floatfile",
+    )
+    intfile: str | None = row(
+        OUTPUT_FILE,
+        "SMV image without noise; also .cbf .h5 .nxs .tif .npy",
+        default="intimage.img",
+        option="-intfile",
+    )
+    pgmfile: str | None = row(OUTPUT_FILE, "8-bit picture", default="image.pgm", option="-pgmfile")
+    noisefile: str | None = row(
+        OUTPUT_FILE,
+        "SMV image with photon noise; also .cbf .h5 .nxs .tif .npy",
+        default="noiseimage.img",
+        option="-noisefile",
+    )
+    pngfile: str | None = row(
+        OUTPUT_FILE,
+        "preview with automatic contrast, of the noise image if there is one",
+        option="-pngfile",
+        unset="not written",
+        more="Otherwise of the float image.",
+    )
+    truthfile: str | None = row(
+        OUTPUT_FILE,
+        "table of reflections, their centroids and intensities: .h5, .csv or .npy",
+        option="-truthfile",
+        unset="not written",
+    )
+    png_rings: str | None = row(
+        RINGS, "resolution rings on the preview; auto, or numbers separated by commas", unit="Å", option="-png_rings"
+    )
+    png_beam: bool = row(FLAG, "mark the direct beam on the preview", default=False, option="-png_beam")
+    png_roi: bool = row(FLAG, "mark the region of interest on the preview", default=False, option="-png_roi")
+    scale: float | None = row(NUMBER, "scale of the integer image", option="-scale", unset="the maximum becomes 55000")
+    adc_offset: float = row(NUMBER, "offset of the integer and noise images", default=40.0, option="-adc")
+    pgm_scale: float | None = row(
+        NUMBER, "scale of the picture", option="-pgmscale", unset="250 at five times the rmsd"
+    )
+    seed: int | None = row(WHOLE, "seed of the noise", option="-seed", unset="the clock")
+    noise_rng: NoiseGenerator = row(
+        _GENERATOR,
+        "fast: parallel generator, other photons than nanoBragg.c's",
+        default="exact",
+        option="-noise_rng",
+        more="It is counter-based, and the photons are the same for any number of threads.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
     """An :class:`Experiment` with its outputs and the manner of computing it."""
 
-    experiment: Experiment = field(default_factory=Experiment)
-    output: Output = field(default_factory=Output)
-    threads: int = 0
-    """0: as many as the machine has."""
-    precision: Literal["double", "mixed"] = "double"
-    device: Device = "cpu"
-    """``cpu``, ``cuda``, ``cuda:NUMBER``, or ``auto``: a GPU if there is one and the work is worth it."""
-    progress: bool = True
-    printout: bool = False
-    printout_pixel: tuple[int, int] | None = None
-    """(fast, slow); ``None``: every pixel."""
-    trace_pixel: tuple[int, int] | None = None
-    """(slow, fast)."""
+    experiment: Experiment = part(Experiment, named=False)
+    output: Output = part(Output)
+    threads: int = row(
+        NATURAL, "threads; the result is the same", default=0, option="-threads", unset="0: all processors"
+    )
+    precision: Precision = row(
+        _PRECISION,
+        "mixed: 1e-5 instead of 1e-6 of every pixel, twice as fast",
+        default="double",
+        option="-precision",
+    )
+    device: str = row(
+        DEVICE,
+        "where to render; auto: on a GPU if there is one and the work is worth it",
+        default="cpu",
+        option="-device",
+    )
+    progress: bool = row(FLAG, "show progress", default=True, option="-progress")
+    printout: bool = row(FLAG, "print the values of every pixel", default=False, option="-printout")
+    printout_pixel: tuple[int, int] | None = row(
+        PIXEL, "print the values of one pixel, fast axis first", option="-printout_pixel"
+    )
+    trace_pixel: tuple[int, int] | None = row(
+        PIXEL, "print every intermediate quantity of one pixel, slow axis first", option="-trace_pixel"
+    )
     warnings: tuple[str, ...] = ()
     """What the words or the file made doubtful: trailing characters, unknown options with the nearest name."""
     parse_quirks: tuple[tuple[str, str], ...] = ()
     """(name, sentence) of the parse quirks that touched this command line (twotheta_axis_parse,
     misset_seed_parse, curved_det_needs_word, and pivot_overridden in the custom convention)."""
+
+
+PLACES = {place.name: place for place in places(Run)}
+"""Every field of a run by its name."""
+document(Output, Run)

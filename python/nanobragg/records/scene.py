@@ -11,18 +11,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from nanobragg.records.panel import Panel, common_shape
+from nanobragg.records.shapes import Shape
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-class Shape(IntEnum):
-    """Lattice transform (``specs/physics.md``, F_latt)."""
-
-    SQUARE = 0
-    ROUND = 1
-    GAUSS = 2
-    TOPHAT = 3
 
 
 class Factor(IntEnum):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg.errors import DeviceError, InputError
+from nanobragg.records.kinds import DEVICE
 from nanobragg.rendering.binding import bound
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 Device = str
 """``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto``"""
-EXPECTED = "cpu, cuda, cuda:NUMBER or auto"
-
 WORTHWHILE = 2e9
 """Evaluations (pixels x subpixels x layers x sources x orientations) from which ``auto`` wakes a GPU: that takes a
 fraction of a second, in which the CPU renders an image of fewer."""
@@ -64,22 +63,6 @@ class ChosenDevice(NamedTuple):
         return "cpu" if self.number is None else f"cuda:{self.number}"
 
 
-def check_device(device: object, name: str = "device") -> str:
-    """The device as it was written, if it is one of ``cpu``, ``cuda``, ``cuda:NUMBER`` and ``auto``.
-
-    Raises:
-        InputError: if it is not; the sentence names it by ``name``.
-
-    """
-    if isinstance(device, str):
-        number = device[5:]
-        if device in ("cpu", "cuda", "auto"):
-            return device
-        if device.startswith("cuda:") and number.isascii() and number.isdigit() and len(number) < 6:
-            return device
-    raise InputError(f"{name}: found {device!r}, expected {EXPECTED}")
-
-
 def cuda_system() -> CudaSystem:
     """The CUDA devices of this computer, or why there are none. Never raises."""
     try:
@@ -111,7 +94,7 @@ def choose_device(device: str, scene: Scene) -> ChosenDevice:
         DeviceError: if CUDA was asked for and there is no such device.
 
     """
-    check_device(device)
+    DEVICE.checked(device, "device")
     if device == "cpu" or (device == "auto" and evaluations(scene) < WORTHWHILE):
         return ChosenDevice(None, "")
     system = cuda_system()

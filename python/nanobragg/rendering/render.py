@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from nanobragg import _core
 from nanobragg.errors import InputError
+from nanobragg.records.kinds import DEVICE
 from nanobragg.rendering.binding import bound
-from nanobragg.rendering.devices import Device, check_device
+from nanobragg.rendering.devices import Device
 from nanobragg.rendering.renderer import Precision, Renderer, RenderResult
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def render_scene(
         return Renderer(scene, device=device, precision=precision, threads=threads).result(progress=progress)
     if renderer != "reference":
         raise InputError(f"renderer: found {renderer!r}, expected cpu or reference")
-    if check_device(device) not in ("cpu", "auto"):
+    if DEVICE.checked(device, "device") not in ("cpu", "auto"):
         raise InputError(f"device: found {device!r}, expected cpu or auto for the reference renderer")
     return RenderResult(*_core.render(known, reference=True, progress=progress))
 

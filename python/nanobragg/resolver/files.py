@@ -7,7 +7,6 @@ read every time. A file that only links to others (EIGER's master files) is know
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 import time
@@ -356,11 +355,6 @@ def _check_options(crystal: Crystal, kind: Kind) -> None:
         raise InputError(
             f"-sf_group: found {crystal.sf_group!r}, expected none: lines h k l F and arrays are P 1, every mate said"
         )
-    if crystal.sf_dmin is not None and not 0.0 < crystal.sf_dmin < math.inf:
-        raise InputError(f"-sf_dmin: found {crystal.sf_dmin:g}, expected a positive resolution (Å)")
-    for name, value in (("-k_sol", crystal.k_sol), ("-b_sol", crystal.b_sol)):
-        if value is not None and not 0.0 <= value < math.inf:
-            raise InputError(f"{name}: found {value:g}, expected 0 or more")
 
 
 def _dump(crystal: Crystal) -> tuple[StructureFactors | None, Log]:

@@ -195,8 +195,6 @@ def misset_of(crystal: Crystal, table: _core.RandomTable, quirks: frozenset[str]
     if said is None:
         return None, False
     if isinstance(said, str):
-        if said != "random":
-            raise InputError(f"-misset: found {said!r}, expected three angles (degrees) or random")
         seed = _another_seed() if crystal.misset_seed is None else crystal.misset_seed
         stream = _core.Stream(seed)
         if "random_misset_units" in quirks:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanobragg.errors import InputError
-from nanobragg.records.field_checks import checked
+from nanobragg.records.experiment import Experiment
+from nanobragg.records.fields import checked
 from nanobragg.records.quirks import QUIRKS, parse_quirks
 from nanobragg.records.resolved import Resolved
 from nanobragg.resolver import report, resolution
@@ -22,14 +22,13 @@ from nanobragg.resolver.files import read_files
 from nanobragg.resolver.geometry import placed_detector
 from nanobragg.resolver.orientation import oriented_crystal
 from nanobragg.resolver.oversampling import oversampling_of
-from nanobragg.resolver.scene import SHAPES, scene_of
+from nanobragg.resolver.scene import scene_of
 from nanobragg.resolver.stages import Stages
 from nanobragg.resolver.structure_factors import Use, factor_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nanobragg.records.experiment import Experiment
     from nanobragg.resolver.beam import Light
     from nanobragg.resolver.files import Said
     from nanobragg.resolver.geometry import PlacedDetector
@@ -50,7 +49,7 @@ def resolve(experiment: Experiment, progress: Callable[[float], object] | None =
         InputError: one sentence naming the field or file, what was found and what was expected.
 
     """
-    experiment = checked(experiment)
+    experiment = checked(Experiment, experiment)
     quirks = parse_quirks(experiment.quirks)
     stages = stages_of(read_files(experiment, quirks), quirks, progress)
     log = stages.log
@@ -70,8 +69,6 @@ def resolve(experiment: Experiment, progress: Callable[[float], object] | None =
 def stages_of(said: Said, quirks: frozenset[str], progress: Callable[[float], object] | None = None) -> Stages:
     """All stages after the files."""
     experiment = said.experiment
-    if experiment.crystal.shape not in SHAPES:
-        raise InputError(f"shape: found {experiment.crystal.shape!r}, expected square, round, gauss or tophat")
     detector = placed_detector(said, quirks)
     placement, pixels = detector.placement, detector.pixels
     light = light_of(said, placement, quirks)

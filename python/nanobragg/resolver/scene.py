@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.maths.constants import THOMSON
-from nanobragg.records.scene import Scene, Shape
+from nanobragg.records.scene import Scene
+from nanobragg.records.shapes import SHAPES
 from nanobragg.resolver.sensor import layer_table
 
 if TYPE_CHECKING:
     from nanobragg.resolver.stages import Stages
-
-SHAPES = {"square": Shape.SQUARE, "round": Shape.ROUND, "gauss": Shape.GAUSS, "tophat": Shape.TOPHAT}
 
 
 def scene_of(stages: Stages) -> Scene:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
 from nanobragg.maths.projection import pixels_of_rays
+from nanobragg.records.kinds import RINGS, resolutions
 from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
@@ -45,15 +45,7 @@ class Marks:
 
 def parse_rings(text: str) -> list[float] | None:
     """Resolutions (Å); ``None`` for ``auto``. Raises :class:`InputError` for anything else."""
-    if text == "auto":
-        return None
-    try:
-        rings = [float(part) for part in text.split(",")]
-    except ValueError:
-        rings = []
-    if not rings or not all(0.0 < d < math.inf for d in rings):
-        raise InputError(f"-png_rings: found {text!r}, expected auto or resolutions in Å separated by commas")
-    return rings
+    return resolutions(RINGS.checked(text, "-png_rings", "Å"))
 
 
 def contrast(pixels: ArrayLike) -> tuple[float, float]:
