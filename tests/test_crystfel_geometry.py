@@ -70,8 +70,8 @@ def test_what_is_in_a_data_file_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.geom: line 4: found clen at /LCLS/clen of a data file.*-clen MM says it"):
         _resolved(path)
     assert _resolved(path, distance=100.0).geometry.distance == pytest.approx(0.1)
-    (panel,) = read_file_geometry(path, wanted=Wanted(clen=500.0)).panels
-    assert panel.origin == pytest.approx((-1.25, 3.0, 480.0))
+    panel = _resolved(path, clen=500.0).scene.panels[0]
+    assert panel.origin == pytest.approx((-1.25e-3, 3e-3, 0.48))
     found = resolve(Experiment(crystal=CRYSTAL, detector=Detector(header=path, distance=1), beam=Beam(energy=9500)))
     assert "not used: gain" not in "".join(found.notes)
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Resolved, Sampling, resolve, simulate
-from nanobragg.io.geometry.any_file import Wanted, read_file_geometry
+from nanobragg.inputs.words import parse_words
+from nanobragg.io.geometry.any_file import read_file_geometry
 from nanobragg.io.images.nexus import laboratory_to_nexus
 
 CRYSTAL = Crystal(cell=[79, 79, 38], default_F=10.0, cells=3)
@@ -432,12 +433,16 @@ def test_an_experiment_of_several_is_chosen_or_told(tmp_path: Path) -> None:
     path = _expt(tmp_path / "a.expt", experiments=3)
     found = _resolved(path, **BARE)
     assert any("found 3 experiments, the first is used" in warning for warning in found.warnings)
-    chosen = read_file_geometry(path, wanted=Wanted(experiment=2))
-    assert chosen.real_space is not None
-    assert chosen.real_space[0, 0] == 52.0
-    assert "experiment 2 of 3" in chosen.used()
+    run = parse_words(["-img", str(path), "-default_F", "1", "-experiment", "2"])
+    chosen = resolve(run.experiment)
+    assert chosen.sample.cell[0] == pytest.approx(52.0)
+    assert "experiment 2 of 3" in _line(chosen)
     with pytest.raises(InputError, match="-experiment: found 3, expected 0 to 2"):
-        read_file_geometry(path, wanted=Wanted(experiment=3))
+        _resolved(path, **BARE, detector={"experiment": 3})
+    with pytest.raises(InputError, match=r"-experiment: found 0 with -img .*\(NeXus\), expected a DIALS"):
+        _resolved(_nxmx(tmp_path / "a.h5"), detector={"experiment": 0})
+    with pytest.raises(InputError, match="-experiment: found 1 without -img"):
+        resolve(Experiment(crystal=CRYSTAL, detector=Detector(experiment=1)))
 
 
 def test_a_polychromatic_beam_is_its_range(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from nanobragg.records.kinds import (
     FLAG,
     INPUT_FILE,
     NAME,
+    NATURAL,
     NOT_NEGATIVE,
     NUMBER,
     POSITIVE,
@@ -345,7 +346,15 @@ class Detector:
         more="As an array: (slow, fast).",
     )
     header: str | os.PathLike[str] | None = row(
-        INPUT_FILE, "image (SMV, CBF, HDF5...) or DIALS .expt that gives defaults for the geometry", option="-img"
+        INPUT_FILE,
+        "image (SMV, CBF, HDF5...), DIALS .expt or CrystFEL .geom that gives defaults for the geometry",
+        option="-img",
+    )
+    experiment: int | None = row(
+        NATURAL, "which experiment of a DIALS list, from 0", option="-experiment", unset="the first"
+    )
+    clen: float | None = row(
+        NUMBER, "camera length of a CrystFEL .geom, before coffset", unit="mm", option="-clen", unset="the file's"
     )
 
 

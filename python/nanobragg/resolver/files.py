@@ -19,6 +19,7 @@ from nanobragg.errors import InputError
 from nanobragg.resolver import headers
 from nanobragg.resolver.header_files import (
     assumed,
+    check_choices,
     doubts_of_rotation,
     line_of,
     refuse_what_is_bad,
@@ -89,7 +90,9 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
         log=Log(),
     )
     said = _mask(said, quirks)
-    if experiment.detector.header is not None:
+    if experiment.detector.header is None:
+        check_choices(experiment.detector, None)
+    else:
         said = _image(said, os.fspath(experiment.detector.header), quirks, is_mask=False)
     matrix, said_of_matrix = _matrix(experiment.crystal)
     sources, said_of_sources = _sources(experiment)
@@ -170,7 +173,10 @@ def _as_mask(detector: Detector) -> bool:
 def _wanted(experiment: Experiment) -> Wanted:
     from nanobragg.io.geometry.any_file import Wanted
 
-    return Wanted(phi=experiment.sampling.phi, oscillation=experiment.sampling.oscillation)
+    detector, sampling = experiment.detector, experiment.sampling
+    return Wanted(
+        experiment=detector.experiment, phi=sampling.phi, oscillation=sampling.oscillation, clen=detector.clen
+    )
 
 
 def _read_image(name: str, pixels: bool, wanted: Wanted) -> SmvHeader | FileGeometry:
@@ -188,6 +194,8 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
 
     experiment = said.experiment
     image = _once(_read_image, name, is_mask or _as_mask(experiment.detector), _wanted(experiment))
+    if not is_mask:
+        check_choices(experiment.detector, image)
     if isinstance(image, FileGeometry):
         return _mask_file(said, image) if is_mask else _geometry_file(said, image)
     if is_mask:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.io.geometry.types import FileGeometry
+    from nanobragg.io.images.smv import SmvHeader
     from nanobragg.records.experiment import Beam, Detector, Experiment
     from nanobragg.resolver.headers import HeaderValues
 
@@ -75,6 +76,18 @@ def refuse_what_is_bad(file: FileGeometry, experiment: Experiment) -> tuple[str,
         elif not replaced(experiment):
             raise InputError(f"{sentence}; {option} can say it instead")
     return tuple(warnings)
+
+
+def check_choices(detector: Detector, image: SmvHeader | FileGeometry | None) -> None:
+    """Raises :class:`InputError` for an option that is for another kind of file than ``-img`` gives."""
+    kind = "" if image is None else getattr(image, "kind", "SMV")
+    for option, value, wanted in (
+        ("-experiment", detector.experiment, "DIALS experiment list"),
+        ("-clen", detector.clen, "CrystFEL geometry"),
+    ):
+        if value is not None and kind != wanted:
+            found = f"{value:g} with -img {detector.header} ({kind})" if kind else f"{value:g} without -img"
+            raise InputError(f"{option}: found {found}, expected a {wanted}")
 
 
 def line_of(file: FileGeometry, experiment: Experiment) -> str:
