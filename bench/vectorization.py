@@ -1,10 +1,10 @@
 """``python bench/vectorization.py``: which loops of the hot paths the compiler vectorised, at each instruction set.
 
-Compiles ``cpp/src/kernel_*.cpp`` into a temporary folder with the options of ``CMakeLists.txt`` and reads what GCC says
-of each loop in each instance of a template. Ends with status 1 when a loop marked in ``kernel*.inl`` by the comment
-``// must vectorise: NAME`` (on the line above ``#pragma omp simd``) is not vectorised with the full registers of some
-level in some instance, or when the object code of its function has no packed arithmetic in such registers. Without the
-pragma, the loop is written with vectors, and only the native tests look at its object code.
+Compiles ``cpp/src/cpu/kernel_*.cpp`` into a temporary folder with the options of ``CMakeLists.txt`` and reads what GCC
+says of each loop in each instance of a template. Ends with status 1 when a loop marked in ``kernel*.inl`` by the
+comment ``// must vectorise: NAME`` (on the line above ``#pragma omp simd``) is not vectorised with the full registers
+of some level in some instance, or when the object code of its function has no packed arithmetic in such registers.
+Without the pragma, the loop is written with vectors, and only the native tests look at its object code.
 
 ``--shares [CASE ...]`` also renders benchmark cases with a copy of the engine that has line tables, samples the program
 counter, and tells each loop's share of the time.
@@ -146,11 +146,11 @@ def _sources(folder: Path) -> Source:
     kernel = folder / "src" / "cpu" / "kernel.inl"
     if not kernel.exists():
         raise BenchError(f"--source: found no src/cpu/kernel.inl in {str(folder)!r}, expected the folder cpp")
+    physics = ("lattice", "lookup", "rays", "pixel", "physics")
     helpers = (
-        folder / "src" / "physics" / "evaluation.hpp",
+        *(folder / "src" / "physics" / f"{name}.hpp" for name in physics),
         folder / "src" / "cpu" / "vectors.hpp",
         folder / "src" / "cpu" / "vector_types.hpp",
-        folder / "src" / "physics" / "physics.hpp",
     )
     kernels = sorted((folder / "src" / "cpu").glob("kernel*.inl"))
     return Source([*kernels, *(path for path in helpers if path.exists())])

@@ -1,4 +1,4 @@
-"""The arithmetic of one evaluation, counted by reading ``kernel_*.inl`` and ``physics.hpp``.
+"""The arithmetic of one evaluation, counted by reading ``kernel_*.inl``, ``lattice.hpp`` and ``physics.hpp``.
 
 A fused multiply-add is counted as two operations, and everything else that goes through a floating-point unit as one:
 additions, products, comparisons and maxima, divisions, square roots. Sums of a product and another term are taken as

@@ -1,8 +1,8 @@
 """What a GPU could do at most: one evaluation's arithmetic over the chip's rates, an image's bytes over its bandwidth.
 
-Instructions are counted by reading ``cpp/cuda/thread_work.hpp``, ``cpp/src/physics/evaluation.hpp`` and
-``physics.hpp``, a multiply-add being one; whoever changes those, counts again. Left out: loads, loops, and what is done
-once for several evaluations (an index before its wavelength, sums of terms).
+Instructions are counted by reading ``cpp/cuda/thread_work.hpp`` and ``lattice.hpp``, ``lookup.hpp`` and ``physics.hpp``
+of ``cpp/src/physics``, a multiply-add being one; whoever changes those, counts again. Left out: loads, loops, and what
+is done once for several evaluations (an index before its wavelength, sums of terms).
 """
 
 from __future__ import annotations

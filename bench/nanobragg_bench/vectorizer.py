@@ -17,6 +17,7 @@ from nanobragg_bench.loops import Block, Source
 REGISTER_BYTES = {"baseline": 16, "avx2": 32, "avx512": 64}
 _REGISTER = {16: "xmm", 32: "ymm", 64: "zmm"}
 _FUNCTION = re.compile(r"^;; Function (.*?)(?:\.[\w.]+)? \((\S+?), funcdef_no")
+_NAMESPACE = re.compile(r"(?:\w+|\{anonymous\}|\(anonymous namespace\))::")
 _MESSAGE = re.compile(r"^(\S+?):(\d+):\d+: (?:optimized|missed): +(.*)$")
 _VECTORIZED = re.compile(r"loop vectorized using (\d+) byte vectors")
 _ARITHMETIC = re.compile(r"\tv?(?:fn?m(?:add|sub)\d*|add|sub|mul|div|sqrt)(?P<packed>[ps])[sd]\b(?P<operands>.*)")
@@ -173,7 +174,7 @@ def _stories(built: Built, source: Source) -> list[_Story]:
     for line in built.messages.splitlines():
         header = _FUNCTION.match(line)
         if header:
-            function, symbol, reasons = header.group(1).rsplit("::", 1)[-1], header.group(2), []
+            function, symbol, reasons = _NAMESPACE.sub("", header.group(1)), header.group(2), []
             continue
         message = _MESSAGE.match(line)
         if message is None:

@@ -126,6 +126,22 @@ py::dict trace_pixel(const BoundScene& bound, std::int64_t panel, std::int64_t s
     return d;
 }
 
+// Names and numbers of an enumeration's members.
+template <class Members>
+py::dict dict_of(const Members& members) {
+    py::dict d;
+    for (const auto& member : members) d[member.name] = static_cast<int>(member.value);
+    return d;
+}
+
+py::dict enumerations() {
+    py::dict d;
+    d["Shape"] = dict_of(kShapes);
+    d["Factor"] = dict_of(kFactors);
+    d["Interpolation"] = dict_of(kInterpolations);
+    return d;
+}
+
 std::shared_ptr<BoundScene> turned(const BoundScene& bound, const py::object& orientations, const py::object& first) {
     return bound.turned(
         orientations_from_python(orientations, "orientations"),
@@ -155,6 +171,7 @@ void register_render(py::module_& m) {
           "Image (panel, slow, fast) float32, solid angle (steradian), whether interpolation was left, evaluations.");
     m.def("trace_pixel", &trace_pixel, py::arg("scene"), py::arg("panel"), py::arg("slow"), py::arg("fast"),
           py::arg("all"), py::arg("threads") = 0, "Every intermediate of one pixel, from the reference renderer.");
+    m.def("enumerations", &enumerations, "What a Scene may choose from: names and numbers of each enumeration.");
     m.def("instruction_sets", &available_instruction_sets, "Instruction sets of this processor, best last.");
     m.def("instruction_set", &chosen_instruction_set, "The one in use (NANOBRAGG_ISA forces it).");
     m.def(

@@ -58,11 +58,20 @@ T number(const py::object& owner, const char* name, const std::string& prefix = 
     }
 }
 
+const auto& members(Shape) { return kShapes; }
+const auto& members(Factor) { return kFactors; }
+const auto& members(Interpolation) { return kInterpolations; }
+
 template <class Enum>
-Enum choice(const py::object& scene, const char* name, int count) {
+Enum choice(const py::object& scene, const char* name) {
     const int value = number<int>(scene, name);
-    if (value < 0 || value >= count) refuse(name, "a value from 0 to " + std::to_string(count - 1));
-    return static_cast<Enum>(value);
+    std::string expected;
+    for (const Member<Enum>& member : members(Enum())) {
+        if (value == static_cast<int>(member.value)) return member.value;
+        expected +=
+            (expected.empty() ? "" : ", ") + std::to_string(static_cast<int>(member.value)) + " (" + member.name + ")";
+    }
+    refuse(name, "one of " + expected);
 }
 
 template <class T>
@@ -146,9 +155,9 @@ void read_detector(const py::object& p, Scene& s, Owners& owners) {
     }
     s.attenuation = number<double>(p, "attenuation");
     s.sensor_depth = number<double>(p, "sensor_depth");
-    s.omega = choice<Factor>(p, "omega", 4);
-    s.polar = choice<Factor>(p, "polar", 4);
-    s.capture = choice<Factor>(p, "capture", 4);
+    s.omega = choice<Factor>(p, "omega");
+    s.polar = choice<Factor>(p, "polar");
+    s.capture = choice<Factor>(p, "capture");
     s.point_pixel = number<bool>(p, "point_pixel");
     s.running_product = number<bool>(p, "running_product");
     s.kahn_factor = number<double>(p, "kahn_factor");
@@ -167,7 +176,7 @@ void read_sources(const py::object& p, Scene& s) {
 void read_crystal(const py::object& p, Scene& s, Owners& owners) {
     s.orientations = orientations_from_python(p.attr("orientations"), "orientations");
     s.first_orientations = orientations_from_python(p.attr("first_orientations"), "first_orientations");
-    s.shape = choice<Shape>(p, "crystal_shape", 4);
+    s.shape = choice<Shape>(p, "crystal_shape");
     const auto cells = numbers<double>(p, "cells", 3);
     for (std::size_t i = 0; i < 3; ++i) {
         s.cells[i] = cells[i];
@@ -190,7 +199,7 @@ void read_crystal(const py::object& p, Scene& s, Owners& owners) {
     s.f_grid = grid.data();
     owners.push_back(grid);
     s.default_F = number<double>(p, "default_F");
-    s.interpolation = choice<Interpolation>(p, "interpolation", 3);
+    s.interpolation = choice<Interpolation>(p, "interpolation");
 }
 
 void read_sampling(const py::object& p, Scene& s) {

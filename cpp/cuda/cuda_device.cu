@@ -120,9 +120,9 @@ class CudaDevice : public Device {
         const Current current(number_);
         check(cudaMemsetAsync(memory, 0, bytes), "clearing memory");
     }
-    void accumulate(Kind kind, const PanelScene& panel, const Job& job) override {
+    void accumulate(Instance instance, const PanelScene& panel, const Job& job) override {
         const Current current(number_);
-        kind.mixed ? launch_mixed(kind, panel, job) : launch_double(kind, panel, job);
+        instance.mixed ? launch_mixed(instance, panel, job) : launch_double(instance, panel, job);
         check(cudaGetLastError(), "a launch");
     }
     void finish(const PanelScene& panel, const Job& job, std::int64_t slices) override {

@@ -22,10 +22,11 @@ class DeviceError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Which instance of the kernel: a Shape (or kFewCells + kind) and a way to look up F, in mixed or double precision.
-struct Kind {
+// Which instance of the kernel.
+struct Instance {
     bool mixed;
-    int shape, lookup;
+    Formula formula;
+    Lookup lookup;
 };
 
 struct NoiseJob;
@@ -46,7 +47,7 @@ class Device {
     virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
     virtual void download(void* to, const void* from, std::size_t bytes) = 0;
     virtual void clear(void* memory, std::size_t bytes) = 0;
-    virtual void accumulate(Kind kind, const PanelScene& panel, const Job& job) = 0;
+    virtual void accumulate(Instance instance, const PanelScene& panel, const Job& job) = 0;
     virtual void finish(const PanelScene& panel, const Job& job, std::int64_t slices) = 0;
     virtual void noise(const NoiseJob& job) = 0;
     virtual void wait() = 0;
@@ -101,52 +102,37 @@ class Buffer {
     std::atomic<bool> shared_{false};
 };
 
-// Calls call(Real(), shape, lookup), the latter two as std::integral_constant, for the instance that `kind` names.
-template <class Real, int lookup, class Call>
-void with_shape(int shape, const Call& call) {
-#define NANOBRAGG_SHAPE(value) \
-    case value:                \
-        return call(Real(), std::integral_constant<int, value>(), std::integral_constant<int, lookup>());
-    switch (shape) {
-        NANOBRAGG_SHAPE(kRound)
-        NANOBRAGG_SHAPE(kGauss)
-        NANOBRAGG_SHAPE(kTophat)
-        NANOBRAGG_SHAPE(kFewCells)
-        default:
-            break;
+// Longer cosine polynomials pay only where nothing has to be looked up, and the longest ones are accurate enough in
+// double precision only.
+template <class Real, class Lattice, Lookup lookup>
+constexpr bool is_built() {
+    constexpr Formula formula = Lattice::formula;
+    if (formula.degree > 0 || formula.even) {
+        return lookup == Lookup::constant && (formula.degree <= 2 || sizeof(Real) == sizeof(double));
     }
-    // Longer cosine polynomials pay only where nothing has to be looked up.
-    if constexpr (lookup == kConstant) {
-        switch (shape) {
-            NANOBRAGG_SHAPE(kFewCells + 1)
-            NANOBRAGG_SHAPE(kFewCells + 2)
-            NANOBRAGG_SHAPE(kFewCells + 3)
-            NANOBRAGG_SHAPE(kFewCells + 4)
-            NANOBRAGG_SHAPE(kFewCells + 5)
-            default:
-                break;
+    return true;
+}
+
+// Calls call(Real(), lattice, lookup), the latter as a std::integral_constant, for an instance with this formula.
+template <class Real, Lookup lookup, class Call>
+void with_formula(Formula formula, const Call& call) {
+    with_lattice(Lattices(), formula, [&](auto lattice) {
+        using Lattice = decltype(lattice);
+        if constexpr (is_built<Real, Lattice, lookup>()) {
+            call(Real(), lattice, std::integral_constant<Lookup, lookup>());
+        } else {
+            call(Real(), SquareLattice(), std::integral_constant<Lookup, lookup>());
         }
-    }
-    // The longest ones are accurate enough in double precision only.
-    if constexpr (lookup == kConstant && sizeof(Real) == sizeof(double)) {
-        switch (shape) {
-            NANOBRAGG_SHAPE(kFewCells + 6)
-            NANOBRAGG_SHAPE(kFewCells + 7)
-            default:
-                break;
-        }
-    }
-    return call(Real(), std::integral_constant<int, kSquare>(), std::integral_constant<int, lookup>());
-#undef NANOBRAGG_SHAPE
+    });
 }
 
 template <class Real, class Call>
-void with_lookup(Kind kind, const Call& call) {
-    if (kind.lookup == kConstant) return with_shape<Real, kConstant>(kind.shape, call);
+void with_lookup(Instance instance, const Call& call) {
+    if (instance.lookup == Lookup::constant) return with_formula<Real, Lookup::constant>(instance.formula, call);
     if constexpr (sizeof(Real) == sizeof(double)) {
-        if (kind.lookup == kTricubic) return with_shape<Real, kTricubic>(kind.shape, call);
+        if (instance.lookup == Lookup::tricubic) return with_formula<Real, Lookup::tricubic>(instance.formula, call);
     }
-    with_shape<Real, kNearest>(kind.shape, call);
+    with_formula<Real, Lookup::nearest>(instance.formula, call);
 }
 
 }  // namespace nanobragg::gpu

@@ -39,9 +39,9 @@ std::vector<double> downloaded(const Buffer& buffer, std::int64_t count) {
 }
 
 // An evaluation's price against that of the cheapest.
-double price(Kind kind) {
-    if (kind.lookup == kTricubic) return 40;
-    return (kind.mixed ? 1.0 : 2.0) * (kind.lookup == kNearest ? 2.0 : 1.0);
+double price(Instance instance) {
+    if (instance.lookup == Lookup::tricubic) return 40;
+    return (instance.mixed ? 1.0 : 2.0) * (instance.lookup == Lookup::nearest ? 2.0 : 1.0);
 }
 
 // Sources from `begin` on that share a direction; beyond dmin, each has pixels of its own.
@@ -174,19 +174,18 @@ PanelScene GpuRenderer::panel(std::size_t index, const Buffer& image) {
     return g;
 }
 
-Kind GpuRenderer::kind(bool short_cut) const {
+Instance GpuRenderer::instance(bool short_cut) const {
     const KernelScene& k = plan_->panel(0);
-    Kind out{plan_->mixed(), k.shape, kConstant};
-    if (scene_.has_grid()) out.lookup = scene_.interpolation == Interpolation::nearest ? kNearest : kTricubic;
-    if (out.lookup == kTricubic) out.mixed = false;
-    if (k.shape != kSquare) return out;
-    // A polynomial of degree 0 is exact; in double precision all of them are as good.
-    const bool few = k.few.kind == 0 || (k.few.kind > 0 && out.lookup == kConstant && (!out.mixed || short_cut));
-    if (few) out.shape = kFewCells + k.few.kind;
+    Instance out{plan_->mixed(), {}, Lookup::constant};
+    if (scene_.has_grid()) {
+        out.lookup = scene_.interpolation == Interpolation::nearest ? Lookup::nearest : Lookup::tricubic;
+    }
+    if (out.lookup == Lookup::tricubic) out.mixed = false;
+    out.formula = formula_of(k, out.mixed, short_cut);
     return out;
 }
 
-GpuRenderer::Jobs GpuRenderer::divide(Kind kind) const {
+GpuRenderer::Jobs GpuRenderer::divide(Instance instance) const {
     Jobs jobs;
     const KernelScene& k = plan_->panel(0);
     jobs.pixels = (scene_.roi[1] - scene_.roi[0] + 1) * (scene_.roi[3] - scene_.roi[2] + 1);
@@ -201,7 +200,7 @@ GpuRenderer::Jobs GpuRenderer::divide(Kind kind) const {
     // A ray's geometry and factors cost about as much as 20 evaluations.
     const double orientations = static_cast<double>(jobs.orientations);
     const double each_pair = wavelengths + 20.0 / orientations;
-    jobs.price = price(kind) * each_pair;
+    jobs.price = price(instance) * each_pair;
     const double budget = std::max(1.0, budget_ / jobs.price);
     const double each = static_cast<double>(jobs.rays) * static_cast<double>(jobs.orientations);
     const auto fitting = static_cast<std::int64_t>(std::min(budget / each, 1e15));
@@ -226,7 +225,7 @@ GpuRenderer::Jobs GpuRenderer::divide(Kind kind) const {
     return jobs;
 }
 
-bool GpuRenderer::run(const PanelScene& g, Kind kind, const Jobs& jobs, const std::function<bool(double)>& tick,
+bool GpuRenderer::run(const PanelScene& g, Instance instance, const Jobs& jobs, const std::function<bool(double)>& tick,
                       double done, double total) {
     Job job{};
     job.ray_slices = jobs.ray_slices;
@@ -250,7 +249,7 @@ bool GpuRenderer::run(const PanelScene& g, Kind kind, const Jobs& jobs, const st
                     waiting_ = 0;
                 }
                 waiting_ += work;
-                device_->accumulate(kind, g, job);
+                device_->accumulate(instance, g, job);
                 done += 1;
             }
         }
@@ -267,9 +266,9 @@ bool GpuRenderer::run(const PanelScene& g, Kind kind, const Jobs& jobs, const st
     return true;
 }
 
-bool GpuRenderer::render_panels(Kind kind, const std::function<bool(double)>& tick, DeviceResult& result,
+bool GpuRenderer::render_panels(Instance instance, const std::function<bool(double)>& tick, DeviceResult& result,
                                 double& brightest) {
-    const Jobs jobs = divide(kind);
+    const Jobs jobs = divide(instance);
     const std::int64_t parts = (jobs.pixels + device_->team_size() - 1) / device_->team_size();
     const std::int64_t slices = jobs.ray_slices * jobs.orientation_slices;
     double* sums = room(sums_, device_, jobs.pixels * slices);
@@ -283,7 +282,7 @@ bool GpuRenderer::render_panels(Kind kind, const std::function<bool(double)>& ti
         g.sums = sums;
         g.solid_angles = solid_angles + static_cast<std::int64_t>(index) * parts;
         g.brightest = brightest_of + static_cast<std::int64_t>(index) * parts;
-        if (!run(g, kind, jobs, tick, jobs.count * static_cast<double>(index), total)) return false;
+        if (!run(g, instance, jobs, tick, jobs.count * static_cast<double>(index), total)) return false;
         result.evaluations += jobs.pixels * evaluations_of_pixel(g.scene);
     }
     const std::vector<double> found = downloaded(*parts_, 2 * parts * panels);
@@ -309,9 +308,9 @@ DeviceResult GpuRenderer::render(const std::function<bool(double)>& tick, int th
     // In mixed precision the cosine polynomials are accurate only next to a bright pixel.
     const bool short_cut = plan_->mixed() && takes_short_cut(plan_->panel(0));
     double brightest = 0;
-    result.finished = render_panels(kind(short_cut), tick, result, brightest);
+    result.finished = render_panels(instance(short_cut), tick, result, brightest);
     if (result.finished && short_cut && !(brightest >= plan_->short_cut_limit())) {
-        result.finished = render_panels(kind(false), tick, result, brightest);
+        result.finished = render_panels(instance(false), tick, result, brightest);
     }
     if (!result.finished) return result;
     // What depends on the order of evaluations is one pixel's or two.

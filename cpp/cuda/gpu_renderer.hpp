@@ -51,11 +51,12 @@ class GpuRenderer {
     void upload_beams();
     void refresh();
     PanelScene panel(std::size_t index, const Buffer& image);
-    Kind kind(bool short_cut) const;
-    Jobs divide(Kind kind) const;
-    bool render_panels(Kind kind, const std::function<bool(double)>& tick, DeviceResult& result, double& brightest);
-    bool run(const PanelScene& g, Kind kind, const Jobs& jobs, const std::function<bool(double)>& tick, double done,
-             double total);
+    Instance instance(bool short_cut) const;
+    Jobs divide(Instance instance) const;
+    bool render_panels(Instance instance, const std::function<bool(double)>& tick, DeviceResult& result,
+                       double& brightest);
+    bool run(const PanelScene& g, Instance instance, const Jobs& jobs, const std::function<bool(double)>& tick,
+             double done, double total);
 
     std::shared_ptr<Device> device_;
     double budget_;

@@ -25,17 +25,17 @@ void HostDevice::download(void* to, const void* from, std::size_t bytes) {
 
 void HostDevice::clear(void* memory, std::size_t bytes) { std::memset(memory, 0, bytes); }
 
-void HostDevice::accumulate(Kind kind, const PanelScene& panel, const Job& job) {
+void HostDevice::accumulate(Instance instance, const PanelScene& panel, const Job& job) {
     const std::int64_t blocks = (job.pixel_count + kPixels - 1) / kPixels,
                        slices = job.ray_slices * job.orientation_slices;
-    const auto call = [&](auto real, auto shape, auto lookup) {
+    const auto call = [&](auto real, auto lattice, auto lookup) {
         Shared shared;
         for (std::int64_t i = 0; i < blocks * slices; ++i) {
-            gpu::accumulate<decltype(real), shape.value, lookup.value>(panel, job, i % blocks, i / blocks, shared,
-                                                                       TeamOfOne());
+            gpu::accumulate<decltype(real), decltype(lattice), lookup.value>(panel, job, i % blocks, i / blocks, shared,
+                                                                             TeamOfOne());
         }
     };
-    kind.mixed ? with_lookup<float>(kind, call) : with_lookup<double>(kind, call);
+    instance.mixed ? with_lookup<float>(instance, call) : with_lookup<double>(instance, call);
 }
 
 void HostDevice::finish(const PanelScene& panel, const Job& job, std::int64_t slices) {

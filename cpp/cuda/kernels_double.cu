@@ -2,6 +2,6 @@
 
 namespace nanobragg::gpu {
 
-void launch_double(Kind kind, const PanelScene& panel, const Job& job) { launch<double>(kind, panel, job); }
+void launch_double(Instance instance, const PanelScene& panel, const Job& job) { launch<double>(instance, panel, job); }
 
 }  // namespace nanobragg::gpu

@@ -4,6 +4,6 @@
 
 namespace nanobragg::gpu {
 
-void launch_mixed(Kind kind, const PanelScene& panel, const Job& job) { launch<float>(kind, panel, job); }
+void launch_mixed(Instance instance, const PanelScene& panel, const Job& job) { launch<float>(instance, panel, job); }
 
 }  // namespace nanobragg::gpu

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-#include "physics/evaluation.hpp"
+#include "physics/lattice.hpp"
+#include "physics/lookup.hpp"
 #include "physics/pixel.hpp"
 
 namespace nanobragg::gpu {
@@ -98,17 +99,17 @@ NANOBRAGG_FN double tricubic_value(const KernelScene& s, double h, double k, dou
     return total;
 }
 
-// F^2 F_latt^2 (the latter over lattice_unit, the former over default_F^2 under kConstant) at fractional indices; in
-// mixed precision these are shifted (physics.hpp, kPhaseShift).
-template <int shape, int lookup>
+// F^2 F_latt^2 (the latter over the lattice's unit, the former over default_F^2 under Lookup::constant) at fractional
+// indices; in mixed precision these are shifted (physics.hpp, kPhaseShift).
+template <class Lattice, Lookup lookup>
 NANOBRAGG_FN double evaluate(const KernelScene& s, double h, double k, double l, bool interpolate, double) {
-    const double h0 = lookup == kConstant ? round_whole(h) : nearest_whole(h);
-    const double k0 = lookup == kConstant ? round_whole(k) : nearest_whole(k);
-    const double l0 = lookup == kConstant ? round_whole(l) : nearest_whole(l);
-    const double lattice = lattice_double<shape>(s, h - h0, k - k0, l - l0);
-    if (lookup == kConstant) return lattice;
+    const double h0 = lookup == Lookup::constant ? round_whole(h) : nearest_whole(h);
+    const double k0 = lookup == Lookup::constant ? round_whole(k) : nearest_whole(k);
+    const double l0 = lookup == Lookup::constant ? round_whole(l) : nearest_whole(l);
+    const double lattice = Lattice::squared(s, h - h0, k - k0, l - l0);
+    if (lookup == Lookup::constant) return lattice;
     double f = s.default_F;
-    if (lookup == kTricubic && interpolate && tricubic_inside(s, h, k, l)) {
+    if (lookup == Lookup::tricubic && interpolate && tricubic_inside(s, h, k, l)) {
         f = tricubic_value(s, h, k, l);
     } else {
         const int32_t place = grid_place(s, h0, k0, l0);
@@ -116,10 +117,10 @@ NANOBRAGG_FN double evaluate(const KernelScene& s, double h, double k, double l,
     }
     return f * f * lattice;
 }
-template <int shape, int lookup>
+template <class Lattice, Lookup lookup>
 NANOBRAGG_FN float evaluate(const KernelScene& s, double h, double k, double l, bool, float) {
-    const float lattice = lattice_mixed<shape>(s, phase_of(h), phase_of(k), phase_of(l));
-    if (lookup == kConstant) return lattice;
+    const float lattice = Lattice::squared_mixed(s, phase_of(h), phase_of(k), phase_of(l));
+    if (lookup == Lookup::constant) return lattice;
     return s.f_sqr_grid[grid_place(s, whole_of(h), whole_of(k), whole_of(l))] * lattice;
 }
 
@@ -137,12 +138,10 @@ struct Traits<float> {
 };
 
 // What the sums are multiplied by at the end.
-template <class Real, int shape, int lookup>
+template <class Real, class Lattice, Lookup lookup>
 NANOBRAGG_FN double unit_of(const KernelScene& s) {
-    double unit = lattice_unit<shape>(s);
-    if (lookup == kConstant) unit *= s.default_F * s.default_F;
-    if (shape == kGauss && sizeof(Real) == sizeof(float)) unit *= power_of_two(-(double)kGaussScale);
-    return unit;
+    const double unit = sizeof(Real) == sizeof(float) ? Lattice::mixed_unit(s) : Lattice::unit(s);
+    return lookup == Lookup::constant ? unit * (s.default_F * s.default_F) : unit;
 }
 
 struct Axes {
@@ -161,7 +160,7 @@ NANOBRAGG_FN double index_of(const double* axis, const double q[3], double shift
 }
 
 // acc += the terms of `count` orientations of the tile, for one wavelength (q is divided by it) ...
-template <class Real, int shape, int lookup>
+template <class Real, class Lattice, Lookup lookup>
 NANOBRAGG_FN void sweep_one(const KernelScene& s, const Shared& shared, int count, const double q[kPixels][3],
                             const bool interpolate[kPixels], double acc[kPixels]) {
     constexpr double shift = Traits<Real>::shift;
@@ -172,8 +171,8 @@ NANOBRAGG_FN void sweep_one(const KernelScene& s, const Shared& shared, int coun
             const Axes o = axes_of(shared, m);
             NANOBRAGG_UNROLL
             for (int p = 0; p < kPixels; ++p) {
-                part[p] += evaluate<shape, lookup>(s, index_of(o.v, q[p], shift), index_of(o.v + 3, q[p], shift),
-                                                   index_of(o.v + 6, q[p], shift), interpolate[p], Real());
+                part[p] += evaluate<Lattice, lookup>(s, index_of(o.v, q[p], shift), index_of(o.v + 3, q[p], shift),
+                                                     index_of(o.v + 6, q[p], shift), interpolate[p], Real());
             }
         }
         NANOBRAGG_UNROLL
@@ -182,7 +181,7 @@ NANOBRAGG_FN void sweep_one(const KernelScene& s, const Shared& shared, int coun
 }
 
 // ... and for the wavelengths of a beam (q is not divided).
-template <class Real, int shape, int lookup>
+template <class Real, class Lattice, Lookup lookup>
 NANOBRAGG_FN void sweep_many(const KernelScene& s, const Shared& shared, int count, int wavelengths,
                              const double q[kPixels][3], const bool interpolate[kPixels], double acc[kPixels]) {
     constexpr double shift = Traits<Real>::shift;
@@ -203,8 +202,8 @@ NANOBRAGG_FN void sweep_many(const KernelScene& s, const Shared& shared, int cou
                 const Real weight = (Real)shared.weight[w];
                 NANOBRAGG_UNROLL
                 for (int p = 0; p < kPixels; ++p) {
-                    part[p] += weight * evaluate<shape, lookup>(s, h[p] * inverse + shift, k[p] * inverse + shift,
-                                                                l[p] * inverse + shift, interpolate[p], Real());
+                    part[p] += weight * evaluate<Lattice, lookup>(s, h[p] * inverse + shift, k[p] * inverse + shift,
+                                                                  l[p] * inverse + shift, interpolate[p], Real());
                 }
             }
             NANOBRAGG_UNROLL
@@ -271,7 +270,7 @@ NANOBRAGG_FN Pixels pixels_of(const PanelScene& g, const Job& job, int64_t block
 }
 
 // Adds the terms of a slice of a job to the sums of the pixels of one block.
-template <class Real, int shape, int lookup, class Team>
+template <class Real, class Lattice, Lookup lookup, class Team>
 NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block, int64_t slice, Shared& shared,
                              const Team& team) {
     const KernelScene& s = g.scene;
@@ -280,7 +279,7 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
     const Range orientations =
         part_of(job.orientation_begin, job.orientation_end, slice / job.ray_slices, job.orientation_slices);
     const bool staged_once = orientations.end - orientations.begin <= kTile;
-    const double unit = unit_of<Real, shape, lookup>(s);
+    const double unit = unit_of<Real, Lattice, lookup>(s);
     double total[kPixels] = {};
     if (staged_once) {
         stage_orientations(s, shared, orientations.begin, (int)(orientations.end - orientations.begin), team);
@@ -310,9 +309,9 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
             team.sync();
             if (!pixels.any) continue;
             if (one) {
-                sweep_one<Real, shape, lookup>(s, shared, count, q, pixels.interpolate, acc);
+                sweep_one<Real, Lattice, lookup>(s, shared, count, q, pixels.interpolate, acc);
             } else {
-                sweep_many<Real, shape, lookup>(s, shared, count, beam.count, q, pixels.interpolate, acc);
+                sweep_many<Real, Lattice, lookup>(s, shared, count, beam.count, q, pixels.interpolate, acc);
             }
         }
         const double weight = one ? source.weight : 1.0;

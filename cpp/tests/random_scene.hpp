@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -187,7 +188,7 @@ struct RandomScene {
         if (chance(0.3)) {
             for (std::size_t i = 0; i < s.orientations.size(); ++i) s.first_orientations.push_back(orientation());
         }
-        s.shape = static_cast<Shape>(whole(0, 3));
+        s.shape = kShapes[whole(0, std::size(kShapes) - 1)].value;
         const std::int64_t most_cells = chance(0.5) ? 8 : 300;  // few cells have kernels of their own
         for (double& n : s.cells) n = static_cast<double>(whole(1, most_cells));
         s.fudge = s.shape == Shape::gauss || s.shape == Shape::tophat ? between(1e-5, 1e-3) : between(0.5, 1.5);

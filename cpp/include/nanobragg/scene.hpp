@@ -5,13 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "nanobragg/enumerations.hpp"
 #include "nanobragg/vec3.hpp"
 
 namespace nanobragg {
-
-enum class Shape : int { square = 0, round = 1, gauss = 2, tophat = 3 };
-enum class Factor : int { off = 0, first = 1, centre = 2, each = 3 };
-enum class Interpolation : int { nearest = 0, tricubic = 1, tricubic_sticky = 2 };
 
 struct Panel {
     Vec3 origin, fast, slow, normal;

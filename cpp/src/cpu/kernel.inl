@@ -4,7 +4,8 @@
 
 // clang-format off: in this order
 #include "cpu/vectors.hpp"
-#include "physics/evaluation.hpp"
+#include "physics/lattice.hpp"
+#include "physics/lookup.hpp"
 #include "physics/pixel.hpp"
 // clang-format on
 #include "cpu/kernel.hpp"
@@ -15,6 +16,9 @@ namespace {
 
 // clang-format off: in this order
 #include "cpu/kernel_rays.inl"
+#include "cpu/kernel_indices.inl"
+#include "cpu/kernel_terms.inl"
+#include "cpu/kernel_radial.inl"
 #include "cpu/kernel_sweeps.inl"
 #include "cpu/kernel_tricubic.inl"
 #include "cpu/kernel_fans.inl"
@@ -24,16 +28,35 @@ namespace {
 
 using Sweep = void (*)(const KernelScene&, const Beamline&, int, double*);
 
-template <int shape, bool stored>
-Sweep choose_lookup(int lookup, bool mixed) {
-    if (lookup == kTricubic) return sweep_tricubic<shape>;
-    if (lookup == kNearest) return mixed ? sweep_mixed<shape, kNearest, stored> : sweep_double<shape, kNearest, stored>;
-    return mixed ? sweep_mixed<shape, kConstant, stored> : sweep_double<shape, kConstant, stored>;
+template <class A, class B>
+constexpr bool same = false;
+template <class A>
+constexpr bool same<A, A> = true;
+
+// Straight rows, whose indices are computed on the spot, have loops of their own for some lattices.
+template <class Lattice>
+Sweep straight_sweep(Lookup lookup, bool mixed) {
+    if constexpr (Lattice::takes_registers) {
+        if (mixed) {
+            return lookup == Lookup::nearest ? sweep<StraightNearestTerms<Lattice>>
+                                             : sweep<StraightMixedTerms<Lattice>>;
+        }
+        if (lookup == Lookup::constant) return sweep<StraightDoubleTerms<Lattice>>;
+    }
+    if constexpr (!same<typename RadiiOf<Lattice>::Type, void>) {
+        if (mixed && lookup == Lookup::constant) return sweep<RadialTerms<Lattice>>;
+    }
+    return nullptr;
 }
 
-template <int shape>
-Sweep choose_storage(int lookup, bool mixed, bool stored) {
-    return stored ? choose_lookup<shape, true>(lookup, mixed) : choose_lookup<shape, false>(lookup, mixed);
+template <class Lattice, bool stored>
+Sweep plain_sweep(Lookup lookup, bool mixed) {
+    if (lookup == Lookup::nearest) {
+        return mixed ? sweep<MixedTerms<Lattice, Lookup::nearest, stored>>
+                     : sweep<DoubleTerms<Lattice, Lookup::nearest, stored>>;
+    }
+    return mixed ? sweep<MixedTerms<Lattice, Lookup::constant, stored>>
+                 : sweep<DoubleTerms<Lattice, Lookup::constant, stored>>;
 }
 
 // For indices computed on the spot, for stored ones, and for fans (or null).
@@ -42,66 +65,24 @@ struct Sweeps {
     FanSweep fan;
 };
 
-// The polynomials' kind, or -1: none. One of degree 0 is exact; in double precision all of them are as good.
-int polynomial_kind(const KernelScene& s, bool mixed, bool short_cut) {
-    return mixed && s.few.kind > 0 && !short_cut ? -1 : s.few.kind;
-}
-
-template <int kind>
-struct Kind {
-    static constexpr int value = kind;
-};
-
-// What `visit` makes of a kind that is known when compiling.
-template <class Visit>
-auto with_kind(int kind, Visit visit) {
-    switch (kind) {
-        case 0:
-            return visit(Kind<0>());
-        case 1:
-            return visit(Kind<1>());
-        case 2:
-            return visit(Kind<2>());
-        case 3:
-            return visit(Kind<3>());
-        case 4:
-            return visit(Kind<4>());
-        case 5:
-            return visit(Kind<5>());
-        case 6:
-            return visit(Kind<6>());
-        case 7:
-            return visit(Kind<7>());
-        default:
-            return visit(Kind<-1>());
+template <class Lattice>
+Sweeps sweeps_of(Lookup lookup, bool mixed) {
+    if (lookup == Lookup::tricubic) return {sweep_tricubic<Lattice>, sweep_tricubic<Lattice>, nullptr};
+    const Sweep straight = straight_sweep<Lattice>(lookup, mixed);
+    Sweeps out{straight != nullptr ? straight : plain_sweep<Lattice, false>(lookup, mixed),
+               plain_sweep<Lattice, true>(lookup, mixed), nullptr};
+    if constexpr (Lattice::formula.degree >= 0) {
+        if (lookup == Lookup::constant) out.fan = mixed ? sweep_fan<Lattice, float> : sweep_fan<Lattice, double>;
     }
+    return out;
 }
 
-Sweep choose_sweep(const KernelScene& s, int lookup, bool mixed, bool short_cut, bool stored) {
-    switch (s.shape) {
-        case kRound:
-            return choose_storage<kRound>(lookup, mixed, stored);
-        case kGauss:
-            return choose_storage<kGauss>(lookup, mixed, stored);
-        case kTophat:
-            return choose_storage<kTophat>(lookup, mixed, stored);
-        default:
-            break;
-    }
-    return with_kind(polynomial_kind(s, mixed, short_cut), [&](auto kind) {
-        return choose_storage < kind.value<0 ? kSquare : kFewCells + kind.value>(lookup, mixed, stored);
-    });
-}
-
-template <class Real>
-FanSweep choose_fan(int polynomials) {
-    return with_kind(polynomials, [](auto kind) -> FanSweep {
-        if constexpr (kind.value < 0) {
-            return nullptr;
-        } else {
-            return sweep_fan<kind.value, Real>;
-        }
-    });
+Sweeps choose_sweeps(const KernelScene& s, Lookup lookup, bool mixed, bool careful) {
+    const Formula formula = formula_of(s, mixed, takes_short_cut(s) && !careful);
+    Sweeps out =
+        with_lattice(Lattices(), formula, [&](auto lattice) { return sweeps_of<decltype(lattice)>(lookup, mixed); });
+    if (s.by_wavelength == nullptr) out.fan = nullptr;
+    return out;
 }
 
 // ---- one chunk --------------------------------------------------------------------------------------------
@@ -153,11 +134,12 @@ void add_to_total(const Chunk& c, const Rays& rays, const KernelSource& source, 
 bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps, const Poll& poll) {
     const KernelScene& s = c.scene;
     // With nothing to multiply, all sources may go into one sum.
-    const bool factors = s.polar == kCentre || s.polar == kEach || s.capture_inside || s.omega == kEach || s.dmin > 0;
+    const bool factors = s.polar == Factor::centre || s.polar == Factor::each || s.capture_inside ||
+                         s.omega == Factor::each || s.dmin > 0;
     double* sum = factors ? w.acc : w.total;
     Beamline line{rays, nullptr, nullptr, 0};
     // Only where no factor differs from beam to beam.
-    if (sweeps.fan != nullptr && !(s.dmin > 0) && (s.polar == kOff || s.polar == kFirst)) {
+    if (sweeps.fan != nullptr && !(s.dmin > 0) && (s.polar == Factor::off || s.polar == Factor::first)) {
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
         const bool done = sum_fans(s, line, c.n, sum, sweeps.fan, poll);
         if (factors) add_to_total(c, rays, s.sources[0], w);
@@ -195,8 +177,8 @@ struct ChunkValues {
 // is 0 and hence computed again.
 void capture_subpixel(const Chunk& c, const Rays& rays, const Subpixel& sub, Work& w) {
     const KernelScene& s = c.scene;
-    const bool again = s.capture == kFirst && sub.number > 0 && holds_zero(w.capture, c.n);
-    if (s.capture != kEach && sub.number > 0 && !again) return;
+    const bool again = s.capture == Factor::first && sub.number > 0 && holds_zero(w.capture, c.n);
+    if (s.capture != Factor::each && sub.number > 0 && !again) return;
     ChunkValues{c, w.centre, w.capture}.change(
         [&](const ChunkPixels& pixels) { return parallax_of(s, pixels, sub.layer, ray_of(rays, pixels.p)); },
         [&](const ChunkPixels& pixels, Doubles parallax, Doubles) {
@@ -258,14 +240,8 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast};
     Work w;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
-    const int lookup = !grid ? kConstant : task.tricubic ? kTricubic : kNearest;
-    const bool short_cut = takes_short_cut(s) && !task.careful;
-    const int fans = s.by_wavelength != nullptr && s.shape == kSquare && lookup == kConstant
-                         ? polynomial_kind(s, mixed, short_cut)
-                         : -1;
-    const Sweeps sweeps{choose_sweep(s, lookup, mixed, short_cut, false),
-                        choose_sweep(s, lookup, mixed, short_cut, true),
-                        mixed ? choose_fan<float>(fans) : choose_fan<double>(fans)};
+    const Lookup lookup = !grid ? Lookup::constant : task.tricubic ? Lookup::tricubic : Lookup::nearest;
+    const Sweeps sweeps = choose_sweeps(s, lookup, mixed, task.careful != 0);
     aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
     for (int p = 0; p < c.n; ++p) w.total[p] = 0;
     if (!sum_subpixels(c, w, sweeps, task.poll)) return false;

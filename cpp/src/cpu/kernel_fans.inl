@@ -57,7 +57,7 @@ void turn_beams(const Fan& fan, const double* o, Phasors<Real, kFan>& out) {
     }
 }
 
-template <int kind, class Real>
+template <class Lattice, class Real>
 void add_beam(const KernelScene& s, const Phasors<Real, kChunk>& pixels, const Phasors<Real, kFan>& beams, int beam,
               int n, Real weight, Real* sum) {
     const Real ch = beams.cos_h[beam], sh = beams.sin_h[beam], ck = beams.cos_k[beam], sk = beams.sin_k[beam],
@@ -67,12 +67,12 @@ void add_beam(const KernelScene& s, const Phasors<Real, kChunk>& pixels, const P
     for (int p = 0; p < n; ++p) {
         const Real h = pixels.cos_h[p] * ch + pixels.sin_h[p] * sh, k = pixels.cos_k[p] * ck + pixels.sin_k[p] * sk,
                    l = pixels.cos_l[p] * cl + pixels.sin_l[p] * sl;
-        sum[p] += weight * few_cells_squared<kind / 2, kind % 2 != 0>(s.few, h, k, l);
+        sum[p] += weight * Lattice::of_cosines(s.few, h, k, l);
     }
 }
 
 // acc += sum over orientations and the beams of a fan.
-template <int kind, class Real>
+template <class Lattice, class Real>
 void sweep_fan(const KernelScene& s, const Beamline& line, const Fan& fan, int n, double* acc) {
     const int most_terms = sizeof(Real) == sizeof(float) ? kMostTerms : 1 << 30;
     const double F_squared = s.default_F * s.default_F;
@@ -92,7 +92,7 @@ void sweep_fan(const KernelScene& s, const Beamline& line, const Fan& fan, int n
         turn_pixels(indices, fan.inverse_wavelength, n, pixels);
         turn_beams(fan, o, beams);
         for (int i = 0; i < fan.count; ++i) {
-            add_beam<kind>(s, pixels, beams, i, n, (Real)(F_squared * fan.weight[i]), part);
+            add_beam<Lattice>(s, pixels, beams, i, n, (Real)(F_squared * fan.weight[i]), part);
             if (++terms == most_terms) flush();
         }
     }

@@ -36,6 +36,8 @@ NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] 
 
 NANOBRAGG_FN Doubles& doubles_at(double* values) { return *(Doubles*)values; }
 NANOBRAGG_FN const Doubles& doubles_at(const double* values) { return *(const Doubles*)values; }
+NANOBRAGG_FN Singles& singles_at(float* values) { return *(Singles*)values; }
+NANOBRAGG_FN const Singles& singles_at(const float* values) { return *(const Singles*)values; }
 
 Row row_at(const Chunk& c, double offset_fast, double offset_slow, double depth) {
     const KernelScene& s = c.scene;

@@ -91,11 +91,11 @@ void cubic_values(const KernelScene& s, const Cubic& c, int n, double* f) {
     }
 }
 
-template <int shape>
+template <class Lattice>
 void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* acc) {
     // The lattice factors of one orientation at a time, then the structure factors.
     alignas(64) double lattice[kChunk], f[kChunk];
-    const double unit = lattice_unit<shape>(s);
+    const double unit = Lattice::unit(s);
     Pending<double> pending;
     Indices indices;
     Cubic cubic;
@@ -108,7 +108,7 @@ void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* a
             const KernelSource& source = line.sources[w];
             for (int p = 0; p < n; ++p) lattice[p] = 0;
             const auto index = index_for<true>(line, &indices, o, source.inverse_wavelength, 0.0);
-            add_double<shape, kConstant, true>(one, index, n, unit * source.weight, pending, lattice);
+            add_double<Lattice, Lookup::constant, true>(one, index, n, unit * source.weight, pending, lattice);
             for (int start = 0; start < n; start += kCubicChunk) {
                 const int count = n - start < kCubicChunk ? n - start : kCubicChunk;
                 prepare_cubic(s, indices, source.inverse_wavelength, start, count, cubic);

@@ -1,5 +1,5 @@
-// physics.hpp's functions for registers full of numbers. To be included before evaluation.hpp, whose templates call
-// them.
+// physics.hpp's functions for registers full of numbers. To be included before lattice.hpp and rays.hpp, whose
+// templates call them.
 #pragma once
 
 #if defined(__x86_64__)

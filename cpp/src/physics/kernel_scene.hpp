@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "nanobragg/enumerations.hpp"
+
 #if defined(__CUDACC__)
 #define NANOBRAGG_HOST_DEVICE __host__ __device__
 #else
@@ -20,8 +22,9 @@ struct KernelSource {
 
 // sin(N x)/sin(x) for the three axes as polynomials of c = cos(2 x), lowest power first, padded to one degree. Where N
 // is even the square has a factor 2 + 2 c besides: even c + odd (0 c + 1 where N is odd).
-struct FewCells {
-    int kind;  // 2 degree + (1 if any N is even), or -1: too many cells
+struct CellPolynomials {
+    int degree;     // -1: too many cells
+    bool any_even;  // of the three N
     double polynomial[3][4];
     double even[3], odd[3];
 };
@@ -33,8 +36,8 @@ struct KernelScene {
     const double* layers;  // 4 per layer: depth, front, back, incidence depth
     int64_t layer_count;
     double attenuation, sensor_depth;
-    int omega, polar, capture;  // Factor
-    int capture_inside;         // the capture fraction differs from term to term
+    Factor omega, polar, capture;
+    int capture_inside;  // the capture fraction differs from term to term
     int point_pixel;
     double kahn_factor;
     const KernelSource* sources;
@@ -42,9 +45,9 @@ struct KernelScene {
     int64_t source_count;
     const double* orientations;  // 9 per orientation: a, b, c
     int64_t orientation_count;
-    int shape;  // Shape
+    Shape shape;
     double cells[3];
-    FewCells few;
+    CellPolynomials few;
     double fudge;
     double metric[6];  // miss_sqr = m0 dh^2 + m1 dk^2 + m2 dl^2 + m3 dh dk + m4 dk dl + m5 dh dl
     const double* f_grid;
@@ -60,8 +63,10 @@ struct KernelScene {
 NANOBRAGG_HOST_DEVICE static inline bool takes_short_cut(const KernelScene& s) {
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     // Factors inside the sum would hide how bright a pixel is; polarization, between 1/2 and 1, hides little.
-    const bool plain = s.omega != 3 && !s.capture_inside;  // 3: Factor::each
-    return s.shape == 0 && s.few.kind > 0 && s.few.kind <= 5 && !grid && plain;
+    const bool plain = s.omega != Factor::each && !s.capture_inside;
+    const bool inexact = s.few.degree > 0 || s.few.any_even;
+    const bool short_enough = s.few.degree >= 0 && s.few.degree <= 2;
+    return s.shape == Shape::square && inexact && short_enough && !grid && plain;
 }
 
 }  // namespace nanobragg

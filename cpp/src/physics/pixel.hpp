@@ -31,14 +31,14 @@ NANOBRAGG_FN Real background_of(const KernelScene& s, const Ray<Real>& centre, R
                                 bool with_omega, bool with_polar, bool with_capture) {
     Real value = filled<Real>(amount);
     if (with_omega) value *= solid_angle(s, centre);
-    if (with_polar && s.polar != kOff) {
+    if (with_polar && s.polar != Factor::off) {
         Real polar = filled<Real>(0.0);
         for (int64_t n = 0; n < s.source_count; ++n) {
             polar += s.sources[n].weight / s.weight_sum * polarization(s, centre, s.sources[n]);
         }
         value *= polar;
     }
-    if (with_capture && s.capture != kOff) value *= absorbed(s, parallax, 0.0, s.sensor_depth);
+    if (with_capture && s.capture != Factor::off) value *= absorbed(s, parallax, 0.0, s.sensor_depth);
     return value;
 }
 
@@ -48,14 +48,14 @@ template <class Pixels>
 NANOBRAGG_FN void finish_pixels(const KernelScene& s, Pixels& pixels) {
     const auto central_parallax = [&](const auto& pixel) { return pixel.centre().along(s.normal); };
     if (s.background_sum != 0) {
-        const bool polar = s.polar == kEach || s.polar == kCentre;
+        const bool polar = s.polar == Factor::each || s.polar == Factor::centre;
         pixels.change(central_parallax, [&](const auto& pixel, auto parallax, auto value) {
-            return value + background_of(s, pixel.centre(), parallax, s.background_sum, s.omega == kEach, polar,
+            return value + background_of(s, pixel.centre(), parallax, s.background_sum, s.omega == Factor::each, polar,
                                          s.capture_inside != 0);
         });
     }
     // Factors that left the sum.
-    if (!s.capture_inside && s.capture != kOff) {
+    if (!s.capture_inside && s.capture != Factor::off) {
         const int64_t last = s.oversample * s.oversample - 1;
         pixels.change([&](const auto& pixel) { return parallax_of(s, pixel, 0, pixel.centre()); },
                       [&](const auto& pixel, auto parallax, auto value) {
@@ -66,12 +66,12 @@ NANOBRAGG_FN void finish_pixels(const KernelScene& s, Pixels& pixels) {
     const Subpixel first = subpixel_of(s, 0, 0);
     pixels.change(
         [&](const auto& pixel) {
-            if (s.omega == kFirst) return solid_angle(s, pixel.ray(first, s.layers[0]));
+            if (s.omega == Factor::first) return solid_angle(s, pixel.ray(first, s.layers[0]));
             const auto omega = solid_angle(s, pixel.centre());
-            return s.omega == kCentre ? omega : filled<decltype(central_parallax(pixel))>(1.0);
+            return s.omega == Factor::centre ? omega : filled<decltype(central_parallax(pixel))>(1.0);
         },
         [&](const auto& pixel, auto omega, auto value) {
-            if (s.polar == kFirst) value *= first_polarization(s, pixel);
+            if (s.polar == Factor::first) value *= first_polarization(s, pixel);
             return scale * value * omega;
         });
     if (s.background != 0) {

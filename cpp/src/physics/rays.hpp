@@ -8,8 +8,6 @@
 
 namespace nanobragg {
 
-enum { kOff = 0, kFirst = 1, kCentre = 2, kEach = 3 };  // Factor
-
 // ---- geometry ---------------------------------------------------------------------------------------------
 
 template <class Real>
@@ -129,8 +127,8 @@ NANOBRAGG_FN Real kept(const KernelScene& s, const Ray<Real>& ray, const KernelS
 // ray that decides, of `ray` to a subpixel, the pixel's centre and the first subpixel ...
 template <class At, class Real>
 NANOBRAGG_FN Real parallax_of(const KernelScene& s, const At& pixel, int64_t layer, const Ray<Real>& ray) {
-    if (s.capture == kEach) return ray.along(s.normal);
-    if (s.capture == kCentre) return pixel.centre().along(s.normal);
+    if (s.capture == Factor::each) return ray.along(s.normal);
+    if (s.capture == Factor::centre) return pixel.centre().along(s.normal);
     return pixel.ray(subpixel_of(s, layer, 0), s.layers[4 * layer + 3]).along(s.normal);
 }
 
@@ -140,7 +138,7 @@ template <class At, class Real>
 NANOBRAGG_FN Real capture_of(const KernelScene& s, const At& pixel, int64_t layer, int64_t last, Real parallax) {
     const double *depths = s.layers + 4 * layer, front = depths[1], back = depths[2];
     Real value = absorbed(s, parallax, front, back);
-    for (int64_t number = 1; s.capture == kFirst && number <= last && any_of(value == 0.0); ++number) {
+    for (int64_t number = 1; s.capture == Factor::first && number <= last && any_of(value == 0.0); ++number) {
         const Real again = pixel.ray(subpixel_of(s, layer, number), depths[3]).along(s.normal);
         value = value == 0.0 ? absorbed(s, again, front, back) : value;
     }
@@ -153,9 +151,9 @@ template <class At, class Real>
 NANOBRAGG_FN Real inner_factor(const KernelScene& s, const At& pixel, const Ray<Real>& ray, const KernelSource& source,
                                Real captured) {
     Real factor = captured;
-    if (s.polar == kEach) factor *= polarization(s, ray, source);
-    if (s.polar == kCentre) factor *= polarization(s, pixel.centre(), source);
-    if (s.omega == kEach) factor *= solid_angle(s, ray);
+    if (s.polar == Factor::each) factor *= polarization(s, ray, source);
+    if (s.polar == Factor::centre) factor *= polarization(s, pixel.centre(), source);
+    if (s.omega == Factor::each) factor *= solid_angle(s, ray);
     if (s.dmin > 0) factor = kept(s, ray, source) == 0.0 ? filled<Real>(0.0) : factor;
     return factor;
 }

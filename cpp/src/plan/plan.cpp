@@ -27,15 +27,14 @@ void store(Vec3 v, double out[3]) {
 
 // sin(N x)/sin(x) = U_{N-1}(cos x) as a polynomial of c = cos(2 x): from sums of cosines for odd N, and for even N
 // after taking out 2 cos x, whose square is 2 + 2 c. Short enough to be exact in single precision up to N = 8.
-FewCells few_cells(const double cells[3]) {
+CellPolynomials few_cells(const double cells[3]) {
     static constexpr double kOdd[4][4] = {{1, 0, 0, 0}, {1, 2, 0, 0}, {-1, 2, 4, 0}, {-1, -4, 4, 8}};
     static constexpr double kEven[4][4] = {{1, 0, 0, 0}, {0, 2, 0, 0}, {-1, 0, 4, 0}, {0, -4, 0, 8}};
-    FewCells few{};
-    int degree = 0;
-    bool any_even = false;
+    CellPolynomials few{};
     for (int axis = 0; axis < 3; ++axis) {
         if (!(cells[axis] <= 8)) {
-            few.kind = -1;
+            few.degree = -1;
+            few.any_even = false;
             return few;
         }
         const int n = static_cast<int>(cells[axis]);
@@ -44,10 +43,9 @@ FewCells few_cells(const double cells[3]) {
         std::copy_n(even ? kEven[own] : kOdd[own], 4, few.polynomial[axis]);
         few.even[axis] = even ? 2 : 0;
         few.odd[axis] = even ? 2 : 1;
-        degree = std::max(degree, own);
-        any_even |= even;
+        few.degree = std::max(few.degree, own);
+        few.any_even |= even;
     }
-    few.kind = 2 * degree + (any_even ? 1 : 0);
     return few;
 }
 
@@ -301,16 +299,16 @@ void Plan::fill_common(const Scene& scene, const float* squares) {
     k.layer_count = static_cast<std::int64_t>(scene.layers.size());
     k.attenuation = scene.attenuation;
     k.sensor_depth = scene.sensor_depth;
-    k.omega = static_cast<int>(scene.omega);
-    k.polar = static_cast<int>(scene.polar);
-    k.capture = static_cast<int>(scene.capture);
+    k.omega = scene.omega;
+    k.polar = scene.polar;
+    k.capture = scene.capture;
     k.capture_inside = scene.capture == Factor::each || (scene.capture != Factor::off && !scene.one_capture());
     k.point_pixel = scene.point_pixel;
     k.kahn_factor = scene.kahn_factor;
     static_assert(sizeof(Orientation) == 9 * sizeof(double), "three vectors, nine numbers in a row");
     k.orientations = &scene.orientations.front().a.x;
     k.orientation_count = static_cast<std::int64_t>(scene.orientations.size());
-    k.shape = static_cast<int>(scene.shape);
+    k.shape = scene.shape;
     std::copy(scene.cells, scene.cells + 3, k.cells);
     k.few = few_cells(scene.cells);
     k.fudge = scene.fudge;

@@ -106,13 +106,21 @@ Lattice lattice(const Scene& s, const Orientation& o, Vec3 q) {
                     dh * s.a_star.y + dk * s.b_star.y + dl * s.c_star.y,
                     dh * s.a_star.z + dk * s.b_star.z + dl * s.c_star.z};
     const double miss_sqr = dot(miss, miss) * na * na * nb * nb * nc * nc;
-    if (s.shape == Shape::round) {
-        const double radius_sqr = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc;
-        out.F_latt = na * nb * nc * 0.723601254558268 * sphere(kPi * std::sqrt(radius_sqr * s.fudge));
-    } else if (s.shape == Shape::gauss) {
-        out.F_latt = na * nb * nc * std::exp(-(miss_sqr / 0.63 * s.fudge));
-    } else {
-        out.F_latt = na * nb * nc * (miss_sqr * s.fudge < 0.3969);
+    const double size = na * nb * nc;
+    switch (s.shape) {
+        case Shape::square:
+            break;
+        case Shape::round: {
+            const double radius_sqr = dh * dh * na * na + dk * dk * nb * nb + dl * dl * nc * nc;
+            out.F_latt = size * 0.723601254558268 * sphere(kPi * std::sqrt(radius_sqr * s.fudge));
+            break;
+        }
+        case Shape::gauss:
+            out.F_latt = size * std::exp(-(miss_sqr / 0.63 * s.fudge));
+            break;
+        case Shape::tophat:
+            out.F_latt = size * (miss_sqr * s.fudge < 0.3969);
+            break;
     }
     return out;
 }
