@@ -260,6 +260,8 @@ def test_operators_as_files_write_them(tmp_path: Path) -> None:
     written = ["X, Y, Z", "1/2-x, .5+y, 0.5 - z", "2 -X,-Y,-Z", "+x+1/2,-y+1/2,z+.5"]
     model = read(tmp_path / "a.cif", small((7, 9, 11, 90, 95, 90), operators(written), SI.format(0.1)))
     assert model.symmetry.described.startswith("P 1 21/n 1 (number 14, unique axis b), from its 4 operators")
+    without = read(tmp_path / "c.cif", small((7, 9, 11, 80, 95, 85), operators(["-x,-y,-z"]), SI.format(0.1)))
+    assert without.contents == "2 atoms in the cell (Si2)"  # x,y,z goes without saying
     thirds = ["x,y,z", "-y,x-y,z+0.3333", "y-x,-x,z+.6667"]
     model = read(tmp_path / "b.cif", small((7, 7, 11, 90, 90, 120), operators(thirds), SI.format(0.1)))
     assert model.symmetry.described.startswith("P 31 (number 144)")

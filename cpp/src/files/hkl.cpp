@@ -255,7 +255,9 @@ StructureFactorGrid parse_hkl(std::string_view text, double default_F, const std
     report(pieces, grid);
     if (grid.count == 0) throw InputError("found no reflection, expected lines h k l F");
     make_room(pieces, likely, grid);
-    std::fill_n(grid.values.get(), grid.size(), default_F);
+    constexpr double hole = std::numeric_limits<double>::quiet_NaN();
+    std::fill_n(grid.values.get(), grid.size(), hole);
+    std::size_t repeated = 0;
     for (const Piece& piece : pieces) {  // in the order of the file: later duplicates win
         for (const Reflection& reflection : piece.reflections) {
             std::size_t offset = 0;
@@ -263,8 +265,16 @@ StructureFactorGrid parse_hkl(std::string_view text, double default_F, const std
                 offset =
                     offset * grid.shape[axis] + static_cast<std::size_t>(reflection.index[axis] - grid.minimum[axis]);
             }
-            grid.values[offset] = reflection.amplitude;
+            double& value = grid.values[offset];
+            repeated += !std::isnan(value) && value != reflection.amplitude;
+            value = reflection.amplitude;
         }
+    }
+    std::replace_if(
+        grid.values.get(), grid.values.get() + grid.size(), [](double f) { return std::isnan(f); }, default_F);
+    if (repeated != 0) {
+        grid.warnings.push_back("the last F counts of reflections that are repeated with another one (" +
+                                std::to_string(repeated) + (repeated == 1 ? " line)" : " lines)"));
     }
     return grid;
 }

@@ -81,7 +81,7 @@ def whole_indices(name: str, indices: NDArray) -> NDArray[np.int32]:
     return np.ascontiguousarray(indices.astype(np.int32))
 
 
-def without_unmeasured(values: NDArray[np.float64], sigmas: NDArray[np.float64] | None) -> NDArray[np.float64]:
+def without_unmeasured(values: NDArray[np.float64], sigmas: NDArray | None) -> NDArray[np.float64]:
     """Values with NaN for those that were not measured: 0 with a sigma of 0 or less."""
     if sigmas is None:
         return values

@@ -41,7 +41,7 @@ def read_crystfel(name: str, choice: Choice) -> ReflectionFile:
             break
         if line.strip():
             rows.append((number, line))
-    table = numbers_of(name, rows, 4, "h k l I")
+    table = numbers_of(name, rows, range(4), "h k l I")
     symmetry = symmetry_of(gemmi, name, Said(), None, choice.group) or _of_point_group(gemmi, name, point_group)
     said = []
     if not point_group and choice.group is None:

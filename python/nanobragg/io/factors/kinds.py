@@ -26,6 +26,10 @@ _CIF_ATOMS = re.compile(rb"^\s*_atom_site[._](fract|cartn)_x", re.IGNORECASE | r
 _CRYSTFEL = re.compile(rb"CrystFEL reflection list|\s*h\s+k\s+l\s+I\s", re.IGNORECASE)
 _SCALEPACK_MERGED = re.compile(rb"\s*1\s*\n\s*-98[57]\s*\n(\s+[\d.]+){6}\s")
 _SCALEPACK_UNMERGED = re.compile(rb"\s*\d+ +[A-Za-z]\S*[^\n]*\n(\s+-?[01]){9}\s*\n", re.IGNORECASE)
+_SHELX_LINE = rb"[ \d-]{3}\d[ \d-]{3}\d[ \d-]{3}\d[ \d.+-]{7}[\d.][ \d.+-]{7}[\d.][^\n]{0,52}\n"
+_SHELX_TABLE = re.compile(rb"(?:" + _SHELX_LINE + rb"|[ \t]*\n)+")
+_SHELX_END = re.compile(rb"^   0   0   0 *0?\.0+ *0?\.0+ *(?: \d+ *)?\r?$", re.MULTILINE)
+_TOUCHING = re.compile(rb"^(?:.{4}|.{8}|.{12}|.{20})[^ \n]", re.MULTILINE)
 _EXTENSIONS: dict[str, Kind] = {".mtz": "mtz", ".pdb": "model", ".ent": "model"}
 _OTHERS = (
     (re.compile(rb"\s*(\{[^\n]*\}\s*)*(NREF|INDE|ANOM)\w*[ =]", re.IGNORECASE), "CNS reflections"),
@@ -118,32 +122,11 @@ def shelx_lines(data: bytes) -> list[bytes] | None:
     Such a list has columns of fixed width (3I4, 2F8, I4). What tells it from lines h k l F is the reflection 0 0 0 at
     its end, or columns that touch.
     """
-    lines = []
-    touching = ended = False
-    for raw in data.splitlines():
-        line = raw.rstrip()
-        if not line:
-            continue
-        if not _is_shelx_line(line):
-            return None
-        if line[:12].split() == [b"0", b"0", b"0"] and not any(map(float, (line[12:20], line[20:28]))):
-            ended = True
-            break
-        touching = touching or len(line[:28].split()) != 5
-        lines.append(line)
-    return lines if lines and (touching or ended) else None
-
-
-def _is_shelx_line(line: bytes) -> bool:
-    if not 28 <= len(line) <= 80:
-        return False
-    indices = [line[start : start + 4] for start in (0, 4, 8)]
-    values = [line[start : start + 8] for start in (12, 20)]
-    try:
-        whole = all(re.fullmatch(rb" *-?\d+", text) for text in indices)
-        return whole and all(text[-1:].strip() and b"_" not in text and float(text) is not None for text in values)
-    except ValueError:
-        return False
+    end = _SHELX_END.search(data)
+    table = (data[: end.start()] if end else data).replace(b"\r\n", b"\n").strip(b"\n") + b"\n"
+    if not _SHELX_TABLE.fullmatch(table) or not (end or _TOUCHING.search(table)):
+        return None
+    return [line for line in table.split(b"\n") if line.strip()]
 
 
 def _text_kind(name: str, beginning: bytes) -> Kind | None:
@@ -154,7 +137,7 @@ def _text_kind(name: str, beginning: bytes) -> Kind | None:
     if _SCALEPACK_MERGED.match(beginning) or _SCALEPACK_UNMERGED.match(beginning):
         return "scalepack"
     first = next((line for line in beginning.splitlines() if line.strip()), b"")
-    if _is_shelx_line(first.rstrip()) and shelx_lines(as_utf8(read_unpacked(name))) is not None:
+    if _SHELX_TABLE.fullmatch(first.rstrip() + b"\n") and shelx_lines(as_utf8(read_unpacked(name))) is not None:
         return "shelx"
     return None
 

@@ -38,14 +38,15 @@ def read_mtz(name: str, choice: Choice) -> ReflectionFile:
     types: dict[str, str] = {}
     for item in mtz.columns:
         types.setdefault(item.label, item.type)
-    table = np.array(mtz.array, dtype=np.float64)
+    table = np.asarray(mtz.array)
     column = _column(name, types, choice.column)
     labels = [item.label for item in mtz.columns]
 
     def values(label: str) -> NDArray[np.float64]:
         at = labels.index(label)
+        found = table[:, at].astype(np.float64)
         sigmas = table[:, at + 1] if at + 1 < len(labels) and types[labels[at + 1]] in "QLM" else None
-        return without_unmeasured(table[:, at], sigmas) if column.minus is not None else table[:, at]
+        return without_unmeasured(found, sigmas) if column.minus is not None else found
 
     indices, unmerged = _original_indices(name, mtz, types, table, labels)
     hkl, rows = rows_of(name, indices, column, values)
@@ -96,8 +97,8 @@ def _header(data: bytes) -> tuple[int, int]:
 
 
 def _original_indices(
-    name: str, mtz: Any, types: dict[str, str], table: NDArray[np.float64], labels: list[str]
-) -> tuple[NDArray[np.float64], str]:
+    name: str, mtz: Any, types: dict[str, str], table: NDArray[np.float32], labels: list[str]
+) -> tuple[NDArray[np.float32], str]:
     """Indices (n, 3), and how the file shows that it is unmerged.
 
     Unmerged files have indices of the asymmetric unit; M/ISYM is even for those that were measured as the mates of

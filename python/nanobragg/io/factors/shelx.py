@@ -30,7 +30,7 @@ def read_shelx(name: str, choice: Choice) -> ReflectionFile:
     if lines is None:
         raise InputError(f"{name}: found no reflections, expected SHELX's h k l F² σ")
     texts = [line.decode("ascii", errors="replace") for line in lines]
-    table = fixed_numbers(name, enumerate(texts, 1), _WIDTHS, "h k l F² σ (3I4, 2F8)")
+    table = fixed_numbers(name, [*enumerate(texts, 1)], _WIDTHS, "h k l F² σ (3I4, 2F8)")
     gemmi = need("gemmi", name)
     symmetry = symmetry_of(gemmi, name, Said(), None, choice.group) or no_symmetry("as the file has none")
     column = Column(choice.column or _SQUARES, intensity=choice.column != _AMPLITUDES)

@@ -219,7 +219,8 @@ def of_triplets(gemmi: Any, name: str, triplets: Sequence[str], source: str) -> 
     if len(triplets) > _MOST_OPERATORS:
         raise InputError(f"{name}: found {len(triplets)} symmetry operators, expected at most {_MOST_OPERATORS}")
     parsed = [parse_operator(name, text) for text in triplets]
-    rotations, translations = np.array([r for r, _ in parsed]), np.array([t for _, t in parsed])
+    rotations = np.array([np.eye(3, dtype=np.int32), *(r for r, _ in parsed)])  # some files leave x,y,z out
+    translations = np.array([np.zeros(3), *(t for _, t in parsed)])
     _, first = np.unique(_keys(rotations, translations), axis=0, return_index=True)
     rotations, translations = rotations[np.sort(first)], translations[np.sort(first)]
     _check_group(name, rotations, translations)

@@ -32,8 +32,8 @@ def read_xds(name: str, choice: Choice) -> ReflectionFile:
     lines = read_text(name).splitlines()
     header = _header(lines)
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("!")]
-    order = [int(header.get(f"ITEM_{item}", at)) for at, item in enumerate(("H", "K", "L", "IOBS", "SIGMA(IOBS)"), 1)]
-    table = numbers_of(name, rows, max(order), "h k l I σ")[:, [at - 1 for at in order]]
+    order = [_place(name, header, item, at) for at, item in enumerate(("H", "K", "L", "IOBS", "SIGMA(IOBS)"), 1)]
+    table = numbers_of(name, rows, [at - 1 for at in order], "h k l I σ")
     rejected = table[:, 4] < 0
     cell = _cell_of(name, header)
     number = int(header["SPACE_GROUP_NUMBER"]) if header.get("SPACE_GROUP_NUMBER", "").isdigit() else None
@@ -64,6 +64,14 @@ def _header(lines: list[str]) -> dict[str, str]:
             break
         header.update({key: value.strip() for key, value in _KEY.findall(line[1:])})
     return header
+
+
+def _place(name: str, header: dict[str, str], item: str, usual: int) -> int:
+    """The column of an item, counted from 1."""
+    text = header.get(f"ITEM_{item}", str(usual))
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise InputError(f"{name}: found ITEM_{item}={text[:20]}, expected the number of a column")
+    return int(text)
 
 
 def _cell_of(name: str, header: dict[str, str]) -> Cell | None:
