@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.cells import checked_cell
 from nanobragg.io.factors.kinds import read_text
 from nanobragg.io.factors.symmetry import Said
 from nanobragg.io.support.reasons import reason
@@ -100,25 +101,26 @@ def symmetry_said(block: Any) -> Said:
     return Said(operators=operators, hall=hall, names=names, number=number, setting=first[-1])
 
 
-def cell_of_block(gemmi: Any, block: Any) -> Cell | None:
-    """Å, degrees; ``None`` where the block has none. Angles that are not given are 90."""
+def cell_of_block(gemmi: Any, name: str, block: Any) -> Cell | None:
+    """Å, degrees; ``None`` where the block has none (or the unit cube that stands for none). Angles that are not given
+    are 90.
+    """
     numbers = []
     for word in _CELL:
         text = next(iter(values_of(block, f"_cell?{word}")), "90" if word.startswith("angle") else "")
         numbers.append(gemmi.cif.as_number(text))
-    a, b, c, alpha, beta, gamma = numbers
-    if not all(number > 0 for number in numbers) or min(a, b, c) <= 1.0:
+    if not all(number > 0 for number in numbers) or numbers[:3] == [1.0, 1.0, 1.0]:
         return None
-    return (a, b, c, alpha, beta, gamma)
+    return checked_cell(name, numbers)
 
 
 def with_cell(gemmi: Any, name: str, blocks: Blocks) -> tuple[Cell | None, Said, list[str]]:
     """Cell and symmetry of the chosen block, else those of the first other block that says them, with a warning."""
     warnings: list[str] = []
-    cell, said = cell_of_block(gemmi, blocks.chosen), symmetry_said(blocks.chosen)
+    cell, said = cell_of_block(gemmi, name, blocks.chosen), symmetry_said(blocks.chosen)
     silent = not (said.operators or said.hall or said.names or said.number)
     for block in blocks.document:
-        if cell is None and (theirs := cell_of_block(gemmi, block)) is not None:
+        if cell is None and (theirs := cell_of_block(gemmi, name, block)) is not None:
             cell = theirs
             warnings.append(f"{name}: block {blocks.chosen.name} has no unit cell; that of block {block.name} is taken")
         other = symmetry_said(block)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.cells import checked_cell
 from nanobragg.io.factors.cif_blocks import choose_block, described_blocks, read_document, with_cell
 from nanobragg.io.factors.elements import Elements
 from nanobragg.io.factors.kinds import read_text
@@ -65,7 +66,7 @@ def _has(block: Any, tag: str) -> bool:
 
 def _from_pdb(gemmi: Any, name: str, text: str, choice: Choice) -> ModelFile:
     structure = gemmi.read_pdb_string(text)
-    cell = _crystal(structure)
+    cell = _crystal(name, structure)
     operators = _REMARK_290.findall(text)
     hm = structure.spacegroup_hm.strip()
     said = Said(names=[hm] if hm else [])
@@ -79,9 +80,8 @@ def _from_pdb(gemmi: Any, name: str, text: str, choice: Choice) -> ModelFile:
     return _macromolecule(gemmi, name, structure, symmetry)
 
 
-def _crystal(structure: Any) -> Cell | None:
-    cell = structure.cell
-    return (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma) if cell.is_crystal() else None
+def _crystal(name: str, structure: Any) -> Cell | None:
+    return checked_cell(name, structure.cell.parameters) if structure.cell.is_crystal() else None
 
 
 def _symmetry(gemmi: Any, name: str, said: Said, cell: Cell | None, choice: Choice) -> Symmetry:
@@ -114,7 +114,7 @@ def _macromolecule(gemmi: Any, name: str, structure: Any, symmetry: Symmetry) ->
     return ModelFile(
         name=name,
         structure=structure,
-        cell=_crystal(structure),
+        cell=_crystal(name, structure),
         symmetry=symmetry,
         macromolecule=True,
         contents=f"{images} x {count} atoms in the cell" if images > 1 else f"{count} atoms in the cell",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.cells import checked_cell
 from nanobragg.io.factors.columns import difference_of, mates_of, no_column, rows_of, without_unmeasured
 from nanobragg.io.factors.kinds import read_unpacked
 from nanobragg.io.factors.symmetry import Said, symmetry_of
@@ -69,19 +71,20 @@ def _read(gemmi: Any, name: str) -> tuple[Any, list[str]]:
     start, end = _header(data)
     # Labels and titles may hold letters that are no ASCII, which gemmi does not decode.
     header = bytes(byte if byte < 128 else ord("?") for byte in data[start:end])
-    try:
-        # gemmi reads MTZ from files only, and a compressed one has no name of its own.
-        with tempfile.NamedTemporaryFile(suffix=".mtz") as copy:
-            copy.write(data[:start] + header + data[end:])
-            copy.flush()
+    size = re.search(rb"NCOL +(\d+) +(\d+)", header)
+    if size is None or 4 * int(size[1]) * int(size[2]) > len(data):
+        raise InputError(f"{name}: found fewer numbers than its header says, expected an MTZ file")
+    # gemmi reads MTZ from files only, and a compressed one has no name of its own.
+    with tempfile.NamedTemporaryFile(suffix=".mtz") as copy:
+        copy.write(data[:start] + header + data[end:])
+        copy.flush()
+        try:
             mtz = gemmi.read_mtz_file(copy.name)
-        if mtz.nreflections == 0 or len(mtz.columns) < 3:
-            raise InputError(f"{name}: found no reflections, expected structure factors")
-        mtz.column_labels()
-    except InputError:
-        raise
-    except (RuntimeError, ValueError, OSError, IndexError) as error:
-        raise InputError(f"{name}: found {reason(error)}, expected an MTZ file") from error
+            mtz.column_labels()
+        except (RuntimeError, ValueError, OSError, IndexError) as error:
+            raise InputError(f"{name}: found {reason(error, copy.name)}, expected an MTZ file") from error
+    if mtz.nreflections == 0 or len(mtz.columns) < 3:
+        raise InputError(f"{name}: found no reflections, expected structure factors")
     text = header.decode("ascii")
     return mtz, [text[at : at + _RECORD].rstrip() for at in range(0, len(text), _RECORD)]
 
@@ -176,7 +179,7 @@ def _cell_of(name: str, mtz: Any) -> Cell:
     cell = mtz.cell
     if not cell.is_crystal():
         raise InputError(f"{name}: found no unit cell, expected one")
-    return (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
+    return checked_cell(name, cell.parameters)
 
 
 def _symmetry_of(gemmi: Any, name: str, file: tuple[Any, list[str]], cell: Cell, wanted: str | None) -> Any:

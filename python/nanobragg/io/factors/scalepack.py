@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.cells import checked_cell
 from nanobragg.io.factors.columns import no_choice, whole_indices
 from nanobragg.io.factors.kinds import read_text
 from nanobragg.io.factors.symmetry import Said, symmetry_of
@@ -45,6 +46,7 @@ def _merged(gemmi: Any, name: str, lines: list[str], choice: Choice) -> Reflecti
     except ValueError:
         raise InputError(f"{name}: line 3: found {lines[2][:60]!r}, expected a unit cell and a space group") from None
     rows = _data(lines, 3)
+    cell = checked_cell(name, (a, b, c, alpha, beta, gamma))
     table = free_numbers(rows, (5, 7))
     if table is None:
         table = fixed_numbers(name, rows, _MERGED, "h k l I σ (3I4, 2F8 or 4F8)")
@@ -55,7 +57,7 @@ def _merged(gemmi: Any, name: str, lines: list[str], choice: Choice) -> Reflecti
         minus = np.where(table[:, 6] < 0, np.nan, table[:, 5])
         hkl, values = np.concatenate([hkl, -hkl]), np.concatenate([values, minus])
     column = Column("I(+)", "I(-)", intensity=True) if pairs else Column("I", intensity=True)
-    return _file(gemmi, name, (" ".join(words[6:]), hkl, values, column), (a, b, c, alpha, beta, gamma), choice)
+    return _file(gemmi, name, (" ".join(words[6:]), hkl, values, column), cell, choice)
 
 
 def _unmerged(gemmi: Any, name: str, lines: list[str], choice: Choice) -> ReflectionFile:

@@ -44,7 +44,7 @@ def fixed_numbers(name: str, lines: Lines, widths: Sequence[int], expected: str)
     """
     ends = np.cumsum(widths)
     total = int(ends[-1])
-    text = np.array([line[:total].ljust(total) for _, line in lines], dtype=f"S{total}")
+    text = np.array([line[:total].ljust(total).encode("ascii", "replace") for _, line in lines], dtype=f"S{total}")
     letters = text.view("S1").reshape(len(lines), total)
     columns = []
     try:

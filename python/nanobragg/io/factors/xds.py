@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.cells import checked_cell
 from nanobragg.io.factors.columns import no_choice, whole_indices
 from nanobragg.io.factors.kinds import read_text
 from nanobragg.io.factors.symmetry import Said, no_symmetry, symmetry_of
@@ -82,4 +83,4 @@ def _cell_of(name: str, header: dict[str, str]) -> Cell | None:
         a, b, c, alpha, beta, gamma = (float(word) for word in text.split())
     except ValueError:
         raise InputError(f"{name}: found the unit cell {text[:60]!r}, expected six numbers") from None
-    return (a, b, c, alpha, beta, gamma)
+    return checked_cell(name, (a, b, c, alpha, beta, gamma))

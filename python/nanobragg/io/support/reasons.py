@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 
-def reason(error: Exception) -> str:
-    """The exception's message on one line, not too long."""
+def reason(error: Exception, temporary: str = "") -> str:
+    """The exception's message on one line, not too long, without the name of a temporary file."""
     if isinstance(error, UnicodeDecodeError):
         return "bytes that are no text"
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    text = str(error).replace(f": {temporary}", "") if temporary else str(error)
+    return " ".join(text.split())[:120] or type(error).__name__
