@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, resolve, simulate
-from nanobragg.io.factors.kinds import structure_factor_kind
+from nanobragg.io.factors.kinds import FORMATS, structure_factor_kind
 from nanobragg.io.geometry.any_file import read_file_geometry
 
 DATA = Path(__file__).parent / "data"
@@ -30,6 +30,22 @@ SOURCES = {
     "a.mtz": (DATA / "5e5z.mtz").read_bytes(),
     "a.cif": _small_cif(),
     "sf.cif": gemmi.MtzToCif().write_cif_to_string(gemmi.read_mtz_file(str(DATA / "5e5z.mtz"))).encode(),
+}
+_CONSTANTS = "_cell_length_a 9\n_cell_length_b 9\n_cell_length_c 9\n_symmetry_space_group_name_H-M 'P 21 21 21'\n"
+_SITES = "".join(f"_atom_site_{tag}\n" for tag in ("label", "fract_x", "fract_y", "fract_z", "U_iso_or_equiv"))
+SOURCES |= {
+    "a.fcf": f"data_x\n{_CONSTANTS}loop_\n_refln_index_h\n_refln_index_k\n_refln_index_l\n_refln_F_squared_meas\n"
+    "1 1 2 25.0\n1 2 3 -4.0\n".encode(),
+    "small.cif": f"data_x\n{_CONSTANTS}loop_\n{_SITES}Wat1 0.1 0.2 0.3 0.01\nC1 0.5 0.2 0.3 0.02\n".encode(),
+    "shelx.hkl": b"   0   0   3 2521.57   85.05   1\n   1   0   499999.99   55.76   1\n"
+    b"   0   0   0    0.00    0.00   0\n",
+    "xds.hkl": b"!FORMAT=XDS_ASCII    MERGE=FALSE\n!SPACE_GROUP_NUMBER=   96\n!UNIT_CELL_CONSTANTS= 79 79 38 90 90 90\n"
+    b"!END_OF_HEADER\n     1     0     7  1.234E+03  2.0E+01\n!END_OF_DATA\n",
+    "crystfel.hkl": b"CrystFEL reflection list version 2.0\nSymmetry: 4/mmm\n"
+    b"   h    k    l          I    phase   sigma(I)\n"
+    b"   1    0    7    1234.00       -      20.00      11\nEnd of reflections\n",
+    "a.sca": b"    1\n -987\n    78.900    78.900    37.000    90.000    90.000    90.000 p43212\n"
+    b"   1   0   7  1234.0    20.0  1230.0    21.0\n",
 }
 EXPT = {
     "__id__": "ExperimentList",
@@ -76,7 +92,8 @@ def test_damaged_structure_factors_are_used_or_refused(name: str, tmp_path: Path
         content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=6))
     path = tmp_path / name
     path.write_bytes(bytes(content[: data.draw(st.sampled_from([len(content), 300, 2000]))]))
-    crystal = Crystal(structure_factors=path, sf_dmin=4.0)
+    cell = (79.0, 79.0, 38.0, 90.0, 90.0, 90.0) if name in ("shelx.hkl", "crystfel.hkl") else None
+    crystal = Crystal(structure_factors=path, sf_dmin=4.0, cell=cell)
     try:
         resolved = resolve(Experiment(crystal=crystal, detector=Detector(shape=(8, 8), pixel_size=5.0)))
     except InputError as error:
@@ -91,7 +108,7 @@ def test_arbitrary_bytes_are_some_kind_of_file(tmp_path: Path, content: bytes) -
     path = tmp_path / "any"
     path.write_bytes(content)
     try:
-        assert structure_factor_kind(path) in ("text", "mtz", "reflections", "model")
+        assert structure_factor_kind(path) in {"text", "model", *FORMATS}
     except InputError as error:
         _one_sentence(error)
 

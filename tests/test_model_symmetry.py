@@ -340,6 +340,25 @@ def test_dummies_and_atoms_that_stand_still_are_told(tmp_path: Path) -> None:
     assert any("U = 0" in warning for warning in model.warnings)
 
 
+@pytest.mark.parametrize("unit", [1.0, 8 * np.pi**2])
+def test_displacements_are_u_or_b(tmp_path: Path, unit: float) -> None:
+    """Along a* of a cell of right angles: exp(-2π² U h²/a²)."""
+    kind = "U" if unit == 1.0 else "B"
+    sites = SITES.replace("_U_iso_or_equiv", f"_{kind}_iso_or_equiv")
+    numbers = " ".join(f"{unit * u:.8f}" for u in (0.01, 0.02, 0.04, 0, 0, 0))
+    more = "loop_\n_atom_site_aniso_label\n" + "".join(
+        f"_atom_site_aniso_{kind}_{ij}\n" for ij in (11, 22, 33, 12, 13, 23)
+    )
+    cell = (9, 9, 9, 90, 90, 90)
+    isotropic = read(tmp_path / "i.cif", small(cell, named("P 1"), f"C1 C 0 0 0 {unit * 0.02:.8f}", sites))
+    assert F(computed(isotropic), 0, 0, 4) == pytest.approx(scattering("C", 9 / 4, 0.02), rel=1e-5)
+    tensor = read(tmp_path / "a.cif", small(cell, named("P 1"), "C1 C 0 0 0 0", sites, f"{more}C1 {numbers}"))
+    for axis, u in enumerate((0.01, 0.02, 0.04)):
+        hkl = [0, 0, 0]
+        hkl[axis] = 4
+        assert F(computed(tensor), *hkl) == pytest.approx(scattering("C", 9 / 4, u), rel=1e-5)
+
+
 def test_a_block_with_atoms_is_chosen(tmp_path: Path) -> None:
     one = small(CUBIC, named("F d -3 m:1"), SI.format(0), name="one")
     other = small(CUBIC, named("F m -3 m"), SI.format(0), name="two")

@@ -151,6 +151,13 @@ def test_pairs_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert values(expand_to_p1(read(path, column="F(-)")), (1, 2, 3), (-1, -2, -3)) == [10, 20]
 
 
+def test_measured_amplitudes_come_before_calculated_ones(tmp_path: Path) -> None:
+    rows = [[1, 2, 3, 9, 10, 1]]
+    file = read(mtz(tmp_path / "a.mtz", "FC:F F_XDSdataset:F SIGF_XDSdataset:Q", rows))
+    assert file.column.label == "F_XDSdataset"
+    assert any("calculated" in warning for warning in read(mtz(tmp_path / "b.mtz", "PHI:P FC:F B:R", rows)).warnings)
+
+
 # ---- equivalents ------------------------------------------------------------------------------------------
 
 TETRAGONAL = (79.0, 79.0, 38.0, 90.0, 90.0, 90.0)

@@ -170,11 +170,11 @@ class Crystal:
     fudge: float = row(NUMBER, "scale of the spots' radius; not of square crystals", default=1.0, option="-fudge")
     structure_factors: PathOrArray | None = row(
         FILE_OR_ARRAY,
-        "structure factors: lines h k l F, MTZ, CIF, or a model (PDB, mmCIF, CIF) to compute them from",
+        "structure factors: h k l F, MTZ, CIF, SHELX, XDS, CrystFEL, Scalepack, or a model (PDB, CIF)",
         option="-hkl",
         more="As an array (n, 4): h, k, l, F. Arrays and text lists are P1: no symmetry is applied, not even "
-        "Friedel's. MTZ and CIF reflections are expanded by symmetry, models are transformed; these files give the "
-        "cell, too, where neither ``cell`` nor ``matrix`` does (``specs/formats.md``).",
+        "Friedel's. Reflections of other files are expanded by symmetry, models are transformed; most of these files "
+        "give the cell, too, where neither ``cell`` nor ``matrix`` does (``specs/formats.md``).",
     )
     sf_column: str | None = row(
         NAME, "column of an MTZ or CIF file", option="-sf_column", unset="amplitudes, else intensities"

@@ -20,6 +20,7 @@ from nanobragg.io.support.extras import need
 from nanobragg.io.support.reasons import reason
 
 if TYPE_CHECKING:
+    from nanobragg.io.factors.cif_blocks import Blocks
     from nanobragg.maths.lattice import Cell
 
 _REMARK_290 = re.compile(r"^REMARK 290 +\d+555 +(\S*[XYZ]\S*,\S+,\S+)", re.MULTILINE)
@@ -43,16 +44,24 @@ def read_model(path: str | os.PathLike[str], choice: Choice | None = None) -> Mo
         tests = (lambda block: _has(block, "_atom_site.Cartn_x"), lambda block: _has(block, "_atom_site_fract_x"))
         blocks = choose_block(name, document, choice.block, tests, "atoms")
         if _has(blocks.chosen, "_atom_site_fract_x"):
-            return read_small_molecule(gemmi, name, blocks, choice)
+            return _with_notes(name, read_small_molecule(gemmi, name, blocks, choice), blocks)
         cell, said, doubts = with_cell(gemmi, name, blocks)
         structure = gemmi.make_structure_from_block(blocks.chosen)
         model = _macromolecule(gemmi, name, structure, _symmetry(gemmi, name, said, cell, choice))
-        notes = (*model.notes, *described_blocks(name, blocks))
-        return replace(model, notes=notes, warnings=(*doubts, *model.warnings))
+        return _with_notes(name, replace(model, warnings=(*doubts, *model.warnings)), blocks)
     except InputError:
         raise
     except (RuntimeError, ValueError, IndexError) as error:
         raise InputError(f"{name}: found {reason(error)}, expected a model (PDB or CIF)") from error
+
+
+def _with_notes(name: str, model: ModelFile, blocks: Blocks) -> ModelFile:
+    """The model, with what is said of the blocks and tables that are not read."""
+    notes = described_blocks(name, blocks)
+    tables = [b.name for b in blocks.document if _has(b, "_refln.index_h") or _has(b, "_refln_index_h")]
+    if tables:
+        notes.append(f"{name}: its reflections (block {', '.join(tables)}) are not read, but its atoms")
+    return replace(model, notes=(*model.notes, *notes))
 
 
 def _is_cif(text: str) -> bool:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from nanobragg.io.factors.types import Choice
     from nanobragg.maths.lattice import Cell
 
-_MEAN_AMPLITUDES = ("F", "FP", "FOBS", "F-obs", "F-obs-filtered", "FMEAN", "F_meas_au", "F_meas", "FC", "F-model")
+_MEAN_AMPLITUDES = ("F", "FP", "FOBS", "F-obs", "F-obs-filtered", "FMEAN", "F_meas_au", "F_meas")
+_CALCULATED = ("FC", "F-model", "FC_ALL", "FMODEL")
 _PARTIAL = 256
 """M/ISYM is this times M, 1 for reflections measured in part, plus the number of the operation"""
 _RECORD = 80
@@ -62,6 +63,7 @@ def read_mtz(name: str, choice: Choice) -> ReflectionFile:
         column=column,
         unmerged=unmerged,
         notes=_notes(name, column, types),
+        warnings=(f"{name}: {column.described} are calculated, not measured",) if column.label in _CALCULATED else (),
     )
 
 
@@ -136,7 +138,8 @@ def _column(name: str, types: dict[str, str], wanted: str | None) -> Column:
         if of_kind:
             known = [label for label in _MEAN_AMPLITUDES if label in of_kind]
             measured = [label for label in of_kind if _has_sigma(label, types)]
-            return _with_mate((known or measured or of_kind)[0], types)
+            calculated = [label for label in _CALCULATED if label in of_kind]
+            return _with_mate((known or measured or calculated or of_kind)[0], types)
     raise InputError(f"{name}: found the columns {', '.join(types)}, expected amplitudes or intensities")
 
 

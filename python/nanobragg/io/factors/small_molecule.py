@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.factors.cif_blocks import described_blocks, values_of, with_cell
+from nanobragg.io.factors.cif_blocks import values_of, with_cell
 from nanobragg.io.factors.elements import Elements, parse_formula
 from nanobragg.io.factors.models import ModelFile
 from nanobragg.io.factors.symmetry import of_group, symmetry_of
@@ -52,7 +52,6 @@ def read_small_molecule(gemmi: Any, name: str, blocks: Blocks, choice: Choice) -
         symmetry=symmetry,
         macromolecule=False,
         contents=_listed(sites, multiplicity),
-        notes=tuple(described_blocks(name, blocks)),
         warnings=(*warnings, *symmetry.warnings, *doubts, *doubt),
     )
 
@@ -60,7 +59,7 @@ def read_small_molecule(gemmi: Any, name: str, blocks: Blocks, choice: Choice) -
 def _sites(gemmi: Any, name: str, block: Any, small: Any, formula: dict[str, float]) -> tuple[list[Any], list[str]]:
     """The atoms that are used, and what there is to say about them."""
     elements = Elements(gemmi, formula)
-    dummies = _dummies(block)
+    dummies, tensors = _dummies(block), _tensors_of_b(gemmi, block)
     sites, unplaced, still = [], [], 0
     for site in small.sites:
         if site.label in dummies or not np.isfinite(site.fract.tolist()).all():
@@ -69,6 +68,7 @@ def _sites(gemmi: Any, name: str, block: Any, small: Any, formula: dict[str, flo
         found = elements.find(site.label, site.type_symbol, site.element)
         if found is not None:
             site.element = found
+            site.aniso = tensors.get(site.label, site.aniso)
             still += site.u_iso == 0.0 and not site.aniso.nonzero()
             sites.append(site)
     warnings = elements.warnings(name)
@@ -83,6 +83,13 @@ def _dummies(block: Any) -> set[str]:
     """Labels of atoms that only mark a place."""
     table = block.find("_atom_site_", ["label", "calc_flag"])
     return {row.str(0) for row in table if row.str(1).lower() == "dum"}
+
+
+def _tensors_of_b(gemmi: Any, block: Any) -> dict[str, Any]:
+    """U (gemmi.SMat33d) of atoms for which the file has B = 8π²U instead, by label."""
+    table = block.find("_atom_site_aniso_", ["label", "B_11", "B_22", "B_33", "B_12", "B_13", "B_23"])
+    found = {row.str(0): [gemmi.cif.as_number(row[i]) / (8 * np.pi**2) for i in range(1, 7)] for row in table}
+    return {label: gemmi.SMat33d(*numbers) for label, numbers in found.items() if np.isfinite(numbers).all()}
 
 
 class _Contents:
