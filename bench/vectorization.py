@@ -23,7 +23,7 @@ from pathlib import Path
 from nanobragg_bench import BenchError
 from nanobragg_bench.cases import CASES, GROUPS, REPOSITORY, expand, load
 from nanobragg_bench.loops import Source
-from nanobragg_bench.vectorizer import Finding, compile_level, findings_of, levels
+from nanobragg_bench.vectorizer import REGISTER_BYTES, Finding, compile_level, findings_of, levels
 
 SOURCES = REPOSITORY / "cpp"
 PROFILED = REPOSITORY / "build" / f"profile-{sys.implementation.cache_tag}"
@@ -51,6 +51,7 @@ def _table(findings: Sequence[Finding]) -> str:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/vectorization.py", description="Which hot loops are vectorised.")
     parser.add_argument("--compiler", default=os.environ.get("CXX", "g++"), help="GCC (default: $CXX or g++)")
+    parser.add_argument("--level", nargs="+", choices=tuple(REGISTER_BYTES), help="instruction sets (all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings there")
     parser.add_argument("--all", action="store_true", help="list also the loops without #pragma omp simd")
     parser.add_argument("--source", type=Path, default=SOURCES, metavar="FOLDER", help="the folder cpp")
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check(args)
         source = _sources(args.source.resolve())
-        findings = _investigate(args.source.resolve(), args.compiler, source)
+        findings = _investigate(args.source.resolve(), args.compiler, source, args.level)
         failures = [finding for finding in findings if finding.must and not finding.good]
         print(_table([finding for finding in findings if finding.simd or args.all]))
         for finding in failures:
@@ -156,10 +157,12 @@ def _sources(folder: Path) -> Source:
     return Source([*kernels, *(path for path in helpers if path.exists())])
 
 
-def _investigate(folder: Path, compiler: str, source: Source) -> list[Finding]:
+def _investigate(folder: Path, compiler: str, source: Source, names: Sequence[str] | None) -> list[Finding]:
     findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="nanobragg_vectorization_") as scratch:
         for level in levels(folder.parent / "CMakeLists.txt"):
+            if names is not None and level.name not in names:
+                continue
             built = compile_level(level, folder, Path(scratch), compiler)
             findings += findings_of(level, built, source)
     return sorted(findings, key=lambda f: (f.place.rsplit(":", 1)[0], int(f.place.rsplit(":", 1)[1])))

@@ -42,6 +42,8 @@ from nanobragg_bench.small_scene import WAYS as WAYS_OF_SMALL  # noqa: E402
 from nanobragg_bench.targets import target_of  # noqa: E402
 from nanobragg_bench.worker import COMMANDS, turned  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 ROW_KEYS = {
     "case", "what", "variant", "device", "threads", "evaluations", "seconds", "original_seconds", "ns_per_evaluation",
     "original_ns_per_evaluation", "ratio", "ratios", "target", "met", "peak_memory_bytes",

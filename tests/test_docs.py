@@ -17,6 +17,8 @@ import pytest
 
 from conftest import GOLDEN
 
+pytestmark = pytest.mark.slow
+
 ROOT = GOLDEN.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

@@ -20,6 +20,8 @@ from nanobragg.io.factors.hkl import read_hkl
 from nanobragg.io.lists.sources import read_sources
 from nanobragg.resolver.resolve import resolve
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 GALLERY = EXAMPLES / "gallery"
 THOMSON = 7.94079248018965e-30  # m², squared electron radius

@@ -53,6 +53,8 @@ print(json.dumps(found, default=repr))
 CBFLIB = """
 import json, sys
 import pycbf
+
+pytestmark = pytest.mark.slow
 handle = pycbf.cbf_handle_struct()
 handle.read_widefile(sys.argv[1], pycbf.MSG_DIGESTNOW)
 handle.select_datablock(0)

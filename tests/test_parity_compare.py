@@ -22,6 +22,8 @@ from nanobragg.parity.image_files import read_image, resample
 from nanobragg.parity.metrics import correlation, find_peaks, measure
 from nanobragg.records.quirks import QUIRKS, parse_quirks
 
+pytestmark = pytest.mark.slow
+
 WORDS = "-cell 70 80 90 75 85 95 -default_F 100 -lambda 1 -N 5 -detpixels 40 -pixel 0.3 -distance 60 -nonoise -nopgm"
 PHI_ZERO = f"{WORDS} -phi 0 -osc 2 -phisteps 3"
 

@@ -22,6 +22,8 @@ from nanobragg.parity.command_line import CommandLine
 from nanobragg.parity.draw import draw
 from nanobragg.parity.excluded import reasons
 
+pytestmark = pytest.mark.slow
+
 
 def other_build(folder: Path, quirks: str = "all", more: str = "") -> str:
     path = folder / "original.py"

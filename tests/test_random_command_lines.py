@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,12 @@ from nanobragg.parity.draw import draw
 from nanobragg.parity.excluded import reasons
 from nanobragg.rendering.devices import evaluations, only_cpu
 
+pytestmark = pytest.mark.slow
+
 LINES = 400
-"""Command lines for each renderer and precision; too many evaluations for the reference renderer are drawn again."""
+"""Command lines for each renderer; too many evaluations for the reference renderer are drawn again."""
+PARTS = 4
+"""Tests that share them."""
 
 
 def random_scene(seed: int, number: int, folder: Path, largest: float) -> Scene | None:
@@ -38,21 +44,35 @@ def without_reason(scene: Scene, outside: np.ndarray, precision: str) -> int:
     return sum(not reasons(scene, trace_pixel(scene, int(s), int(f)), precision) for _, s, f in found)
 
 
-@pytest.mark.parametrize("precision", ["double", "mixed"])
-@pytest.mark.parametrize("renderer", ["cpu", "played", "emulated", CUDA])
-def test_random_command_lines(renderer: str, precision: str, in_folder) -> None:
-    folder, done, number = in_folder(), 0, 0
-    bad: list[int] = []
-    while done < LINES:
-        number += 1
+def random_scenes(part: int, lines: int, folder: Path) -> Iterator[tuple[int, Scene]]:
+    """The numbers and Scenes of one part in ``PARTS`` of the command lines."""
+    done, number = 0, part
+    while done < lines // PARTS:
+        number += PARTS
         scene = random_scene(4, number, folder, 2e5)
-        if scene is None or (renderer != "cpu" and only_cpu(scene)):
-            continue
-        done += 1
-        expected = rendered(scene, "reference", "double")
-        outside = outside_bar(rendered(scene, renderer, precision), expected, precision)
-        if outside.any() and without_reason(scene, outside, precision):
-            bad.append(number)
+        if scene is not None:
+            done += 1
+            yield number, scene
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    ("renderers", "lines"),
+    [
+        pytest.param(("cpu", "played"), LINES, id="cpu and played"),
+        pytest.param(("emulated",), LINES // 4, id="emulated"),  # which takes long
+        pytest.param(("cuda",), LINES, id="cuda", marks=pytest.mark.cuda),
+    ],
+)
+def test_random_command_lines(renderers: tuple[str, ...], lines: int, part: int, in_folder) -> None:
+    bad: list[tuple[int, str, str]] = []
+    for number, scene in random_scenes(part, lines, in_folder()):
+        able = [renderer for renderer in renderers if renderer == "cpu" or not only_cpu(scene)]
+        expected = rendered(scene, "reference", "double") if able else None
+        for renderer, precision in product(able, ("double", "mixed")):
+            outside = outside_bar(rendered(scene, renderer, precision), expected, precision)
+            if outside.any() and without_reason(scene, outside, precision):
+                bad.append((number, renderer, precision))
     assert bad == []
 
 

@@ -13,25 +13,33 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 BENCH = REPOSITORY / "bench"
 sys.path.insert(0, str(BENCH))
 
+from nanobragg import _core  # noqa: E402
 from nanobragg_bench.cases import by_name  # noqa: E402
 from nanobragg_bench.loops import Source  # noqa: E402
-from nanobragg_bench.profiling import build  # noqa: E402
+from nanobragg_bench.profiling import Instruments, build_sampler  # noqa: E402
 from nanobragg_bench.shares import OTHER, OUTSIDE, attribute, inventory, loop_of, markdown, measure  # noqa: E402
 from nanobragg_bench.vectorizer import count_arithmetic, levels  # noqa: E402
-from vectorization import PROFILED, main  # noqa: E402
+from vectorization import main  # noqa: E402
+
+pytestmark = pytest.mark.slow
 
 KERNEL = sorted((REPOSITORY / "cpp" / "src" / "cpu").glob("kernel*.inl"))
 MARKED = [loop for loop in Source(KERNEL).loops if loop.name]
 
 
-def test_marked_loops_are_vectorised_at_every_level(tmp_path: Path) -> None:
-    """Every loop marked `must vectorise` in the kernel uses full registers, in every instance, at every level."""
+def test_marked_loops_are_vectorised(tmp_path: Path) -> None:
+    """Every loop marked `must vectorise` in the kernel uses full registers, in every instance.
+
+    Here as the tool has it, at one level; ctest looks at what was built for all of them.
+    """
     results = tmp_path / "findings.json"
     command = [sys.executable, str(BENCH / "vectorization.py"), "--compiler", "g++", "--json", str(results)]
+    command += ["--level", "baseline"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     findings = [finding for finding in json.loads(results.read_text()) if finding["must"]]
-    expected = {(level.name, loop.name) for level in levels(REPOSITORY / "CMakeLists.txt") for loop in MARKED}
+    expected = {("baseline", loop.name) for loop in MARKED}
+    assert "baseline" in {level.name for level in levels(REPOSITORY / "CMakeLists.txt")}
     assert {(finding["level"], finding["must"]) for finding in findings} == expected
     assert all(finding["good"] and finding["bytes"] >= 16 for finding in findings)
 
@@ -106,8 +114,10 @@ def test_object_code_is_counted_by_register() -> None:
 def test_shares_of_the_run_time(tmp_path: Path) -> None:
     """The inventory says where the time goes: all of it, and in mosaic_25 most of it in the loop over evaluations."""
     source = Source(KERNEL)
-    instruments = build(REPOSITORY, PROFILED, "g++")
-    found = measure(by_name("mosaic_25"), instruments, source, 1.0, tmp_path, tmp_path)
+    core = Path(_core.__file__)
+    assert b".debug_line" in core.read_bytes(), f"{core}: found no line tables, expected those of a build with tests"
+    instruments = Instruments(core, build_sampler(tmp_path, "g++"))
+    found = measure(by_name("mosaic_25"), instruments, source, 0.5, tmp_path, tmp_path)
     assert [shares.precision for shares in found] == ["double", "mixed"]
     for shares in found:
         assert shares.samples >= 20

@@ -73,9 +73,19 @@ def build(repository: Path, folder: Path, compiler: str) -> Instruments:
     folder.mkdir(parents=True, exist_ok=True)
     _run([cmake, "-S", repository, "-B", folder, *make, *(f"-D{name}={value}" for name, value in options.items())])
     _run([cmake, "--build", folder, "--target", "_core", "--parallel", str(os.cpu_count() or 1)])
+    return Instruments(next(folder.glob("_core*.so")), build_sampler(folder, compiler))
+
+
+def build_sampler(folder: Path, compiler: str) -> Path:
+    """Build the library that samples.
+
+    Raises:
+        BenchError: when the compiler is missing or fails.
+
+    """
     sampler = folder / "sampler.so"
     _run([compiler, "-O1", "-shared", "-fPIC", "-o", sampler, _HERE / "sampler.cpp"])
-    return Instruments(next(folder.glob("_core*.so")), sampler)
+    return sampler
 
 
 def frames_of(core: Path, addresses: Iterable[int]) -> dict[int, list[Frame]]:

@@ -13,6 +13,7 @@
 #include "gpu_renderer.hpp"
 #include "nanobragg/error.hpp"
 #include "noise.hpp"
+#include "scene_arguments.hpp"
 #include "scene_from_python.hpp"
 
 namespace py = pybind11;

@@ -9,6 +9,7 @@
 #include "nanobragg/render.hpp"
 #include "plan/plan.hpp"
 #include "register.hpp"
+#include "scene_arguments.hpp"
 #include "scene_from_python.hpp"
 
 namespace py = pybind11;

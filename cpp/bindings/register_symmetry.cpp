@@ -72,9 +72,9 @@ py::array_t<std::int32_t> unique(const Array<std::int32_t>& rotations, const Arr
     return py::array_t<std::int32_t>({rows, py::ssize_t{3}}, data, owner);
 }
 
-void spread(const Array<std::int32_t>& rotations, const Array<double>& translations, const Array<std::int32_t>& hkl,
-            const Array<double>& plus, const Array<double>& minus, const std::array<std::int64_t, 3>& minimum,
-            Grid grid) {
+void spread_symmetric(const Array<std::int32_t>& rotations, const Array<double>& translations,
+                      const Array<std::int32_t>& hkl, const Array<double>& plus, const Array<double>& minus,
+                      const std::array<std::int64_t, 3>& minimum, Grid grid) {
     const SpaceGroup group = group_of(rotations, translations);
     expect<std::int32_t>(hkl, "hkl", {-1, 3});
     expect<double>(plus, "plus", {hkl.shape(0)});
@@ -174,7 +174,7 @@ void register_symmetry(py::module_& module) {
                "and (m, 3), and Friedel's law make equivalent, with 1/d² up to `largest` in the metric (3, 3) of the "
                "reciprocal lattice, 1/Å². Systematic absences are left out.");
     module.def("grid_of_holes", &grid_of, py::arg("shape"), "A grid (H, K, L) float64 of NaN.");
-    module.def("spread_reflections", &spread, py::arg("rotations"), py::arg("translations"), py::arg("hkl"),
+    module.def("spread_reflections", &spread_symmetric, py::arg("rotations"), py::arg("translations"), py::arg("hkl"),
                py::arg("plus"), py::arg("minus"), py::arg("minimum"), py::arg("grid").noconvert(),
                "Writes values (n,) of reflections (n, 3) and of their Friedel mates to all equivalent ones on the grid "
                "(H, K, L), whose first element is `minimum`; NaN is not written.");

@@ -9,6 +9,7 @@
 
 #include "nanobragg/error.hpp"
 #include "nanobragg/reference.hpp"
+#include "scene_arguments.hpp"
 
 namespace py = pybind11;
 using namespace nanobragg;
@@ -16,38 +17,13 @@ using namespace nanobragg;
 namespace {
 
 using Owners = std::vector<py::object>;
-using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 using Bytes = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;
 
-[[noreturn]] void refuse(const std::string& name, const std::string& expected) {
-    throw InputError("Scene: " + name + ": expected " + expected);
-}
-
-// A C-contiguous float64 array of the given shape; -1 stands for any length.
-Doubles doubles(const py::object& values, const char* name, const std::vector<py::ssize_t>& shape) {
-    const auto array = Doubles::ensure(values);
-    std::string wanted = "an array (";
-    for (const auto n : shape) wanted += (n < 0 ? std::string("n") : std::to_string(n)) + ", ";
-    wanted.replace(wanted.size() - (shape.size() == 1 ? 1 : 2), 2, ") of float64");
-    if (!array) {
-        PyErr_Clear();
-        refuse(name, wanted);
-    }
-    bool fits = array.ndim() == static_cast<py::ssize_t>(shape.size());
-    for (std::size_t i = 0; fits && i < shape.size(); ++i) {
-        fits = shape[i] < 0 || array.shape(static_cast<py::ssize_t>(i)) == shape[i];
-    }
-    if (!fits) refuse(name, wanted);
-    return array;
-}
-
 // "owner" is the Scene, or one of its panels, which "prefix" names.
-Doubles array_of(const py::object& owner, const char* name, const std::vector<py::ssize_t>& shape,
-                 const std::string& prefix = "") {
+ContiguousDoubles array_of(const py::object& owner, const char* name, const std::vector<py::ssize_t>& shape,
+                           const std::string& prefix = "") {
     return doubles(owner.attr(name), (prefix + name).c_str(), shape);
 }
-
-Vec3 vec3(const double* v) { return {v[0], v[1], v[2]}; }
 
 template <class T>
 T number(const py::object& owner, const char* name, const std::string& prefix = "") {
@@ -214,21 +190,6 @@ void read_sampling(const py::object& p, Scene& s) {
 }
 
 }  // namespace
-
-std::vector<Orientation> orientations_from_python(const py::object& values, const char* name) {
-    const Doubles array = doubles(values, name, {-1, 3, 3});
-    std::vector<Orientation> out;
-    for (py::ssize_t i = 0; i < array.shape(0); ++i) {
-        out.push_back({vec3(array.data(i, 0, 0)), vec3(array.data(i, 1, 0)), vec3(array.data(i, 2, 0))});
-    }
-    return out;
-}
-
-Precision precision_of(const std::string& name) {
-    if (name == "double") return Precision::full;
-    if (name == "mixed") return Precision::mixed;
-    throw InputError("precision: found " + name + ", expected double or mixed");
-}
 
 BoundScene::BoundScene(const py::object& python) {
     read_detector(python, scene_, owners_);

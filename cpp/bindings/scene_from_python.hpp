@@ -61,9 +61,3 @@ class BoundScene {
     std::shared_ptr<Lazy<nanobragg::SquaredFactors>> factors_ = std::make_shared<Lazy<nanobragg::SquaredFactors>>();
     std::shared_ptr<Lazy<Located>> located_ = std::make_shared<Lazy<Located>>();
 };
-
-// (n, 3, 3) m: rows a, b, c. InputError names the argument.
-std::vector<nanobragg::Orientation> orientations_from_python(const pybind11::object& values, const char* name);
-
-// double or mixed.
-nanobragg::Precision precision_of(const std::string& name);

@@ -1,6 +1,5 @@
 // The native tests of the GPU renderer on the first CUDA device; exit status 77, which CTest takes for skipped, where
 // there is none.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
 #include <iostream>

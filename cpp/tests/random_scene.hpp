@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <random>
 #include <vector>
@@ -12,6 +13,12 @@
 #include "nanobragg/render.hpp"
 
 namespace nanobragg {
+
+// Every so many of the random scenes, 1 if nobody says otherwise: sanitizers and emulated GPUs take long.
+inline const std::uint64_t kEvery = [] {
+    const char* asked = std::getenv("NANOBRAGG_EVERY");
+    return asked == nullptr ? 1 : std::max<std::uint64_t>(1, std::strtoull(asked, nullptr, 10));
+}();
 
 // A scene with everything drawn at random, and the arrays it points to.
 struct RandomScene {

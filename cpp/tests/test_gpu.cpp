@@ -31,12 +31,6 @@ std::shared_ptr<gpu::Device> device() { return gpu::cuda_device(gpu::cuda_system
 std::shared_ptr<gpu::Device> device() { return std::make_shared<HostDevice>(); }
 #endif
 
-// Every so many of the random scenes, 1 if nobody says otherwise: emulated GPUs and compute-sanitizer take long.
-const std::uint64_t kEvery = [] {
-    const char* asked = std::getenv("NANOBRAGG_EVERY");
-    return asked == nullptr ? 1 : std::max<std::uint64_t>(1, std::strtoull(asked, nullptr, 10));
-}();
-
 std::vector<float> fetched(const gpu::DeviceResult& result) {
     std::vector<float> image(result.image->bytes() / sizeof(float));
     result.image->device().download(image.data(), result.image->as<void>(), result.image->bytes());

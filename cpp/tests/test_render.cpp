@@ -38,7 +38,7 @@ void check_everywhere(const Scene& scene) {
 }  // namespace
 
 TEST_CASE("every instruction set and precision renders what the reference renders") {
-    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 400; seed += kEvery) {
         const RandomScene random(seed);
         CAPTURE(seed);
         check_everywhere(random.scene);
@@ -46,7 +46,7 @@ TEST_CASE("every instruction set and precision renders what the reference render
 }
 
 TEST_CASE("spectra and fans of beams give the image of all their sources") {
-    for (std::uint64_t seed = 3000; seed < 3200; ++seed) {
+    for (std::uint64_t seed = 3000; seed < 3200; seed += kEvery) {
         RandomScene random(seed);
         random.spectra();
         CAPTURE(seed);
@@ -55,7 +55,7 @@ TEST_CASE("spectra and fans of beams give the image of all their sources") {
 }
 
 TEST_CASE("an oscillation finds the structure factors of every step") {
-    for (std::uint64_t seed = 4000; seed < 4100; ++seed) {
+    for (std::uint64_t seed = 4000; seed < 4100; seed += kEvery) {
         RandomScene random(seed);
         random.oscillate();
         CAPTURE(seed);
@@ -64,7 +64,7 @@ TEST_CASE("an oscillation finds the structure factors of every step") {
 }
 
 TEST_CASE("a capture fraction of exactly 0 is computed again at the next subpixel") {
-    for (std::uint64_t seed = 2000; seed < 2200; ++seed) {
+    for (std::uint64_t seed = 2000; seed < 2200; seed += kEvery) {
         RandomScene random(seed);
         random.thicken();
         RenderOptions reference, cpu;
@@ -76,7 +76,7 @@ TEST_CASE("a capture fraction of exactly 0 is computed again at the next subpixe
 }
 
 TEST_CASE("few cells stay accurate in mixed precision where the whole image is dark") {
-    for (std::uint64_t seed = 1000; seed < 1200; ++seed) {
+    for (std::uint64_t seed = 1000; seed < 1200; seed += kEvery) {
         RandomScene random(seed);
         Scene& s = random.scene;
         s.f_shape[0] = s.f_shape[1] = s.f_shape[2] = 0;
@@ -131,7 +131,7 @@ TEST_CASE("dark pixels around a masked bright one stay accurate in mixed precisi
 }
 
 TEST_CASE("the number of threads does not change a bit") {
-    for (std::uint64_t seed = 200; seed < 220; ++seed) {
+    for (std::uint64_t seed = 200; seed < 220; seed += kEvery) {
         const RandomScene random(seed);
         RenderOptions one, many;
         one.threads = 1;
