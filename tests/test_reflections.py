@@ -495,6 +495,28 @@ def test_the_line_about_a_file_names_what_was_understood(tmp_path: Path) -> None
         assert part in said, part
 
 
+@pytest.mark.parametrize(("wavelength", "told"), [(0.9795, True), (1.0, False)])
+def test_anomalous_differences_of_another_wavelength_are_told(tmp_path: Path, wavelength: float, told: bool) -> None:
+    """Of MTZ, CIF and XDS files; -lambda is 1 Å where nothing says otherwise."""
+    path = mtz(tmp_path / "a.mtz", "F(+):G F(-):G", [[1, 2, 3, 10, 20]])
+    made = gemmi.read_mtz_file(str(path))
+    made.datasets[1].wavelength = wavelength
+    made.write_to_file(str(path))
+    text = cif("P 1 2 1", "F_meas_au", "1 2 3 100\n1 -2 3 90")
+    (tmp_path / "a.cif").write_text(f"{text}_diffrn_radiation_wavelength.wavelength {wavelength}\n")
+    header = XDS.format(merge="TRUE").replace("!END", f"!X-RAY_WAVELENGTH=  {wavelength}\n!END")
+    (tmp_path / "a.HKL").write_text(header + " 4 3 1 100 2\n -4 -3 -1 200 2\n")
+    for name in ("a.mtz", "a.cif", "a.HKL"):
+        crystal = Crystal(cells=5, structure_factors=tmp_path / name)
+        resolved = resolve(Experiment(crystal=crystal, detector=Detector(shape=(4, 4))))
+        assert any("differ as they do at 0.9795 Å" in warning for warning in resolved.warnings) == told, name
+
+
+def test_amplitudes_of_other_probes_are_told(tmp_path: Path) -> None:
+    text = cif("P 1 2 1", "F_meas_au", "1 2 3 100") + "_diffrn_radiation.pdbx_scattering_type neutron\n"
+    assert warned(expand_to_p1(read(tmp_path / "a.cif", text)), "neutron diffraction")
+
+
 # ---- round trips ------------------------------------------------------------------------------------------
 
 GROUPS = [

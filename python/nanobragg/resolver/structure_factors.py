@@ -136,7 +136,8 @@ def _of_file(
         numbers = " ".join(f"{value:g}" for value in file.cell)
         warnings.append(f"{file.name}: its unit cell {numbers} is not the crystal's; its structure factors are used")
     if isinstance(file, ReflectionFile):
-        factors, notes = _reflections(crystal, file, use)
+        factors, notes, doubts = _reflections(crystal, file, use)
+        warnings += doubts
     else:
         factors, notes = _model(crystal, file, use, reach)
         if use.wavelength * 1e10 < _ELECTRONS:
@@ -147,7 +148,10 @@ def _of_file(
     return factors, Log(notes=(*file.notes, *notes), warnings=tuple(warnings))
 
 
-def _reflections(crystal: Crystal, file: ReflectionFile, use: Use) -> tuple[StructureFactors, tuple[str, ...]]:
+def _reflections(
+    crystal: Crystal, file: ReflectionFile, use: Use
+) -> tuple[StructureFactors, tuple[str, ...], list[str]]:
+    """The grid, notes and warnings."""
     from nanobragg.io.factors.reflections import expand_to_p1
 
     wanted = (crystal.default_F, crystal.sf_dmin, None if file.cell else use.cell)
@@ -163,7 +167,12 @@ def _reflections(crystal: Crystal, file: ReflectionFile, use: Use) -> tuple[Stru
             f"{expanded.missing} of {expanded.expected} reflections to {expanded.resolution:.2f} Å are missing and "
             f"take the default {crystal.default_F:g}"
         )
-    return expanded.factors, tuple(notes)
+    wavelength, doubts = use.wavelength * 1e10, []
+    if expanded.anomalous and file.wavelength and abs(file.wavelength - wavelength) > 0.01 * wavelength:
+        doubts.append(
+            f"{file.name}: its mates differ as they do at {file.wavelength:.5g} Å, and are used at {wavelength:.5g} Å"
+        )
+    return expanded.factors, tuple(notes), doubts
 
 
 def _model(crystal: Crystal, file: ModelFile, use: Use, reach: float) -> tuple[StructureFactors, tuple[str, ...]]:

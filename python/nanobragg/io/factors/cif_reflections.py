@@ -37,6 +37,8 @@ _USUAL: dict[str, bool] = {
     "intensity_calc": True,
     "F_squared_calc": True,
 }
+_WAVELENGTHS = ("_diffrn_radiation_wavelength?wavelength", "_diffrn_radiation?wavelength")
+_PROBES = ("_diffrn_radiation?probe", "_diffrn_radiation?pdbx_scattering_type", "_exptl?method")
 _UNRELIABLE = "x"
 _INTENSITY_WORDS = ("intensity", "squared", "_i_", "counts")
 
@@ -104,8 +106,9 @@ def read_cif(name: str, choice: Choice) -> ReflectionFile:
         values=values / scale,
         column=column,
         unmerged=f"table {table.category.strip('._')}" if "diffrn" in table.category else "",
+        wavelength=_wavelength(gemmi, blocks.chosen),
         notes=(*described_blocks(name, blocks), *scaled, *_notes(name, table, column)),
-        warnings=(*doubts, *_doubts(name, table, column)),
+        warnings=(*doubts, *_doubts(name, table, column), *_probes(name, blocks.chosen)),
     )
 
 
@@ -117,6 +120,20 @@ def _scale(gemmi: Any, name: str, block: Any, column: Column) -> tuple[float, li
         return 1.0, []
     note = f"{name}: its values are divided by the F_squared_multiplier of SHELX, {text}"
     return factor if column.intensity else factor**0.5, [note]
+
+
+def _wavelength(gemmi: Any, block: Any) -> float | None:
+    """Where there is one, and one only."""
+    texts = {text for tag in _WAVELENGTHS for text in values_of(block, tag)}
+    number = gemmi.cif.as_number(texts.pop()) if len(texts) == 1 else 0.0
+    return number if number > 0 else None
+
+
+def _probes(name: str, block: Any) -> list[str]:
+    """A warning about amplitudes that were not measured with X-rays."""
+    said = " ".join(text for tag in _PROBES for text in values_of(block, tag)).lower()
+    other = next((probe for probe in ("neutron", "electron") if probe in said), None)
+    return [] if other is None else [f"{name}: its values are of {other} diffraction, and used as those of X-rays"]
 
 
 def _category_of(block: Any) -> str | None:

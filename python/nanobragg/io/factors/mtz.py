@@ -62,6 +62,7 @@ def read_mtz(name: str, choice: Choice) -> ReflectionFile:
         values=rows,
         column=column,
         unmerged=unmerged,
+        wavelength=_wavelength(mtz, column),
         notes=_notes(name, column, types),
         warnings=(f"{name}: {column.described} are calculated, not measured",) if column.label in _CALCULATED else (),
     )
@@ -173,6 +174,13 @@ def _notes(name: str, column: Column, types: dict[str, str]) -> tuple[str, ...]:
     if pair is None:
         return ()
     return (f"{name}: its Friedel pairs are not used; -sf_column '{pair}' reads them",)
+
+
+def _wavelength(mtz: Any, column: Column) -> float | None:
+    """Of the dataset that a column belongs to."""
+    ids = [item.dataset_id for item in mtz.columns if item.label == column.label]
+    said = [dataset.wavelength for dataset in mtz.datasets if dataset.id in ids[:1]]
+    return said[0] if said and said[0] > 0 else None
 
 
 # ---- cell and symmetry ------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ class Expanded:
     """all of them, without systematic absences and 0 0 0"""
     resolution: float
     """Å"""
+    anomalous: bool
+    """Whether mates differ."""
     described: str
     """What was read, for messages."""
 
@@ -96,6 +98,7 @@ def expand_to_p1(
         missing=missing,
         expected=expected,
         resolution=float(d2[known].max()) ** -0.5,
+        anomalous=merged.anomalous,
         described=_described(file, merged),
     )
 

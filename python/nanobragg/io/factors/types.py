@@ -61,5 +61,7 @@ class ReflectionFile:
     column: Column
     unmerged: str = ""
     """How the file shows that it is unmerged; empty where it does not."""
+    wavelength: float | None = None
+    """Å, that the values were measured at; ``None``: not said"""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nanobragg.io.factors.types import Choice
     from nanobragg.maths.lattice import Cell
 
-_KEY = re.compile(r"([A-Z][A-Z_'%0-9()]*)\s*=\s*(.*?)(?=\s+[A-Z][A-Z_'%0-9()]*\s*=|$)")
+_KEY = re.compile(r"([A-Z][A-Z_'%0-9()-]*)\s*=\s*(.*?)(?=\s+[A-Z][A-Z_'%0-9()-]*\s*=|$)")
 
 
 def read_xds(name: str, choice: Choice) -> ReflectionFile:
@@ -54,6 +54,7 @@ def read_xds(name: str, choice: Choice) -> ReflectionFile:
         values=np.where(rejected, np.nan, table[:, 3]),
         column=Column("IOBS", intensity=True),
         unmerged="" if merged else "MERGE=FALSE",
+        wavelength=_wavelength(header),
         warnings=tuple(f"{name}: {sentence}" for sentence in said),
     )
 
@@ -73,6 +74,13 @@ def _place(name: str, header: dict[str, str], item: str, usual: int) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1000:
         raise InputError(f"{name}: found ITEM_{item}={text[:20]}, expected the number of a column")
     return int(text)
+
+
+def _wavelength(header: dict[str, str]) -> float | None:
+    try:
+        return float(header["X-RAY_WAVELENGTH"].split()[0])
+    except (KeyError, IndexError, ValueError):
+        return None
 
 
 def _cell_of(name: str, header: dict[str, str]) -> Cell | None:
