@@ -71,47 +71,50 @@ def expand_to_p1(
     from nanobragg import _core
     from nanobragg.io.factors.merge import merge
     from nanobragg.io.factors.symmetry import checked_against
-    from nanobragg.maths.lattice import ball_of, inverse_d2
+    from nanobragg.maths.lattice import ball_of
 
     unit = file.cell or cell
     if unit is None:
         raise InputError(f"{file.name}: found no unit cell, expected one, or -cell")
     if file.cell is None:
         file = replace(file, symmetry=checked_against(file.name, file.symmetry, unit))
-    d2 = inverse_d2(unit, file.hkl)
-    known = np.isfinite(file.values) if dmin is None else np.isfinite(file.values) & (d2 <= dmin**-2)
-    if not (known & (d2 > 0)).any():
-        raise InputError(f"{file.name}: found no reflection to {dmin or 0:g} Å, expected some within -sf_dmin")
-    sharpest = float(d2[known].max()) * (1 + 1e-6)
+    file, highest = _within(file, unit, dmin)
+    sharpest = highest * (1 + 1e-6)
     metric, bounds = ball_of(unit, sharpest)
-    _check_range(file, d2, known, bounds)
-    merged = merge(replace(file, hkl=file.hkl[known], values=file.values[known]))
+    if 8 * np.prod([2.0 * bound + 1 for bound in bounds]) > LARGEST_GRID:
+        raise InputError(f"{file.name}: found indices to {bounds}, expected a range whose grid fits in 8 GiB")
+    merged = merge(file)
     grid = _core.grid_of_holes([2 * bound + 1 for bound in bounds])
     minimum = (-bounds[0], -bounds[1], -bounds[2])
     group = (file.symmetry.rotations, file.symmetry.translations)
     _core.spread_reflections(*group, merged.hkl, merged.plus, merged.minus, minimum, grid)
     expected, missing, absences = _core.complete_grid(*group, metric, sharpest, bounds, default_F, grid)
     warnings = (*file.warnings, *file.symmetry.warnings, *_doubts(file, merged, absences))
-    factors = StructureFactors(grid=grid, minimum=minimum, count=expected - missing, warnings=warnings)
     return Expanded(
-        factors=factors,
+        factors=StructureFactors(grid=grid, minimum=minimum, count=expected - missing, warnings=warnings),
         missing=missing,
         expected=expected,
-        resolution=float(d2[known].max()) ** -0.5,
+        resolution=highest**-0.5,
         anomalous=merged.anomalous,
         described=_described(file, merged),
     )
 
 
-def _check_range(file: ReflectionFile, d2: np.ndarray, known: np.ndarray, bounds: tuple[int, int, int]) -> None:
+def _within(file: ReflectionFile, cell: Cell, dmin: float | None) -> tuple[ReflectionFile, float]:
+    """The rows with a value within the resolution, and the largest 1/d² (1/Å²) of them."""
+    from nanobragg.maths.lattice import inverse_d2
+
+    d2 = inverse_d2(cell, file.hkl)
+    known = np.isfinite(file.values) if dmin is None else np.isfinite(file.values) & (d2 <= dmin**-2)
+    if not (known & (d2 > 0)).any():
+        raise InputError(f"{file.name}: found no reflection to {dmin or 0:g} Å, expected some within -sf_dmin")
     beyond = known & (d2 > SMALLEST_SPACING**-2)
     if beyond.any():
         index = " ".join(map(str, file.hkl[int(np.argmax(beyond))].tolist()))
         raise InputError(
             f"{file.name}: found the reflection {index}, expected none beyond {SMALLEST_SPACING:g} Å in this unit cell"
         )
-    if 8 * np.prod([2.0 * b + 1 for b in bounds]) > LARGEST_GRID:
-        raise InputError(f"{file.name}: found indices to {bounds}, expected a range whose grid fits in 8 GiB")
+    return replace(file, hkl=file.hkl[known], values=file.values[known]), float(d2[known].max())
 
 
 def _described(file: ReflectionFile, merged: Merged) -> str:
