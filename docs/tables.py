@@ -23,7 +23,7 @@ def fields_of(option: Any) -> list[str]:
     """Fields of the dataclasses, which are keys of TOML files, that an option of ``options.py`` sets."""
     if option.convention and not option.sets:
         return ["detector.convention"]
-    # Of section.field.index, one element of a field, the field.
+    # section.field.index names one element of a field; the field is wanted.
     return list(dict.fromkeys(".".join(field.split(".")[:2]) for field in option.sets))
 
 

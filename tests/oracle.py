@@ -206,7 +206,7 @@ class Factors:
     crystal: Crystal
     sticky: bool
     cells: np.ndarray
-    """of which two or fewer are interpolated"""
+    """cells along each axis, of which two or fewer are interpolated"""
     table: dict[tuple[int, int, int], float] = field(default_factory=dict)
     low: np.ndarray = field(default_factory=lambda: np.zeros(3, int))
     high: np.ndarray = field(default_factory=lambda: -np.ones(3, int))

@@ -190,7 +190,7 @@ def test_AT_PRE_001_header_of_image_and_mask(in_folder, quirks: str) -> None:
 
 
 def test_AT_CLI_004_header_precedence(in_folder) -> None:
-    """The same from the command line, as the header of the image that is written tells it."""
+    """Precedence on the command line, as the header of the image that is written tells it."""
     folder = in_folder()
     header_image(folder / "a.img", "PIXEL_SIZE=0.2 DISTANCE=111")
     mask = np.ones((12, 16), np.uint16)

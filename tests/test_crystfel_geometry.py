@@ -138,7 +138,7 @@ def test_vectors_are_sums(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not there")
 def test_real_files_have_their_pixels_where_an_independent_reader_has_them() -> None:
-    """Of CrystFEL, DIALS and NXmx detectors; and the camera lengths of data files come from an option."""
+    """Detectors of CrystFEL, DIALS and NXmx; and the camera lengths of data files come from an option."""
     for expected in json.loads((SHARED / "expected.json").read_text()):
         wanted = Wanted(clen=expected.get("clen_mm") if expected["kind"] == "crystfel" else None)
         found = read_file_geometry(SHARED / "files" / expected["file"], wanted=wanted)

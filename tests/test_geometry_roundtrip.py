@@ -120,7 +120,7 @@ def test_cbf_holds_a_detector_that_is_swung_about_its_fast_axis(
     quirks=st.sampled_from(["all", "none"]),
 )
 def test_smv_holds_six_digits(convention: str, numbers: tuple[int, int, int], quirks: str, tmp_path: Path) -> None:
-    """Of a detector at right angles to the beam."""
+    """The geometry of a detector at right angles to the beam."""
     distance, x, y = (number / 1000.0 for number in numbers)
     place = {"distance": distance, "beam_x": x, "beam_y": y}
     made = _made({"convention": convention, "shape": (20, 30), "pixel_size": 0.1, **place}, quirks)

@@ -171,7 +171,7 @@ def test_deviates_have_mean_and_variance_of_a_poisson_distribution(rng: str, mea
     # The exact generator's float32 uniforms bias it by up to a few 1e-4 of a standard deviation.
     bias = 1e-3 if rng == "exact" else 0.0
     assert abs(counts.mean() - mean) <= math.sqrt(mean) * (5 / math.sqrt(number) + bias)
-    variance_error = math.sqrt((mean + 2 * mean**2) / number)  # of a Poisson distribution's sample variance
+    variance_error = math.sqrt((mean + 2 * mean**2) / number)  # for the sample variance of a Poisson distribution
     assert abs(((counts - mean) ** 2).mean() - mean) <= 5 * variance_error + 3 * bias * mean
 
 

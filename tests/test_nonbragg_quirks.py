@@ -307,7 +307,7 @@ def test_stolout_times_steps(nonbragg: Companion) -> None:
 
 
 def test_stolout_mean_of_F(nonbragg: Companion) -> None:
-    """Of weak images the mean of photons is right, the mean of their roots low."""
+    """In weak images the mean of photons is right, the mean of their roots low."""
     mean = nonbragg(f"-quirks none -stol t.stol {BASE} -Xbeam 17.25 -Ybeam 15.75", t=FLAT).floats(SHAPE)
     weak = np.random.default_rng(1).poisson(mean / mean.mean()) + 40  # about a photon a pixel
     scale = 2.0 / np.sqrt(mean.mean())

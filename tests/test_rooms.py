@@ -205,6 +205,12 @@ def test_type_checkers_see_the_same_names() -> None:
     assert listed == nanobragg._HOMES
 
 
+def test_the_reference_lists_all_public_names() -> None:
+    """A name that is not on the page of the API is nobody's; one that is only there is a broken promise."""
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE)) == set(nanobragg._HOMES)
+
+
 def test_importing_the_package_costs_nothing() -> None:
     """``import nanobragg`` in a program's head, and no more: neither NumPy nor a module of ours."""
     code = (

@@ -27,7 +27,7 @@ def _image(phi_steps: int = 1, **fields: object) -> Image:
 
 
 def _with(image: Image, **parts: dict[str, Any]) -> Image:
-    """The same experiment with some fields changed."""
+    """An image's experiment with some fields changed."""
     experiment = image.resolved.experiment
     return simulate(replace(experiment, **{k: replace(getattr(experiment, k), **v) for k, v in parts.items()}))
 

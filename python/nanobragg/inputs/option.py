@@ -49,7 +49,7 @@ class Option(NamedTuple):
     """No further key is looked for in the word."""
     group: str
     arguments: str
-    """Of the values, for help."""
+    """Names of the values, for help."""
     help: str
 
     def matches(self, word: str) -> str | None:

@@ -21,7 +21,7 @@ class Words(NamedTuple):
 
     words: list[str]
     own: list[tuple[Option, int]]
-    """Those that act on the run, and where they are."""
+    """Options of ours that act on the run, and where they are."""
     skipped: set[int]
     """Where options of ours and their values are."""
     asked: dict[str, Any]
@@ -120,7 +120,7 @@ class Scan:
             return
         import difflib
 
-        names = {name.lower(): name for name in reversed(all_names())}  # of equals the first
+        names = {name.lower(): name for name in reversed(all_names())}  # among equals the first
         near = difflib.get_close_matches(word.lower(), names, 1, 0.5)
         hint = f"; did you mean {names[near[0]]}?" if near else ""
         self.draft.warn(f"unknown option {word} is ignored{hint}")

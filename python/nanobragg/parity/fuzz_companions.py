@@ -45,11 +45,11 @@ class Companion(NamedTuple):
 
     draw: Callable[[int, int], CommandLine]
     variable: str
-    """Of the environment: where the program is."""
+    """Variable of the environment that says where the program is."""
     printed: tuple[str, ...]
     """Numbers that both print."""
     refusals: tuple[str, ...]
-    """Of ours, for what the specification calls undefined."""
+    """Sentences with which we refuse what the specification calls undefined."""
 
 
 COMPANIONS = {

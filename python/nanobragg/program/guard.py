@@ -13,7 +13,7 @@ from nanobragg.errors import InputError
 FATAL = 9
 """Exit status of every mistake, as of the original's fatal errors."""
 INTERRUPTED = 128 + 2
-"""Of SIGINT. (The module signal would cost a millisecond to import.)"""
+"""Exit status after SIGINT. (The module signal would cost a millisecond to import.)"""
 PIPE_CLOSED = 128 + 13
 """What a shell reports of a program that SIGPIPE ended."""
 

@@ -214,7 +214,7 @@ def tell_quirk(name: str, sentence: str) -> None:
 
 
 def tell_quirks(quirks: Mapping[str, str], touched: Set[str]) -> None:
-    """The same for those of ``quirks`` that are ``touched``."""
+    """A line for each of ``quirks`` that is ``touched``."""
     for name, sentence in quirks.items():
         if name in touched:
             tell_quirk(name, sentence)

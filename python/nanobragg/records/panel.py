@@ -27,7 +27,7 @@ class Panel:
 
     name: str
     group: str = ""
-    """Of panels that are moved together (a quadrant, say)."""
+    """Name of the panels that are moved together with it (a quadrant, say)."""
     shape: tuple[int, int]
     """(slow, fast) pixels."""
     pixel_size: tuple[float, float]

@@ -128,7 +128,7 @@ def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
     for name in ("pixel_size", "distance", "wavelength", "phi", "oscillation", "centre"):
         if (found := getattr(file, name)) is not None:
             new[name] = found
-    if (width := new.get("oscillation", 0.0)) < 0.0:  # the same range, begun at its other end
+    if (width := new.get("oscillation", 0.0)) < 0.0:  # a range may begin at its other end
         new["oscillation"], new["phi"] = -width, new.get("phi", values.phi or 0.0) + width
     if "distance" in new:
         new["close_distance"] = None

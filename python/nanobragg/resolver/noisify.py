@@ -32,7 +32,7 @@ class ResolvedNoisify(NamedTuple):
     pixel_size: float
     """m"""
     header: bytes
-    """Of both SMV images."""
+    """The header of both SMV images."""
     psf_width: float
     """Full width at half maximum, pixels; 0: no point spread."""
     calibration_state: int

@@ -57,7 +57,7 @@ class OrientedCrystal(NamedTuple):
     orientations: np.ndarray
     """(O, 3, 3) m: rows a, b, c"""
     first_orientations: np.ndarray
-    """the same for the very first evaluation of the run, or (0, 3, 3)"""
+    """(O, 3, 3) m: rows a, b, c for the very first evaluation of the run, or (0, 3, 3)"""
     random_state: tuple[int, ...]
     """state of the table of random numbers when all is drawn"""
     log: Log

@@ -33,7 +33,7 @@ class PixelFacts:
     omega: NDArray[np.float64]
     """sr; with ``means`` 1, and ``polar`` is the mean of the product."""
     point: NDArray[np.int32]
-    """Of the table, the two far points before it counted: the last at or below ``stol``."""
+    """Number of the table's last point at or below ``stol``, the two far points before the table counted."""
     means: bool
 
 
@@ -105,7 +105,7 @@ class BackFromImage(NamedTuple):
     """A profile from an image."""
 
     points: list[ProfilePoint]
-    """Those with enough pixels, in the order of the table."""
+    """The points with enough pixels, in the order of the table."""
     sparse: list[ProfilePoint]
     """The others."""
     last_count: int
@@ -212,7 +212,7 @@ class _Found:
         self.quirks = quirks
         used, numbers = amplitudes[inside], bins[inside]
         self.count = np.bincount(numbers, minlength=size)
-        # Those outside the region overflow from bin 0 to where others' values stand.
+        # Pixels outside the region overflow from bin 0 to where others' values stand.
         laid, where = (amplitudes, bins) if "roi_spoils_stolout" in quirks else (used, numbers)
         self.mean, self.deviation, self._values = _core.binned_profile(
             np.ascontiguousarray(laid), np.ascontiguousarray(where), self.count.tolist()

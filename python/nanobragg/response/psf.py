@@ -22,7 +22,7 @@ class Spread(NamedTuple):
     largest: float | None
     """Largest pixel, where the radius is automatic."""
     radius: int | None
-    """Of the largest pixel, or as given; ``None``: the whole image."""
+    """Radius for the largest pixel, or as given; ``None``: the whole image."""
     lost: float
     """Light beyond the radii."""
     empty: bool

@@ -48,7 +48,7 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of ``data``."""
+        """The shape of ``data``."""
         return self.data.shape
 
     def statistics(self) -> Statistics:

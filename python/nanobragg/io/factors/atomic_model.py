@@ -138,7 +138,7 @@ class _Parts:
     """What adds up to the crystal's structure factors."""
 
     atoms: Callable[[NDArray[np.int32]], tuple[NDArray[np.complex128], NDArray[np.complex128]]]
-    """Of reflections (n, 3): what f0 + f′ and what f″ give."""
+    """What f0 + f′ and what f″ give for reflections (n, 3)."""
     solvent: Any | None
     """gemmi.ReciprocalComplexGrid"""
     k_sol: float

@@ -61,7 +61,7 @@ class _Table:
             return np.array([self._gemmi.cif.as_number(text) for text in texts], dtype=np.float64)
 
     def values(self, label: str) -> NDArray[np.float64]:
-        """The same without mates that are 0 because they were not measured."""
+        """Numbers of a column without mates that are 0 because they were not measured."""
         found = self.numbers(label)
         sigma = next((s for s in (f"{label}_sigma", label.replace("_meas", "_sigma")) if s in self.labels), None)
         pair = mates_of(label, self.labels) is not None

@@ -41,7 +41,7 @@ class Found:
     assumed: str = ""
     """What was taken for granted; empty where the name and the cell say all."""
     origins: tuple[Any, ...] = ()
-    """The same group with each of its origins, where the name does not say which."""
+    """The group with each of its origins, where the name does not say which."""
 
 
 def find_group(gemmi: Any, text: str, cell: Cell | None) -> Found | None:

@@ -69,7 +69,7 @@ def _likely_indices(cell: Sequence[float] | None) -> list[int]:
 
 
 def structure_factors_from_array(reflections: ArrayLike, default_F: float = 0.0) -> StructureFactors:
-    """The same from an array (n, 4) of h, k, l, F. Indices are rounded with a warning, later duplicates win.
+    """Structure factors from an array (n, 4) of h, k, l, F. Indices are rounded with a warning, later duplicates win.
 
     Raises :class:`InputError` when the array is of another shape, not finite, or of an absurd range.
     """

@@ -103,7 +103,7 @@ def read_unpacked(path: str | os.PathLike[str]) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The same as text; what is no UTF-8 becomes a replacement character."""
+    """The content of a file, unpacked, as text; what is no UTF-8 becomes a replacement character."""
     return as_utf8(read_unpacked(path)).decode("utf-8", errors="replace")
 
 

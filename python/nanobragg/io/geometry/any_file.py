@@ -26,7 +26,7 @@ class Wanted(NamedTuple):
     """What the options say that decides what is read of a file with more than one answer."""
 
     experiment: int | None = None
-    """of a list, from 0"""
+    """number of an experiment in a list, from 0"""
     phi: float | None = None
     """degrees, where the image starts"""
     oscillation: float | None = None

@@ -74,7 +74,7 @@ class GeometryText(NamedTuple):
     """What a geometry says, not yet interpreted."""
 
     top: Keys
-    """of the beam and the whole detector"""
+    """what concerns the beam and the whole detector"""
     panels: dict[str, Keys]
     """with what was said at the top before a panel was first mentioned"""
     bad: dict[str, Keys]

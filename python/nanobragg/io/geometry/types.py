@@ -108,7 +108,7 @@ class FileGeometry:
     """whether the sense of ``swing`` is defined: about minus the fast axis, through the sample"""
     vectors: Vectors | None = None
     panels: tuple[FilePanel, ...] = ()
-    """of a file with a frame of its own"""
+    """panels of a file with a frame of its own"""
     real_space: NDArray[np.float64] | None = None
     """(3, 3) Å: rows a, b, c at phi = 0, in the frame of ``vectors``"""
     turn: NDArray[np.float64] | None = None

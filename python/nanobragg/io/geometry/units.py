@@ -25,5 +25,5 @@ DEGREES = _names((1.0, "deg degree degrees °"), (_DEGREES_OF_A_RADIAN, "rad rad
 
 
 def some(factors: dict[str, float], *units: str) -> dict[str, float]:
-    """Those units of a table that a format may name, in this order."""
+    """The units of a table that a format may name, in this order."""
     return {unit: factors[unit] for unit in units}
