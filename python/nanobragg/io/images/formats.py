@@ -8,10 +8,9 @@ the format, ``read(path, shape)``; ``doubt(resolved)`` tells what its header can
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg.errors import InputError
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from nanobragg.records.resolved import Resolved
 
 
-@dataclass(frozen=True, kw_only=True)
-class Format:
+class Format(NamedTuple):
     """What a format is called, what it holds, and what it needs."""
 
     name: str
