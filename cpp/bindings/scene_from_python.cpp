@@ -9,6 +9,7 @@
 
 #include "nanobragg/error.hpp"
 #include "nanobragg/reference.hpp"
+#include "nanobragg/threads.hpp"
 #include "scene_arguments.hpp"
 
 namespace py = pybind11;

@@ -8,6 +8,9 @@
 
 #include "nanobragg/error.hpp"
 #include "nanobragg/reference.hpp"
+#include "nanobragg/threads.hpp"
+#include "plan/precision.hpp"
+#include "plan/view.hpp"
 
 namespace nanobragg::gpu {
 namespace {
@@ -309,7 +312,7 @@ DeviceResult GpuRenderer::render(const std::function<bool(double)>& tick, int th
     const bool short_cut = plan_->mixed() && takes_short_cut(plan_->panel(0));
     double brightest = 0;
     result.finished = render_panels(instance(short_cut), tick, result, brightest);
-    if (result.finished && short_cut && !(brightest >= plan_->short_cut_limit())) {
+    if (result.finished && short_cut && !(brightest >= short_cut_limit(plan_->panel(0)))) {
         result.finished = render_panels(instance(false), tick, result, brightest);
     }
     if (!result.finished) return result;

@@ -52,7 +52,4 @@ std::string chosen_instruction_set();
 // precision, measured for about `seconds`.
 double peak_rate(bool double_precision, double seconds);
 
-// Threads that `threads` stands for; one in a forked child of a process that had several.
-int thread_count(int threads);
-
 }  // namespace nanobragg

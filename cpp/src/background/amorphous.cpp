@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "nanobragg/render.hpp"
+#include "nanobragg/threads.hpp"
 
 namespace nanobragg {
 namespace {

@@ -1,8 +1,5 @@
 // Threads, chunks, and the choice of kernel.
 #include <omp.h>
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
@@ -14,7 +11,10 @@
 #include "nanobragg/error.hpp"
 #include "nanobragg/reference.hpp"
 #include "nanobragg/render.hpp"
+#include "nanobragg/threads.hpp"
 #include "plan/plan.hpp"
+#include "plan/precision.hpp"
+#include "plan/view.hpp"
 
 namespace nanobragg {
 namespace {
@@ -90,7 +90,7 @@ class CpuRender {
         RenderResult result;
         result.interpolation_left = out_of_range_ >= 0;
         const double brightest = render_pieces(result.solid_angle);
-        if (plan_.mixed() && takes_short_cut(plan_.panel(0)) && !(brightest >= plan_.short_cut_limit())) {
+        if (plan_.mixed() && takes_short_cut(plan_.panel(0)) && !(brightest >= short_cut_limit(plan_.panel(0)))) {
             careful_ = 1;
             progress_.restart();
             render_pieces(result.solid_angle);
@@ -197,8 +197,8 @@ class CpuRender {
     void render_chunk(const Piece& piece, std::int64_t begin, std::int64_t end, bool tricubic, double* solid_angle,
                       double* brightest) {
         const std::int64_t fast = begin - s_.index(piece.panel, piece.slow, 0);
-        const KernelScene& scene =
-            plan_.panel(static_cast<std::size_t>(piece.panel), piece.slow, fast, fast + (end - begin) - 1);
+        const KernelScene& scene = plan_.panel(static_cast<std::size_t>(piece.panel),
+                                               {piece.slow, piece.slow, fast, fast + (end - begin) - 1});
         evaluations_.fetch_add((end - begin) * evaluations_of_pixel(scene), std::memory_order_relaxed);
         const ChunkTask task{&scene,
                              piece.slow,
@@ -232,24 +232,6 @@ class CpuRender {
 };
 
 }  // namespace
-
-SquaredFactors squared_factors(const Scene& scene) {
-    const bool interpolated = scene.has_grid() && scene.interpolation == Interpolation::tricubic;
-    return {interpolated ? std::vector<float>() : squared_grid(scene), largest_structure_factor(scene)};
-}
-
-// OpenMP's threads do not come along into a forked child, where waiting for them would never end: the child of a
-// process that had some makes do with one.
-int thread_count(int threads) {
-    static std::atomic<bool> started{false}, orphaned{false};
-#if defined(__unix__) || defined(__APPLE__)
-    [[maybe_unused]] static const int watched = pthread_atfork(nullptr, nullptr, [] { orphaned = started.load(); });
-#endif
-    if (orphaned) return 1;
-    const int wanted = threads > 0 ? threads : std::max(1, omp_get_num_procs());
-    if (wanted > 1) started = true;
-    return wanted;
-}
 
 RenderResult render(const Scene& scene, const RenderOptions& options, float* image) {
     validate(scene);

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "nanobragg/render.hpp"
+#include "nanobragg/threads.hpp"
 #include "nanobragg/symmetry.hpp"
 
 namespace nanobragg {

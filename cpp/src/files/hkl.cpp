@@ -8,7 +8,7 @@
 #include <new>
 
 #include "nanobragg/error.hpp"
-#include "nanobragg/render.hpp"
+#include "nanobragg/threads.hpp"
 
 namespace nanobragg {
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <new>
 
-#include "nanobragg/render.hpp"
+#include "nanobragg/threads.hpp"
 
 namespace nanobragg {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "nanobragg/render.hpp"
+#include "nanobragg/threads.hpp"
 #include "physics/philox.hpp"
 
 namespace nanobragg {

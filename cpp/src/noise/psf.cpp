@@ -10,6 +10,7 @@
 
 #include "nanobragg/error.hpp"
 #include "nanobragg/render.hpp"
+#include "nanobragg/threads.hpp"
 
 namespace nanobragg {
 namespace {

@@ -1,0 +1,118 @@
+#include "plan/view.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "plan/few_cells.hpp"
+
+namespace nanobragg {
+namespace {
+
+void store(Vec3 v, double out[3]) {
+    out[0] = v.x;
+    out[1] = v.y;
+    out[2] = v.z;
+}
+
+void view_detector(const Scene& scene, const std::vector<double>& layers, KernelScene& k) {
+    k.pixel_size = scene.pixel_size;
+    k.curved_distance = scene.curved_distance;
+    store(scene.beam_direction, k.beam);
+    k.layers = layers.data();
+    k.layer_count = static_cast<std::int64_t>(scene.layers.size());
+    k.attenuation = scene.attenuation;
+    k.sensor_depth = scene.sensor_depth;
+    k.omega = scene.omega;
+    k.polar = scene.polar;
+    k.capture = scene.capture;
+    k.capture_inside = scene.capture == Factor::each || (scene.capture != Factor::off && !scene.one_capture());
+    k.point_pixel = scene.point_pixel;
+    k.kahn_factor = scene.kahn_factor;
+}
+
+void view_sources(const std::vector<KernelSource>& sources, KernelScene& k) {
+    k.sources = sources.data();
+    k.source_count = static_cast<std::int64_t>(sources.size());
+    for (const KernelSource& source : sources) k.weight_sum += source.weight;
+}
+
+void view_crystal(const Scene& scene, const float* squares, KernelScene& k) {
+    static_assert(sizeof(Orientation) == 9 * sizeof(double), "three vectors, nine numbers in a row");
+    k.orientations = &scene.orientations.front().a.x;
+    k.orientation_count = static_cast<std::int64_t>(scene.orientations.size());
+    k.shape = scene.shape;
+    std::copy(scene.cells, scene.cells + 3, k.cells);
+    k.few = few_cells(scene.cells);
+    k.fudge = scene.fudge;
+    const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], square = size * size;
+    k.metric[0] = dot(scene.a_star, scene.a_star) * square;
+    k.metric[1] = dot(scene.b_star, scene.b_star) * square;
+    k.metric[2] = dot(scene.c_star, scene.c_star) * square;
+    k.metric[3] = 2 * dot(scene.a_star, scene.b_star) * square;
+    k.metric[4] = 2 * dot(scene.b_star, scene.c_star) * square;
+    k.metric[5] = 2 * dot(scene.a_star, scene.c_star) * square;
+    k.f_grid = scene.f_grid;
+    k.f_sqr_grid = squares;
+    std::copy(scene.f_shape, scene.f_shape + 3, k.f_shape);
+    std::copy(scene.f_min, scene.f_min + 3, k.f_min);
+    k.default_F = scene.default_F;
+}
+
+void view_sampling(const Scene& scene, KernelScene& k) {
+    k.oversample = scene.oversample;
+    k.dmin = scene.dmin;
+    k.background_sum = scene.background_sum;
+    k.background = scene.background;
+    k.scale = scene.scale;
+    k.steps = scene.steps;
+}
+
+}  // namespace
+
+std::vector<double> layers_of(const Scene& scene) {
+    std::vector<double> layers;
+    for (const Layer& layer : scene.layers) {
+        layers.insert(layers.end(), {layer.depth, layer.front, layer.back, layer.incidence_depth});
+    }
+    return layers;
+}
+
+std::vector<KernelSource> sources_of(const Scene& scene) {
+    std::vector<KernelSource> sources;
+    for (const Source& source : scene.sources) {
+        KernelSource out{};
+        store(source.direction, out.direction);
+        out.inverse_wavelength = 1.0 / source.wavelength;
+        out.weight = source.weight;
+        const Vec3 magnetic = unit(cross(scene.polarization_axis, source.direction));
+        store(magnetic, out.magnetic);
+        store(unit(cross(source.direction, magnetic)), out.electric);
+        sources.push_back(out);
+    }
+    return sources;
+}
+
+std::vector<KernelScene> views_of(const Scene& scene, const std::vector<double>& layers,
+                                  const std::vector<KernelSource>& sources, const float* squares) {
+    KernelScene common{};
+    view_detector(scene, layers, common);
+    view_sources(sources, common);
+    view_crystal(scene, squares, common);
+    view_sampling(scene, common);
+    std::vector<KernelScene> views(scene.panels.size(), common);
+    for (std::size_t i = 0; i < views.size(); ++i) {
+        const Panel& panel = scene.panels[i];
+        store(panel.origin, views[i].origin);
+        store(panel.fast, views[i].fast);
+        store(panel.slow, views[i].slow);
+        store(panel.normal, views[i].normal);
+        views[i].close_distance = panel.close_distance;
+    }
+    return views;
+}
+
+std::int64_t evaluations_of_pixel(const KernelScene& s) {
+    return s.layer_count * s.oversample * s.oversample * s.source_count * s.orientation_count;
+}
+
+}  // namespace nanobragg

@@ -1,0 +1,26 @@
+#include "nanobragg/threads.hpp"
+
+#include <omp.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+
+namespace nanobragg {
+
+// OpenMP's threads do not come along into a forked child, where waiting for them would never end: the child of a
+// process that had some makes do with one.
+int thread_count(int threads) {
+    static std::atomic<bool> started{false}, orphaned{false};
+#if defined(__unix__) || defined(__APPLE__)
+    [[maybe_unused]] static const int watched = pthread_atfork(nullptr, nullptr, [] { orphaned = started.load(); });
+#endif
+    if (orphaned) return 1;
+    const int wanted = threads > 0 ? threads : std::max(1, omp_get_num_procs());
+    if (wanted > 1) started = true;
+    return wanted;
+}
+
+}  // namespace nanobragg
