@@ -366,12 +366,16 @@ pivot_options = st.lists(st.sampled_from(PIVOT_OPTIONS), max_size=5).map(" ".joi
 @settings(deadline=None)  # files are written
 @given(words=pivot_options, more=pivot_options, quirks=st.sampled_from(["all", "none"]))
 def test_a_written_file_gives_the_same_pivot(words: str, more: str, quirks: str, tmp_path_factory) -> None:
-    """-config after -write_config: the same detector, and nanoBragg.c's own for the words that follow."""
+    """-config after -write_config: the same detector, and nanoBragg.c's own for the words that follow.
+
+    A file says a pivot and not the order of words: what came after -pivot is not last any more (specs/config.md).
+    """
     file = tmp_path_factory.getbasetemp() / "pivot.toml"
     run = parse_words(f"-quirks {quirks} {words}")
     write_config(run, file)
     assert _pivots(parse_words(f"-config {file}")) == _pivots(run)
-    if quirks == "all":
+    order_is_lost = "-pivot" in words and not words.split(" -")[-1].lstrip("-").startswith("pivot")
+    if quirks == "all" and not order_is_lost:
         assert _pivots(parse_words(f"-config {file} {more}"))[0] == _pivots(parse_words(f"{words} {more}"))[0]
 
 
