@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ("python", "bench", "docs", "examples", "tests", "wheels")
-EXCEPT = {"test_comments.py", "test_config_layout.py", "field_checks.py"}
-"""Files whose text is about such comments, and one that is about to go."""
+EXCEPT = {"test_comments.py", "test_config_layout.py"}
+"""Files whose text is about such comments."""
 _OPENING = re.compile(r'(?:^\s*"""|#|//+|/\*+)\s*(of)\s', re.IGNORECASE)
 _WHOLE_LINE = re.compile(r"\s*(#|//)")
 

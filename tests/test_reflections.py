@@ -497,7 +497,7 @@ def test_the_line_about_a_file_names_what_was_understood(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("wavelength", "told"), [(0.9795, True), (1.0, False)])
 def test_anomalous_differences_of_another_wavelength_are_told(tmp_path: Path, wavelength: float, told: bool) -> None:
-    """Of MTZ, CIF and XDS files; -lambda is 1 Å where nothing says otherwise."""
+    """Wavelengths of MTZ, CIF and XDS files; -lambda is 1 Å where nothing says otherwise."""
     path = mtz(tmp_path / "a.mtz", "F(+):G F(-):G", [[1, 2, 3, 10, 20]])
     made = gemmi.read_mtz_file(str(path))
     made.datasets[1].wavelength = wavelength

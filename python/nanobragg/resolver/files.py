@@ -30,7 +30,7 @@ from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.memory import FILES
 
 if TYPE_CHECKING:
-    from nanobragg.io.factors.kinds import Kind
+    from nanobragg.io.factors.kinds import FileKind
     from nanobragg.io.factors.models import ModelFile
     from nanobragg.io.factors.types import ReflectionFile
     from nanobragg.io.geometry.any_file import FileGeometry, Wanted
@@ -102,7 +102,7 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
     return said._replace(matrix=matrix, sources=sources, factors=factors, log=log)
 
 
-def kind_of(path: str | os.PathLike[str], block: str | None = None) -> Kind:
+def kind_of(path: str | os.PathLike[str], block: str | None = None) -> FileKind:
     """What a file of structure factors is (:func:`~nanobragg.io.factors.kinds.structure_factor_kind`)."""
     from nanobragg.io.factors.kinds import structure_factor_kind
 
@@ -354,7 +354,7 @@ def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFact
     return factors, Log(notes=(note,))
 
 
-def _check_options(crystal: Crystal, kind: Kind) -> None:
+def _check_options(crystal: Crystal, kind: FileKind) -> None:
     if crystal.sf_column is not None and kind in ("text", "model"):
         raise InputError(f"-sf_column: found {crystal.sf_column!r} without a file of columns, expected -hkl MTZ or CIF")
     if crystal.sf_block is not None and kind not in ("reflections", "model"):

@@ -13,7 +13,7 @@ from typing import Literal
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import read_bytes
 
-Kind = Literal["text", "mtz", "reflections", "model", "shelx", "xds", "crystfel", "scalepack"]
+FileKind = Literal["text", "mtz", "reflections", "model", "shelx", "xds", "crystfel", "scalepack"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 _BEGINNING = 65536
@@ -30,7 +30,7 @@ _SHELX_LINE = rb"[ \d-]{3}\d[ \d-]{3}\d[ \d-]{3}\d[ \d.+-]{7}[\d.][ \d.+-]{7}[\d
 _SHELX_TABLE = re.compile(rb"(?:" + _SHELX_LINE + rb"|[ \t]*\n)+")
 _SHELX_END = re.compile(rb"^   0   0   0 *0?\.0+ *0?\.0+ *(?: \d+ *)?\r?$", re.MULTILINE)
 _TOUCHING = re.compile(rb"^(?:.{4}|.{8}|.{12}|.{20})[^ \n]", re.MULTILINE)
-_EXTENSIONS: dict[str, Kind] = {".mtz": "mtz", ".pdb": "model", ".ent": "model"}
+_EXTENSIONS: dict[str, FileKind] = {".mtz": "mtz", ".pdb": "model", ".ent": "model"}
 _OTHERS = (
     (re.compile(rb"\s*(\{[^\n]*\}\s*)*(NREF|INDE|ANOM)\w*[ =]", re.IGNORECASE), "CNS reflections"),
     (re.compile(rb"\x89HDF\r\n"), "an HDF5 file"),
@@ -51,7 +51,7 @@ class Format:
 
 
 _HERE = "nanobragg.io.factors"
-FORMATS: dict[Kind, Format] = {
+FORMATS: dict[FileKind, Format] = {
     "mtz": Format("MTZ", f"{_HERE}.mtz:read_mtz", cell=True),
     "reflections": Format("CIF", f"{_HERE}.cif_reflections:read_cif", cell=True),
     "shelx": Format("SHELX HKLF", f"{_HERE}.shelx:read_shelx", cell=False),
@@ -62,7 +62,7 @@ FORMATS: dict[Kind, Format] = {
 """Reflections that are merged, expanded and described; text lists and models have their own ways."""
 
 
-def structure_factor_kind(path: str | os.PathLike[str], block: str | None = None) -> Kind:
+def structure_factor_kind(path: str | os.PathLike[str], block: str | None = None) -> FileKind:
     """What ``path`` is: a text list ``h k l F``, reflections of one of the ``FORMATS``, or a model.
 
     Pipes are text lists: they can be read only once. ``block`` of a CIF decides by itself what the file is.
@@ -129,7 +129,7 @@ def shelx_lines(data: bytes) -> list[bytes] | None:
     return [line for line in table.split(b"\n") if line.strip()]
 
 
-def _text_kind(name: str, beginning: bytes) -> Kind | None:
+def _text_kind(name: str, beginning: bytes) -> FileKind | None:
     if beginning.startswith(b"!FORMAT=XDS_ASCII"):
         return "xds"
     if _CRYSTFEL.match(beginning):
@@ -158,7 +158,7 @@ def _first_line(data: bytes) -> bytes:
     return next((line + b"  " for line in lines if line and not line.startswith(b"#")), b"")
 
 
-def _cif_kind(name: str, block: str | None) -> Kind:
+def _cif_kind(name: str, block: str | None) -> FileKind:
     """A CIF holds atoms, or reflections; one with both is a model, unless a block is chosen."""
     content = as_utf8(read_unpacked(name))
     if block is not None:

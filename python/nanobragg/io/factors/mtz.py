@@ -177,7 +177,7 @@ def _notes(name: str, column: Column, types: dict[str, str]) -> tuple[str, ...]:
 
 
 def _wavelength(mtz: Any, column: Column) -> float | None:
-    """Of the dataset that a column belongs to."""
+    """Wavelength (Å) of the dataset that a column belongs to; ``None`` where it is not said."""
     ids = [item.dataset_id for item in mtz.columns if item.label == column.label]
     said = [dataset.wavelength for dataset in mtz.datasets if dataset.id in ids[:1]]
     return said[0] if said and said[0] > 0 else None

@@ -16,7 +16,7 @@ from nanobragg.io.factors.types import Choice
 from nanobragg.records.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
-    from nanobragg.io.factors.kinds import Kind
+    from nanobragg.io.factors.kinds import FileKind
     from nanobragg.io.factors.merge import Merged
     from nanobragg.io.factors.types import ReflectionFile
     from nanobragg.maths.lattice import Cell
@@ -39,7 +39,7 @@ class Expanded:
     """What was read, for messages."""
 
 
-def read_reflection_file(path: str | os.PathLike[str], kind: Kind, choice: Choice | None = None) -> ReflectionFile:
+def read_reflection_file(path: str | os.PathLike[str], kind: FileKind, choice: Choice | None = None) -> ReflectionFile:
     """Read one column (or Friedel pair) of a file of one of the ``FORMATS``.
 
     Raises :class:`InputError` when the file is not what it claims, or has no such column.
