@@ -33,7 +33,8 @@ struct Located {
     std::int64_t first_evaluation = -1, out_of_range = -1;
 };
 
-// Its arrays must not change: small ones are copied, the largest two are pointed to, and what is derived is kept.
+// The Scene's arrays must not change: small ones are copied, the largest two are pointed to, and what is derived is
+// kept.
 class BoundScene {
   public:
     // From a nanobragg.Scene, or anything with its attributes. InputError names what cannot be rendered.
@@ -41,7 +42,7 @@ class BoundScene {
 
     const nanobragg::Scene& scene() const { return scene_; }
 
-    // The same in other orientations, and with their number as the divisor's.
+    // The scene in other orientations, and with their number as the divisor's.
     std::shared_ptr<BoundScene> turned(std::vector<nanobragg::Orientation> orientations,
                                        std::vector<nanobragg::Orientation> first) const;
 
@@ -57,7 +58,7 @@ class BoundScene {
     bool has_factors_of(const BoundScene& other) const;
 
     nanobragg::Scene scene_;
-    std::vector<pybind11::object> owners_;  // of the arrays that the scene only points to
+    std::vector<pybind11::object> owners_;  // owners of the arrays that the scene only points to
     std::shared_ptr<Lazy<nanobragg::SquaredFactors>> factors_ = std::make_shared<Lazy<nanobragg::SquaredFactors>>();
     std::shared_ptr<Lazy<Located>> located_ = std::make_shared<Lazy<Located>>();
 };

@@ -35,7 +35,7 @@ void check(cudaError_t status, const char* doing) {
     throw DeviceError(std::string("CUDA: ") + doing + " failed: " + sentence_of(status));
 }
 
-constexpr int kOldest = NANOBRAGG_OLDEST_CAPABILITY;  // that this build has kernels for, 80 being 8.0
+constexpr int kOldest = NANOBRAGG_OLDEST_CAPABILITY;  // oldest capability that this build has kernels for, 80 being 8.0
 
 // A function of the driver, for what the runtime has none; the driver itself is not linked. (Both number their errors
 // alike.)

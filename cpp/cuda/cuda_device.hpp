@@ -11,7 +11,7 @@ struct CudaInfo {
     int major = 0, minor = 0;  // compute capability
     std::size_t memory = 0;    // bytes
     int multiprocessors = 0;
-    double clock_hz = 0;          // of the multiprocessors at most; 0: unknown
+    double clock_hz = 0;          // the multiprocessors' highest; 0: unknown
     double memory_bandwidth = 0;  // bytes per second; 0: unknown
 };
 
@@ -19,7 +19,7 @@ struct CudaSystem {
     std::vector<CudaInfo> devices;
     std::string reason;  // why there are none
     int driver = 0;      // newest CUDA version that the driver runs, as 1000 major + 10 minor; 0: no driver
-    int runtime = 0;     // of this build, likewise
+    int runtime = 0;     // CUDA version of this build, as 1000 major + 10 minor
 };
 
 // Never throws.

@@ -68,11 +68,11 @@ class Device {
     void forget_kept() noexcept;
 
     std::mutex guard_;
-    using Blocks = std::map<std::size_t, std::vector<void*>>;  // by size
+    using Blocks = std::map<std::size_t, std::vector<void*>>;  // keyed by size
     void* taken(Blocks& from, std::size_t size);
 
-    Blocks kept_, lent_;          // the latter are used again only after all work on the device is done
-    std::size_t kept_bytes_ = 0;  // of both
+    Blocks kept_, lent_;          // what was lent is used again only after all work on the device is done
+    std::size_t kept_bytes_ = 0;  // of kept_ and lent_ together
 };
 
 // Memory of a device that gives itself back.

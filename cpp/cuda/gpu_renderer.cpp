@@ -16,7 +16,7 @@ namespace nanobragg::gpu {
 namespace {
 
 constexpr std::int64_t kTeamPixels = std::int64_t{kMostThreads} * kPixels;
-constexpr std::int64_t kFewestPixels = 1 << 18;  // of a launch that does not cover the image
+constexpr std::int64_t kFewestPixels = 1 << 18;  // the least for a launch that does not cover the image
 
 template <class T>
 std::unique_ptr<Buffer> uploaded(const std::shared_ptr<Device>& device, const T* values, std::size_t count) {
@@ -72,7 +72,7 @@ struct GpuRenderer::Jobs {
     std::int64_t pixel_step = 1, ray_step = 1, orientation_step = 1;       // in one launch
     std::int64_t ray_slices = 1, orientation_slices = 1, finish_step = 1;  // summed apart; pixels in a last launch
     double count = 0;
-    double price = 1;  // of one ray and orientation in one pixel, in evaluations of the cheapest kind
+    double price = 1;  // cost of one ray and orientation in one pixel, in evaluations of the cheapest kind
 };
 
 GpuRenderer::GpuRenderer(std::shared_ptr<Device> device, double budget, std::int64_t teams)

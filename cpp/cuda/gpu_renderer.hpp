@@ -16,7 +16,7 @@ struct DeviceResult {
     bool finished = true;           // false: stopped by tick
     double solid_angle = 0;         // steradian, of all rendered pixels
     bool interpolation_left = false;
-    std::int64_t evaluations = 0;  // that were made
+    std::int64_t evaluations = 0;  // evaluations that were made
 };
 
 // Evaluations of the cheapest kind in one launch: a fraction of a second's work.

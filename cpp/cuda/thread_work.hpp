@@ -12,9 +12,9 @@ namespace nanobragg::gpu {
 
 constexpr int kPixels = 4;         // pixels of one thread: they share every load of an orientation
 constexpr int kTile = 128;         // orientations that a team keeps at hand
-constexpr int kWavelengths = 128;  // of one beam, likewise
+constexpr int kWavelengths = 128;  // wavelengths of one beam that a team keeps at hand
 constexpr int kMostTerms = 32;     // single-precision terms that are added up before they join the double sum
-constexpr int kMostThreads = 128;  // of one team, a power of two
+constexpr int kMostThreads = 128;  // the most in one team, a power of two
 
 // Sources that share a direction, and so everything but the wavelength.
 struct Beam {
@@ -43,7 +43,7 @@ struct Job {
     int64_t ray_begin, ray_end;        // ray: (layer, subpixel, beam), the beam fastest
     int64_t orientation_begin, orientation_end;
     int64_t ray_slices, orientation_slices;  // parts that are summed apart, by teams of their own
-    bool first;                              // of these pixels: there are no sums yet to add to
+    bool first;                              // whether these pixels have no sums yet to add to
 };
 
 // Memory that the threads of a team share.

@@ -68,10 +68,10 @@ std::vector<Marked> marked_loops(const std::string& path, int offset) {
 enum class Kind { other, packed, store };
 
 struct Instruction {
-    unsigned long address = 0, target = 0;  // of a jump
+    unsigned long address = 0, target = 0;  // target: where a jump goes
     Kind kind = Kind::other;
-    int bytes = 0;  // of the widest vector register that it uses, if it uses more than one number of it
-    int line = 0;   // of a source; 0: another file
+    int bytes = 0;  // size of the widest vector register that it uses, if it uses more than one number of it
+    int line = 0;   // line of a source; 0: another file
 };
 
 struct Function {

@@ -56,8 +56,8 @@ struct RandomScene {
         s.oversample = 3;
     }
 
-    // Beams from several directions with one spectrum, narrow or wide, cut finely; F constant, and blocks of a few or
-    // of many cells: what may be summed over fewer wavelengths, and in fans.
+    // Beams from several directions with one spectrum, narrow or wide, cut finely; F constant, and blocks of few or
+    // many cells: what may be summed over fewer wavelengths, and in fans.
     void spectra() {
         Scene& s = scene;
         s.f_grid = nullptr;

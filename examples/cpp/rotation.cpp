@@ -13,7 +13,7 @@ int main() try {
     scene.panels = {{{-0.05, -0.05, 0.1}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, 0.1}};  // 10 cm away, in the middle
     scene.layers = {{}};                                                           // a thin sensor
     scene.sources = {{{0, 0, 1}, 1e-10, 1}};                                       // wavelength 1 Å
-    for (int step = 0; step < 80; ++step) {                                        // of a cell of 50 x 60 x 70 Å
+    for (int step = 0; step < 80; ++step) {                                        // the cell is 50 x 60 x 70 Å
         const auto turn = [&](nanobragg::Vec3 v) { return rotate_axis(v, {1, 0, 0}, 0.3 + step * 0.035 / 80); };
         scene.orientations.push_back({turn({50e-10, 0, 0}), turn({0, 60e-10, 0}), turn({0, 0, 70e-10})});
     }

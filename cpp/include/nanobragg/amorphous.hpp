@@ -27,7 +27,7 @@ class Profile {
     std::size_t points = 0;  // without those of NaN
     // Products of the distances of points k - 1 ... k + 2 from each other, by k: the polynomial's denominators.
     std::vector<double> denominator[4];
-    double lowest = 0, highest = 0;  // of the file's points, in the order of the file
+    double lowest = 0, highest = 0;  // first and last of the file's points, in the order of the file
     bool held = false;
     // Cells of equal width that lead to the last point at or below a value: the one to begin with, by cell, and how
     // many points a cell holds at most (0: too many, search instead).
@@ -76,7 +76,7 @@ struct AmorphousScene {
 /// What the last subpixel and source of a pixel had, or the means over all of them: for the way back from an image.
 struct PixelFacts {
     double *stol = nullptr, *polar = nullptr, *omega = nullptr;  // the image's shape each
-    std::int32_t* point = nullptr;                               // of the table, the far ones counted
+    std::int32_t* point = nullptr;                               // points of the table, the far ones counted
     bool means = false;  // polar: of polar * omega * weight over the weights, and omega 1
 };
 
@@ -119,8 +119,8 @@ OrderedStatistics ordered_statistics(const float* image, const Frame& frame, std
 
 /// Means of an image's amplitudes for every point of a table.
 struct BinnedProfile {
-    std::vector<float> mean, deviation;  // by bin, the far points counted; sums in float
-    std::vector<float> values;           // of all bins, one after the other
+    std::vector<float> mean, deviation;  // of each bin, the far points counted; sums in float
+    std::vector<float> values;           // values of all bins, one after the other
 };
 
 /// `amplitude` and `bin` have `pixels` elements; bin 0 holds what does not count. `count[b]` values of bin b are used.

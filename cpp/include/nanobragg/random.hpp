@@ -104,8 +104,8 @@ template <class Pixel>
 NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc_offset, Stream stream,
                               RandomTable& table, Pixel* out, double gain = 1.0);
 
-/// The same by the counter-based generator of philox.hpp, for any number of threads (0: all processors), with the same
-/// result for each.
+/// A noise image by the counter-based generator of philox.hpp, for any number of threads (0: all processors), with the
+/// same result for each.
 template <class Pixel>
 NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_offset, std::uint64_t seed, int threads,
                              Pixel* out);

@@ -26,7 +26,7 @@ struct RenderOptions {
     int threads = 0;  // 0: one for each processor this process may use
     Precision precision = Precision::full;
     bool reference = false;  // the scalar reference renderer, in one thread
-    // Of a scene with the same structure factors, for mixed precision; null: not known yet.
+    // What was made of the same structure factors before, for mixed precision; null: not known yet.
     const SquaredFactors* factors = nullptr;
     // Called now and then from the calling thread with the fraction done; false stops the work.
     std::function<bool(double)> tick;
@@ -36,7 +36,7 @@ struct RenderResult {
     bool finished = true;             // false: stopped by tick
     double solid_angle = 0;           // steradian, of all rendered pixels
     bool interpolation_left = false;  // an evaluation was out of range (tricubic_sticky)
-    std::int64_t evaluations = 0;     // that were made: fewer than the scene asks for where a spectrum was shortened
+    std::int64_t evaluations = 0;     // evaluations made: fewer than the scene asks for where a spectrum was shortened
 };
 
 // `image` has Scene::pixels() elements, (panel, slow, fast); pixels that are not rendered become 0. The result does

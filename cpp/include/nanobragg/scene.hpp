@@ -16,13 +16,13 @@ struct Panel {
 };
 
 struct Layer {
-    double depth = 0;            // of the layer's pixel plane, m
-    double front = 0, back = 0;  // of the slab whose absorption multiplies the layer's terms, m
+    double depth = 0;            // the layer's pixel plane is this deep, m
+    double front = 0, back = 0;  // the slab whose absorption multiplies the layer's terms, m
     double incidence_depth = 0;  // where the angle of incidence is taken under Factor::first, m
 };
 
 struct Source {
-    Vec3 direction;  // of travel, unit
+    Vec3 direction;  // unit vector of travel
     double wavelength = 0, weight = 1;
 };
 

@@ -35,7 +35,7 @@ struct Sight {
     const AmorphousScene& scene;
     const Profile& profile;
     std::vector<Beam> beams;
-    double weights = 0;  // their sum, over the subpixels
+    double weights = 0;  // sum of the beams' weights, over the subpixels
     double subpixel;
 
     Sight(const AmorphousScene& s, const Profile& p)
@@ -217,7 +217,7 @@ struct Run {
     std::size_t slow, fast, count;
     double* stol;
     std::int32_t* point;
-    double* omega;  // of all subpixels, where they are wanted: `batch` for each
+    double* omega;  // solid angles of all subpixels, where they are wanted: `batch` for each
 };
 
 // The first pass for a table that has to be searched: stol of all evaluations.
@@ -294,7 +294,7 @@ struct Run {
     }
 }
 
-// The same code for several widths of vector, without fused operations: the same bits.
+// One code for several widths of vector, without fused operations, so that all give the same bits.
 using Pass = void (*)(const Sight&, const Run&, bool, Bench&);
 
 // NOLINTBEGIN(bugprone-macro-parentheses): an attribute may not stand in parentheses

@@ -20,7 +20,7 @@ struct Poll {
 
 struct ChunkTask {
     const KernelScene* scene;
-    int64_t slow, fast;   // of the first pixel
+    int64_t slow, fast;   // where the first pixel is
     int count;            // pixels, at most kChunk
     int tricubic;         // interpolate in this chunk
     int careful;          // mixed: no short cut that is accurate only next to a bright pixel

@@ -7,7 +7,7 @@ struct RoundRadii {
     struct Kept {
         Singles square, rest;
     };
-    static constexpr float kUnit = kSphereUnit * kSphereUnit;  // of squared()
+    static constexpr float kUnit = kSphereUnit * kSphereUnit;  // unit of squared()
 
     static NANOBRAGG_FN_MEMBER Doubles of(const KernelScene& s, Doubles a, Doubles b, Doubles c) {
         return radius_squared(s, a, b, c, 1.0);

@@ -17,8 +17,8 @@ struct Numbers {
 };
 constexpr Numbers kNumbers;
 
-// Rays from the sample to the pixels of the chunk: 1/distance (0 at the sample itself). Pairs: that of the even ones
-// of kWidth pixels, then of the odd ones, and so on.
+// Rays from the sample to the pixels of the chunk: 1/distance (0 at the sample itself). Pairs: the even ones among
+// kWidth pixels, then the odd ones, and so on.
 struct Rays {
     alignas(64) double inverse[kChunk], pairs[kChunk];
     alignas(64) double x[kChunk], y[kChunk], z[kChunk];  // directions, on curved detectors
@@ -84,7 +84,7 @@ void aim(const Chunk& c, const Row& row, Rays& rays) {
     rays.straight ? aim_straight(c, rays) : aim_curved(c, rays);
 }
 
-// Those of kHalf pixels, from number `p` on.
+// Rays to kHalf pixels, from number `p` on.
 NANOBRAGG_FN Ray<Doubles> ray_of(const Rays& rays, int p) {
     const Doubles inverse = doubles_at(rays.inverse + p);
     if (!rays.straight) {

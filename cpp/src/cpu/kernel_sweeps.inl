@@ -54,7 +54,7 @@ void join(int n, double unit, Real* part, double* acc) {
     }
 }
 
-// The same where `part` is in pairs' order.
+// Adds `part` to the sums where it is in pairs' order.
 void join_pairs(int n, double unit, float* part, double* acc) {
     for (int p = 0; p < n; p += kWidth) {
         for (int i = 0; i < kHalf; ++i) {

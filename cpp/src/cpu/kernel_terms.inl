@@ -53,7 +53,7 @@ void add_double(const KernelScene& s, const Index<stored>& index, int n, double 
     if (lookup == Lookup::nearest) add_nearest(s, pending, n, weight, acc);
 }
 
-// The same with fractional indices in double and the rest in float. Indices are carried as shifted doubles: their
+// Terms with fractional indices in double and the rest in float. Indices are carried as shifted doubles: their
 // fraction wraps by itself, in steps of 2^-32, and so does N times it.
 template <class Lattice, Lookup lookup, bool stored>
 void add_mixed(const KernelScene& s, const Index<stored>& index, int n, float weight, Pending<float>& pending,
@@ -118,8 +118,8 @@ struct Nearest {
     Singles f_squared;
 };
 
-// `known`: of the orientation before, n / kWidth of them. The next pixels' phases are made before the lattice factors
-// of these, which keeps all units of a processor busy.
+// `known`: phases of the orientation before, n / kWidth of them. The next pixels' phases are made before these pixels'
+// lattice factors, which keeps all units of a processor busy.
 template <class Lattice>
 void add_nearest_straight(const KernelScene& s, const Index<false>& index, const Rays& rays, int n, float weight,
                           Nearest* known, float* part) {

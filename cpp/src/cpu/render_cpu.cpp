@@ -221,7 +221,7 @@ class CpuRender {
     float* image_;
     int threads_;
     bool reference_;
-    SquaredFactors factors_;  // of this render alone
+    SquaredFactors factors_;  // used where the caller has none
     Plan plan_;
     std::vector<Piece> pieces_;
     Progress progress_;

@@ -49,7 +49,7 @@ NANOBRAGG_FN Unsigned upper_halves(Doubles even, Doubles odd) {
 #endif
 }
 
-// Of shifted indices.
+// Phases of shifted indices.
 NANOBRAGG_FN Phases phases_of(Doubles even, Doubles odd) { return (Phases)lower_halves(even, odd); }
 
 // With almost a half more, all that is missing to the unit in the last place, the upper halves are the nearest whole
@@ -118,7 +118,7 @@ NANOBRAGG_FN Singles power_of_two(Phases n) { return (Singles)((n + 127) << 23);
 NANOBRAGG_FN Singles joined(HalfSingles first, HalfSingles second) {
     return __builtin_shufflevector(first, second, NANOBRAGG_COUNT, NANOBRAGG_COUNT_ON);
 }
-// Of two registers' numbers, the first, third and so on; and the second, fourth and so on.
+// The first, third and so on of two registers' numbers; and the second, fourth and so on.
 NANOBRAGG_FN Doubles even_of(Doubles first, Doubles second) {
     return __builtin_shufflevector(first, second, NANOBRAGG_COUNT_EVEN);
 }
@@ -127,7 +127,7 @@ NANOBRAGG_FN Doubles odd_of(Doubles first, Doubles second) {
 }
 NANOBRAGG_FN HalfSingles first_of(Singles x) { return __builtin_shufflevector(x, x, NANOBRAGG_COUNT); }
 NANOBRAGG_FN HalfSingles second_of(Singles x) { return __builtin_shufflevector(x, x, NANOBRAGG_COUNT_ON); }
-#else  // by way of memory, which takes longer (GCC before 12)
+#else  // Through memory, which takes longer (GCC before 12)
 NANOBRAGG_FN Singles joined(HalfSingles first, HalfSingles second) {
     Singles out;
     __builtin_memcpy(&out, &first, sizeof first);
@@ -205,7 +205,7 @@ NANOBRAGG_FN Doubles root(Doubles x) {
 #endif
 }
 
-// The same in double, to two units in the last place; 0 of 0, and of what is not finite.
+// 1/sqrt(x) in double, to two units in the last place; 0 of 0, and of what is not finite.
 NANOBRAGG_FN Doubles inverse_root(Doubles x) {
 #if defined(__AVX512F__)
     const Doubles estimate = (Doubles)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)x);

@@ -72,7 +72,7 @@ const char* parse_number(const char* at, const char* end, double& value) {
     return error == std::errc{} && whole && std::isfinite(value) ? stop : nullptr;
 }
 
-// The same for a Miller index: nearly always a few digits.
+// Reads a Miller index: nearly always a few digits.
 const char* parse_index(const char* at, const char* end, std::int32_t& index, bool& fractional) {
     at = skip_blanks(at, end);
     const char* digit = at;

@@ -14,7 +14,7 @@ namespace {
 struct Rows {
     std::int64_t begin, end;             // fast
     std::int64_t first, per_panel, all;  // slow
-    std::int64_t slow, fast;             // of the image
+    std::int64_t slow, fast;             // pixels of the image along each axis
 
     explicit Rows(const Frame& f)
         : begin(std::max<std::int64_t>(f.fast_first, 0)),

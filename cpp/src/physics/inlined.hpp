@@ -23,7 +23,7 @@ struct NumberOf {
     using Type = Real;
 };
 
-// That number everywhere. (0 + x is not x to a compiler, which must think of -0.)
+// One number in every place of a vector. (0 + x is not x to a compiler, which must think of -0.)
 template <class Real, class Number>
 NANOBRAGG_FN Real filled(Number x) {
     if constexpr (sizeof(Real) == sizeof(Number)) {

@@ -15,7 +15,7 @@
 namespace nanobragg {
 
 struct KernelSource {
-    double direction[3];  // of travel
+    double direction[3];  // unit vector of travel
     double inverse_wavelength, weight;
     double electric[3], magnetic[3];  // incident E and B directions (Kahn)
 };
@@ -24,7 +24,7 @@ struct KernelSource {
 // is even the square has a factor 2 + 2 c besides: even c + odd (0 c + 1 where N is odd).
 struct CellPolynomials {
     int degree;     // -1: too many cells
-    bool any_even;  // of the three N
+    bool any_even;  // whether one of the three N is even
     double polynomial[3][4];
     double even[3], odd[3];
 };
@@ -41,7 +41,7 @@ struct KernelScene {
     int point_pixel;
     double kahn_factor;
     const KernelSource* sources;
-    const KernelSource* by_wavelength;  // the same ordered by wavelength, where many share one; or null. CPU only
+    const KernelSource* by_wavelength;  // sources ordered by wavelength, where many share one; or null. CPU only
     int64_t source_count;
     const double* orientations;  // 9 per orientation: a, b, c
     int64_t orientation_count;

@@ -91,8 +91,8 @@ struct SquareLattice : ShapeLattice<Shape::square> {
     }
 };
 
-// The same for few cells along an axis, where sin(N x)/sin(x) is a short polynomial of cos(2 x): no division, and no
-// second sine.
+// The lattice factor for few cells along an axis, where sin(N x)/sin(x) is a short polynomial of cos(2 x): no division,
+// and no second sine.
 template <int degree, bool even>
 struct PolynomialLattice : SquareLattice {
     static constexpr Formula formula{Shape::square, degree, even};
@@ -143,7 +143,7 @@ struct RoundLattice : ShapeLattice<Shape::round> {
     }
 };
 
-constexpr double kGaussPower = -2.0 / 0.63 * 1.4426950408889634074;  // of two, for a miss of 1
+constexpr double kGaussPower = -2.0 / 0.63 * 1.4426950408889634074;  // power of two for a miss of 1
 constexpr int32_t kGaussScale = 60;  // powers of two that float sums of Gaussians are scaled by
 
 struct GaussLattice : ShapeLattice<Shape::gauss> {

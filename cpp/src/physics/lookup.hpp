@@ -23,8 +23,8 @@ NANOBRAGG_FN int32_t grid_place(const KernelScene& s, double h0, double k0, doub
     return (int32_t)(inside ? at : -1.0);
 }
 
-// The same from whole indices, all too large by `bias`; the place behind the last grid point outside. (Natural:
-// uint32_t, or a vector.)
+// Place of a grid point from whole indices that are all too large by `bias`; the place behind the last grid point
+// outside. (Natural: uint32_t, or a vector.)
 template <class Natural>
 NANOBRAGG_FN Natural grid_place_of(const KernelScene& s, Natural h0, Natural k0, Natural l0, uint32_t bias) {
     const Natural h = h0 - ((uint32_t)s.f_min[0] + bias), k = k0 - ((uint32_t)s.f_min[1] + bias),

@@ -24,7 +24,7 @@ struct Words {
     std::uint32_t w[4];
 };
 
-/// The same in 64 bits each, the upper halves 0: a vector unit multiplies lanes of 64 bits without shuffling them.
+/// Words in 64 bits each, the upper halves 0: a vector unit multiplies lanes of 64 bits without shuffling them.
 struct WideWords {
     std::uint64_t w[4];
 };
@@ -202,7 +202,7 @@ NANOBRAGG_HD inline double poisson_log_probability_of_many(double count, double 
     return count * log_defect((mean - count) * inverse) - 0.5 * natural_log(two_pi * count) - series;
 }
 
-/// The same for every whole number >= 0.
+/// ln of the probability of any whole number `count` >= 0 under a mean.
 NANOBRAGG_HD inline double poisson_log_probability(double count, double mean) {
     if (count >= 10.0) return poisson_log_probability_of_many(count, mean);
     double factorial = 1.0;

@@ -37,7 +37,7 @@ NANOBRAGG_FN bool any_of(bool holds) { return holds; }
 NANOBRAGG_FN double round_whole(double x) { return (x + kRoundingSum) - kRoundingSum; }
 NANOBRAGG_FN float round_whole(float x) { return (x + kRoundingSumSingle) - kRoundingSumSingle; }
 
-// The same sum's last bits are the whole number itself: no conversion, which few vector units have. |x| < 2^31.
+// A sum whose last bits are the nearest whole number: no conversion, which few vector units have. |x| < 2^31.
 NANOBRAGG_FN double with_whole(double x) { return x + kRoundingSum; }
 NANOBRAGG_FN int32_t whole_in(double sum) {
     int64_t bits;
@@ -155,7 +155,7 @@ NANOBRAGG_FN double away_from_zero(double x) {
 // `shifted` is the index plus 1.5 x 2^20, whose unit in the last place is 2^-32; it wraps by itself, and so do its
 // multiples. |index| < 2^19.
 constexpr double kPhaseShift = 1572864.0;
-constexpr int32_t kPhaseShiftBits = 0x41380000;  // its upper half as a double
+constexpr int32_t kPhaseShiftBits = 0x41380000;  // upper half of kPhaseShift as a double
 NANOBRAGG_FN int32_t phase_of(double shifted) {
     int64_t bits;
     __builtin_memcpy(&bits, &shifted, sizeof bits);
@@ -203,8 +203,9 @@ NANOBRAGG_FN Double sphere_transform(Double u) {
     const Double formula = 3.0 * (s * inverse - c) * inverse * inverse;
     return x < 1.0 ? series : formula;
 }
-// The same in single precision, times pi^3/3, at u^2 = `square`. Far from the centre the phase pi u needs more digits
-// than a float has, and gets them from `residual`, u^2 - root^2. `inverse` is 1/root, or anything where the root is 0.
+// The sphere's transform in single precision, times pi^3/3, at u^2 = `square`. Far from the centre the phase pi u needs
+// more digits than a float has, and gets them from `residual`, u^2 - root^2. `inverse` is 1/root, or anything where the
+// root is 0.
 constexpr float kSphereUnit = 0.09675460329959848f;  // 3/pi^3
 template <class Single>
 NANOBRAGG_FN Single sphere_transform_single(Single square, Single root, Single inverse, Single residual) {

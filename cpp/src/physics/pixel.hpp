@@ -92,7 +92,7 @@ struct OnePixel {
     }
 };
 
-// The same for one pixel.
+// Photons of one pixel, from its sum.
 template <class At>
 NANOBRAGG_FN typename At::Real photons(const KernelScene& s, const At& pixel, typename At::Real sum) {
     OnePixel<At> one{pixel, sum};

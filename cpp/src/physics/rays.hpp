@@ -14,7 +14,7 @@ template <class Real>
 struct Ray {
     Real x, y, z, inverse;  // unit vector from the sample, and 1/distance (0 at the sample itself)
 
-    // Its direction's component along a vector.
+    // Component of the ray's direction along a vector.
     NANOBRAGG_FN_MEMBER Real along(const double v[3]) const { return x * v[0] + y * v[1] + z * v[2]; }
 };
 

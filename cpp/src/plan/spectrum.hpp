@@ -33,7 +33,7 @@ class Spectrum {
 
   private:
     double middle_ = 0, half_ = 0, total_ = 0;
-    std::vector<double> alpha_, beta_;  // of the orthonormal polynomials
+    std::vector<double> alpha_, beta_;  // coefficients of the orthonormal polynomials
 };
 
 // Nodes so that sums of cos(w x + c), where w times half the width of the spectrum is up to `phase` radians, are wrong

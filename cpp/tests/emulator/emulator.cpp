@@ -34,7 +34,7 @@ std::vector<std::pair<std::uint64_t, std::size_t>>& constants() {
     return all;
 }
 
-std::map<std::uint64_t, std::unique_ptr<Memory>> allocations;  // by address
+std::map<std::uint64_t, std::unique_ptr<Memory>> allocations;  // keyed by address
 std::size_t allocated = 0;
 std::uint64_t next_address = kGlobalBegin;  // none is used twice
 std::deque<std::function<void()>> waiting;

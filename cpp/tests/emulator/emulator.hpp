@@ -28,11 +28,11 @@ class Local;
 // One thread of a kernel.
 struct Thread {
     std::uint32_t index, size, block_x, block_y, blocks_x, blocks_y;
-    std::uint32_t line;  // of the PTX that it is at
+    std::uint32_t line;  // line of the PTX that it is at
     std::uint32_t who;   // number among all threads of the launch, from 1
-    Memory* shared;      // its block's
+    Memory* shared;      // shared memory of its block
     Memory* recent;      // global memory that it used last, or null
-    Local* locals;       // its function's, which knows those of the functions that called it
+    Local* locals;       // locals of its function, which knows those of the functions that called it
 };
 
 [[noreturn]] void fault(const Thread& thread, const std::string& what);
@@ -117,7 +117,7 @@ class Memory {
         std::uint32_t when = 0, who = 0;
         bool by_another(std::uint32_t thread, std::uint32_t now) const { return when == now && who != thread; }
     };
-    struct Word {  // of four bytes
+    struct Word {  // four bytes of memory
         Access written, read;
     };
 
@@ -148,7 +148,7 @@ class Local {
     ~Local() { thread_.locals = before_; }
 
     std::uint64_t address() const { return memory_.address(); }
-    // That which holds an address, or null.
+    // The memory that holds an address, or null.
     static Memory* at(const Thread& thread, std::uint64_t address) {
         for (Local* one = thread.locals; one != nullptr; one = one->before_) {
             if (one->memory_.holds(address, 1)) return &one->memory_;
@@ -191,7 +191,7 @@ struct Kernel {
 
     Function function;
     std::size_t shared;          // bytes
-    std::uint32_t most_threads;  // of a block
+    std::uint32_t most_threads;  // in a block
     std::vector<std::size_t> arguments;
     std::string name;
 };

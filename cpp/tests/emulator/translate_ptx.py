@@ -26,7 +26,7 @@ SPECIAL = {
     "%nctaid.x": "thread.blocks_x", "%nctaid.y": "thread.blocks_y",
 }  # fmt: skip
 SPACES = ("global", "shared", "local", "param")
-SHARED_BEGIN = 256  # of the addresses of shared memory: 0 is no address
+SHARED_BEGIN = 256  # first address of shared memory: 0 is no address
 OPERATIONS = {
     "add": 2, "sub": 2, "mul": 2, "mul_lo": 2, "mul_hi": 2, "mad_lo": 3, "fma": 3, "div": 2, "rem": 2, "rcp": 1,
     "sqrt": 1, "rsqrt": 1, "neg": 1, "abs": 1, "min": 2, "max": 2, "and": 2, "or": 2, "xor": 2, "not": 1,
@@ -72,7 +72,7 @@ class Function:
     parameters: list[tuple[str, int]]  # name, bytes
     threads: int
     body: str
-    line: int  # of its body in the file
+    line: int  # where its body begins in the file
 
     cpp: str = ""
     shared: int = 0  # bytes
