@@ -1,0 +1,156 @@
+"""A crystal shape that is added to a copy of this repository, as CONTRIBUTING's worked example says: spots whose
+profile is a Lorentzian.
+
+``EDITS`` are the example's steps. What comes of them is asked for in a process of its own, which runs this file in the
+copy and prints what it found.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+EDITS: tuple[tuple[str, str, str], ...] = (
+    (
+        "specs/physics.md",
+        "| TOPHAT (`-tophat_spots`, `-binary_spots`) | `Na·Nb·Nc` if `fudge·Δ² < 0.3969`, else 0 |\n",
+        "| LORENTZ (`-lorentz_spots`) | `Na·Nb·Nc / (1 + fudge·Δ²/0.63)` |\n",
+    ),
+    (
+        "specs/cli.md",
+        "|---|---|---|\n",
+        "| `-lorentz_spots` | | spots whose profile is a Lorentzian (`physics.md`) |\n",
+    ),
+    ("python/nanobragg/records/shapes.py", "    TOPHAT = 3\n", "    LORENTZ = 4\n"),
+    ("python/nanobragg/records/shapes.py", '"gauss", "tophat"', ', "lorentz"'),
+    (
+        "python/nanobragg/inputs/options.py",
+        '"gaussian spots, nothing between them", sets="crystal.shape", to="gauss"),\n',
+        """    _option("-lorentz_spots=", _CRYSTAL, "spots with Lorentzian tails", sets="crystal.shape", to="lorentz"),
+""",
+    ),
+    ("cpp/include/nanobragg/enumerations.hpp", "ENTRY(tophat, 3)", " ENTRY(lorentz, 4)"),
+    (
+        "cpp/src/reference/reference.cpp",
+        "            out.F_latt = size * (miss_sqr * s.fudge < 0.3969);\n            break;\n",
+        "        case Shape::lorentz:\n"
+        "            out.F_latt = size / (1.0 + miss_sqr / 0.63 * s.fudge);\n"
+        "            break;\n",
+    ),
+    (
+        "cpp/src/physics/physics.hpp",
+        "// Whether a comparison holds for any number of a register, or for the only one.\n"
+        "NANOBRAGG_FN bool any_of(bool holds) { return holds; }\n",
+        """
+// 1/(1 + x)^2 of x >= 0, to the last bits.
+template <class Real>
+NANOBRAGG_FN Real lorentzian_squared(Real x) {
+    const Real width = x + (typename NumberOf<Real>::Type)1;
+    return (typename NumberOf<Real>::Type)1 / (width * width);
+}
+""",
+    ),
+    (
+        "cpp/src/physics/lattice.hpp",
+        "* (float)s.fudge < 0.3969f ? 1.0f : 0.0f;\n    }\n};\n",
+        """
+struct LorentzLattice : ShapeLattice<Shape::lorentz> {
+    template <class Real>
+    static NANOBRAGG_FN_MEMBER Real squared(const KernelScene& s, Real dh, Real dk, Real dl) {
+        return lorentzian_squared(miss_squared(s, dh, dk, dl) * (s.fudge / 0.63));
+    }
+    static NANOBRAGG_FN_MEMBER float squared_mixed(const KernelScene& s, int32_t ph, int32_t pk, int32_t pl) {
+        return lorentzian_squared(miss_squared(s, turns(ph), turns(pk), turns(pl)) * (float)(s.fudge / 0.63));
+    }
+};
+""",
+    ),
+    ("cpp/src/physics/lattice.hpp", "using Shapes = TypeList<RoundLattice, ", "LorentzLattice, "),
+    ("CHANGELOG.md", "The first version: everything that nanoBragg.c computes.\n\n", "- `-lorentz_spots`: a shape.\n"),
+)
+"""(file, a text in it, what is added behind that)."""
+
+MADE = ("python/nanobragg/inputs/experiment.schema.json",)
+"""Files that a command makes anew: ``python -m nanobragg.inputs.schema``."""
+
+WORDS = "-cell 50 60 70 80 95 100 -N 5 -default_F 10 -lambda 1 -distance 80 -detpixels 24 -pixel 2 -misset 10 20 30"
+
+
+def add_to(tree: Path) -> None:
+    """Carry out the edits in a copy of the repository. Each text must be there once."""
+    for name, behind, added in EDITS:
+        path = tree / name
+        text = path.read_text("utf-8")
+        assert text.count(behind) == 1, f"{name}: found {behind!r} {text.count(behind)} times, expected it once"
+        path.write_text(text.replace(behind, behind + added), "utf-8")
+
+
+# ---- what is asked in the copy ----------------------------------------------------------------------------
+
+
+def _said_about_it() -> dict[str, Any]:
+    """Everything that must know of the shape by itself."""
+    from nanobragg import Crystal, Experiment, InputError, parse_words, read_config, resolve, write_config
+    from nanobragg.completion.scripts import completion_script
+    from nanobragg.inputs import schema
+    from nanobragg.inputs.help import help_text
+    from nanobragg.program.summary import summary
+
+    run = parse_words(f"{WORDS} -lorentz_spots")
+    write_config(run, "run.toml")
+    schema.main()
+    try:
+        resolve(Experiment(crystal=Crystal(cell=(50,), shape="cube")))  # type: ignore[arg-type]
+    except InputError as error:
+        refused = str(error)
+    sys.path.append("docs")
+    import tables
+
+    return {
+        "toml": Path("run.toml").read_text(),
+        "read back": read_config("run.toml").experiment.crystal.shape,
+        "schema": json.loads(schema.FILE.read_text())["properties"]["crystal"]["properties"]["shape"]["enum"],
+        "refused": refused,
+        "help": help_text(),
+        "summary": summary(resolve(run.experiment)),
+        "completion": {shell: completion_script(shell) for shell in ("bash", "zsh", "fish")},
+        "options page": tables.options(),
+        "TOML page": tables.toml_keys(),
+    }
+
+
+def _rendered() -> dict[str, Any]:
+    """The largest difference from the reference renderer, in units of the bar, and F_latt of a pixel."""
+    import numpy as np
+
+    from nanobragg import _core, parse_words, render, resolve, trace_pixel
+    from nanobragg.parity.bar import excess
+    from nanobragg.rendering.binding import bound
+
+    beyond = {}
+    factors = [(*hkl, 100 + sum(hkl)) for hkl in itertools.product(range(-9, 10), repeat=3)]
+    np.savetxt("few.hkl", factors, fmt="%d")
+    lookups = {"constant": "", "nearest": "-hkl few.hkl -nointerpolate", "tricubic": "-hkl few.hkl -interpolate"}
+    for lookup, words in lookups.items():
+        scene = resolve(parse_words(f"{WORDS} {words} -lorentz_spots").experiment).scene
+        reference = render(scene, renderer="reference")
+        beyond[f"{lookup}, another shape"] = excess(
+            render(resolve(parse_words(f"{WORDS} {words} -gauss_xtal").experiment).scene), reference
+        ).max()
+        for precision in ("double", "mixed"):
+            device = _core.PlayedRenderer()  # type: ignore[attr-defined]
+            device.load(bound(scene), precision)
+            images = {"CPU": render(scene, precision=precision), "played GPU": device.render()[0].numpy()}
+            for renderer, image in images.items():
+                beyond[f"{lookup}, {renderer}, {precision}"] = excess(image, reference, precision).max()
+    scene = resolve(parse_words(f"{WORDS} -fudge 0.7 -lorentz_spots").experiment).scene
+    one = trace_pixel(scene, 3, 20).evaluations[0]
+    miss = (np.array(one.hkl) - np.array(one.hkl0)) @ scene.reciprocal * 5**3
+    return {"beyond": beyond, "F_latt": one.F_latt, "formula": 5**3 / (1 + 0.7 * (miss @ miss) / 0.63)}
+
+
+if __name__ == "__main__":
+    print(json.dumps({**_said_about_it(), **_rendered()}))
