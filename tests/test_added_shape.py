@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -44,12 +45,24 @@ def _run(words: list[str | Path], folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the package with the shape says of it."""
+    """What the package with the shape says of it; the processes of one run of pytest build it once."""
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    answer = shared / "added_shape.json"
+    with open(shared / "added_shape.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answer.exists():
+            answer.write_text(_answer_of_a_build(tmp_path_factory.mktemp("tree")))
+    found: dict[str, Any] = json.loads(answer.read_text())
+    return found
+
+
+def _answer_of_a_build(tree: Path) -> str:
+    """Add the shape to a copy of the repository in ``tree``, build that, and ask it: a line of JSON."""
     import pybind11
 
-    tree = tmp_path_factory.mktemp("tree")
     unwanted = shutil.ignore_patterns("__pycache__", "*.so")
     for name in COPIED:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -80,8 +93,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    return done.stdout.splitlines()[-1]
 
 
 def test_files_help_and_messages_know_it(found: dict[str, Any]) -> None:
