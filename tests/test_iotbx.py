@@ -18,6 +18,8 @@ import pytest
 
 from nanobragg import Beam, Crystal, Detector, Image, Sampling, simulate
 
+pytestmark = pytest.mark.slow
+
 if find_spec("iotbx") is None:
     pytest.skip("iotbx is not there (pip install 'nanobragg[cctbx]')", allow_module_level=True)
 
@@ -54,7 +56,6 @@ CBFLIB = """
 import json, sys
 import pycbf
 
-pytestmark = pytest.mark.slow
 handle = pycbf.cbf_handle_struct()
 handle.read_widefile(sys.argv[1], pycbf.MSG_DIGESTNOW)
 handle.select_datablock(0)

@@ -191,10 +191,12 @@ def test_phi_is_the_angle_at_which_a_reflection_is_brightest() -> None:
 
 def test_masked_and_unrendered_pixels_do_not_count(image: Image) -> None:
     whole = _spots(image.truth())
-    mask = np.ones((1, 300, 400), np.uint8)
-    mask[0, :, ::2] = 0
-    resolved = replace(image.resolved, scene=replace(image.resolved.scene, mask=mask))
-    wild = np.where(mask[0] != 0, image.data, np.float32(1e6))
+    mask = np.ones((300, 400), np.uint8)
+    mask[:, ::2] = 0
+    scene = image.resolved.scene
+    panels = tuple(replace(panel, mask=mask) for panel in scene.panels)
+    resolved = replace(image.resolved, scene=replace(scene, panels=panels))
+    wild = np.where(mask != 0, image.data, np.float32(1e6))
     table = {tuple(row)[:3]: row for row in truth(resolved, wild)}
     for spot in whole:
         row = table[tuple(spot)[:3]]
