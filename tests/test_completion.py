@@ -14,7 +14,7 @@ from nanobragg.completion.table import SUFFIXES, commands
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.records.quirks import QUIRKS
 
-_FILES = ("a.hkl", "b.mtz", "c d.hkl", "e.toml", "f.img", "g.h5", "h.png", "i.txt", "j.expt")
+_FILES = ("a.hkl", "b.mtz", "c d.hkl", "e.toml", "f.img", "g.h5", "h.png", "i.txt", "j.expt", "k.stol", "l.bin")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def offered(script: Path, folder: Path, line: str) -> set[str]:
 def test_all_options_are_offered(script: Path, files: Path) -> None:
     plain = {name for option in ALL_OPTIONS for name in option.names}
     assert offered(script, files, "nanobragg -") == plain
-    assert offered(script, files, "nanobragg ") == plain | {"view"}
+    assert offered(script, files, "nanobragg ") == plain | {"view", "nonbragg", "noisify", "add"}
     assert offered(script, files, "nanobragg -nopgm ") == plain
     assert offered(script, files, "nanobragg -lambda 1 -detpix") == {n for n in plain if n.startswith("-detpix")}
 
@@ -112,11 +112,22 @@ def test_quirks_are_completed_one_by_one(script: Path, files: Path) -> None:
         ("nanobragg -pngfile ", {"h.png", "folder"}),
         ("nanobragg -mat ", {*_FILES, "folder"}),
         ("nanobragg -sourcefile ", {*_FILES, "folder"}),
-        ("nanobragg view ", {"f.img", "g.h5", "folder"}),
+        ("nanobragg view ", {"f.img", "g.h5", "l.bin", "folder"}),
         ("nanobragg view f.img -o ", {"h.png", "folder"}),
         ("nanobragg view -s", {"-shape"}),
         ("nanobragg view f.img -shape 1 ", set()),
-        ("nb-compare --images f.img ", {"f.img", "g.h5", "folder"}),
+        ("nanobragg nonbragg -stol ", {"k.stol", "folder"}),
+        ("nanobragg nonbragg -stol k.stol -hdivstep", {"-hdivstep", "-hdivsteps"}),
+        ("nanobragg nonbragg -pivot ", {"sample", "beam"}),
+        ("nanobragg nonbragg -quirks all,-linear", {"all,-linear_extrapolation"}),
+        ("nanobragg nonbragg -quirks water", set()),
+        ("nanobragg noisify ", {"l.bin", "folder"}),
+        ("nanobragg noisify -header ", {"f.img", "folder"}),
+        ("nanobragg noisify -psf ", {"gauss", "fiber"}),
+        ("nanobragg noisify -quirks none,psf_w", {"none,psf_wraps_column"}),
+        ("nanobragg add l", {"l.bin"}),
+        ("nanobragg add -out", {"-outfile", "-output", "-outscale", "-outoffset"}),
+        ("nb-compare --images f.img ", {"f.img", "g.h5", "l.bin", "folder"}),
         ("nb-compare --outdir ", {"folder"}),
         ("nb-compare --precision ", {"double", "mixed"}),
         ("nb-compare --expl", {"--explain"}),
@@ -139,8 +150,8 @@ def test_every_option_with_a_file_says_which() -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_script_knows_every_option(shell: str) -> None:
-    text = completion_script(shell)
-    for command in commands():
+    text, all_commands = completion_script(shell), commands()
+    for command in (all_commands.main, *all_commands.subcommands, all_commands.compare, all_commands.trace_diff):
         for name in command.names():
             assert name.lstrip("-") in text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nanobragg.completion.table import MOST_VALUES, QUIRK_NAMES, Command, Word
+from nanobragg.completion.table import MOST_VALUES, Command, Commands, Word
 
 _HEAD = r"""# Completion of nanobragg, nb-compare and nb-trace-diff in bash. Written by: nanobragg -completion bash
 # In ~/.bashrc:  source <(nanobragg -completion bash)
@@ -34,34 +34,26 @@ _nanobragg_folders() {
     compopt -o filenames 2>/dev/null
 }
 
-# Names separated by commas: the last one is completed.
+# Names separated by commas, with or without a dash: the last one is completed.
 _nanobragg_quirks() {
     local cur=${COMP_WORDS[COMP_CWORD]} before=
     [[ $cur == *,* ]] && before=${cur%,*},
-    mapfile -t COMPREPLY < <(compgen -P "$before" -W "all none @QUIRKS@" -- "${cur##*,}")
+    mapfile -t COMPREPLY < <(compgen -P "$before" -W "all none $* ${*/#/-}" -- "${cur##*,}")
     compopt -o nospace 2>/dev/null
 }
 """
 
 _MAIN = r"""
 _nanobragg() {
-    if (( COMP_CWORD > 1 )) && [[ ${COMP_WORDS[1]} == view ]]; then
-        _nanobragg_view
-        return
+    if (( COMP_CWORD > 1 )); then
+        case ${COMP_WORDS[1]} in
+            @SUBCOMMANDS@) "_nanobragg_${COMP_WORDS[1]}"; return ;;
+        esac
     fi
     _nanobragg_value && return
     local first=
-    (( COMP_CWORD == 1 )) && first=view
+    (( COMP_CWORD == 1 )) && first="@FIRST@"
     _nanobragg_words $first @NAMES@
-}
-
-_nanobragg_view() {
-    _nanobragg_view_value && return
-    if [[ ${COMP_WORDS[COMP_CWORD]} == -* ]]; then
-        _nanobragg_words @VIEW@
-    else
-        _nanobragg_files @IMAGES@
-    fi
 }
 
 _nb_compare() {
@@ -92,6 +84,17 @@ complete -F _nb_compare nb-compare
 complete -F _nb_trace_diff nb-trace-diff
 """
 
+_SUBCOMMAND = r"""
+_nanobragg_@NAME@() {
+    _nanobragg_@NAME@_value && return
+    if [[ ${COMP_WORDS[COMP_CWORD]} == -* ]]; then
+        _nanobragg_words @NAMES@
+    else
+        @OTHERS@
+    fi
+}
+"""
+
 _VALUE = r"""
 # Complete a value of an option; fails where the current word is none.
 @NAME@_value() {
@@ -106,25 +109,31 @@ _VALUE = r"""
 """
 
 
-def script(main: Command, view: Command, compare: Command, trace_diff: Command) -> str:
+def script(commands: Commands) -> str:
     """The script."""
     parts = {
-        "NAMES": " ".join(main.names()),
-        "VIEW": " ".join(view.names()),
-        "IMAGES": " ".join(view.files or ()),
-        "COMPARE": " ".join(compare.names()),
-        "TRACE": " ".join(trace_diff.names()),
+        "SUBCOMMANDS": " | ".join(command.name for command in commands.subcommands),
+        "FIRST": " ".join(command.name for command in commands.subcommands),
+        "NAMES": " ".join(commands.main.names()),
+        "COMPARE": " ".join(commands.compare.names()),
+        "TRACE": " ".join(commands.trace_diff.names()),
     }
-    values = (
-        _value_function("_nanobragg", main.words),
-        _value_function("_nanobragg_view", view.words),
-        _value_function("_nb_compare", compare.words),
-        _value_function("_nb_trace_diff", trace_diff.words),
-    )
     text = _MAIN
     for name, words in parts.items():
         text = text.replace(f"@{name}@", words)
-    return _HEAD.replace("@QUIRKS@", " ".join(QUIRK_NAMES)) + "".join(values) + text
+    values = (
+        _value_function("_nanobragg", commands.main.words),
+        _value_function("_nb_compare", commands.compare.words),
+        _value_function("_nb_trace_diff", commands.trace_diff.words),
+    )
+    return _HEAD + "".join(values) + "".join(map(_subcommand, commands.subcommands)) + text
+
+
+def _subcommand(command: Command) -> str:
+    names = " ".join(command.names())
+    others = "_nanobragg_words " + names if command.files is None else " ".join(("_nanobragg_files", *command.files))
+    function = _SUBCOMMAND.replace("@NAME@", command.name).replace("@NAMES@", names).replace("@OTHERS@", others)
+    return _value_function(f"_nanobragg_{command.name}", command.words) + function
 
 
 def _value_function(name: str, words: Sequence[Word]) -> str:
@@ -141,7 +150,7 @@ def _value_function(name: str, words: Sequence[Word]) -> str:
 
 def _action(word: Word, position: int) -> str:
     if word.quirks:
-        return "_nanobragg_quirks; return 0"
+        return " ".join(("_nanobragg_quirks", *word.quirks)) + "; return 0"
     if word.suffixes is not None:
         return " ".join(("_nanobragg_files", *word.suffixes)) + "; return 0"
     if word.folders:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from nanobragg.completion.table import QUIRK_NAMES, Command, Word
+from nanobragg.completion.table import Command, Commands, Word
 
 _HEAD = r"""# Completion of nanobragg, nb-compare and nb-trace-diff in fish. Written by: nanobragg -completion fish
 # In ~/.config/fish/config.fish:  nanobragg -completion fish | source
 
-function __nanobragg_view
+# Whether the first word is one of those given.
+function __nanobragg_is
     set -l words (commandline -opc)
-    test "$words[2]" = view
+    contains -- "$words[2]" $argv
 end
 
 function __nanobragg_first
@@ -27,10 +28,10 @@ function __nanobragg_files
     end
 end
 
-# Names separated by commas: the last one is completed.
+# Names separated by commas, with or without a dash: the last one is completed.
 function __nanobragg_quirks
     set -l before (string match -r -- '^.*,' (commandline -ct))
-    for name in all none @QUIRKS@
+    for name in all none $argv -$argv
         echo "$before$name"
     end
 end
@@ -46,28 +47,38 @@ function __nanobragg_after_dashes
     complete -C (string join ' ' -- nanobragg $rest (commandline -ct))
 end
 """
-_VIEW = "-n __nanobragg_view"
-_NOT_VIEW = "-n 'not __nanobragg_view'"
 _BEFORE = "-n 'not contains -- -- (commandline -opc)'"
 _AFTER = "-n 'contains -- -- (commandline -opc)'"
 
 
-def script(main: Command, view: Command, compare: Command, trace_diff: Command) -> str:
+def script(commands: Commands) -> str:
     """The script."""
+    subcommands = commands.subcommands
+    names = " ".join(command.name for command in subcommands)
     lines = [
         "complete -c nanobragg -f",
-        "complete -c nanobragg -n __nanobragg_first -a view -d 'show diffraction images'",
-        *_lines("nanobragg", main, _NOT_VIEW),
-        f"complete -c nanobragg {_VIEW} -k -a '(__nanobragg_files {' '.join(view.files or ())})'",
-        *_lines("nanobragg", view, _VIEW),
+        *(
+            f"complete -c nanobragg -n __nanobragg_first -a {command.name} -d {_quoted(command.help)}"
+            for command in subcommands
+        ),
+        *_lines("nanobragg", commands.main, f"-n 'not __nanobragg_is {names}'"),
+        *(line for command in subcommands for line in _subcommand(command)),
         "",
         "complete -c nb-compare -f",
         f"complete -c nb-compare {_AFTER} -a '(__nanobragg_after_dashes)'",
-        *_lines("nb-compare", compare, _BEFORE),
+        *_lines("nb-compare", commands.compare, _BEFORE),
         "",
-        *_lines("nb-trace-diff", trace_diff, ""),
+        *_lines("nb-trace-diff", commands.trace_diff, ""),
     ]
-    return _HEAD.replace("@QUIRKS@", " ".join(QUIRK_NAMES)) + "\n" + "\n".join(lines) + "\n"
+    return _HEAD + "\n" + "\n".join(lines) + "\n"
+
+
+def _subcommand(command: Command) -> list[str]:
+    condition = f"-n '__nanobragg_is {command.name}'"
+    lines = _lines("nanobragg", command, condition)
+    if command.files is None:
+        return lines
+    return [f"complete -c nanobragg {condition} -k -a '(__nanobragg_files {' '.join(command.files)})'", *lines]
 
 
 def _lines(name: str, command: Command, condition: str) -> list[str]:
@@ -91,7 +102,7 @@ def _values(word: Word) -> str:
     if not word.most:
         return ""
     if word.quirks:
-        return "-x -a '(__nanobragg_quirks)'"
+        return f"-x -a '(__nanobragg_quirks {' '.join(word.quirks)})'"
     if word.suffixes is not None:
         return f"-x -k -a '(__nanobragg_files {' '.join(word.suffixes)})'" if word.suffixes else "-r -F"
     if word.folders:

@@ -21,5 +21,5 @@ def completion_script(shell: str) -> str:
 
     from nanobragg.completion.table import commands
 
-    script: str = import_module(f"nanobragg.completion.{shell}").script(*commands())
+    script: str = import_module(f"nanobragg.completion.{shell}").script(commands())
     return script

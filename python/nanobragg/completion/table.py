@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from nanobragg.inputs.companion_words import Key
 from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.io.images.formats import FOREIGN, FORMATS, PGM, PNG, option_formats
 from nanobragg.io.tables import TABLES
+from nanobragg.program import add
 from nanobragg.records.quirks import QUIRKS
 
 _ANY: tuple[str, ...] = ()
@@ -41,7 +44,16 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "-truthfile": _suffixes_of(TABLES),
 }
 """Extensions of the files that options name; without any: all files."""
-QUIRK_NAMES = (*QUIRKS, *(f"-{name}" for name in QUIRKS))
+COMPANION_SUFFIXES: dict[str, tuple[str, ...]] = {
+    "-stol": ("stol",),
+    "-img": ("img",),
+    "-header": ("img",),
+    "-floatfile": ("bin",),
+    "-intfile": ("img",),
+    "-noisefile": ("img",),
+    "-pgmfile": ("pgm",),
+}
+"""The same for the companions."""
 MOST_VALUES = max(len(option.values) + len(option.more) for option in ALL_OPTIONS)
 
 
@@ -61,8 +73,8 @@ class Word:
     """Extensions, if the values are files; ``()``: any."""
     folders: bool = False
     """Whether the value is a folder."""
-    quirks: bool = False
-    """Whether the value is a list of quirks, after ``choices`` that stand alone."""
+    quirks: tuple[str, ...] = ()
+    """Names of which the value is a list, each also with a ``-`` before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +83,7 @@ class Command:
 
     name: str
     words: tuple[Word, ...]
+    help: str = ""
     files: tuple[str, ...] | None = None
     """Extensions of the files that stand without an option; ``()``: any; ``None``: there are none."""
 
@@ -79,11 +92,36 @@ class Command:
         return [name for word in self.words for name in word.names]
 
 
-def commands() -> tuple[Command, Command, Command, Command]:
-    """``nanobragg``, ``nanobragg view``, ``nb-compare`` and ``nb-trace-diff``."""
+class Commands(NamedTuple):
+    """All that scripts complete."""
+
+    main: Command
+    """``nanobragg``."""
+    subcommands: tuple[Command, ...]
+    """What ``nanobragg`` takes for its first word, with words of their own."""
+    compare: Command
+    """``nb-compare``."""
+    trace_diff: Command
+    """``nb-trace-diff``."""
+
+
+def commands() -> Commands:
+    """Every command with its options."""
     from nanobragg.parity import compare, trace_diff
 
-    view = (
+    return Commands(
+        Command(name="nanobragg", words=tuple(_own_word(option) for option in ALL_OPTIONS)),
+        (_view(), _companion("nonbragg"), _companion("noisify"), _add()),
+        Command(name="nb-compare", words=_parser_words(compare.make_parser())),
+        Command(name="nb-trace-diff", words=_parser_words(trace_diff.make_parser()), files=_ANY),
+    )
+
+
+_HELP = Word(names=("-h", "--help", "-help"), help="how it is used")
+
+
+def _view() -> Command:
+    words = (
         Word(
             names=("-o",),
             help="write a PNG file; {} stands for the number",
@@ -92,14 +130,46 @@ def commands() -> tuple[Command, Command, Command, Command]:
             suffixes=_suffixes_of(PNG.extensions),
         ),
         Word(names=("-shape",), help="pixels of bare float images: slow, fast", least=2, most=2),
-        Word(names=("-h", "--help", "-help"), help="how it is used"),
+        _HELP,
     )
-    return (
-        Command(name="nanobragg", words=tuple(_own_word(option) for option in ALL_OPTIONS)),
-        Command(name="view", words=view, files=IMAGES),
-        Command(name="nb-compare", words=_parser_words(compare.make_parser())),
-        Command(name="nb-trace-diff", words=_parser_words(trace_diff.make_parser()), files=_ANY),
+    return Command(name="view", words=words, help="show diffraction images", files=IMAGES)
+
+
+def _companion(name: str) -> Command:
+    from nanobragg.inputs import noisify_words, nonbragg_words
+    from nanobragg.records.noisify import NOISIFY_QUIRKS
+    from nanobragg.records.nonbragg import NONBRAGG_QUIRKS
+
+    module, quirks, help, files = {
+        "nonbragg": (nonbragg_words, NONBRAGG_QUIRKS, "scattering of amorphous material", None),
+        "noisify": (noisify_words, NOISIFY_QUIRKS, "from photons to detector counts", ("bin",)),
+    }[name]
+    words = tuple(_companion_word(option) for option in module.TABLE if option.help)
+    own = (
+        Word(names=("-quirks",), help="deviations from physics to keep", least=1, most=1, quirks=tuple(quirks)),
+        Word(names=("-threads",), help="threads, 0 for all processors", least=1, most=1),
+        _HELP,
     )
+    return Command(name=name, words=(*words, *own), help=help, files=files)
+
+
+def _companion_word(option: Key) -> Word:
+    choices = tuple(option.arguments.split(" | ")) if " | " in option.arguments else ()
+    names = tuple(dict.fromkeys((*option.keys, *option.whole)))
+    suffixes = COMPANION_SUFFIXES.get(option.name, _ANY) if option.arguments == "file" else None
+    count = len(option.values)
+    return Word(names=names, help=option.help, least=count, most=count, choices=choices, suffixes=suffixes)
+
+
+def _add() -> Command:
+    words = (
+        *(Word(names=(f"-scale{n}",), help=f"factor of file {n}", least=1, most=1) for n in (1, 2, 3)),
+        *(Word(names=(name,), help=help, least=1, most=1) for name, help in add.NUMBERS.items()),
+        Word(names=("-outfile", "-output"), help="the sum", least=1, most=1, suffixes=("bin",)),
+        Word(names=("-nostats",), help="print no statistics"),
+        _HELP,
+    )
+    return Command(name="add", words=words, help="add float images", files=("bin",))
 
 
 def _own_word(option: Option) -> Word:
@@ -110,7 +180,7 @@ def _own_word(option: Option) -> Word:
         most=len(option.values) + len(option.more),
         choices=option.choices,
         suffixes=_suffixes(option),
-        quirks=option.asks == "quirks",
+        quirks=tuple(QUIRKS) if option.asks == "quirks" else (),
     )
 
 
@@ -136,5 +206,5 @@ def _parser_word(action: argparse.Action) -> Word:
         choices=() if action.choices is None else tuple(action.choices),
         suffixes=files.get(action.metavar),
         folders=action.metavar == "DIR",
-        quirks=action.dest == "quirks",
+        quirks=tuple(QUIRKS) if action.dest == "quirks" else (),
     )

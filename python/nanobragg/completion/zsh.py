@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from nanobragg.completion.table import QUIRK_NAMES, Command, Word
+from nanobragg.completion.table import Command, Commands, Word
 
 _SCRIPT = r"""#compdef nanobragg nb-compare nb-trace-diff
 # Completion of nanobragg, nb-compare and nb-trace-diff in zsh. Written by: nanobragg -completion zsh
 # In ~/.zshrc, after compinit:  source <(nanobragg -completion zsh)
 
-# Names separated by commas: the last one is completed.
+# Names separated by commas, with or without a dash: the last one is completed.
 _nanobragg_quirks() {
     compset -P '*,'
-    compadd -S '' -- all none @QUIRKS@
+    compadd -S '' -- all none "$@" "${@/#/-}"
 }
 
 _nanobragg_command() {
-    if (( CURRENT > 2 )) && [[ $words[2] == view ]]; then
-        _arguments \
-@VIEW@
-        return
+    if (( CURRENT > 2 )); then
+        case $words[2] in
+@SUBCOMMANDS@
+        esac
     fi
     _arguments \
 @MAIN@
@@ -58,19 +58,25 @@ fi
 """
 
 
-def script(main: Command, view: Command, compare: Command, trace_diff: Command) -> str:
+def script(commands: Commands) -> str:
     """The script."""
+    first = " ".join(command.name for command in commands.subcommands)
     parts = {
-        "QUIRKS": " ".join(QUIRK_NAMES),
-        "VIEW": _arguments(view, " " * 12),
-        "MAIN": _arguments(main, " " * 8, "'1:: :(view)'"),
-        "COMPARE": _arguments(compare, " " * 8, "'1:: :(--)'"),
-        "TRACE": _arguments(trace_diff, " " * 8),
+        "SUBCOMMANDS": "\n".join(map(_subcommand, commands.subcommands)),
+        "MAIN": _arguments(commands.main, " " * 8, f"'1:: :({first})'"),
+        "COMPARE": _arguments(commands.compare, " " * 8, "'1:: :(--)'"),
+        "TRACE": _arguments(commands.trace_diff, " " * 8),
     }
     text = _SCRIPT
     for name, lines in parts.items():
         text = text.replace(f"@{name}@", lines)
     return text
+
+
+def _subcommand(command: Command) -> str:
+    indent = " " * 12
+    arguments = _arguments(command, " " * 20)
+    return f"{indent}{command.name})\n{indent}    _arguments \\\n{arguments}\n{indent}    return ;;"
 
 
 def _arguments(command: Command, indent: str, *more: str) -> str:
@@ -91,7 +97,7 @@ def _spec(name: str, word: Word) -> str:
 
 def _action(word: Word, position: int) -> str:
     if word.quirks:
-        return "_nanobragg_quirks"
+        return "_nanobragg_quirks " + " ".join(word.quirks)
     if word.suffixes is not None:
         return _files(word.suffixes)
     if word.folders:

@@ -16,6 +16,9 @@ USAGE = f"""{_FORMS}{_NEEDED}
 nanobragg -h explains all options.
 """
 _HEAD = f"""{_FORMS}       nanobragg view FILE... [-o PICTURE.png]
+       nanobragg nonbragg -stol FILE [options]         amorphous material (nonbragg -h)
+       nanobragg noisify -floatfile FILE [options]     from photons to counts (noisify -h)
+       nanobragg add FILE FILE... [options]            sums of float images (add -h)
 
 X-ray diffraction images of crystals. Defaults are in parentheses.
 """

@@ -27,7 +27,13 @@ double precision, rounded once. The output is that of -outfile, else the last of
   -outfile file   the sum; also -output
   -nostats        print no statistics
 """
-_NUMBERS = ("-offset", "-outscale", "-outoffset", "-header")
+NUMBERS = {
+    "-offset": "taken from every file (0); also the default of -outoffset",
+    "-outscale": "factor of the sum (1)",
+    "-outoffset": "added to it (0)",
+    "-header": "bytes at the beginning of every file that are no pixels (0)",
+}
+"""Options with a number."""
 _BLOCK = 1 << 20
 """pixels"""
 
@@ -81,7 +87,7 @@ def _parsed(words: Sequence[str]) -> _Request:
         scale = re.fullmatch(r"-scale([1-9][0-9]{0,3})", word)
         if scale is not None:
             request.scales[int(scale[1])] = _number(word, rest)
-        elif word in _NUMBERS:
+        elif word in NUMBERS:
             request.numbers[word] = _number(word, rest)
         elif word in ("-outfile", "-output"):
             if not rest:
