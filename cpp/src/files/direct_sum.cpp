@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "nanobragg/threads.hpp"
 #include "nanobragg/symmetry.hpp"
+#include "nanobragg/threads.hpp"
 
 namespace nanobragg {
 
