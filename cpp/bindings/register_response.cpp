@@ -223,7 +223,7 @@ PsfShape psf_shape(const std::string& name) {
 
 Doubles kernel_of(const std::string& shape, double width, std::int32_t radius, bool round, int threads) {
     const auto kernel = psf_kernel(psf_shape(shape), width, radius, round, threads);
-    const auto size = static_cast<py::ssize_t>(2 * radius + 1);
+    const auto size = 2 * static_cast<py::ssize_t>(radius) + 1;
     return Doubles({size, size}, kernel.data());
 }
 

@@ -13,10 +13,10 @@ namespace nanobragg {
 /// Structure factors (electrons) against sin(theta)/lambda (1/m), interpolated by cubic Lagrange polynomials.
 class Profile {
   public:
-    /// `stol` and `amplitude` as in the file, in its order; both of the same length, at least 1. `held`: outside the
+    /// `stol` and `amplitude` as in the file, in its order; both of the same length, at least 1. `hold`: outside the
     /// table the first or last value; otherwise a straight line through the two points there. A NaN amplitude is 0.
     /// Throws InputError without a point.
-    Profile(const std::vector<double>& stol, const std::vector<double>& amplitude, bool held);
+    Profile(const std::vector<double>& stol, const std::vector<double>& amplitude, bool hold);
 
     /// Whether points never go back, so that what is found does not depend on what was found before.
     bool in_order() const { return in_order_; }

@@ -9,7 +9,7 @@ namespace nanobragg {
 #define NANOBRAGG_FACTORS(ENTRY) ENTRY(off, 0) ENTRY(first, 1) ENTRY(centre, 2) ENTRY(each, 3)
 #define NANOBRAGG_INTERPOLATIONS(ENTRY) ENTRY(nearest, 0) ENTRY(tricubic, 1) ENTRY(tricubic_sticky, 2)
 
-#define NANOBRAGG_ENUMERATOR(name, number) name = number,
+#define NANOBRAGG_ENUMERATOR(name, number) name = (number),
 enum class Shape : int { NANOBRAGG_SHAPES(NANOBRAGG_ENUMERATOR) };
 enum class Factor : int { NANOBRAGG_FACTORS(NANOBRAGG_ENUMERATOR) };
 enum class Interpolation : int { NANOBRAGG_INTERPOLATIONS(NANOBRAGG_ENUMERATOR) };

@@ -106,6 +106,7 @@ void bend(const AmorphousScene& s, Rays& rays) {
         rays.z[i] = z / divisor;
         rays.omega[i] = path;
     }
+    // NOLINTNEXTLINE(modernize-loop-convert): all loops of a batch are of one form.
     for (std::size_t i = 0; i < batch; ++i) {
         const double path = rays.omega[i];
         rays.omega[i] = point ? 1.0 / path / path : area / path / path * close_distance / path;
@@ -141,6 +142,7 @@ void bend(const AmorphousScene& s, Rays& rays) {
         cell = cell < last ? cell : last;
         point[i] = static_cast<std::int32_t>(cell);
     }
+    // NOLINTNEXTLINE(modernize-loop-convert): all loops of a batch are of one form.
     for (std::size_t i = 0; i < batch; ++i) point[i] = first[point[i]];
     for (int step = 0; step < profile.steps; ++step) {
         for (std::size_t i = 0; i < batch; ++i) point[i] += stol[i] >= x[point[i] + 1] ? 1 : 0;
@@ -150,7 +152,7 @@ void bend(const AmorphousScene& s, Rays& rays) {
 [[gnu::always_inline]] inline std::int64_t count_outside(const Profile& profile, const Lane& stol, std::size_t count) {
     const double low = profile.lowest, high = profile.highest;
     std::int64_t outside = 0;
-    for (std::size_t i = 0; i < count; ++i) outside += (stol[i] < low) | (stol[i] > high) ? 1 : 0;
+    for (std::size_t i = 0; i < count; ++i) outside += ((stol[i] < low) | (stol[i] > high)) ? 1 : 0;
     return outside;
 }
 
@@ -179,6 +181,7 @@ void bend(const AmorphousScene& s, Rays& rays) {
     const double kahn = s.kahn_factor;
     const Vec3 travel = beam.travel, electric = beam.electric, magnetic = beam.magnetic;
     if (!s.polarized) {
+        // NOLINTNEXTLINE(modernize-loop-convert): all loops of a batch are of one form.
         for (std::size_t i = 0; i < batch; ++i) polar[i] = 1.0;
     } else if (kahn == 0.0) {
         for (std::size_t i = 0; i < batch; ++i) {
@@ -244,7 +247,7 @@ struct Run {
     const double weight = beam.weight;
     for (std::size_t i = 0; i < batch; ++i) {
         const double f = now.amplitude[i];
-        const double sign = negative & (f < 0.0) ? -1.0 : 1.0;
+        const double sign = (negative & (f < 0.0)) ? -1.0 : 1.0;
         bench.sums.intensity[i] += sign * f * f * now.polar[i] * bench.rays.omega[i] * weight;
     }
 }

@@ -147,6 +147,7 @@ struct RadialTerms : SingleSums {
         add_radial<Radii>(s, radii, n, (float)weight, part);
         if (++terms == kMostTerms) finish();
     }
+    // NOLINTNEXTLINE(bugprone-derived-method-shadowing-base-method): it is chosen by type.
     void finish() {
         join_pairs(n, unit, part, acc);
         terms = 0;

@@ -83,7 +83,11 @@ NANOBRAGG_FN bool any_of(Unsigned x) {
 #endif
 }
 
-NANOBRAGG_FN bool any_of(Longs x) { return any_of((Unsigned)x); }
+// (A template, since compilers differ in the integers that a comparison of doubles gives.)
+template <class Mask>
+NANOBRAGG_FN bool any_of(Mask x) {
+    return any_of((Unsigned)x);
+}
 
 // exp(x) - exp(y), whose exponents are hardly ever positive.
 [[gnu::noinline, gnu::cold]] static void subtract_exponentials(Doubles& x, const Doubles& y) {

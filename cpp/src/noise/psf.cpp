@@ -105,8 +105,8 @@ constexpr std::int32_t margin = widest;  // columns of zeros on both sides of a 
 // Vectors of so many doubles, and of their bits.
 template <int lanes>
 struct Vectors {
-    typedef double Doubles __attribute__((vector_size(8 * lanes)));
-    typedef std::int64_t Bits __attribute__((vector_size(8 * lanes)));
+    using Doubles __attribute__((vector_size(8 * lanes))) = double;
+    using Bits __attribute__((vector_size(8 * lanes))) = std::int64_t;
 };
 
 // Windows on these are masks that leave out lanes at the beginning, and at the end.
@@ -407,7 +407,7 @@ void make_squares(Spread& s) {
         if (halves.empty()) continue;
         Square& square = s.squares[static_cast<std::size_t>(radius)];
         square.radius = radius;
-        square.stride = static_cast<std::size_t>(2 * (radius + margin) + 1);
+        square.stride = 2 * (static_cast<std::size_t>(radius) + margin) + 1;
         square.values.assign(square.stride * static_cast<std::size_t>(2 * radius + 1), 0.0);
         for (std::int32_t dy = -radius; dy <= radius; ++dy) {
             const std::int32_t half = halves[static_cast<std::size_t>(std::abs(dy))];
@@ -483,7 +483,7 @@ PsfReport spread(const float* image, std::size_t slow, std::size_t fast, PsfShap
         const auto kernel = psf_kernel(shape, width, s.radius, true, threads);
         const std::size_t size = 2 * static_cast<std::size_t>(s.radius) + 1;
         s.stride = size + 2 * static_cast<std::size_t>(margin);
-        s.origin = static_cast<std::size_t>(s.radius + margin);
+        s.origin = static_cast<std::size_t>(s.radius) + margin;
         s.kernel.assign(s.stride * size, 0.0);
         for (std::size_t row = 0; row < size; ++row) {
             std::copy_n(kernel.data() + row * size, size,

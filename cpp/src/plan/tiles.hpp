@@ -13,6 +13,6 @@ struct Tile {
 };
 
 // The longest difference between the direction to a pixel of this part of a panel and that of the panel's first source.
-double reach_of(const KernelScene& panel, const Tile& tile);
+double reach_of(const KernelScene& k, const Tile& tile);
 
 }  // namespace nanobragg
