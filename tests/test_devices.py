@@ -406,6 +406,8 @@ def test_cuda_array_interface(cuda: None) -> None:
 
 def test_too_little_memory_is_a_sentence(cuda: None) -> None:
     """A detector larger than the device's memory."""
-    scene = replace(resolve(small()).scene, shape=(2**20, 2**20), roi=(0, 9, 0, 9))
+    scene = resolve(small()).scene
+    panels = tuple(replace(panel, shape=(2**20, 2**20)) for panel in scene.panels)
+    scene = replace(scene, panels=panels, roi=(0, 9, 0, 9))
     with pytest.raises(DeviceError, match="too little memory"):
         Renderer(scene, device="cuda").render_on_device()

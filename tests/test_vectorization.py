@@ -185,7 +185,8 @@ def test_bad_words_are_named(words: list[str], message: str, capsys: pytest.Capt
 def test_the_committed_page_is_of_the_committed_figures() -> None:
     """The table of shares in bench/results is what the command makes of the figures beside it."""
     results = json.loads((BENCH / "results" / "loop_shares.json").read_text(encoding="utf-8"))
-    assert (BENCH / "results" / "loop_shares.md").read_text(encoding="utf-8") == markdown(results)
+    page = (BENCH / "results" / "loop_shares.md").read_text(encoding="utf-8")
+    assert page.split() == markdown(results).split()  # docs/wrap.py fills its lines
     for precision, samples in results["samples"].items():
         for case in samples:
             total = sum(entry["shares"][precision][case] for entry in results["loops"])
