@@ -29,7 +29,7 @@ EDITS: tuple[tuple[str, str, str], ...] = (
     (
         "python/nanobragg/inputs/options.py",
         '"gaussian spots, nothing between them", sets="crystal.shape", to="gauss"),\n',
-        """    _option("-lorentz_spots=", _CRYSTAL, "spots with Lorentzian tails", sets="crystal.shape", to="lorentz"),
+        """    option("-lorentz_spots=", _CRYSTAL, "spots with Lorentzian tails", sets="crystal.shape", to="lorentz"),
 """,
     ),
     ("cpp/include/nanobragg/enumerations.hpp", "ENTRY(tophat, 3)", " ENTRY(lorentz, 4)"),

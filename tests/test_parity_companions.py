@@ -56,7 +56,7 @@ def test_options_are_covered(name: str) -> None:
 
     table = {"noisify": noisify_words, "nonbragg": nonbragg_words}[name].TABLE
     drawn = {unit[0] for number in range(1500) for unit in COMPANIONS[name].draw(1, number).units if unit}
-    unseen = [option.name for option in table if not any(option.matches(word) for word in drawn)]
+    unseen = [option.names[0] for option in table if not any(option.matches(word) for word in drawn)]
     assert set(unseen) <= {"-printout", "-progress", "-printout_pixel"}
 
 

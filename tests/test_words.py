@@ -17,8 +17,9 @@ from nanobragg.errors import InputError
 from nanobragg.inputs import actions
 from nanobragg.inputs.help import help_text
 from nanobragg.inputs.option import Option
-from nanobragg.inputs.options import ALL_OPTIONS, OPTIONS, OWN_OPTIONS, all_names
+from nanobragg.inputs.options import ALL_OPTIONS, OPTIONS, OWN_OPTIONS
 from nanobragg.inputs.request import Request
+from nanobragg.inputs.scanner import names_of
 from nanobragg.inputs.toml import write_config
 from nanobragg.inputs.words import parse_words, request_of
 from nanobragg.maths.c_numbers import leading_integer, leading_real
@@ -138,7 +139,9 @@ def test_acceptance_command_lines_are_understood_with_the_warnings_they_deserve(
 
 @given(
     st.lists(
-        st.one_of(st.sampled_from([n for n in all_names() if "config" not in n]), st.text(max_size=12), number_like),
+        st.one_of(
+            st.sampled_from([n for n in names_of(ALL_OPTIONS) if "config" not in n]), st.text(max_size=12), number_like
+        ),
         max_size=12,
     )
 )

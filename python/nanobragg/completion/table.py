@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nanobragg.inputs.companion_words import Key
 from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.io.images.formats import FOREIGN, FORMATS, PGM, PNG, option_formats
@@ -136,7 +135,7 @@ def _view() -> Command:
 
 
 def _companion(name: str) -> Command:
-    from nanobragg.inputs import noisify_words, nonbragg_words
+    from nanobragg.inputs import companion_words, noisify_words, nonbragg_words
     from nanobragg.records.noisify import NOISIFY_QUIRKS
     from nanobragg.records.nonbragg import NONBRAGG_QUIRKS
 
@@ -144,21 +143,9 @@ def _companion(name: str) -> Command:
         "nonbragg": (nonbragg_words, NONBRAGG_QUIRKS, "scattering of amorphous material", None),
         "noisify": (noisify_words, NOISIFY_QUIRKS, "from photons to detector counts", ("bin",)),
     }[name]
-    words = tuple(_companion_word(option) for option in module.TABLE if option.help)
-    own = (
-        Word(names=("-quirks",), help="deviations from physics to keep", least=1, most=1, quirks=tuple(quirks)),
-        Word(names=("-threads",), help="threads, 0 for all processors", least=1, most=1),
-        _HELP,
-    )
-    return Command(name=name, words=(*words, *own), help=help, files=files)
-
-
-def _companion_word(option: Key) -> Word:
-    choices = tuple(option.arguments.split(" | ")) if " | " in option.arguments else ()
-    names = tuple(dict.fromkeys((*option.keys, *option.whole)))
-    suffixes = COMPANION_SUFFIXES.get(option.name, _ANY) if option.arguments == "file" else None
-    count = len(option.values)
-    return Word(names=names, help=option.help, least=count, most=count, choices=choices, suffixes=suffixes)
+    rows = (*(option for option in module.TABLE if option.help), *companion_words.OWN_OPTIONS)
+    words = tuple(_own_word(option, COMPANION_SUFFIXES, quirks) for option in rows)
+    return Command(name=name, words=(*words, _HELP), help=help, files=files)
 
 
 def _add() -> Command:
@@ -172,23 +159,27 @@ def _add() -> Command:
     return Command(name="add", words=words, help="add float images", files=("bin",))
 
 
-def _own_word(option: Option) -> Word:
+def _own_word(
+    option: Option,
+    suffixes: Mapping[str, tuple[str, ...]] = SUFFIXES,
+    quirks: Iterable[str] = QUIRKS,
+) -> Word:
     return Word(
         names=option.names,
         help=option.help,
         least=len(option.values),
         most=len(option.values) + len(option.more),
         choices=option.choices,
-        suffixes=_suffixes(option),
-        quirks=tuple(QUIRKS) if option.asks == "quirks" else (),
+        suffixes=_suffixes(option, suffixes),
+        quirks=tuple(quirks) if option.asks == "quirks" else (),
     )
 
 
-def _suffixes(option: Option) -> tuple[str, ...] | None:
+def _suffixes(option: Option, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
     stem, dot, suffix = option.arguments.partition(".")
     if stem != "file":
         return None
-    return SUFFIXES.get(option.names[0], (suffix,) if dot else _ANY)
+    return known.get(option.names[0], (suffix,) if dot else _ANY)
 
 
 def _parser_words(parser: argparse.ArgumentParser) -> tuple[Word, ...]:

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 
 def set_values(said: Said) -> int:
-    """Set the option's fields to the word that follows."""
-    said.need(1)
-    value = said.value()
+    """Set the option's fields to the word that follows, or to all the words."""
+    count = len(said.option.values)
+    said.need(count)
+    values = tuple(said.value(offset) for offset in range(1, count + 1))
     for target in said.option.sets:
-        said.draft.set(target, value)
-    return 1
+        said.draft.set(target, values if count > 1 else values[0])
+    return count
 
 
 def set_constant(said: Said) -> int:
@@ -170,13 +171,6 @@ def set_curved(said: Said) -> int | None:
     said.draft.set("detector.curved", True)
     # Command lines give it a word that means nothing, as the original needs one.
     return sum(not value.startswith("-") for value in following)
-
-
-def set_roi(said: Said) -> int:
-    """``-roi``: four whole numbers."""
-    said.need(4)
-    said.draft.set("detector.roi", tuple(said.integer(offset) for offset in (1, 2, 3, 4)))
-    return 4
 
 
 # ---- sampling and output ----------------------------------------------------------------------------------

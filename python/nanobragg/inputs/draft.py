@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from nanobragg.inputs.parse_quirks import ParseQuirks
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import assembled
 from nanobragg.records.pivots import convention_of, implied_pivot, pivot_of
 from nanobragg.records.run import PLACES, Run
+
+if TYPE_CHECKING:
+    from nanobragg.inputs.option import Said
 
 DEFAULT_DUMP = "Fdump.bin"
 _IN_PARTS = {"crystal.cells": 3, "crystal.size": 3, "detector.shape": 2, "detector.size": 2}
@@ -24,19 +28,6 @@ _OVERRIDES = (
     ("beam.fluence", "beam.flux"),
     ("detector.distance", "detector.close_distance"),
 )
-
-
-class ParseQuirks:
-    """The quirks that a command line keeps. What was asked about them is remembered: no other one can have mattered."""
-
-    def __init__(self, kept: frozenset[str]) -> None:
-        self.kept = kept
-        self.asked: set[str] = set()
-
-    def on(self, name: str) -> bool:
-        """Whether a quirk is kept, where that makes a difference."""
-        self.asked.add(name)
-        return name in self.kept
 
 
 class Draft:
@@ -113,6 +104,10 @@ class Draft:
         """Add a warning, once."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
+
+    def unreadable(self, said: Said, value: str, instead: str) -> NoReturn:
+        """A word that is not what its option takes; only companions have something ``instead``."""
+        raise said.wrong(value)
 
     # ---- what they add up to ------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS, GROUPS
@@ -27,13 +28,18 @@ _COLUMN, _WIDTH = 34, 110
 
 def help_text() -> str:
     """All options, by subject, with units and defaults."""
+    return _HEAD + options_text(ALL_OPTIONS, GROUPS)
+
+
+def options_text(options: Sequence[Option], groups: Sequence[str]) -> str:
+    """The options that have a text, a paragraph for each group."""
     lines = []
-    for group in GROUPS:
+    for group in groups:
         lines += ["", f"{group}:"]
-        for option in ALL_OPTIONS:
-            if option.group == group:
+        for option in options:
+            if option.group == group and option.help:
                 lines += _help_lines(option)
-    return _HEAD + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _help_lines(option: Option) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg.errors import InputError
 from nanobragg.maths.c_numbers import integer_overflows, leading_integer, leading_real
 
 if TYPE_CHECKING:
-    from nanobragg.inputs.draft import Draft, ParseQuirks
+    from nanobragg.inputs.parse_quirks import ParseQuirks
     from nanobragg.records.fields import Row
 
 _LETTERS = {"r": "a number", "i": "a whole number", "t": "a word"}
@@ -19,7 +19,7 @@ _HOW_MANY = {2: "two", 3: "three", 4: "four"}
 
 
 class Option(NamedTuple):
-    """One option of nanoBragg.c, or one of ours."""
+    """One option of nanoBragg.c or of one of its companions, or one of ours."""
 
     keys: tuple[str, ...]
     """Recognised wherever they occur in a word that starts with ``-``."""
@@ -86,7 +86,12 @@ class Said:
 
     __slots__ = ("at", "draft", "ends_word", "option", "quirks", "words")
 
-    def __init__(self, option: Option, words: list[str], at: int, draft: Draft, quirks: ParseQuirks) -> None:
+    draft: Any
+    """What it acts on: a :class:`~nanobragg.inputs.draft.Draft`, or a companion's
+    :class:`~nanobragg.inputs.companion_words.Fields`.
+    """
+
+    def __init__(self, option: Option, words: list[str], at: int, draft: Any, quirks: ParseQuirks) -> None:
         self.option, self.words, self.at, self.draft, self.quirks = option, words, at, draft, quirks
         self.ends_word = option.ends_scan
         """No further option is looked for in the word."""
@@ -114,7 +119,8 @@ class Said:
         value = self.words[self.at + offset]
         read = leading_real(value)
         if read is None:
-            raise self.wrong(value)
+            self.draft.unreadable(self, value, "used as 0")
+            return 0.0
         if not math.isfinite(read[0]):
             raise InputError(f"{self.word}: found {value!r}, expected a finite number")
         if read[1].strip():
@@ -126,7 +132,8 @@ class Said:
         value = self.words[self.at + offset]
         read = leading_integer(value)
         if read is None:
-            raise self.wrong(value)
+            self.draft.unreadable(self, value, "used as 0")
+            return 0
         if read[1].strip() or integer_overflows(value):
             self.draft.warn(f"{self.word}: found {value!r}, used as {read[0]}")
         return read[0]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from nanobragg.inputs import actions, own_actions
-from nanobragg.inputs.option import Action, Option
-from nanobragg.records.fields import Row
+from nanobragg.inputs.option import Option
+from nanobragg.inputs.option_row import option
 from nanobragg.records.kinds import FLAG
 from nanobragg.records.run import PLACES
 
@@ -37,46 +37,6 @@ _SHORT = {
 """Units as help writes them for a value."""
 
 
-def _option(
-    match: str,
-    group: str,
-    help: str,
-    *,
-    values: str = "",
-    more: str = "",
-    arguments: str = "",
-    names: str = "",
-    action: Action | None = None,
-    sets: str = "",
-    asks: str = "",
-    to: bool | str | None = None,
-    row: Row | None = None,
-    pivot: str | None = None,
-    convention: str | None = None,
-    ends_scan: bool = False,
-) -> Option:
-    """One row. ``match``: keys separated by blanks, those with ``=`` at the end need the whole word."""
-    words = match.split()
-    return Option(
-        keys=tuple(w for w in words if not w.endswith("=")),
-        whole=tuple(w[:-1] for w in words if w.endswith("=")),
-        names=tuple((names or match.replace("=", "")).split()),
-        values=values,
-        more=more,
-        action=action or (actions.ignore if asks else actions.set_values if values else actions.set_constant),
-        sets=tuple(sets.split()),
-        asks=asks,
-        to=to,
-        row=row,
-        pivot=pivot,
-        convention=convention,
-        ends_scan=ends_scan,
-        group=group,
-        arguments=arguments,
-        help=help,
-    )
-
-
 def _field(match: str, group: str, field: str, help: str = "", *, arguments: str = "", **said: Any) -> Option:
     """One row of an option that gives one field its value: what follows it, its help and the words that are accepted
     are those of the field's row.
@@ -85,7 +45,7 @@ def _field(match: str, group: str, field: str, help: str = "", *, arguments: str
     kind, letters = row.kind, row.kind.letter * row.kind.most
     flag, pivot = kind is FLAG, said.get("pivot")
     also = (f"; pivot {pivot}" if pivot else "") + (" (the default)" if flag and row.default else "")
-    return _option(
+    return option(
         match,
         group,
         help or row.summary + also,
@@ -116,16 +76,16 @@ _SIZE_X, _SIZE_Y, _SIZE_Z = "crystal.size.0", "crystal.size.1", "crystal.size.2"
 OPTIONS: tuple[Option, ...] = (
     _field("-img", _FILES, "detector.header"),
     _field("-mask", _DETECTOR, "detector.mask"),
-    _option(
+    option(
         "-Na", _CRYSTAL, "unit cells along a (1)", values="i", arguments="n", sets="crystal.cells.0", ends_scan=True
     ),
-    _option(
+    option(
         "-Nb", _CRYSTAL, "unit cells along b (1)", values="i", arguments="n", sets="crystal.cells.1", ends_scan=True
     ),
-    _option(
+    option(
         "-Nc", _CRYSTAL, "unit cells along c (1)", values="i", arguments="n", sets="crystal.cells.2", ends_scan=True
     ),
-    _option(
+    option(
         "-N=",
         _CRYSTAL,
         "unit cells along a, b and c (1)",
@@ -136,7 +96,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _field("-cell", _FILES, "crystal.cell", action=actions.set_cell),
     _field("-misset", _FILES, "crystal.misset", action=actions.set_misset),
-    _option(
+    option(
         "-samplesize -sample_size -xtalsize -xtal_size",
         _CRYSTAL,
         "edge of the crystal, mm, instead of unit cells",
@@ -145,7 +105,7 @@ OPTIONS: tuple[Option, ...] = (
         sets=f"{_SIZE_X} {_SIZE_Y} {_SIZE_Z}",
         names="-xtalsize -samplesize",
     ),
-    _option(
+    option(
         "-sample_thick -sample_x -xtal_thick -xtal_x",
         _CRYSTAL,
         "size of the crystal along a, mm",
@@ -154,7 +114,7 @@ OPTIONS: tuple[Option, ...] = (
         sets=_SIZE_X,
         names="-xtal_thick -sample_thick -sample_x",
     ),
-    _option(
+    option(
         "-sample_width -sample_y -xtal_width -xtal_y -width",
         _CRYSTAL,
         "size of the crystal along b, mm",
@@ -163,7 +123,7 @@ OPTIONS: tuple[Option, ...] = (
         sets=_SIZE_Y,
         names="-xtal_width -sample_width -sample_y -width",
     ),
-    _option(
+    option(
         "-sample_heigh -sample_z -xtal_heigh -xtal_z -heigh",
         _CRYSTAL,
         "size of the crystal along c, mm",
@@ -172,7 +132,7 @@ OPTIONS: tuple[Option, ...] = (
         sets=_SIZE_Z,
         names="-xtal_height -sample_height -sample_z -height",
     ),
-    _option(
+    option(
         "-density -sample_den",
         _CRYSTAL,
         "density, g/cm³ (accepted, no effect)",
@@ -181,7 +141,7 @@ OPTIONS: tuple[Option, ...] = (
         action=actions.ignore,
         names="-density -sample_density",
     ),
-    _option(
+    option(
         "-MW= -molec",
         _CRYSTAL,
         "molecular weight, g/mol (accepted, no effect)",
@@ -197,11 +157,11 @@ OPTIONS: tuple[Option, ...] = (
     _field("-ORGX", _POSITION, "detector.orgx", pivot="sample"),
     _field("-ORGY", _POSITION, "detector.orgy", pivot="sample"),
     _field("-pivot", _POSITION, "detector.pivot", action=actions.set_pivot),
-    _option("-mosflm", _POSITION, "MOSFLM's frame and beam centre (the default)", convention="mosflm", pivot="beam"),
-    _option("-xds", _POSITION, "XDS's frame and beam centre; pivot sample", convention="xds", pivot="sample"),
-    _option("-adxv", _POSITION, "ADXV's frame and beam centre", convention="adxv", pivot="beam"),
-    _option("-denzo", _POSITION, "DENZO's frame and beam centre", convention="denzo", pivot="beam"),
-    _option("-dials", _POSITION, "DIALS's frame and beam centre; pivot sample", convention="dials", pivot="beam"),
+    option("-mosflm", _POSITION, "MOSFLM's frame and beam centre (the default)", convention="mosflm", pivot="beam"),
+    option("-xds", _POSITION, "XDS's frame and beam centre; pivot sample", convention="xds", pivot="sample"),
+    option("-adxv", _POSITION, "ADXV's frame and beam centre", convention="adxv", pivot="beam"),
+    option("-denzo", _POSITION, "DENZO's frame and beam centre", convention="denzo", pivot="beam"),
+    option("-dials", _POSITION, "DIALS's frame and beam centre; pivot sample", convention="dials", pivot="beam"),
     _vector("-fdet_vector", _POSITION, "detector.fast_axis"),
     _vector("-sdet_vector", _POSITION, "detector.slow_axis"),
     _vector("-odet_vector", _POSITION, "detector.normal_axis"),
@@ -231,7 +191,7 @@ OPTIONS: tuple[Option, ...] = (
     _field("-detector_rotx", _POSITION, "detector.rotx"),
     _field("-detector_roty", _POSITION, "detector.roty"),
     _field("-detector_rotz", _POSITION, "detector.rotz"),
-    _option(
+    option(
         "-detsize=",
         _DETECTOR,
         "edge of the detector, mm (102.4)",
@@ -239,13 +199,9 @@ OPTIONS: tuple[Option, ...] = (
         arguments="mm",
         sets="detector.size.0 detector.size.1",
     ),
-    _option(
-        "-detsize_f", _DETECTOR, "size along the fast axis, mm", values="r", arguments="mm", sets="detector.size.1"
-    ),
-    _option(
-        "-detsize_s", _DETECTOR, "size along the slow axis, mm", values="r", arguments="mm", sets="detector.size.0"
-    ),
-    _option(
+    option("-detsize_f", _DETECTOR, "size along the fast axis, mm", values="r", arguments="mm", sets="detector.size.1"),
+    option("-detsize_s", _DETECTOR, "size along the slow axis, mm", values="r", arguments="mm", sets="detector.size.0"),
+    option(
         "-detpixels=",
         _DETECTOR,
         "pixels along both axes; stronger than the size (1024)",
@@ -253,7 +209,7 @@ OPTIONS: tuple[Option, ...] = (
         arguments="n",
         sets="detector.shape.0 detector.shape.1",
     ),
-    _option(
+    option(
         "-detpixels_f -detpixels_x",
         _DETECTOR,
         "pixels along the fast axis",
@@ -261,7 +217,7 @@ OPTIONS: tuple[Option, ...] = (
         arguments="n",
         sets="detector.shape.1",
     ),
-    _option(
+    option(
         "-detpixels_s -detpixels_y",
         _DETECTOR,
         "pixels along the slow axis",
@@ -273,12 +229,12 @@ OPTIONS: tuple[Option, ...] = (
     _field("-pixel", _DETECTOR, "detector.pixel_size"),
     _field("-point_pixel", _DETECTOR, "detector.point_pixel"),
     _field("-polar=", _BEAM, "beam.polarization", arguments="K", action=actions.set_polarization),
-    _option("-nopolar", _BEAM, "no polarization correction", sets="beam.polarization_correction", to=False),
+    option("-nopolar", _BEAM, "no polarization correction", sets="beam.polarization_correction", to=False),
     _field("-oversample_thick", _SAMPLING, "sampling.oversample_thick", ends_scan=True),
     _field("-oversample_polar", _SAMPLING, "sampling.oversample_polar", ends_scan=True),
     _field("-oversample_omega", _SAMPLING, "sampling.oversample_omega", ends_scan=True),
     _field("-oversample", _SAMPLING, "sampling.oversample"),
-    _field("-roi", _DETECTOR, "detector.roi", action=actions.set_roi),
+    _field("-roi", _DETECTOR, "detector.roi"),
     _field("-lambda -wave", _BEAM, "beam.wavelength", names="-lambda -wavelength", action=actions.set_wavelength),
     _field("-energy", _BEAM, "beam.energy", action=actions.set_energy),
     _field("-fluence", _BEAM, "beam.fluence"),
@@ -294,7 +250,7 @@ OPTIONS: tuple[Option, ...] = (
     _field("-mosaic_dom", _CRYSTAL, "crystal.mosaic_domains", names="-mosaic_domains"),
     _field("-dispersion", _BEAM, "beam.dispersion"),
     _field("-dispsteps", _BEAM, "beam.dispersion_steps"),
-    _option(
+    option(
         "-divergence",
         _BEAM,
         "full divergence, both ways, mrad (0)",
@@ -308,7 +264,7 @@ OPTIONS: tuple[Option, ...] = (
     _field("-hdivsteps", _BEAM, "beam.horizontal_divergence_steps"),
     _field("-vdivstep=", _BEAM, "beam.vertical_divergence_step"),
     _field("-vdivsteps", _BEAM, "beam.vertical_divergence_steps"),
-    _option(
+    option(
         "-divsteps",
         _BEAM,
         "steps both ways",
@@ -317,7 +273,7 @@ OPTIONS: tuple[Option, ...] = (
         sets="beam.horizontal_divergence_steps beam.vertical_divergence_steps",
     ),
     _field("-round_div", _BEAM, "beam.round_divergence"),
-    _option("-square_div", _BEAM, "keep the whole raster of the divergence", sets="beam.round_divergence", to=False),
+    option("-square_div", _BEAM, "keep the whole raster of the divergence", sets="beam.round_divergence", to=False),
     _field("-adc", _OUTPUT, "output.adc_offset", names="-adc -adcoffset"),
     _field("-phi=", _SAMPLING, "sampling.phi"),
     _field("-osc", _SAMPLING, "sampling.oscillation"),
@@ -328,8 +284,8 @@ OPTIONS: tuple[Option, ...] = (
     _field("-hkl", _FILES, "crystal.structure_factors"),
     _field("-default_F", _FILES, "crystal.default_F", arguments="F"),
     _field("-dump", _FILES, "crystal.dump"),
-    _option("-stolout", _FILES, "accepted, no effect", values="t", arguments="file", action=actions.ignore),
-    _option(
+    option("-stolout", _FILES, "accepted, no effect", values="t", arguments="file", action=actions.ignore),
+    option(
         "-stol= -4stol= -Q=",
         _FILES,
         "amorphous structure factors (must be readable, no effect)",
@@ -342,22 +298,22 @@ OPTIONS: tuple[Option, ...] = (
     _field("-intfile -intimage", _OUTPUT, "output.intfile"),
     _field("-pgmfile -pgmimage", _OUTPUT, "output.pgmfile", action=actions.set_pgm),
     _field("-noisefile -noiseimage", _OUTPUT, "output.noisefile", action=actions.set_noise),
-    _option("-nonoise", _OUTPUT, "do not write the noise image", action=actions.no_noise, sets="output.noisefile"),
-    _option("-nopgm", _OUTPUT, "do not write the picture", action=actions.no_pgm, sets="output.pgmfile"),
+    option("-nonoise", _OUTPUT, "do not write the noise image", action=actions.no_noise, sets="output.noisefile"),
+    option("-nopgm", _OUTPUT, "do not write the picture", action=actions.no_pgm, sets="output.pgmfile"),
     _field("-scale", _OUTPUT, "output.scale"),
     _field("-pgmscale", _OUTPUT, "output.pgm_scale", action=actions.set_pgm),
-    _option("-coherent", _SAMPLING, "accepted, no effect", action=actions.ignore),
+    option("-coherent", _SAMPLING, "accepted, no effect", action=actions.ignore),
     _field("-printout", _OUTPUT, "printout"),
-    _option("-noprogress", _OUTPUT, "no progress bar or percentages", sets="progress", to=False),
+    option("-noprogress", _OUTPUT, "no progress bar or percentages", sets="progress", to=False),
     _field("-progress", _OUTPUT, "progress"),
     _field("-interpolate", _FILES, "crystal.interpolate"),
-    _option(
+    option(
         "-nointerpolate", _FILES, "structure factor of the nearest reflection", sets="crystal.interpolate", to=False
     ),
-    _option("-round_xtal", _CRYSTAL, "ellipsoidal crystal", sets="crystal.shape", to="round"),
-    _option("-square_xtal", _CRYSTAL, "parallelepiped (the default)", sets="crystal.shape", to="square"),
-    _option("-gauss_xtal", _CRYSTAL, "gaussian spots, nothing between them", sets="crystal.shape", to="gauss"),
-    _option(
+    option("-round_xtal", _CRYSTAL, "ellipsoidal crystal", sets="crystal.shape", to="round"),
+    option("-square_xtal", _CRYSTAL, "parallelepiped (the default)", sets="crystal.shape", to="square"),
+    option("-gauss_xtal", _CRYSTAL, "gaussian spots, nothing between them", sets="crystal.shape", to="gauss"),
+    option(
         "-binary_spots -tophat_spots",
         _CRYSTAL,
         "spots cut off at half height, nothing between them",
@@ -384,7 +340,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-k_sol=", _FILES, "crystal.k_sol"),
     _own("-b_sol=", _FILES, "crystal.b_sol"),
     _field("-quirks=", _RUNNING, "quirks", asks="quirks"),
-    _option(
+    option(
         "-config=",
         _RUNNING,
         "read a TOML experiment first; other options override it",
@@ -392,7 +348,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         arguments="file.toml",
         asks="config",
     ),
-    _option(
+    option(
         "-write_config=",
         _RUNNING,
         "write the experiment down as TOML, then run it",
@@ -410,7 +366,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-png_beam=", _OUTPUT, "output.png_beam"),
     _own("-png_roi=", _OUTPUT, "output.png_roi"),
     _own("-trace_pixel=", _OUTPUT, "trace_pixel", arguments="s f"),
-    _option(
+    option(
         "-trace_json=",
         _OUTPUT,
         "write the quantities of -trace_pixel as JSON, too",
@@ -418,7 +374,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
         arguments="file.json",
         asks="trace_json",
     ),
-    _option(
+    option(
         "-completion=",
         _RUNNING,
         "print the script that completes these options in a shell",
@@ -426,22 +382,13 @@ OWN_OPTIONS: tuple[Option, ...] = (
         arguments="bash | zsh | fish",
         asks="completion",
     ),
-    _option("-h= --help= -help=", _RUNNING, "this text", asks="help"),
-    _option("--devices=", _RUNNING, "list the devices that can render", asks="devices"),
-    _option("--version=", _RUNNING, "the version", asks="version"),
+    option("-h= --help= -help=", _RUNNING, "this text", asks="help"),
+    option("--devices=", _RUNNING, "list the devices that can render", asks="devices"),
+    option("--version=", _RUNNING, "the version", asks="version"),
 )
 """Ours: whole words, whose values are not looked at for other options. Those that ask for a text are heeded wherever
 they stand."""
 
 ALL_OPTIONS = (*OPTIONS, *OWN_OPTIONS)
-_OWN = {word: option for option in OWN_OPTIONS for word in option.whole}
-
-
-def own_option(word: str) -> Option | None:
-    """The option of ours that ``word`` is."""
-    return _OWN.get(word)
-
-
-def all_names() -> list[str]:
-    """Every name that one may write."""
-    return list(dict.fromkeys(name for row in ALL_OPTIONS for name in (*row.names, *row.keys, *row.whole)))
+OWN = {word: option for option in OWN_OPTIONS for word in option.whole}
+"""Options of ours by the words that they are."""

@@ -1,18 +1,19 @@
-"""One pass over the words of a command line (``specs/cli.md``).
+"""Options of ours in a command line, and one pass over the others (``specs/cli.md``).
 
-Words are scanned as nanoBragg.c scans them: left to right, every key that occurs in a word starting with ``-``, values
-not skipped, the last occurrence wins. Options of ours are whole words whose values are skipped.
+Options of ours are whole words whose values are skipped; the others are those of nanoBragg.c.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nanobragg.errors import InputError
-from nanobragg.inputs.draft import Draft, ParseQuirks
-from nanobragg.inputs.option import Option, Said, too_few
-from nanobragg.inputs.options import OPTIONS, all_names, own_option
-from nanobragg.maths.c_numbers import is_number
+from nanobragg.inputs.draft import Draft
+from nanobragg.inputs.option import Option, too_few
+from nanobragg.inputs.options import ALL_OPTIONS, OPTIONS, OWN
+from nanobragg.inputs.parse_quirks import ParseQuirks
+from nanobragg.inputs.scanner import Scanner
 from nanobragg.records.run import Run
 
 
@@ -30,14 +31,14 @@ class Words(NamedTuple):
     """What is wrong with the first one that has too few words after it."""
 
 
-def tell_apart(words: list[str]) -> Words:
-    """Find the options of ours, which are skipped when the others are looked for."""
+def tell_apart(words: Sequence[str], ours: Mapping[str, Option] = OWN) -> Words:
+    """Find the options of ours, by word, which are skipped when the others are looked for."""
     own: list[tuple[Option, int]] = []
     skipped: set[int] = set()
     asked: dict[str, Any] = {}
     wrong, free = None, 0
     for at, word in enumerate(words):
-        option = own_option(word)
+        option = ours.get(word)
         if option is None:
             continue
         if option.asks and not option.values:
@@ -52,76 +53,24 @@ def tell_apart(words: list[str]) -> Words:
             own.append((option, at))
         elif option.values:
             asked[option.asks] = words[at + 1]
-    return Words(words, own, skipped, asked, wrong)
+    return Words(list(words), own, skipped, asked, wrong)
 
 
-class Scan:
+class Scan(Scanner):
     """One pass over the words, with some quirks kept, on top of what a file says."""
 
     def __init__(self, found: Words, base: Run | None, kept: frozenset[str]) -> None:
+        quirks = ParseQuirks(kept)
+        super().__init__(found.words, OPTIONS, Draft(base, quirks), quirks)
         self.found = found
-        self.quirks = ParseQuirks(kept)
-        self.draft = Draft(base, self.quirks)
-        self._covered = -1
-        """Position of the last word that is a value of an option."""
-        self._unknown = False
-        """The words up to the next option may belong to an unknown one."""
 
     def run(self) -> Run:
         """The run that the words describe."""
         for option, at in self.found.own:
-            option.action(self._said(option, at))
-        for at, word in enumerate(self.found.words):
-            if at in self.found.skipped:
-                self._unknown = False
-            elif not word.startswith("-"):
-                self._stray(at)
-            elif self._options_in(at):
-                self._unknown = False
-            else:
-                self._no_option(at)
+            option.action(self.said(option, at))
+        self.scan(self.found.skipped)
         return self.draft.run()
 
-    def _said(self, option: Option, at: int) -> Said:
-        return Said(option, self.found.words, at, self.draft, self.quirks)
-
-    def _options_in(self, at: int) -> bool:
-        """Carry out every option that the word contains; whether there is any."""
-        word, known = self.found.words[at], False
-        for option in OPTIONS:
-            if option.matches(word) is None:
-                continue
-            known = True
-            said = self._said(option, at)
-            values = option.action(said)
-            if values is not None:
-                self._covered = max(self._covered, at + values)
-                self._frame(option)
-            if said.ends_word:
-                break
-        return known
-
-    def _frame(self, option: Option) -> None:
-        if option.convention is not None:
-            self.draft.select_convention(option.convention, option.pivot)
-        elif option.pivot is not None:
-            self.draft.imply_pivot(option.pivot)
-
-    def _stray(self, at: int) -> None:
-        if at > self._covered and not self._unknown:
-            self.draft.warn(f"the word {self.found.words[at]!r} belongs to no option and is ignored")
-
-    def _no_option(self, at: int) -> None:
-        word = self.found.words[at]
-        if at <= self._covered:
-            return
-        if is_number(word):
-            self._stray(at)
-            return
-        import difflib
-
-        names = {name.lower(): name for name in reversed(all_names())}  # among equals the first
-        near = difflib.get_close_matches(word.lower(), names, 1, 0.5)
-        hint = f"; did you mean {names[near[0]]}?" if near else ""
-        self.draft.warn(f"unknown option {word} is ignored{hint}")
-        self._unknown = True
+    def known(self) -> Sequence[Option]:
+        """Those of ours, too."""
+        return ALL_OPTIONS

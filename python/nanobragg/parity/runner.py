@@ -60,10 +60,10 @@ def find_original(given: str | None) -> str:
 
 def refuse_own_words(words: Sequence[str]) -> None:
     """Raise :class:`InputError` when words that nanoBragg.c does not know are among those for both programs."""
-    from nanobragg.inputs.options import own_option
+    from nanobragg.inputs.options import OWN
 
     for word in words:
-        if own_option(word) is not None:
+        if word in OWN:
             raise InputError(f"{word}: found after --, but nanoBragg.c has no such option, expected its options only")
 
 
