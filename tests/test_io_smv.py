@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nanobragg import Panel
+from nanobragg import ScenePanel
 from nanobragg.errors import InputError
 from nanobragg.io.images import smv
 from nanobragg.io.images.smv import read_smv, read_smv_header, smv_header
@@ -68,7 +68,7 @@ def resolved_of(scene: dict[str, Any], args: str, header: str) -> SimpleNamespac
     # An oscillation of one step is not in the scene.
     oscillation = next(float(line.split("=")[1][:-1]) for line in header.split("\n") if line.startswith("OSC_RANGE"))
     radiation = SimpleNamespace(wavelength=scene["lambda0"], phi=scene["phi0"], oscillation=oscillation / degrees)
-    panel = Panel(
+    panel = ScenePanel(
         name="panel",
         shape=(scene["spixels"], scene["fpixels"]),
         pixel_size=(pixel, pixel),

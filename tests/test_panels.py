@@ -16,10 +16,10 @@ from nanobragg import (
     Experiment,
     Image,
     InputError,
-    Panel,
     Resolved,
     Sampling,
     Scene,
+    ScenePanel,
     render,
     resolve,
     trace_pixel,
@@ -40,14 +40,14 @@ def whole() -> Resolved:
     return resolve(replace(experiment, sampling=Sampling(oversample=1)))
 
 
-def panel(**changes: Any) -> Panel:
+def panel(**changes: Any) -> ScenePanel:
     """A tilted one of rectangular pixels, its axes not at right angles."""
     fast, slow = np.array([0.96, 0.28, 0.0]), np.array([-0.2, 0.97, np.sqrt(1 - 0.2**2 - 0.97**2)])
     values: dict[str, Any] = {
         "name": "q0a3", "shape": (7, 9), "pixel_size": (1e-4, 2e-4), "origin": (-0.01, 0.02, 0.3), "fast": fast,
         "slow": slow, "normal": np.cross(fast, slow), "close_distance": 0.3,
     }  # fmt: skip
-    return Panel(**{**values, **changes})
+    return ScenePanel(**{**values, **changes})
 
 
 def halves(resolved: Resolved, mask: np.ndarray | None = None) -> Resolved:
@@ -87,7 +87,7 @@ def test_vectors_are_three_numbers_and_do_not_change() -> None:
     with pytest.raises(ValueError, match="read-only"):
         one.origin[0] = 1.0
     for wrong in ((1, 2), "abc", [[1, 2, 3]], None, (1, "x", 3)):
-        with pytest.raises(InputError, match=r"Panel: fast: found .*, expected three numbers"):
+        with pytest.raises(InputError, match=r"ScenePanel: fast: found .*, expected three numbers"):
             panel(fast=wrong)
 
 
@@ -96,7 +96,7 @@ def test_a_mask_is_the_panels() -> None:
     flags = np.arange(63).reshape(7, 9) % 2 == 0
     assert panel(mask=flags).mask.tolist() == flags.astype(int).tolist()
     assert panel(mask=flags * 300).mask.tolist() == flags.astype(int).tolist()
-    with pytest.raises(InputError, match=r"Panel: mask: found an array of shape \(9, 7\), expected \(7, 9\)"):
+    with pytest.raises(InputError, match=r"ScenePanel: mask: found an array of shape \(9, 7\), expected \(7, 9\)"):
         panel(mask=flags.T)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.records.panel import Panel
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Geometry
 
 
-def pixels_of_rays(panel: Panel, rays: NDArray[np.float64]) -> NDArray[np.float64]:
+def pixels_of_rays(panel: ScenePanel, rays: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, 2) fast, slow (pixels, 0 at the first pixel's outer corner) where ``rays`` (n, 3) meet the panel's plane;
     NaN for rays that do not.
     """
@@ -26,7 +26,7 @@ def pixels_of_rays(panel: Panel, rays: NDArray[np.float64]) -> NDArray[np.float6
     return np.stack([hits @ fast / panel.pixel_size[0], hits @ slow / panel.pixel_size[1]], axis=1)
 
 
-def _reach(panel: Panel, normal: NDArray[np.float64], rays: NDArray[np.float64]) -> NDArray[np.float64]:
+def _reach(panel: ScenePanel, normal: NDArray[np.float64], rays: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far along each ray the plane is, in the ray's length; NaN for those that do not meet it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         along = float(panel.origin @ normal) / (rays @ normal)
@@ -34,7 +34,7 @@ def _reach(panel: Panel, normal: NDArray[np.float64], rays: NDArray[np.float64])
     return along
 
 
-def direct_beam(panel: Panel, g: Geometry) -> tuple[float, float, float]:
+def direct_beam(panel: ScenePanel, g: Geometry) -> tuple[float, float, float]:
     """Where the beam meets the plane of a panel: fast, slow (pixels) and its distance from the sample (m).
 
     nanoBragg.c's ``Fbeam``, ``Sbeam`` and ``distance``, which SMV headers have, leave out ``-twotheta``. They are taken

@@ -10,7 +10,7 @@ from nanobragg.maths.vectors import Vec, cross, dot, norm
 from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
-    from nanobragg.records.panel import Panel
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Geometry, Radiation, Resolved, Sample
 
 _PROTEIN_DENSITY = 1.2e6
@@ -74,7 +74,7 @@ def _abridged(lines: list[str]) -> list[str]:
     return [*lines[:_ENDS], f"... {len(lines) - 2 * _ENDS} more ...", *lines[-_ENDS:]]
 
 
-def _frame_lines(g: Geometry, panel: Panel) -> list[str]:
+def _frame_lines(g: Geometry, panel: ScenePanel) -> list[str]:
     pivot = "sample" if g.pivot == "sample" else "direct beam spot"
     incident = [dot(g.beam, axis.tolist()) for axis in (panel.fast, panel.slow, panel.normal)]
     return [
@@ -159,7 +159,7 @@ def _detector_lines(g: Geometry) -> list[str]:
     return lines
 
 
-def _position_lines(g: Geometry, panel: Panel) -> list[str]:
+def _position_lines(g: Geometry, panel: ScenePanel) -> list[str]:
     normal = cross(g.beam, g.polar)
     x0, x1, y0, y1 = g.roi
     return [
@@ -181,7 +181,7 @@ def _position_lines(g: Geometry, panel: Panel) -> list[str]:
     ]
 
 
-def _sampling_lines(resolved: Resolved, panel: Panel) -> list[str]:
+def _sampling_lines(resolved: Resolved, panel: ScenePanel) -> list[str]:
     g, s, r = resolved.geometry, resolved.sample, resolved.radiation
     sampling = resolved.experiment.sampling
     flags = {

@@ -1,4 +1,4 @@
-"""A panel of the detector: a raster of pixels on a plane, explicit, in SI units and the laboratory's frame."""
+"""A panel of a Scene: a raster of pixels on a plane, explicit, in SI units and the laboratory's frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Panel:
+class ScenePanel:
     """Where its pixels are, what they are like, and where they are found in a file.
 
     Vectors may be given as any three numbers; they are kept as read-only float64.
@@ -57,11 +57,13 @@ class Panel:
 
     def __post_init__(self) -> None:
         for name in ("origin", "fast", "slow", "normal"):
-            object.__setattr__(self, name, _vector(f"Panel: {name}", getattr(self, name)))
+            object.__setattr__(self, name, _vector(f"ScenePanel: {name}", getattr(self, name)))
         if self.mask is not None:
             mask = np.asarray(self.mask)
             if mask.shape != tuple(self.shape):
-                raise InputError(f"Panel: mask: found an array of shape {mask.shape}, expected {tuple(self.shape)}")
+                raise InputError(
+                    f"ScenePanel: mask: found an array of shape {mask.shape}, expected {tuple(self.shape)}"
+                )
             if mask.dtype != np.uint8:
                 mask = (mask if mask.dtype == bool else mask != 0).view(np.uint8)
             object.__setattr__(self, "mask", np.ascontiguousarray(mask))
@@ -73,14 +75,14 @@ class Panel:
         return self.origin + along_fast * self.fast + along_slow * self.slow
 
 
-def only_panel(panels: Sequence[Panel], what: str) -> Panel:
+def only_panel(panels: Sequence[ScenePanel], what: str) -> ScenePanel:
     """The panel of a detector that has one. Raises :class:`InputError` naming ``what`` takes no more."""
     if len(panels) != 1:
         raise InputError(f"{what}: found a detector of {len(panels)} panels, expected one")
     return panels[0]
 
 
-def common_shape(panels: Sequence[Panel]) -> tuple[int, int]:
+def common_shape(panels: Sequence[ScenePanel]) -> tuple[int, int]:
     """(slow, fast) pixels of every panel. Raises :class:`InputError` where they differ, or there is none."""
     shapes = sorted({tuple(panel.shape) for panel in panels})
     if len(shapes) != 1:

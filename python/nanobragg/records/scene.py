@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from nanobragg.records.panel import Panel, common_shape
+from nanobragg.records.panel import ScenePanel, common_shape
 from nanobragg.records.shapes import Shape
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Scene:
     """Input of :func:`nanobragg.render`. Arrays are C-contiguous float64 unless said otherwise."""
 
     # detector
-    panels: tuple[Panel, ...]
+    panels: tuple[ScenePanel, ...]
     """Where the pixels are, and which of them are rendered. The renderers take panels of one shape."""
     curved_distance: float
     """m: every pixel is moved to this distance (0: flat panels)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.records.panel import Panel
+from nanobragg.records.panel import ScenePanel
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.sensor import Sensor, sensor_of
@@ -25,7 +25,7 @@ class PlacedDetector(NamedTuple):
     sensor: Sensor
     roi: tuple[int, int, int, int]
     """fast first, fast last, slow first, slow last as said, not clipped"""
-    panels: tuple[Panel, ...]
+    panels: tuple[ScenePanel, ...]
     log: Log
 
 
@@ -92,7 +92,7 @@ def _roi(said: tuple[int, int, int, int] | None, pixels: Pixels) -> tuple[tuple[
     return (x0, x1, y0, y1), ()
 
 
-def _panel(said: Said, pixels: Pixels, placement: Placement, sensor: Sensor) -> Panel:
+def _panel(said: Said, pixels: Pixels, placement: Placement, sensor: Sensor) -> ScenePanel:
     """The panel that the options of one flat detector describe."""
     mask, shape, frame = said.mask, (pixels.nslow, pixels.nfast), placement.frame
     if mask is not None and mask.shape != shape:
@@ -100,7 +100,7 @@ def _panel(said: Said, pixels: Pixels, placement: Placement, sensor: Sensor) -> 
         raise InputError(
             f"-mask: found {found} pixels in {said.mask_name}, expected the detector's {shape[1]} x {shape[0]}"
         )
-    return Panel(
+    return ScenePanel(
         name="panel",
         shape=shape,
         pixel_size=(pixels.pixel_size, pixels.pixel_size),

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nanobragg.records.panel import Panel
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.resolver.detector import Placement
 
 _EDGE = 33
@@ -18,7 +18,7 @@ _EDGE = 33
 
 
 def highest(
-    panels: Sequence[Panel], travel: np.ndarray, wavelengths: np.ndarray, sphere: Placement | None = None
+    panels: Sequence[ScenePanel], travel: np.ndarray, wavelengths: np.ndarray, sphere: Placement | None = None
 ) -> float:
     """The smallest d spacing (Å) that reaches the edges of a panel.
 
@@ -32,7 +32,7 @@ def highest(
     return min(_of_panel(panel, travel, wavelengths, sphere) for panel in panels)
 
 
-def _of_panel(panel: Panel, travel: np.ndarray, wavelengths: np.ndarray, sphere: Placement | None) -> float:
+def _of_panel(panel: ScenePanel, travel: np.ndarray, wavelengths: np.ndarray, sphere: Placement | None) -> float:
     along = np.linspace(0.0, 1.0, _EDGE)
     zero, one = np.zeros(_EDGE), np.ones(_EDGE)
     f = np.concatenate([along, along, zero, one]) * panel.shape[1]

@@ -19,7 +19,7 @@ from nanobragg.maths.rotations import parts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.records.panel import Panel
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Resolved
 
 COLUMNS = np.dtype(
@@ -199,7 +199,7 @@ def _rows(
     return rows, rays
 
 
-def _on_panel(panel: Panel, rows: NDArray[Any], rays: NDArray[np.float64]) -> NDArray[Any]:
+def _on_panel(panel: ScenePanel, rows: NDArray[Any], rays: NDArray[np.float64]) -> NDArray[Any]:
     """The rows whose rays meet the panel, and where they do."""
     at = pixels_of_rays(panel, rays)
     slow, fast = panel.shape
@@ -223,7 +223,7 @@ def _factors(resolved: Resolved, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
 # ---- integration ------------------------------------------------------------------------------------------
 
 
-def _footprint(resolved: Resolved, panel: Panel, width: float) -> int:
+def _footprint(resolved: Resolved, panel: ScenePanel, width: float) -> int:
     """Half width of a spot's square, pixels: three half widths at the detector's distance."""
     wavelength = resolved.radiation.wavelength * 1e10
     pixels = 3.0 * width * wavelength * resolved.geometry.distance / min(panel.pixel_size)
@@ -231,7 +231,7 @@ def _footprint(resolved: Resolved, panel: Panel, width: float) -> int:
 
 
 def _integrate(
-    rows: NDArray[Any], image: NDArray[np.float64], radius: int, panel: Panel, roi: tuple[int, int, int, int]
+    rows: NDArray[Any], image: NDArray[np.float64], radius: int, panel: ScenePanel, roi: tuple[int, int, int, int]
 ) -> None:
     """Sums over the footprints, less the median of a frame around each; what is not rendered does not count."""
     used = np.zeros(image.shape, bool)

@@ -22,7 +22,7 @@ _SHEAR = 1e-4
 class FilePanel:
     """A panel as its file has it: lengths in mm, in the file's own laboratory frame; ``None``: the file does not say.
 
-    It becomes a :class:`nanobragg.records.panel.Panel` (metres, our frame) where it is placed.
+    It becomes a :class:`nanobragg.records.panel.ScenePanel` (metres, our frame) where it is placed.
     """
 
     name: str

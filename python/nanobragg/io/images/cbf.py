@@ -21,7 +21,7 @@ from nanobragg.records.panel import only_panel
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.records.panel import Panel
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Geometry, Resolved
 
 _START = b"\x0c\x1a\x04\xd5"
@@ -147,7 +147,7 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     ]
 
 
-def _place(panel: Panel, g: Geometry) -> tuple[float, float, float, float]:
+def _place(panel: ScenePanel, g: Geometry) -> tuple[float, float, float, float]:
     """Beam centre (fast, slow; pixels), distance (m) and 2theta (radians) as the header has them.
 
     Distance and centre are those before the detector is turned by 2theta, through the sample and about minus the fast
@@ -164,7 +164,7 @@ def _place(panel: Panel, g: Geometry) -> tuple[float, float, float, float]:
     return fast, slow, panel.close_distance, swing
 
 
-def _tilted(panel: Panel, g: Geometry) -> bool:
+def _tilted(panel: ScenePanel, g: Geometry) -> bool:
     """Whether a swing about the fast axis is not enough to turn the panel to where it is."""
     return abs(float(panel.fast @ np.array(g.beam))) > 1e-9
 

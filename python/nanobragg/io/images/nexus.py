@@ -22,7 +22,7 @@ from nanobragg.records.panel import only_panel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.records.panel import Panel
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Geometry, Resolved
 
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
@@ -161,7 +161,7 @@ def _detector(instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, 
     _module(detector, panel, distance, turn)
 
 
-def _module(detector: Any, panel: Panel, distance: float, turn: NDArray[np.float64]) -> None:
+def _module(detector: Any, panel: ScenePanel, distance: float, turn: NDArray[np.float64]) -> None:
     module = _group(detector, "module", "NXdetector_module")
     _value(module, "data_origin", np.array(panel.place, np.int64))
     _value(module, "data_size", np.array(panel.shape, np.int64))
