@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
-from nanobragg.io.support.atomic import atomic_path, atomic_write
+from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
+from nanobragg.io.support.hdf5_file import new_hdf5
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +73,7 @@ def _write_csv(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
 def _write_hdf5(path: str | os.PathLike[str], table: NDArray[Any]) -> None:
     import numpy as np
 
-    h5py = need("h5py", os.fspath(path))
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         group = file.create_group("truth")
         for column in table.dtype.names or ():
             dataset = group.create_dataset(column, data=np.ascontiguousarray(table[column]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,14 +78,15 @@ def _read(gemmi: Any, name: str) -> tuple[Any, list[str]]:
     if size is None or 4 * int(size[1]) * int(size[2]) > len(data):
         raise InputError(f"{name}: found fewer numbers than its header says, expected an MTZ file")
     # gemmi reads MTZ from files only, and a compressed one has no name of its own.
-    with tempfile.NamedTemporaryFile(suffix=".mtz") as copy:
+    with os.fdopen(os.memfd_create("mtz"), "wb") as copy:
         copy.write(data[:start] + header + data[end:])
         copy.flush()
+        path = f"/proc/self/fd/{copy.fileno()}"
         try:
-            mtz = gemmi.read_mtz_file(copy.name)
+            mtz = gemmi.read_mtz_file(path)
             mtz.column_labels()
         except (RuntimeError, ValueError, OSError, IndexError) as error:
-            raise InputError(f"{name}: found {reason(error, copy.name)}, expected an MTZ file") from error
+            raise InputError(f"{name}: found {reason(error, path)}, expected an MTZ file") from error
     if mtz.nreflections == 0 or len(mtz.columns) < 3:
         raise InputError(f"{name}: found no reflections, expected structure factors")
     text = header.decode("ascii")

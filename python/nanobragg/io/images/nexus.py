@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.support.atomic import atomic_path
 from nanobragg.io.support.extras import need
+from nanobragg.io.support.hdf5_file import new_hdf5
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import direct_beam
 from nanobragg.records.panel import only_panel
@@ -55,11 +55,8 @@ def write_series(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], p
                 f"{name}: found another detector or pixel type in image {number}, expected those of image 0"
             )
     h5py, plugin = need("h5py", name), need("hdf5plugin", name)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        try:
-            _write(h5py, plugin, file, pixels, resolved)
-        except (RuntimeError, ValueError) as error:
-            raise OSError(0, str(error)) from error
+    with new_hdf5(path) as file:
+        _write(h5py, plugin, file, pixels, resolved)
 
 
 def _same_detector(one: Resolved, other: Resolved) -> bool:
