@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nanobragg import Beam, Crystal, Detector, Experiment
 from nanobragg.errors import InputError
 from nanobragg.inputs.toml import read_config, write_config
 from nanobragg.inputs.words import parse_words
 from nanobragg.records import kinds
-from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment
 from nanobragg.records.fields import Place, assembled, places
 from nanobragg.records.quirks import QUIRK_NAMES
 from nanobragg.records.run import Output, Run
-
-RUN_KEYS = ("threads", "precision", "progress", "printout", "printout_pixel", "trace_pixel")
 
 reals = st.floats(allow_nan=False, allow_infinity=False)
 wholes = st.integers(-(2**63), 2**63 - 1)
@@ -35,6 +33,7 @@ STRATEGIES: dict[kinds.Kind, st.SearchStrategy[Any]] = {
     kinds.NUMBER: reals,
     kinds.NOT_NEGATIVE: st.floats(0.0, allow_infinity=False),
     kinds.POSITIVE: st.floats(0.0, exclude_min=True, allow_infinity=False),
+    kinds.FRACTION: st.floats(0.0, 1.0),
     kinds.DEPTH: st.floats(allow_nan=False),
     kinds.WHOLE: wholes,
     kinds.NATURAL: st.integers(0, 2**62),
@@ -72,10 +71,7 @@ runs = st.fixed_dictionaries({place.name: _strategy(place) for place in places(R
 
 def contents(run: Run) -> str:
     """Everything in a run, floats by their digits (so that NaN equals NaN)."""
-    experiment = run.experiment
-    parts = (experiment.beam, experiment.crystal, experiment.detector, experiment.sampling, run.output)
-    said = [{f.name: getattr(part, f.name) for f in fields(part)} for part in parts]
-    return repr((said, experiment.quirks, [getattr(run, name) for name in RUN_KEYS]))
+    return repr([(place.name, place.value(run)) for place in places(Run)])
 
 
 @pytest.fixture

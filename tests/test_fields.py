@@ -16,16 +16,18 @@ from nanobragg.records import kinds
 from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
 from nanobragg.records.fields import Place, assembled, checked, own_places, places
 from nanobragg.records.kinds import Kind
+from nanobragg.records.response import Response
 from nanobragg.records.run import Output, Run
 from nanobragg.records.shapes import SHAPES, CrystalShape
 
-RECORDS = (Beam, Crystal, Detector, Sampling, Experiment, Output, Run)
+RECORDS = (Beam, Crystal, Detector, Sampling, Response, Experiment, Output, Run)
 PLACES = {place.name: place for place in places(Run)}
 
 ANNOTATIONS = {
     kinds.NUMBER: "float",
     kinds.NOT_NEGATIVE: "float",
     kinds.POSITIVE: "float",
+    kinds.FRACTION: "float",
     kinds.DEPTH: "float",
     kinds.WHOLE: "int",
     kinds.NATURAL: "int",
@@ -59,7 +61,7 @@ def _sets(option: Option) -> set[str]:
 def test_every_field_has_a_row(record: type) -> None:
     """Else it could be neither read from TOML nor checked."""
     rows = {place.name for place in own_places(record)}
-    parts = {"beam", "crystal", "detector", "sampling", "experiment", "output"}
+    parts = {"beam", "crystal", "detector", "sampling", "response", "experiment", "output"}
     others = {"warnings", "parse_quirks"} if record is Run else set()
     assert {f.name for f in fields(record)} - (parts - rows) == rows | others
 
@@ -144,6 +146,7 @@ def test_values_are_read(kind: Kind, value: Any, read: Any) -> None:
         (kinds.NUMBER, 10**400),
         (kinds.NOT_NEGATIVE, -1),
         (kinds.POSITIVE, 0),
+        (kinds.FRACTION, 1.01),
         (kinds.DEPTH, float("nan")),
         (kinds.WHOLE, 1.0),
         (kinds.WHOLE, True),

@@ -23,10 +23,9 @@ from nanobragg.inputs.scanner import names_of
 from nanobragg.inputs.toml import write_config
 from nanobragg.inputs.words import parse_words, request_of
 from nanobragg.maths.c_numbers import leading_integer, leading_real
-from nanobragg.records.experiment import Beam, Crystal, Detector, Sampling
 from nanobragg.records.pivots import convention_of, pivot_of
 from nanobragg.records.quirks import QUIRKS
-from nanobragg.records.run import Output, Run
+from nanobragg.records.run import PLACES, Run
 
 GOLDEN = Path(__file__).parent.parent / "golden_data"
 BASE = "-cell 100 100 100 90 90 90 -default_F 100"
@@ -611,9 +610,7 @@ def test_options_of_ours_with_too_few_words(words: str) -> None:
         request_of(words.split())
 
 
-SETTABLE = {field.name for field in fields(Run)} | {"quirks"}
-SETTABLE |= {f"output.{field.name}" for field in fields(Output)}
-SETTABLE |= {f"{part.__name__.lower()}.{f.name}" for part in (Beam, Crystal, Detector, Sampling) for f in fields(part)}
+SETTABLE = set(PLACES)
 ASKABLE = {field.name for field in fields(Request)} | {"quirks", "help", "devices", "version"}
 
 

@@ -160,6 +160,8 @@ void register_random(py::module_& module) {
                "Pixels (uint16), sum of the deviates, overloads; the counter-based generator.");
     module.def("noise_fast_wide", &noise_fast<std::int32_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
                py::arg("seed"), py::arg("threads"), "The same in 32 bits (int32).");
+    module.def("noise_fast_photons", &noise_fast<float>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+               py::arg("seed"), py::arg("threads"), "The same as photons (float32).");
     module.def("statistics", &statistics_of, py::arg("image"), py::arg("roi"), py::arg("mask"), py::arg("threads"),
                "Mean, rms, rmsd, maximum and the flat index of its first pixel (-1: none).");
     module.def("integers", &integers_of<std::uint16_t>, py::arg("image"), py::arg("scale"), py::arg("offset"),

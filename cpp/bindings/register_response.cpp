@@ -10,6 +10,7 @@
 #include "nanobragg/amorphous.hpp"
 #include "nanobragg/detector_noise.hpp"
 #include "nanobragg/error.hpp"
+#include "nanobragg/measurement.hpp"
 #include "nanobragg/psf.hpp"
 #include "register.hpp"
 
@@ -250,6 +251,41 @@ py::tuple spread_of(const Image& image, const std::string& shape, double width, 
     return py::make_tuple(std::move(out), report.largest, report.radius, report.automatic, report.empty, report.lost);
 }
 
+Image normals_of(std::uint64_t key, const std::vector<py::ssize_t>& shape, int threads) {
+    Image deviates(shape);
+    float* out = deviates.mutable_data();
+    const auto pixels = static_cast<std::size_t>(deviates.size());
+    const py::gil_scoped_release release;
+    normal_deviates(key, pixels, threads, out);
+    return deviates;
+}
+
+py::tuple digitize_image(const Image& photons, double gain, double offset, double noise, double lowest, double highest,
+                         std::uint64_t key, const py::object& gain_map, const py::object& offset_map, int threads) {
+    Digitizer digitizer{gain, offset, noise, lowest, highest, key, nullptr, nullptr};
+    Image factors, offsets;
+    const auto pixels_of = [&](const py::object& map, Image& kept) -> const float* {
+        if (map.is_none()) return nullptr;
+        kept = map.cast<Image>();
+        if (kept.size() != photons.size()) throw InputError("map: expected the image's shape");
+        return kept.data();
+    };
+    digitizer.gain_map = pixels_of(gain_map, factors);
+    digitizer.offset_map = pixels_of(offset_map, offsets);
+    if (!(lowest >= -2147483648.0 && lowest <= highest && highest <= 2147483647.0)) {
+        throw InputError("digitize: expected whole numbers of 32 bits");
+    }
+    Whole counts(shape_of(photons));
+    const float* in = photons.data();
+    std::int32_t* out = counts.mutable_data();
+    std::int64_t above = 0;
+    {
+        const py::gil_scoped_release release;
+        above = digitize(in, static_cast<std::size_t>(photons.size()), digitizer, threads, out);
+    }
+    return py::make_tuple(std::move(counts), above);
+}
+
 }  // namespace
 }  // namespace nanobragg
 
@@ -285,4 +321,13 @@ void register_response(py::module_& module) {
                py::arg("rules"), py::arg("threads") = 0,
                "The image (slow, fast) with every pixel spread; largest pixel, radius, whether that is automatic, "
                "whether there was nothing to spread, light beyond the radii.");
+
+    module.def("measurement_key", &measurement_key, py::arg("seed"), py::arg("shot"), py::arg("stage"),
+               py::arg("panel"), "The key of a stream of random numbers.");
+    module.def("normal_deviates", &normals_of, py::arg("key"), py::arg("shape"), py::arg("threads") = 0,
+               "Deviates of mean 0 and rms 1, float32: the same for a pixel whatever the shape and threads.");
+    module.def("digitize", &digitize_image, py::arg("photons"), py::arg("gain"), py::arg("offset"), py::arg("noise"),
+               py::arg("lowest"), py::arg("highest"), py::arg("key"), py::arg("gain_map") = py::none(),
+               py::arg("offset_map") = py::none(), py::arg("threads") = 0,
+               "Whole numbers (int32) of photons * gain + offset + noise, and how many are above the highest.");
 }

@@ -32,6 +32,7 @@ _HOMES = {
     "RenderResult": "rendering.renderer",
     "Renderer": "rendering.renderer",
     "Resolved": "records.resolved",
+    "Response": "records.response",
     "Run": "records.run",
     "Sample": "records.resolved",
     "Sampling": "records.experiment",

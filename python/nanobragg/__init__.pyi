@@ -16,6 +16,7 @@ from nanobragg.records.resolved import Geometry as Geometry
 from nanobragg.records.resolved import Radiation as Radiation
 from nanobragg.records.resolved import Resolved as Resolved
 from nanobragg.records.resolved import Sample as Sample
+from nanobragg.records.response import Response as Response
 from nanobragg.records.run import Output as Output
 from nanobragg.records.run import Run as Run
 from nanobragg.records.scene import Factor as Factor

@@ -64,6 +64,9 @@ def noise_fast(
 def noise_fast_wide(
     image: ArrayLike, adc_offset: float, roi: Sequence[int], seed: int, threads: int
 ) -> tuple[NDArray[np.int32], float, int]: ...
+def noise_fast_photons(
+    image: ArrayLike, adc_offset: float, roi: Sequence[int], seed: int, threads: int
+) -> tuple[NDArray[np.float32], float, int]: ...
 def statistics(
     image: ArrayLike, roi: Sequence[int], mask: ArrayLike | None, threads: int
 ) -> tuple[float, float, float, float, int]: ...
@@ -104,6 +107,20 @@ def psf_kernel(shape: str, width: float, radius: int, round: bool, threads: int 
 def spread(
     image: NDArray[np.float32], shape: str, width: float, radius: int, rules: Any, threads: int = 0
 ) -> tuple[NDArray[np.float32], float, int, bool, bool, float]: ...
+def measurement_key(seed: int, shot: int, stage: int, panel: int) -> int: ...
+def normal_deviates(key: int, shape: Sequence[int], threads: int = 0) -> NDArray[np.float32]: ...
+def digitize(
+    photons: NDArray[np.float32],
+    gain: float,
+    offset: float,
+    noise: float,
+    lowest: float,
+    highest: float,
+    key: int,
+    gain_map: NDArray[np.float32] | None = None,
+    offset_map: NDArray[np.float32] | None = None,
+    threads: int = 0,
+) -> tuple[NDArray[np.int32], int]: ...
 
 # files (register_files.cpp)
 def read_columns(data: bytes, columns: int, titles: bool) -> tuple[NDArray[np.float64], int]: ...

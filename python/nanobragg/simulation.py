@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
+from nanobragg.records.response import Response
 
 if TYPE_CHECKING:
     from nanobragg.records.resolved import Resolved
@@ -30,6 +31,7 @@ def simulate(
     beam: Beam | None = None,
     detector: Detector | None = None,
     sampling: Sampling | None = None,
+    response: Response | None = None,
     args: str | Sequence[str] | None = None,
     quirks: str | None = None,
     precision: Precision = "double",
@@ -47,6 +49,7 @@ def simulate(
         beam: the incident X-rays.
         detector: the detector.
         sampling: rotation and fineness.
+        response: what the detector makes of photons, for :meth:`~nanobragg.Image.measured`.
         args: a command line of the ``nanobragg`` program, as one string or a list of words (output options are
             ignored). Words that nobody knows are named in the image's ``resolved.warnings``.
         quirks: which of nanoBragg.c's deviations from physics to keep (``specs/quirks.md``); default ``"all"``.
@@ -62,7 +65,8 @@ def simulate(
         InputError: one sentence naming what was found and what was expected.
 
     """
-    parts = {"crystal": crystal, "beam": beam, "detector": detector, "sampling": sampling, "quirks": quirks}
+    parts: dict[str, Any] = {"crystal": crystal, "beam": beam, "detector": detector, "sampling": sampling}
+    parts |= {"response": response, "quirks": quirks}
     resolved = _resolved(experiment, args, {name: part for name, part in parts.items() if part is not None})
     return _rendered(resolved, precision=precision, threads=threads, device=device, progress=progress)
 

@@ -105,7 +105,7 @@ NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc
                               RandomTable& table, Pixel* out, double gain = 1.0);
 
 /// A noise image by the counter-based generator of philox.hpp, for any number of threads (0: all processors), with the
-/// same result for each.
+/// same result for each. `Pixel` may be float, too, for photons that are counted only later; a NaN is 0 then.
 template <class Pixel>
 NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_offset, std::uint64_t seed, int threads,
                              Pixel* out);

@@ -2,6 +2,7 @@
 // the GPU's: the same bits everywhere.
 #include <algorithm>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "nanobragg/random.hpp"
@@ -128,8 +129,12 @@ template <class Pixel>
     for (std::size_t i = 0; i < 8; ++i) sums.photons += photons[i];
     sums.overloads += static_cast<std::int64_t>(overloads);
     const auto pixel = [&](std::size_t lane) {
-        const double value = batch.count[lane] + adc_offset;
-        return static_cast<Pixel>(static_cast<std::int32_t>(std::min(value, largest_pixel(Pixel{}))));
+        const double value = std::min(batch.count[lane] + adc_offset, largest_pixel(Pixel{}));
+        if constexpr (std::is_same_v<Pixel, float>) {
+            return static_cast<float>(value);
+        } else {
+            return static_cast<Pixel>(static_cast<std::int32_t>(value));
+        }
     };
     for (std::size_t i = 0; i < Batch::pairs; ++i) {
         out[2 * i] = pixel(i);
@@ -251,5 +256,6 @@ NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_
 
 template NoiseCounts noise_image_fast(const float*, const Frame&, double, std::uint64_t, int, std::uint16_t*);
 template NoiseCounts noise_image_fast(const float*, const Frame&, double, std::uint64_t, int, std::int32_t*);
+template NoiseCounts noise_image_fast(const float*, const Frame&, double, std::uint64_t, int, float*);
 
 }  // namespace nanobragg

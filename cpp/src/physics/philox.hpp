@@ -60,6 +60,15 @@ NANOBRAGG_HD inline Words philox(const Words& counter, std::uint64_t key) {
                   static_cast<std::uint32_t>(c.w[2]), static_cast<std::uint32_t>(c.w[3])}};
 }
 
+/// The key of a stream of its own, for one stage of a measurement of one shot on one panel: to be taken for a seed. The
+/// fourth word of the counter is the stage, from 2 on: noise images by the seed itself have 0 and 1 there.
+NANOBRAGG_HD inline std::uint64_t stream_key(std::uint64_t seed, std::uint64_t shot, std::uint32_t stage,
+                                             std::uint32_t panel) {
+    const Words words =
+        philox(Words{{static_cast<std::uint32_t>(shot), static_cast<std::uint32_t>(shot >> 32), panel, stage}}, seed);
+    return std::uint64_t{words.w[0]} | std::uint64_t{words.w[1]} << 32;
+}
+
 /// A uniform deviate in the open interval (0, 1): the middle of one of 2^52 equal cells, exact in double.
 NANOBRAGG_HD inline double open_uniform(std::uint64_t high, std::uint64_t low) {
     const std::uint64_t cell = (high << 32 | low) >> 12;
@@ -185,6 +194,46 @@ NANOBRAGG_HD inline double natural_log(double x) {
     return exponent * ln2_high + (2.0 * s + (atanh_excess(s) + exponent * ln2_low));
 }
 
+/// Two independent deviates of mean 0 and rms 1.
+struct NormalPair {
+    double first, second;
+};
+
+/// From two uniform deviates (G. E. P. Box & M. E. Muller, Ann. Math. Stat. 29 (1958) 610-611). Sine and cosine are
+/// Taylor's series on an eighth of a turn, to 3e-16.
+NANOBRAGG_HD inline NormalPair normal_pair(double u, double v) {
+    const double radius = std::sqrt(-2.0 * natural_log(u));
+    const double quarter = std::floor(4.0 * v + 0.5);  // 0 ... 4
+    const double x = (4.0 * v - quarter) * 1.5707963267948966, z = x * x;
+    double c = 1.0 / 20922789888000.0;
+    c = c * z - 1.0 / 87178291200.0;
+    c = c * z + 1.0 / 479001600.0;
+    c = c * z - 1.0 / 3628800.0;
+    c = c * z + 1.0 / 40320.0;
+    c = c * z - 1.0 / 720.0;
+    c = c * z + 1.0 / 24.0;
+    c = c * z - 0.5;
+    c = c * z + 1.0;
+    double s = -1.0 / 1307674368000.0;
+    s = s * z + 1.0 / 6227020800.0;
+    s = s * z - 1.0 / 39916800.0;
+    s = s * z + 1.0 / 362880.0;
+    s = s * z - 1.0 / 5040.0;
+    s = s * z + 1.0 / 120.0;
+    s = s * z - 1.0 / 6.0;
+    s = s * z + 1.0;
+    s *= x;
+    const bool one = quarter == 1.0, two = quarter == 2.0, three = quarter == 3.0;
+    const double cosine = (one | three) ? s : c, sine = (one | three) ? c : s;
+    return {radius * ((one | two) ? -cosine : cosine), radius * ((two | three) ? -sine : sine)};
+}
+
+/// The pair of normal deviates of the pixels 2*pair and 2*pair + 1.
+NANOBRAGG_HD inline NormalPair pixel_normals(std::uint64_t key, std::uint64_t pair) {
+    const WideWords words = pair_words(key, pair);
+    return normal_pair(open_uniform(words.w[0], words.w[1]), open_uniform(words.w[2], words.w[3]));
+}
+
 /// ln(1 + x) - x for x > -1, without cancellation where x is small.
 NANOBRAGG_HD inline double log_defect(double x) {
     const double s = x / (2.0 + x);
@@ -262,6 +311,8 @@ NANOBRAGG_HD inline double pixel_poisson(double mean, std::uint64_t seed, std::u
 /// The largest count of a pixel: the original's 16 bits, or what a signed 32-bit integer holds.
 NANOBRAGG_HD constexpr double largest_pixel(std::uint16_t /*unused*/) { return 65535.0; }
 NANOBRAGG_HD constexpr double largest_pixel(std::int32_t /*unused*/) { return 2147483647.0; }
+/// That of photons which are counted only later is the largest float.
+NANOBRAGG_HD constexpr double largest_pixel(float /*unused*/) { return 3.4028234663852886e38; }
 
 /// The whole number of `value`: truncated, 2^31 - 1 above that, and 0 for NaN and what is below -2^31.
 NANOBRAGG_HD inline std::int32_t truncated(double value) {
@@ -276,6 +327,13 @@ template <class Pixel>
 NANOBRAGG_HD inline Pixel pixel_of(double value) {
     if (value > largest_pixel(Pixel{})) return static_cast<Pixel>(largest_pixel(Pixel{}));
     return static_cast<Pixel>(truncated(value));
+}
+
+/// Photons that are counted later; NaN is 0.
+template <>
+NANOBRAGG_HD inline float pixel_of<float>(double value) {
+    if (value > largest_pixel(0.0F)) return static_cast<float>(largest_pixel(0.0F));
+    return value == value ? static_cast<float>(value) : 0.0F;
 }
 
 }  // namespace nanobragg

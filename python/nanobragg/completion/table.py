@@ -40,6 +40,11 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "-intfile": _written(floats=False),
     "-pgmfile": _suffixes_of(PGM.extensions),
     "-noisefile": _written(floats=False),
+    "-countsfile": _written(floats=False),
+    "-psf_kernel": IMAGES,
+    "-gain_map": IMAGES,
+    "-dark_map": IMAGES,
+    "-bad_pixels": IMAGES,
     "-truthfile": _suffixes_of(TABLES),
 }
 """Extensions of the files that options name; without any: all files."""

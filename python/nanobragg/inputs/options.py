@@ -21,10 +21,11 @@ GROUPS = (
     "Detector",
     "Detector position",
     "Rotation and sampling",
+    "Counts",
     "Output",
     "Running",
 )
-_FILES, _CRYSTAL, _BEAM, _DETECTOR, _POSITION, _SAMPLING, _OUTPUT, _RUNNING = GROUPS
+_FILES, _CRYSTAL, _BEAM, _DETECTOR, _POSITION, _SAMPLING, _COUNTS, _OUTPUT, _RUNNING = GROUPS
 
 
 _SHORT = {
@@ -33,6 +34,7 @@ _SHORT = {
     "photons/s": "ph/s",
     "percent of the wavelength": "%",
     "pixels": "px",
+    "ADU/photon": "ADU/ph",
 }
 """Units as help writes them for a value."""
 
@@ -339,6 +341,32 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-sf_dmin=", _FILES, "crystal.sf_dmin"),
     _own("-k_sol=", _FILES, "crystal.k_sol"),
     _own("-b_sol=", _FILES, "crystal.b_sol"),
+    _own("-response=", _COUNTS, "response.preset"),
+    _own("-reading=", _COUNTS, "response.reading"),
+    _own("-flicker=", _COUNTS, "response.flicker"),
+    _own("-capture=", _COUNTS, "response.capture"),
+    _own("-psf=", _COUNTS, "response.psf"),
+    _own("-psf_fwhm=", _COUNTS, "response.psf_fwhm"),
+    _own("-psf_radius=", _COUNTS, "response.psf_radius"),
+    _own("-psf_kernel=", _COUNTS, "response.psf_kernel"),
+    _own("-calibration=", _COUNTS, "response.calibration"),
+    _own("-calib_seed=", _COUNTS, "response.calibration_seed"),
+    _own("-gain=", _COUNTS, "response.gain"),
+    _own("-gain_per_kev=", _COUNTS, "response.gain_per_kev"),
+    _own("-gain_map=", _COUNTS, "response.gain_map"),
+    _own("-offset=", _COUNTS, "response.offset"),
+    _own("-dark_map=", _COUNTS, "response.dark_map"),
+    _own("-readout=", _COUNTS, "response.readout"),
+    _own("-count_rate=", _COUNTS, "response.count_rate"),
+    _own("-dead_time=", _COUNTS, "response.dead_time"),
+    _own("-dead=", _COUNTS, "response.dead"),
+    _own("-hot=", _COUNTS, "response.hot"),
+    _own("-bad_pixels=", _COUNTS, "response.bad_pixels"),
+    _own("-bits=", _COUNTS, "response.bits"),
+    _own("-saturation=", _COUNTS, "response.saturation"),
+    _own("-signed=", _COUNTS, "response.signed"),
+    _own("-countsfile=", _COUNTS, "output.countsfile"),
+    _own("-shot=", _COUNTS, "output.shot"),
     _field("-quirks=", _RUNNING, "quirks", asks="quirks"),
     option(
         "-config=",

@@ -10,20 +10,24 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nanobragg.records.resolved import Resolved
+    from nanobragg.records.response import DetectorModel
     from nanobragg.records.run import Run
 
 _WORTH_A_THREAD = 1 << 16
 """pixels; smaller files are written sooner than a thread starts"""
 
 
-def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | None) -> None:
+def write_outputs(
+    run: Run, resolved: Resolved, image: np.ndarray, seed: int | None, detector: DetectorModel | None = None
+) -> None:
     """Write what ``run.output`` asks for.
 
     Args:
         run: the run.
         resolved: its experiment, resolved.
         image: (slow, fast) float32, photons per pixel.
-        seed: of the noise image; ``None``: no noise image.
+        seed: of the noise image and of the counts; ``None``: neither is written.
+        detector: of the counts; ``None``: they are not written.
 
     Raises:
         InputError: when a file cannot be written; files are written whole or not at all.
@@ -43,7 +47,9 @@ def write_outputs(run: Run, resolved: Resolved, image: np.ndarray, seed: int | N
                 chosen.write(floatfile, image, resolved)
         _write_pictures(run, resolved, image)
         noise = _write_noise(run, resolved, image, seed)
-        _write_preview(run, resolved, image if noise is None else noise)
+        counts = None if detector is None else _write_counts(run, resolved, image, seed or 0, detector)
+        shown = next(each for each in (counts, noise, image) if each is not None)
+        _write_preview(run, resolved, shown)
         _write_truth(run, resolved, image)
 
 
@@ -128,6 +134,18 @@ def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | No
     print(f"{noise.photons:.0f} photons on noise image ({noise.overloads} overloads)")
     _write_integers(output.noisefile, noise.pixels, resolved)
     return noise.pixels
+
+
+def _write_counts(run: Run, resolved: Resolved, image: np.ndarray, seed: int, detector: DetectorModel) -> np.ndarray:
+    """Write the counts, and give them."""
+    from nanobragg.results.measured import counts_of, whole_image
+
+    found = counts_of(image, resolved, detector, seed=seed, shot=run.output.shot, threads=run.threads)
+    print(f"{found.photons:.0f} photons counted, {found.overloads} overloads (seed {seed}, shot {run.output.shot})")
+    counts = whole_image(found.panels, image)
+    assert run.output.countsfile is not None, "the detector is there for this file"
+    _write_integers(run.output.countsfile, counts, resolved)
+    return counts
 
 
 def _last_subpixel(resolved: Resolved, index: tuple[int, ...]) -> tuple[float, float]:

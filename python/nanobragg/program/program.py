@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nanobragg.inputs.request import Request
     from nanobragg.records.resolved import Resolved
+    from nanobragg.records.response import DetectorModel
     from nanobragg.records.run import Run
     from nanobragg.rendering.renderer import RenderResult
 
@@ -68,6 +69,7 @@ def _simulate(request: Request, run: Run) -> None:
     with Progress(label="structure factors") as progress:
         resolved = resolve(run.experiment, progress if shown else None)
     _check_trace_pixel(run, resolved)
+    detector = _detector(run, resolved)
     _write_config(request, run)
     seed = _noise_seed(run)
     _introduce(run, resolved, seed)
@@ -85,7 +87,7 @@ def _simulate(request: Request, run: Run) -> None:
     print(f"\nsolid angle subtended by detector = {result.solid_angle:g} steradian ( {sphere:g}% sphere)")
     from nanobragg.program.outputs import write_outputs
 
-    write_outputs(run, resolved, image, seed)
+    write_outputs(run, resolved, image, seed, detector)
 
 
 def _write_config(request: Request, run: Run) -> None:
@@ -98,9 +100,38 @@ def _write_config(request: Request, run: Run) -> None:
     write_config(run, request.write_config, like)
 
 
+def _detector(run: Run, resolved: Resolved) -> DetectorModel | None:
+    """The detector of the counts, if they are wanted: its files are read, and found wanting, before the work."""
+    if run.output.countsfile is None:
+        return None
+    from nanobragg.resolver.response import detector_model
+    from nanobragg.response.measure import shot_of
+
+    shot_of(0 if run.output.seed is None else run.output.seed, run.output.shot)
+    model = detector_model(resolved)
+    _check_holds(run.output.countsfile, model)
+    return model
+
+
+def _check_holds(name: str, model: DetectorModel) -> None:
+    """Whether a file can hold the values of a detector: SMV has 16 bits and no sign."""
+    from nanobragg.io.images.formats import option_format
+
+    chosen = option_format(name, floats=False)
+    if chosen.bits > 16:
+        return
+    if model.lowest < 0.0:
+        raise InputError(
+            f"-countsfile: found {name!r} ({chosen.name}, 16 bits without a sign), expected .cbf, .h5, .tif or .npy "
+            "for values below 0 (-signed)"
+        )
+    if model.highest > 65535.0:
+        print(f"WARNING: {name}: counts up to {model.highest:.0f} are kept up to 65535 in {chosen.name}")
+
+
 def _noise_seed(run: Run) -> int | None:
-    """Seed of the noise image, ``None`` without one."""
-    if run.output.noisefile is None:
+    """Seed of the noise image and the counts, ``None`` without any."""
+    if run.output.noisefile is None and run.output.countsfile is None:
         return None
     if run.output.seed is not None:
         return run.output.seed

@@ -51,6 +51,7 @@ def check_outputs(request: Request, run: Run) -> None:
         "-intfile": output.intfile,
         "-pgmfile": output.pgmfile,
         "-noisefile": output.noisefile,
+        "-countsfile": output.countsfile,
         "-pngfile": output.pngfile,
         "-truthfile": output.truthfile,
     }
@@ -87,6 +88,7 @@ def _check_formats(run: Run) -> None:
         ("-floatfile", output.floatfile),
         ("-intfile", output.intfile),
         ("-noisefile", output.noisefile),
+        ("-countsfile", output.countsfile),
     ):
         if file is not None:
             check_format(option, file, floats=option == "-floatfile")

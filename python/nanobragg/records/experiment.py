@@ -1,9 +1,10 @@
 """What the user says: the experiment, in the user's units.
 
-Four frozen dataclasses (:class:`Beam`, :class:`Crystal`, :class:`Detector`, :class:`Sampling`) make an
-:class:`Experiment`. A field left at ``None`` is *unset*, which is not the same as zero: the step-count rules
-of ``specs/geometry.md`` ask what was said and what was not. Nothing is computed here; that is the task of
-:mod:`nanobragg.resolver`, which turns an experiment into a :class:`nanobragg.Scene`.
+Frozen dataclasses (:class:`Beam`, :class:`Crystal`, :class:`Detector`, :class:`Sampling`,
+:class:`~nanobragg.records.response.Response`) make an :class:`Experiment`. A field left at ``None`` is *unset*, which
+is not the same as zero: the step-count rules of ``specs/geometry.md`` ask what was said and what was not. Nothing is
+computed here; that is the task of :mod:`nanobragg.resolver`, which turns an experiment into a
+:class:`nanobragg.Scene`.
 
 Each field is one row (:func:`nanobragg.records.fields.row`): its kind, what it is, its unit, and the option of the
 command line that sets it.
@@ -39,6 +40,7 @@ from nanobragg.records.kinds import (
     choice,
 )
 from nanobragg.records.quirks import QUIRK_NAMES
+from nanobragg.records.response import Response
 from nanobragg.records.shapes import SHAPES
 
 if TYPE_CHECKING:
@@ -388,6 +390,7 @@ class Experiment:
     crystal: Crystal = part(Crystal)
     detector: Detector = part(Detector)
     sampling: Sampling = part(Sampling)
+    response: Response = part(Response)
     quirks: str = row(
         QUIRK_NAMES,
         "deviations of nanoBragg.c from physics to keep; -name takes one away: all,-pix0_ignored",

@@ -136,6 +136,13 @@ def _positive(value: Any) -> float:
     return number
 
 
+def _fraction(value: Any) -> float:
+    number = _finite(value)
+    if not 0.0 <= number <= 1.0:
+        raise Mismatch
+    return number
+
+
 def _whole(value: Any) -> int:
     if _is_flag(value):
         raise Mismatch
@@ -309,6 +316,13 @@ POSITIVE = Kind(
     expected="a number above 0",
     read=_positive,
     schema={"type": "number", "exclusiveMinimum": 0},
+    letter="r",
+    argument="{unit}",
+)
+FRACTION = Kind(
+    expected="a number from 0 to 1",
+    read=_fraction,
+    schema={"type": "number", "minimum": 0, "maximum": 1},
     letter="r",
     argument="{unit}",
 )

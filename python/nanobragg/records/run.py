@@ -37,9 +37,15 @@ class Output:
         default="noiseimage.img",
         option="-noisefile",
     )
+    countsfile: str | None = row(
+        OUTPUT_FILE,
+        "counts as the detector of [response] gives them: SMV; also .cbf .h5 .nxs .tif .npy",
+        option="-countsfile",
+        unset="not written",
+    )
     pngfile: str | None = row(
         OUTPUT_FILE,
-        "preview with automatic contrast, of the noise image if there is one",
+        "preview with automatic contrast, of the counts or the noise image if there are any",
         option="-pngfile",
         unset="not written",
         more="Otherwise of the float image.",
@@ -61,6 +67,7 @@ class Output:
         NUMBER, "scale of the picture", option="-pgmscale", unset="250 at five times the rmsd"
     )
     seed: int | None = row(WHOLE, "seed of the noise", option="-seed", unset="the clock")
+    shot: int = row(NATURAL, "number of the image in a series of one seed, for its counts", default=0, option="-shot")
     noise_rng: NoiseGenerator = row(
         _GENERATOR,
         "fast: parallel generator, other photons than nanoBragg.c's",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.records.noisify import PsfRules
+from nanobragg.response.convolution import PsfShape, Spreading, spread_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-PsfShape = Literal["gauss", "fiber"]
 
 
 class Spread(NamedTuple):
@@ -57,10 +56,9 @@ def spread_linear(
     radius: int | None,
     *,
     wrap: bool = False,
-    normalised: bool = True,
     threads: int = 0,
 ) -> NDArray[np.float32]:
-    """``image`` (slow, fast) convolved with one kernel for all pixels, by Fourier transforms of twice its size.
+    """``image`` (slow, fast) convolved with one function for all pixels (:mod:`nanobragg.response.convolution`).
 
     What leaves the image is lost and nothing crosses its edges.
 
@@ -68,41 +66,22 @@ def spread_linear(
         image: photons; negative ones too.
         shape: ``gauss`` or ``fiber``.
         width: full width at half maximum, pixels.
-        radius: pixels; ``None``: the function over the whole image, whose integral over the plane is 1.
+        radius: pixels, within which the function is made to add up to 1; ``None``: the function over the whole image,
+            whose integral over the plane is 1.
         wrap: light beyond the right edge by one pixel lands in column 0, one row down.
-        normalised: the kernel within ``radius`` adds up to 1.
         threads: 0: all processors.
 
     Raises:
         InputError: without scipy.
 
     """
-    from nanobragg import _core
-    from nanobragg.io.support.extras import need
-
-    fft = need("scipy", "-psf", module="scipy.fft", extra="response")
-    slow, fast = image.shape
-    reach = max(slow, fast) if radius is None else min(radius, max(slow, fast))
-    kernel = _core.psf_kernel(shape, width, reach, radius is not None, threads)
-    if radius is not None and normalised:
-        kernel = kernel / kernel.sum()
-    size = [fft.next_fast_len(length + 1 + min(reach, length), real=True) for length in (slow, fast)]
-    workers = _core.thread_count(threads)
-    product = fft.rfft2(image, size, workers=workers) * fft.rfft2(_placed(kernel, image.shape, size), workers=workers)
-    whole = fft.irfft2(product, size, workers=workers)
-    out = whole[:slow, :fast].copy()
-    if wrap:
-        out[1:, 0] += whole[: slow - 1, fast]
-    return out.astype(np.float32)
-
-
-def _placed(kernel: NDArray[np.float64], shape: tuple[int, int], size: list[int]) -> NDArray[np.float64]:
-    """The kernel's part that reaches from one pixel to another, around the first pixel of a periodic plane."""
-    reach = len(kernel) // 2
-    plane = np.zeros(size)
-    rows, columns = (np.arange(-min(reach, n), min(reach, n) + 1) for n in shape)
-    plane[np.ix_(rows % size[0], columns % size[1])] = kernel[np.ix_(rows + reach, columns + reach)]
-    return plane
+    spreading = Spreading(shape, (width, width), radius)
+    if not wrap:
+        return spread_image(image, spreading, threads)
+    wider = spread_image(np.pad(image, ((0, 0), (0, 1))), spreading, threads)
+    out = np.ascontiguousarray(wider[:, :-1])
+    out[1:, 0] += wider[:-1, -1]
+    return out
 
 
 def spread_with_quirks(

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ from nanobragg.errors import InputError
 if TYPE_CHECKING:
     from nanobragg.io.images.formats import Format
     from nanobragg.records.resolved import Resolved
+    from nanobragg.records.response import Response
     from nanobragg.response.statistics import Statistics
 
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 class Image:
     """A simulated image.
 
-    ``np.asarray(image)`` gives the pixels: float32 photons per pixel, or int32 after :meth:`noisy` and
-    :meth:`integers`.
+    ``np.asarray(image)`` gives the pixels: float32 photons per pixel, or int32 after :meth:`noisy`,
+    :meth:`measured` and :meth:`integers`.
     """
 
     data: np.ndarray
@@ -40,6 +41,8 @@ class Image:
     """sum of all photons (noisy images)"""
     seed: int | None = None
     """the seed of the noise"""
+    stages: dict[str, np.ndarray] | None = field(default=None, repr=False)
+    """what :meth:`measured` was asked to keep"""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False and dtype is not None and np.dtype(dtype) != self.data.dtype:
@@ -102,6 +105,35 @@ class Image:
             photons=noise.photons,
             seed=noise.seed,
         )
+
+    def measured(
+        self,
+        seed: int | None = None,
+        *,
+        shot: int = 0,
+        response: Response | None = None,
+        stages: bool = False,
+        threads: int = 0,
+    ) -> Image:
+        """The image as the detector of the experiment's ``response`` gives it, int32 (``specs/response.md``).
+
+        Args:
+            seed: the same seed and shot give the same image; default: the clock.
+            shot: number of the image in a series of one seed. Calibration and bad pixels are the same in all.
+            response: what is said of the detector, in place of the experiment's.
+            stages: keep the truth in ``stages`` of the image, float32 photons of its shape: ``expected``, the means
+                that photons are drawn of; ``photons``, those drawn; ``recorded``, what is digitized.
+            threads: 0 for all processors. The image does not depend on it.
+
+        Raises:
+            InputError: for an image with noise, and for what cannot be a detector.
+
+        """
+        from nanobragg.results.measured import measured
+
+        self._photons_only("measured")
+        found = measured(self.data, self.resolved, seed, shot, response, stages=stages, threads=threads)
+        return replace(self, **found)
 
     def integers(self, scale: float | None = None, adc_offset: float = 40.0) -> Image:
         """The noiseless image scaled to int32; by default the maximum becomes 55000 (plus the offset)."""
