@@ -287,7 +287,10 @@ class Oracle:
         cell = direct * 1e-10
         count = max(sampling.phi_steps or 1, 1)
         step = (sampling.phi_step if sampling.phi_step is not None else (sampling.oscillation or 0.0) / count) or 0.0
-        self.phis = [math.radians((sampling.phi or 0.0) + step * i) for i in range(count)]
+        # Exactly 0 is a quirk's condition: radians are added up, in the specification's order.
+        degree = math.pi / 180.0
+        first = (sampling.phi or 0.0) * degree + (0.0 if "phi_at_step_starts" in on else 0.5 * step * degree)
+        self.phis = [first + step * degree * i for i in range(count)]
         self.by_phi = [cell @ turn(at.spindle, phi).T if phi else cell for phi in self.phis]
         self.kept_cell = cell
         spread = crystal.mosaic_spread or 0.0
@@ -459,7 +462,8 @@ def render(experiment: Experiment, quirks: str | None = None) -> np.ndarray:
 
 
 RENDER_QUIRKS = (
-    "stale_phi_zero", "last_layer_capture", "thickness_step", "first_subpixel_factors", "running_product",
+    "phi_at_step_starts", "stale_phi_zero", "last_layer_capture", "thickness_step", "first_subpixel_factors",
+    "running_product",
     "sticky_interpolation_fallback", "source_weights_ignored", "water_scaling", "pivot_overridden", "pix0_ignored",
 )  # fmt: skip
 """The quirks that an Experiment meets; the others concern words, headers and the random orientation."""

@@ -177,10 +177,11 @@ def quirk_lines(text: str) -> list[str]:
         ("", []),
         ("-cell 50 60 70 80 90 100", ["cell_angles"]),
         ("-curved_det", ["curved_det_needs_word"]),
-        ("-osc 1 -phisteps 2", ["stale_phi_zero"]),
+        ("-osc 1 -phisteps 2", ["phi_at_step_starts", "stale_phi_zero"]),
+        ("-osc 0 -phisteps 2", []),
         ("-twotheta_axis 5 0 1 -quirks none", []),
         ("-twotheta_axis 5 0 1", ["twotheta_axis_parse"]),
-        ("-osc 1 -phisteps 2 -quirks all,-stale_phi_zero", []),
+        ("-osc 1 -phisteps 2 -quirks all,-stale_phi_zero", ["phi_at_step_starts"]),
     ],
 )
 def test_a_line_for_each_quirk_that_touches_the_run_and_no_other(

@@ -46,6 +46,7 @@ HKL = np.indices((41, 41, 41)).reshape(3, -1).T - 20
 LISTED = replace(CRYSTAL, structure_factors=np.column_stack([HKL, 10 + np.arange(len(HKL)) % 7]))
 
 TOUCHED: dict[str, list[Experiment]] = {
+    "phi_at_step_starts": [turned(0, 1), turned(3, 2), turned(-2, 4, 1.0)],
     "stale_phi_zero": [turned(0, 2), turned(-2, 2), turned(0, 4)],
     "last_layer_capture": [
         made(replace(SENSOR, layers=3)),
@@ -107,6 +108,7 @@ TOUCHED: dict[str, list[Experiment]] = {
 }
 
 LEFT_ALONE: dict[str, list[Experiment]] = {
+    "phi_at_step_starts": [made(), turned(3, 1, 0.0), turned(0, 2, 0.0), made(sampling=Sampling(phi=5, oversample=1))],
     "stale_phi_zero": [made(), turned(0, 1), turned(1, 3), turned(-1, 4, 8.0), made(beam=Beam(sources=TWO))],
     "last_layer_capture": [
         made(),

@@ -16,6 +16,7 @@ import pytest
 
 import oracle
 from nanobragg import Beam, Crystal, Detector, Experiment, Factor, Sampling, _core, render, resolve, simulate
+from nanobragg.maths.projection import pixels_of_rays
 from nanobragg.records.quirks import QUIRKS
 from nanobragg.resolver.crystal import cell_constants
 from nanobragg.resolver.orientation import misset_of
@@ -80,6 +81,12 @@ BEAM = Beam(wavelength=1.5, flux=FLUX, polarization=0.9)
 SOURCES = np.array([(-10, 0.1, 0.0, 1.0, 1.5e-10), (-10, 0.0, 0.3, 3.0, 1.52e-10), (-10, -0.3, 0.1, 0.5, 1.45e-10)])
 
 ONE_QUIRK = {
+    "phi_at_step_starts": Experiment(
+        beam=BEAM, crystal=CRYSTAL, detector=NEAR, sampling=Sampling(phi=5, oscillation=6, phi_steps=3, oversample=1)
+    ),
+    "phi_at_step_starts of one step": Experiment(
+        beam=BEAM, crystal=CRYSTAL, detector=NEAR, sampling=Sampling(oscillation=2, phi_steps=1, oversample=1)
+    ),
     "stale_phi_zero": Experiment(
         beam=BEAM, crystal=CRYSTAL, detector=NEAR, sampling=Sampling(phi=0, oscillation=9, phi_steps=3, oversample=2)
     ),
@@ -297,16 +304,52 @@ def test_layers_do_not_change_what_is_absorbed(layers: int, oversample_thick: bo
 
 def test_phi_zero_is_phi_zero() -> None:
     """stale_phi_zero off: a rotation image is the mean of its stills."""
-    steps = [0.0, 3.0, 6.0]
     sweep = Experiment(
         beam=BEAM, crystal=CRYSTAL, detector=NEAR, sampling=Sampling(phi=0, oscillation=9, phi_steps=3, oversample=2)
     )
     stills = [
         rendered(replace(sweep, sampling=Sampling(phi=p, oversample=2, oscillation=0, phi_steps=1)), "none")
-        for p in steps
+        for p in (0.0, 3.0, 6.0)
     ]
-    assert_like(rendered(sweep, "none"), np.mean(stills, axis=0))
-    assert np.abs(rendered(sweep, "all") - np.mean(stills, axis=0)).max() > 1e-3 * np.max(stills)
+    assert_like(rendered(sweep, "none,phi_at_step_starts"), np.mean(stills, axis=0))
+    centred = replace(sweep, sampling=replace(sweep.sampling, phi=-1.5))
+    assert_like(rendered(centred, "none"), np.mean(stills, axis=0))
+    starts = "none,phi_at_step_starts,stale_phi_zero"
+    assert np.abs(rendered(sweep, starts) - np.mean(stills, axis=0)).max() > 1e-3 * np.max(stills)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_reflection_is_recorded_where_it_meets_the_sphere(steps: int) -> None:
+    """phi_at_step_starts off: a series that is processed as its headers say gives the crystal's orientation."""
+    crystal = Crystal(cell=(50, 50, 50, 90, 90, 90), cells=10, shape="gauss", fudge=0.25, default_F=10.0)
+    detector = Detector(shape=(400, 400), pixel_size=0.2, distance=100.0)
+    width, bragg = 0.25 * steps, math.asin(0.5 * 1.0 * 10 / 50)  # 0 10 0 at 1 Å: turned by theta from along y
+    frames = [
+        Experiment(
+            beam=Beam(wavelength=1.0),
+            crystal=crystal,
+            detector=detector,
+            sampling=Sampling(phi=phi, oscillation=width, phi_steps=steps, oversample=1),
+        )
+        for phi in np.arange(4.3, 7.3, width)
+    ]
+    (panel,) = resolve(frames[0]).scene.panels
+    (at,) = pixels_of_rays(panel, np.array([[math.cos(2 * bragg), math.sin(2 * bragg), 0.0]]))
+    fast, slow = (int(v) for v in at)
+    detector = replace(detector, roi=(fast - 5, fast + 5, slow - 5, slow + 5))
+    for quirks, late in (("none", 0.0), ("phi_at_step_starts", 0.125), ("all", 0.125)):
+        seen = [resolve(replace(frame, detector=detector, quirks=quirks)) for frame in frames]
+        middles = np.degrees([r.radiation.phi + 0.5 * r.radiation.oscillation for r in seen])
+        sums = np.array([render(r.scene).sum(dtype=float) for r in seen])
+        assert (sums * middles).sum() / sums.sum() == pytest.approx(math.degrees(bragg) + late, abs=0.005)
+
+
+def test_a_still_has_no_middle() -> None:
+    """phi_at_step_starts concerns rotations: a still at phi is the crystal turned by phi, on or off."""
+    for sampling in (Sampling(phi=7, oversample=1), Sampling(phi=7, oscillation=0, phi_steps=3, oversample=1)):
+        still = Experiment(beam=BEAM, crystal=CRYSTAL, detector=NEAR, sampling=sampling)
+        scenes = [resolve(replace(still, quirks=f"none{more}")).scene for more in ("", ",phi_at_step_starts")]
+        np.testing.assert_array_equal(scenes[0].orientations, scenes[1].orientations)
 
 
 def test_a_reflection_out_of_range_concerns_no_other_pixel() -> None:

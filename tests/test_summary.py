@@ -149,6 +149,15 @@ def test_long_lists_lose_their_middle() -> None:
     assert len(text.splitlines()) < 150
 
 
+def test_phi_is_where_the_crystal_stands() -> None:
+    """Starts of the steps as in nanoBragg.c; their middles without that quirk."""
+    words = "-cell 50 -default_F 1 -detpixels 4 -phi 10 -osc 1 -phisteps 2"
+    assert "phi0 = 10\nphi1 = 10.5\n" in told(words)
+    text = told(f"{words} -quirks all,-phi_at_step_starts")
+    assert "phi0 = 10.25\nphi1 = 10.75\n" in text
+    assert "2 phi steps from 10 to 11 degrees" in text
+
+
 def test_lists_of_a_hundred_are_whole() -> None:
     text = told("-cell 50 -default_F 1 -detpixels 4 -osc 10 -phisteps 100")
     assert all(f"phi{i} = " in text for i in range(100))

@@ -115,7 +115,7 @@ def _crystal_lines(s: Sample) -> list[str]:
 
 def _step_lines(g: Geometry, r: Radiation) -> list[str]:
     layers = [f"thick{i} = {g.thickness_step * i * 1e6:g} um" for i in range(g.thickness_steps)]
-    phis = [f"phi{i} = {(r.phi + r.phi_step * i) * DEGREES:g}" for i in range(r.phi_steps)]
+    phis = [f"phi{i} = {angle * DEGREES:g}" for i, angle in enumerate(r.phi_angles)]
     deviations = [f"divergence deviation: {h:g} {v:g}" for h, v in r.divergence_points]
     wavelengths = [f"lambda{i} = {value:.15g}" for i, value in enumerate(r.wavelengths)]
     return [line for block in (layers, phis, deviations, wavelengths) for line in _abridged(block)]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUIRKS: dict[str, str] = {
+    "phi_at_step_starts": "a rotation is sampled at the starts of its phi steps, half a step before their middles",
     "stale_phi_zero": "a phi step of exactly 0 keeps the orientation of the step evaluated before it",
     "last_layer_capture": "the sum over the sensor's layers is multiplied by the last layer's capture fraction",
     "thickness_step": "sensor layers are thickness/(steps-1) apart, so that they reach past the sensor",

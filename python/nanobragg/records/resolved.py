@@ -109,9 +109,12 @@ class Radiation:
     kahn_factor: float
     polarization_correction: bool
     phi: float
+    """where the oscillation begins"""
     oscillation: float
     phi_step: float
     phi_steps: int
+    phi_angles: tuple[float, ...]
+    """at which the crystal stands, one of each step: its start, or its middle (quirk phi_at_step_starts)"""
     oversample: int
     oversample_chosen: bool
     """True when nobody said -oversample"""

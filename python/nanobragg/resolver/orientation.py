@@ -37,6 +37,13 @@ class Rotation(NamedTuple):
     extent: float
     step: float
     count: int
+    first: float
+    """angle of the first phi step: its start, or its middle"""
+
+    @property
+    def angles(self) -> list[float]:
+        """One of each phi step."""
+        return [self.first + self.step * tic for tic in range(self.count)]
 
 
 class OrientedCrystal(NamedTuple):
@@ -77,7 +84,7 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
 
     """
     crystal, table = said.experiment.crystal, _core.RandomTable()
-    rotation = rotation_of(said.experiment.sampling, said.header)
+    rotation = rotation_of(said.experiment.sampling, said.header, quirks)
     mosaic = _mosaic(crystal, rotation)
     misset, drawn = misset_of(crystal, table, quirks)
     cell, log = _cell(said)
@@ -88,11 +95,10 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
     said_cells, size = crystals.cells_of(crystal), crystals.sizes_of(crystal)
     cells, clipped = crystals.crystal_cells(said_cells, size, beam_size_of(said.experiment.beam), lengths)
     domains = domains_of(mosaic, table)
-    phi = phi_cells(direct_cell(lattice), spindle, rotation, "stale_phi_zero" in quirks)
-    touched = which(
-        random_misset_units=drawn and "random_misset_units" in quirks,
-        cell_angles="cell_angles" in quirks and matrix is None and cell is not None and crystals.changes_angles(cell),
-        stale_phi_zero=phi.stale,
+    phi = phi_cells(direct_cell(lattice), spindle, rotation, quirks)
+    touched = phi.touched | which(
+        random_misset_units=drawn,
+        cell_angles=matrix is None and cell is not None and crystals.changes_angles(cell),
     )
     return OrientedCrystal(
         lattice=lattice,
@@ -106,7 +112,7 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
         orientations=with_domains(phi.general, domains),
         first_orientations=np.empty((0, 3, 3)) if phi.first is None else with_domains(phi.first, domains),
         random_state=tuple(table.state()),
-        log=_drawn(misset, drawn) + log + Log(warnings=(*mosaic.warnings, *clipped), touched=touched),
+        log=_drawn(misset, drawn) + log + Log(warnings=(*mosaic.warnings, *clipped), touched=quirks & touched),
     )
 
 
@@ -116,8 +122,11 @@ def _lengths(lattice: Lattice) -> Vec:
     return (a, b, c)
 
 
-def rotation_of(sampling: Sampling, header: HeaderValues) -> Rotation:
-    """Start, range, step and number of the phi steps: as said, else from the header (degrees there)."""
+def rotation_of(sampling: Sampling, header: HeaderValues, quirks: frozenset[str]) -> Rotation:
+    """The phi steps: as said, else from the header (degrees there).
+
+    Without the quirk phi_at_step_starts each is sampled at its middle.
+    """
 
     def radians(said: float | None, of_header: float | None = None) -> float | None:
         value = said if said is not None else of_header
@@ -125,7 +134,9 @@ def rotation_of(sampling: Sampling, header: HeaderValues) -> Rotation:
 
     start = radians(sampling.phi, header.phi) or 0.0
     extent = radians(sampling.oscillation, header.oscillation)
-    return Rotation(start, *steps.rotation(extent, radians(sampling.phi_step), sampling.phi_steps))
+    extent, step, count = steps.rotation(extent, radians(sampling.phi_step), sampling.phi_steps)
+    first = start if "phi_at_step_starts" in quirks else start + 0.5 * step
+    return Rotation(start, extent, step, count, first)
 
 
 def _mosaic(crystal: Crystal, rotation: Rotation) -> Mosaic:
@@ -211,24 +222,24 @@ class PhiSteps(NamedTuple):
 
     general: np.ndarray
     first: np.ndarray | None
-    stale: bool
-    """the quirk stale_phi_zero changed an orientation"""
+    touched: frozenset[str]
+    """quirks that make a difference, or would"""
 
 
-def phi_cells(cell: np.ndarray, spindle: Vec, rotation: Rotation, stale: bool) -> PhiSteps:
+def phi_cells(cell: np.ndarray, spindle: Vec, rotation: Rotation, quirks: frozenset[str]) -> PhiSteps:
     """Rotate the cell (rows a, b, c) to each phi step.
 
-    With ``stale`` (quirk stale_phi_zero) a phi of exactly 0 keeps what the step evaluated before it left: the step
+    With the quirk stale_phi_zero a phi of exactly 0 keeps what the step evaluated before it left: the step
     before, or, at the start of a sweep, the last step of the sweep before.
     """
     rows = [tuple(row) for row in cell.tolist()]
-    turned: list[np.ndarray | None] = []
-    for tic in range(rotation.count):
-        phi = rotation.start + rotation.step * tic
-        turned.append(None if phi == 0.0 else np.array([rotate_axis(row, spindle, phi) for row in rows]))
+    turned = [
+        None if phi == 0.0 else np.array([rotate_axis(row, spindle, phi) for row in rows]) for phi in rotation.angles
+    ]
     true = np.array([cell if t is None else t for t in turned])
-    if not stale or all(t is not None for t in turned):
-        return PhiSteps(true, None, False)
+    turns = which(phi_at_step_starts=rotation.step != 0.0)
+    if "stale_phi_zero" not in quirks or all(t is not None for t in turned):
+        return PhiSteps(true, None, turns)
 
     def sweep_from(state: np.ndarray) -> np.ndarray:
         out = []
@@ -240,7 +251,8 @@ def phi_cells(cell: np.ndarray, spindle: Vec, rotation: Rotation, stale: bool) -
     first = sweep_from(cell)
     general = sweep_from(first[-1])
     differs = not np.array_equal(first, general)
-    return PhiSteps(general, first if differs else None, not np.array_equal(general, true))
+    stale = which(stale_phi_zero=not np.array_equal(general, true))
+    return PhiSteps(general, first if differs else None, turns | stale)
 
 
 def direct_cell(lattice: Lattice) -> np.ndarray:

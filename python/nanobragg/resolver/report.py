@@ -98,6 +98,7 @@ def radiation_of(stages: Stages) -> Radiation:
         oscillation=rotation.extent,
         phi_step=rotation.step,
         phi_steps=rotation.count,
+        phi_angles=tuple(rotation.angles),
         oversample=stages.oversampling.number,
         oversample_chosen=stages.oversampling.chosen,
         steps=stages.samples,

@@ -120,7 +120,7 @@ def _predictions(resolved: Resolved, limit: float, width: float) -> list[NDArray
     reciprocal = np.array([sample.a_star, sample.b_star, sample.c_star])
     dmin = max(_corner(resolved), scene.dmin * 1e10) * 0.999
     found: list[list[NDArray[Any]]] = [[np.empty(0, COLUMNS)] for _ in scene.panels]
-    angles = _angles(resolved)
+    angles = np.array(r.phi_angles)
     for hkl in _indices(sample, dmin):
         q = hkl @ reciprocal
         phi, excess = _nearest_approach(q, angles, np.array(resolved.geometry.spindle), beam, r.wavelength * 1e10)
@@ -130,12 +130,6 @@ def _predictions(resolved: Resolved, limit: float, width: float) -> list[NDArray
             for panel, of_panel in zip(scene.panels, found, strict=True):
                 of_panel.append(_on_panel(panel, rows, rays))
     return [np.concatenate(of_panel) for of_panel in found]
-
-
-def _angles(resolved: Resolved) -> NDArray[np.float64]:
-    """Angles of the phi steps, radians."""
-    r = resolved.radiation
-    return np.array([r.phi + r.phi_step * step for step in range(max(r.phi_steps, 1))])
 
 
 def _indices(sample: Any, dmin: float) -> Any:
