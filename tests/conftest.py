@@ -16,6 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    # Programs that tests start would compile all their modules, every time anew.
+    os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).resolve().parent.parent / "build" / "pycache")
+
 settings.register_profile("any_machine", deadline=None)
 # A limit of time for each example would fail on a loaded machine for no fault of the program.
 settings.load_profile("any_machine")
