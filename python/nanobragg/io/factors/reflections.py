@@ -70,14 +70,9 @@ def expand_to_p1(
     """
     from nanobragg import _core
     from nanobragg.io.factors.merge import merge
-    from nanobragg.io.factors.symmetry import checked_against
     from nanobragg.maths.lattice import ball_of
 
-    unit = file.cell or cell
-    if unit is None:
-        raise InputError(f"{file.name}: found no unit cell, expected one, or -cell")
-    if file.cell is None:
-        file = replace(file, symmetry=checked_against(file.name, file.symmetry, unit))
+    file, unit = _with_cell(file, cell)
     file, highest = _within(file, unit, dmin)
     sharpest = highest * (1 + 1e-6)
     metric, bounds = ball_of(unit, sharpest)
@@ -98,6 +93,17 @@ def expand_to_p1(
         anomalous=merged.anomalous,
         described=_described(file, merged),
     )
+
+
+def _with_cell(file: ReflectionFile, cell: Cell | None) -> tuple[ReflectionFile, Cell]:
+    """The file, and its unit cell or the one that stands in for it, which must suit its symmetry."""
+    from nanobragg.io.factors.symmetry import checked_against
+
+    if file.cell is not None:
+        return file, file.cell
+    if cell is None:
+        raise InputError(f"{file.name}: found no unit cell, expected one, or -cell")
+    return replace(file, symmetry=checked_against(file.name, file.symmetry, cell)), cell
 
 
 def _within(file: ReflectionFile, cell: Cell, dmin: float | None) -> tuple[ReflectionFile, float]:
