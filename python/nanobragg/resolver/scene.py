@@ -80,12 +80,12 @@ def _sampling(stages: Stages) -> dict[str, Any]:
         "background": stages.water.once,
         "scale": THOMSON * stages.light.fluence,
         "steps": stages.samples,
-        "roi": _clipped(placed.roi, placed.pixels.nfast, placed.pixels.nslow),
+        "roi": _clipped(placed.roi, [panel.shape for panel in placed.panels]),
     }
 
 
-def _clipped(roi: tuple[int, int, int, int], nfast: int, nslow: int) -> tuple[int, int, int, int]:
-    """The region of interest without what is outside the panel."""
+def _clipped(roi: tuple[int, int, int, int], shapes: list[tuple[int, int]]) -> tuple[int, int, int, int]:
+    """The region of interest without what is outside the largest panel."""
     x0, x1, y0, y1 = roi
-    x1, y1 = min(x1, nfast - 1), min(y1, nslow - 1)
+    x1, y1 = min(x1, max(nfast for _, nfast in shapes) - 1), min(y1, max(nslow for nslow, _ in shapes) - 1)
     return (x0, x1, y0, y1) if x0 <= x1 and y0 <= y1 else (0, -1, 0, -1)
