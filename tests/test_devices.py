@@ -408,6 +408,6 @@ def test_too_little_memory_is_a_sentence(cuda: None) -> None:
     """A detector larger than the device's memory."""
     scene = resolve(small()).scene
     panels = tuple(replace(panel, shape=(2**20, 2**20)) for panel in scene.panels)
-    scene = replace(scene, panels=panels, roi=(0, 9, 0, 9))
+    scene = replace(scene, panels=panels).cropped((0, 9, 0, 9))
     with pytest.raises(DeviceError, match="too little memory"):
         Renderer(scene, device="cuda").render_on_device()

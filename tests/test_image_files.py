@@ -381,7 +381,7 @@ def test_marks_are_drawn_in_colour(image: Image) -> None:
     apart = np.linalg.norm(coloured(Marks(rings=f"{d}"))[:, None] - points, axis=-1)
     assert apart.min(axis=0).max() < 2
     assert (apart.min(axis=1) < 2).mean() > 0.5  # the rest is the label
-    g, (x0, x1, y0, y1) = image.resolved.geometry, image.resolved.scene.roi
+    g, (x0, x1, y0, y1) = image.resolved.geometry, image.resolved.scene.panels[0].region
     beam = np.array([g.Fbeam, g.Sbeam]) / image.resolved.scene.panels[0].pixel_size
     assert np.abs(coloured(Marks(beam=True)).mean(axis=0) - beam).max() < 2
     region = coloured(Marks(roi=True))

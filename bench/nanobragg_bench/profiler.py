@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +59,9 @@ def profile(
 
     scene = resolve(parse_words(words).experiment).scene
     if evaluations(scene) > most_evaluations:
-        x0, x1, y0, y1 = scene.roi
+        x0, x1, y0, y1 = whole = scene.panels[0].region
         per_pixel = evaluations(scene) / ((x1 - x0 + 1) * (y1 - y0 + 1))
-        scene = replace(scene, roi=middle(scene.roi, max(16, int((most_evaluations / per_pixel) ** 0.5))))
+        scene = scene.cropped(middle(whole, max(16, int((most_evaluations / per_pixel) ** 0.5))))
     library = ctypes.CDLL(sampler)
     library.sampler_stop.restype = ctypes.c_size_t
     kept = ctypes.POINTER(ctypes.c_size_t)()

@@ -82,7 +82,7 @@ def render(
 
     scene = _resolved(words).scene
     # Threads are made, code is paged in and a GPU is woken by a first image of one pixel.
-    render_scene(replace(scene, roi=(0, 0, 0, 0)), precision=precision, threads=threads, device=device)
+    render_scene(scene.cropped((0, 0, 0, 0)), precision=precision, threads=threads, device=device)
     last: list[RenderResult] = []
 
     def once() -> None:
@@ -214,7 +214,7 @@ def facts(words: list[str]) -> dict[str, Any]:
         "evaluations": int(evaluations(scene)),
         "pixels": scene.shape[0] * scene.shape[1],
         "shape": list(scene.shape),
-        "roi": list(scene.roi),
+        "roi": list(scene.panels[0].region),
         "order_dependent": len(scene.first_orientations) > 0,
     }
 
@@ -226,12 +226,12 @@ def reference(
     from nanobragg.rendering.render import render_scene
 
     scene = turned(_resolved(words).scene, turn)
-    x0, x1, y0, y1 = scene.roi
+    x0, x1, y0, y1 = whole = scene.panels[0].region
     per_pixel = evaluations(scene) / ((x1 - x0 + 1) * (y1 - y0 + 1))
-    roi = middle(scene.roi, max(4, int((budget / per_pixel) ** 0.5)))
+    roi = middle(whole, max(4, int((budget / per_pixel) ** 0.5)))
     # A stale orientation of the run's first evaluation belongs to the first pixel of the whole image.
     first = scene.first_orientations if (roi[0], roi[2]) == (x0, y0) else scene.first_orientations[:0]
-    render_scene(replace(scene, roi=roi, first_orientations=first), renderer=renderer).image.tofile(image)
+    render_scene(replace(scene.cropped(roi), first_orientations=first), renderer=renderer).image.tofile(image)
     return {"roi": list(roi)}
 
 

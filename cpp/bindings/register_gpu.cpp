@@ -27,7 +27,7 @@ using gpu::DeviceResult;
 // An image that stays on its device.
 struct DeviceImage {
     std::shared_ptr<Buffer> pixels;
-    std::vector<py::ssize_t> shape;  // (panel, slow, fast)
+    std::vector<py::ssize_t> shape;  // (panel, slow, fast), or flat
     bool counts = false;             // int32 instead of float32
 };
 
@@ -48,9 +48,13 @@ DeviceImage noisy(const DeviceImage& image, const py::int_& seed, double adc_off
     if (image.counts) throw InputError("noisy: found an image of counts, expected photons");
     gpu::NoiseJob job{};
     job.image = image.pixels->as<float>();
-    job.nslow = image.shape[1];
-    job.nfast = image.shape[2];
-    job.pixels = image.shape[0] * job.nslow * job.nfast;
+    const bool flat = image.shape.size() == 1;
+    if (flat && !roi.is_none()) {
+        throw InputError("roi: found one for an image of panels of several shapes, expected none");
+    }
+    job.nslow = flat ? 1 : image.shape[1];
+    job.nfast = flat ? image.shape[0] : image.shape[2];
+    job.pixels = (flat ? 1 : image.shape[0]) * job.nslow * job.nfast;
     std::vector<std::int64_t> limits{0, job.nfast - 1, 0, job.nslow - 1};
     if (!roi.is_none()) {
         try {
@@ -136,10 +140,7 @@ class PythonRenderer {
             result = renderer_.render([&tick](double fraction) { return tick(fraction); }, threads);
         }
         tick.rethrow();
-        const Scene& s = renderer_.scene();
-        const DeviceImage image{std::move(result.image),
-                                {static_cast<py::ssize_t>(s.panels.size()), static_cast<py::ssize_t>(s.nslow),
-                                 static_cast<py::ssize_t>(s.nfast)}};
+        const DeviceImage image{std::move(result.image), image_shape(renderer_.scene())};
         return py::make_tuple(image, result.solid_angle, result.interpolation_left, result.evaluations);
     }
 
@@ -176,7 +177,7 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
     });
     py::class_<DeviceImage>(
         m, (prefix + "DeviceImage").c_str(), py::module_local(),
-        "An image (panel, slow, fast) in the memory of its device: photons as float32, or counts as int32.")
+        "An image (panel, slow, fast), or flat, in the memory of its device: photons as float32, or counts as int32.")
         .def_property_readonly("shape", [](const DeviceImage& image) { return py::tuple(py::cast(image.shape)); })
         .def("numpy", &to_numpy, "A copy on the host.")
         .def(

@@ -21,8 +21,7 @@ namespace {
 py::tuple render_scene(const BoundScene& bound, const std::string& precision, int threads, bool reference,
                        const py::object& progress) {
     const Scene& scene = bound.scene();
-    py::array_t<float> image({static_cast<py::ssize_t>(scene.panels.size()), static_cast<py::ssize_t>(scene.nslow),
-                              static_cast<py::ssize_t>(scene.nfast)});
+    py::array_t<float> image(image_shape(scene));
     RenderOptions options;
     options.threads = threads;
     options.precision = precision_of(precision);
@@ -98,20 +97,25 @@ class Recorder : public Observer {
 py::dict trace_pixel(const BoundScene& bound, std::int64_t panel, std::int64_t slow, std::int64_t fast, bool all,
                      int threads) {
     const Scene& scene = bound.scene();
-    if (panel < 0 || panel >= static_cast<std::int64_t>(scene.panels.size()) || slow < 0 || slow >= scene.nslow ||
-        fast < 0 || fast >= scene.nfast) {
-        throw InputError("trace_pixel: found slow " + std::to_string(slow) + ", fast " + std::to_string(fast) +
-                         ", expected a pixel of the detector (" + std::to_string(scene.nslow) + " x " +
-                         std::to_string(scene.nfast) + ", slow x fast)");
+    const auto panels = static_cast<std::int64_t>(scene.panels.size());
+    if (panel < 0 || panel >= panels) {
+        throw InputError("trace_pixel: found panel " + std::to_string(panel) + ", expected one from 0 to " +
+                         std::to_string(panels - 1));
     }
-    const std::int64_t pixel = scene.index(panel, slow, fast);
+    const Panel& traced = scene.panels[static_cast<std::size_t>(panel)];
+    if (slow < 0 || slow >= traced.nslow || fast < 0 || fast >= traced.nfast) {
+        throw InputError("trace_pixel: found slow " + std::to_string(slow) + ", fast " + std::to_string(fast) +
+                         ", expected a pixel of the panel (" + std::to_string(traced.nslow) + " x " +
+                         std::to_string(traced.nfast) + ", slow x fast)");
+    }
+    const PixelPlace at{panel, slow, fast};
     Recorder recorder(all);
     PixelResult result;
     {
         const py::gil_scoped_release release;
         const Located located = bound.located(threads);
-        RunState state = state_at(scene, pixel, located.first_evaluation, located.out_of_range);
-        result = reference_pixel(scene, panel, slow, fast, state, &recorder);
+        RunState state = state_at(scene, scene.index(at), located.first_evaluation, located.out_of_range);
+        result = reference_pixel(scene, at, state, &recorder);
     }
     py::dict d;
     d["evaluations"] = recorder.list();
@@ -123,8 +127,9 @@ py::dict trace_pixel(const BoundScene& bound, std::int64_t panel, std::int64_t s
     d["capture"] = result.capture;
     d["polar"] = result.polar;
     d["value"] = result.value;
-    const bool inside = slow >= scene.roi[2] && slow <= scene.roi[3] && fast >= scene.roi[0] && fast <= scene.roi[1];
-    d["rendered"] = inside && scene.rendered(pixel);
+    const std::int64_t* roi = traced.roi;
+    const bool inside = slow >= roi[2] && slow <= roi[3] && fast >= roi[0] && fast <= roi[1];
+    d["rendered"] = inside && traced.unmasked(slow, fast);
     return d;
 }
 
@@ -168,9 +173,11 @@ void register_render(py::module_& m) {
                 return std::string(reason == nullptr ? "" : reason);
             },
             "Why only the reference renderer can render it, or an empty text.");
-    m.def("render", &render_scene, py::arg("scene"), py::arg("precision") = "double", py::arg("threads") = 0,
-          py::arg("reference") = false, py::arg("progress") = py::none(),
-          "Image (panel, slow, fast) float32, solid angle (steradian), whether interpolation was left, evaluations.");
+    m.def(
+        "render", &render_scene, py::arg("scene"), py::arg("precision") = "double", py::arg("threads") = 0,
+        py::arg("reference") = false, py::arg("progress") = py::none(),
+        "Image (panel, slow, fast) float32 (flat where shapes differ), solid angle (steradian), whether interpolation "
+        "was left, evaluations.");
     m.def("trace_pixel", &trace_pixel, py::arg("scene"), py::arg("panel"), py::arg("slow"), py::arg("fast"),
           py::arg("all"), py::arg("threads") = 0, "Every intermediate of one pixel, from the reference renderer.");
     m.def("enumerations", &enumerations, "What a Scene may choose from: names and numbers of each enumeration.");

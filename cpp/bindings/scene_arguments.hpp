@@ -36,6 +36,19 @@ inline ContiguousDoubles doubles(const pybind11::object& values, const char* nam
     return array;
 }
 
+// Shape of an image as NumPy has it: (panel, slow, fast) where the panels' shapes agree, else flat, one after the
+// other.
+inline std::vector<pybind11::ssize_t> image_shape(const nanobragg::Scene& scene) {
+    const nanobragg::Panel& first = scene.panels.front();
+    for (const nanobragg::Panel& panel : scene.panels) {
+        if (panel.nslow != first.nslow || panel.nfast != first.nfast) {
+            return {static_cast<pybind11::ssize_t>(scene.pixels())};
+        }
+    }
+    return {static_cast<pybind11::ssize_t>(scene.panels.size()), static_cast<pybind11::ssize_t>(first.nslow),
+            static_cast<pybind11::ssize_t>(first.nfast)};
+}
+
 inline nanobragg::Vec3 vec3(const double* v) { return {v[0], v[1], v[2]}; }
 
 // (n, 3, 3) m: rows a, b, c. InputError names the argument.

@@ -62,48 +62,37 @@ std::vector<T> numbers(const py::object& owner, const char* name, std::size_t co
     return values;
 }
 
-// The raster of a panel. All of them have the same, of square pixels: that of the Scene.
-void read_raster(const py::object& panel, const std::string& prefix, Scene& s) {
-    const auto shape = numbers<std::int64_t>(panel, "shape", 2, prefix);
-    const auto pixel = numbers<double>(panel, "pixel_size", 2, prefix);
-    if (pixel[0] != pixel[1]) refuse(prefix + "pixel_size", "square pixels");
-    if (s.panels.empty()) {
-        s.nslow = shape[0];
-        s.nfast = shape[1];
-        s.pixel_size = pixel[0];
+// Which pixels are rendered: the array is pointed to.
+void read_mask(const py::object& given, const std::string& prefix, Panel& panel, Owners& owners) {
+    if (given.is_none()) return;
+    const Bytes mask = Bytes::ensure(given);
+    if (!mask || mask.ndim() != 2 || mask.shape(0) != panel.nslow || mask.shape(1) != panel.nfast) {
+        PyErr_Clear();
+        refuse(prefix + "mask", "an array (slow, fast) of the panel's shape");
     }
-    if (shape[0] != s.nslow || shape[1] != s.nfast || pixel[0] != s.pixel_size) {
-        refuse(prefix + "shape", "panels of one shape and one size of pixels");
-    }
+    panel.mask = mask.data();
+    owners.push_back(mask);
 }
 
-// Masks as (panel, slow, fast). One panel's is pointed to; those of several are copied behind each other.
-void read_masks(const py::sequence& panels, Scene& s, Owners& owners) {
-    std::vector<Bytes> masks;
-    bool any = false;
-    for (std::size_t i = 0; i < s.panels.size(); ++i) {
-        const py::object mask = panels[i].attr("mask");
-        any = any || !mask.is_none();
-        masks.push_back(mask.is_none() ? Bytes() : Bytes::ensure(mask));
-        const bool fits =
-            masks[i] && masks[i].ndim() == 2 && masks[i].shape(0) == s.nslow && masks[i].shape(1) == s.nfast;
-        if (!mask.is_none() && !fits) {
-            PyErr_Clear();
-            refuse("panels[" + std::to_string(i) + "].mask", "an array (slow, fast) of the panel's shape");
-        }
-    }
-    if (!any) return;
-    Bytes all = masks[0];
-    if (masks.size() > 1) {
-        const auto pixels = static_cast<std::size_t>(s.nslow * s.nfast);
-        all = Bytes(static_cast<py::ssize_t>(masks.size() * pixels));
-        std::fill_n(all.mutable_data(), masks.size() * pixels, std::uint8_t{1});
-        for (std::size_t i = 0; i < masks.size(); ++i) {
-            if (masks[i].size() > 0) std::copy_n(masks[i].data(), pixels, all.mutable_data() + i * pixels);
-        }
-    }
-    s.mask = all.data();
-    owners.push_back(all);
+Panel read_panel(const py::object& given, const std::string& prefix, Owners& owners) {
+    Panel panel;
+    const auto shape = numbers<std::int64_t>(given, "shape", 2, prefix);
+    const auto pixel = numbers<double>(given, "pixel_size", 2, prefix);
+    const auto vector = [&](const char* name) { return vec3(array_of(given, name, {3}, prefix).data()); };
+    panel.nslow = shape[0];
+    panel.nfast = shape[1];
+    panel.pixel_fast = pixel[0];
+    panel.pixel_slow = pixel[1];
+    panel.origin = vector("origin");
+    panel.fast = vector("fast");
+    panel.slow = vector("slow");
+    panel.normal = vector("normal");
+    panel.close_distance = number<double>(given, "close_distance", prefix);
+    if (!given.attr("pixel_area").is_none()) panel.area = number<double>(given, "pixel_area", prefix);
+    const auto roi = numbers<std::int64_t>(given, "region", 4, prefix);
+    std::copy(roi.begin(), roi.end(), panel.roi);
+    read_mask(given.attr("mask"), prefix, panel, owners);
+    return panel;
 }
 
 void read_panels(const py::object& p, Scene& s, Owners& owners) {
@@ -111,14 +100,8 @@ void read_panels(const py::object& p, Scene& s, Owners& owners) {
     if (!py::isinstance<py::sequence>(given)) refuse("panels", "a tuple of panels");
     const py::sequence panels = given;
     for (std::size_t i = 0; i < panels.size(); ++i) {
-        const py::object panel = panels[i];
-        const std::string prefix = "panels[" + std::to_string(i) + "].";
-        read_raster(panel, prefix, s);
-        const auto vector = [&](const char* name) { return vec3(array_of(panel, name, {3}, prefix).data()); };
-        s.panels.push_back({vector("origin"), vector("fast"), vector("slow"), vector("normal"),
-                            number<double>(panel, "close_distance", prefix)});
+        s.panels.push_back(read_panel(panels[i], "panels[" + std::to_string(i) + "].", owners));
     }
-    read_masks(panels, s, owners);
 }
 
 void read_detector(const py::object& p, Scene& s, Owners& owners) {
@@ -186,8 +169,6 @@ void read_sampling(const py::object& p, Scene& s) {
     s.background = number<double>(p, "background");
     s.scale = number<double>(p, "scale");
     s.steps = number<double>(p, "steps");
-    const auto roi = numbers<std::int64_t>(p, "roi", 4);
-    std::copy(roi.begin(), roi.end(), s.roi);
 }
 
 }  // namespace
@@ -198,6 +179,7 @@ BoundScene::BoundScene(const py::object& python) {
     read_crystal(python, scene_, owners_);
     read_sampling(python, scene_);
     validate(scene_);
+    join_rasters(scene_);
 }
 
 std::shared_ptr<BoundScene> BoundScene::turned(std::vector<Orientation> orientations,

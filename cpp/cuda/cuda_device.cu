@@ -13,9 +13,9 @@ namespace nanobragg::gpu {
 
 // (Not in the namespace below: profilers and the emulator of cpp/tests know kernels by name.)
 __global__ void __launch_bounds__(kMostThreads)
-    finish_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job, int64_t slices) {
+    finish_kernel(const __grid_constant__ StreamScene scene, const __grid_constant__ Job job, int64_t slices) {
     __shared__ Shared shared;
-    finish(panel, job, (int64_t)blockIdx.x, slices, shared, DeviceTeam{(int)threadIdx.x, (int)blockDim.x});
+    finish(scene, job, (int64_t)blockIdx.x, slices, shared, DeviceTeam{(int)threadIdx.x, (int)blockDim.x});
 }
 
 namespace {
@@ -120,15 +120,15 @@ class CudaDevice : public Device {
         const Current current(number_);
         check(cudaMemsetAsync(memory, 0, bytes), "clearing memory");
     }
-    void accumulate(Instance instance, const PanelScene& panel, const Job& job) override {
+    void accumulate(Instance instance, const StreamScene& scene, const Job& job) override {
         const Current current(number_);
-        instance.mixed ? launch_mixed(instance, panel, job) : launch_double(instance, panel, job);
+        instance.mixed ? launch_mixed(instance, scene, job) : launch_double(instance, scene, job);
         check(cudaGetLastError(), "a launch");
     }
-    void finish(const PanelScene& panel, const Job& job, std::int64_t slices) override {
+    void finish(const StreamScene& scene, const Job& job, std::int64_t slices) override {
         const Current current(number_);
         const auto blocks = static_cast<unsigned>((job.pixel_count + kMostThreads - 1) / kMostThreads);
-        finish_kernel<<<blocks, kMostThreads>>>(panel, job, slices);
+        finish_kernel<<<blocks, kMostThreads>>>(scene, job, slices);
         check(cudaGetLastError(), "a launch");
     }
     void noise(const NoiseJob& job) override {

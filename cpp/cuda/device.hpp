@@ -47,8 +47,8 @@ class Device {
     virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
     virtual void download(void* to, const void* from, std::size_t bytes) = 0;
     virtual void clear(void* memory, std::size_t bytes) = 0;
-    virtual void accumulate(Instance instance, const PanelScene& panel, const Job& job) = 0;
-    virtual void finish(const PanelScene& panel, const Job& job, std::int64_t slices) = 0;
+    virtual void accumulate(Instance instance, const StreamScene& scene, const Job& job) = 0;
+    virtual void finish(const StreamScene& scene, const Job& job, std::int64_t slices) = 0;
     virtual void noise(const NoiseJob& job) = 0;
     virtual void wait() = 0;
     // Waits for everything on the device, that of other libraries too.

@@ -66,13 +66,12 @@ std::int64_t up(std::int64_t value, std::int64_t multiple) { return (value + mul
 
 }  // namespace
 
-// How the work on one panel is divided into launches.
+// How the work is divided into launches.
 struct GpuRenderer::Jobs {
     std::int64_t pixels = 0, rays = 0, orientations = 0;                   // in all
     std::int64_t pixel_step = 1, ray_step = 1, orientation_step = 1;       // in one launch
     std::int64_t ray_slices = 1, orientation_slices = 1, finish_step = 1;  // summed apart; pixels in a last launch
     double count = 0;
-    double price = 1;  // cost of one ray and orientation in one pixel, in evaluations of the cheapest kind
 };
 
 GpuRenderer::GpuRenderer(std::shared_ptr<Device> device, double budget, std::int64_t teams)
@@ -91,9 +90,9 @@ void GpuRenderer::load(const Scene& scene, Precision precision, bool same_grid) 
     precision_ = precision;
     try {
         if (!keep) upload_grid();
-        mask_.reset();
-        if (scene_.mask != nullptr) mask_ = uploaded(device_, scene_.mask, static_cast<std::size_t>(scene_.pixels()));
+        upload_mask();
         refresh();
+        upload_panels();
         upload_beams();
     } catch (...) {
         plan_.reset();  // half a scene is none
@@ -128,8 +127,44 @@ void GpuRenderer::upload_grid() {
     grid_ = uploaded(device_, scene_.f_grid, static_cast<std::size_t>(scene_.grid_points()));
 }
 
+// Of the whole image; panels without a mask have ones.
+void GpuRenderer::upload_mask() {
+    mask_.reset();
+    const auto masked = [](const Panel& panel) { return panel.mask != nullptr; };
+    if (std::none_of(scene_.panels.begin(), scene_.panels.end(), masked)) return;
+    std::vector<std::uint8_t> mask;
+    mask.reserve(static_cast<std::size_t>(scene_.pixels()));
+    for (const Panel& panel : scene_.panels) {
+        if (masked(panel)) {
+            mask.insert(mask.end(), panel.mask, panel.mask + panel.pixels());
+        } else {
+            mask.insert(mask.end(), static_cast<std::size_t>(panel.pixels()), std::uint8_t{1});
+        }
+    }
+    mask_ = uploaded(device_, mask.data(), mask.size());
+}
+
+// Those with pixels to render.
+void GpuRenderer::upload_panels() {
+    std::vector<StreamPanel> panels;
+    std::int64_t begin = 0, start = 0;
+    for (std::size_t i = 0; i < scene_.panels.size(); ++i) {
+        const Panel& panel = scene_.panels[i];
+        const std::int64_t pixels = panel.roi_width() * panel.roi_height();
+        if (pixels > 0) {
+            panels.push_back({plan_->panel(i), begin, panel.roi_width(), panel.first_fast + panel.roi[0],
+                              panel.first_slow + panel.roi[2], start + panel.roi[2] * panel.nfast + panel.roi[0],
+                              panel.nfast});
+        }
+        begin += pixels;
+        start += panel.pixels();
+    }
+    panels_ = panels.empty() ? nullptr : uploaded(device_, panels.data(), panels.size());
+    panel_count_ = static_cast<std::int32_t>(panels.size());
+}
+
 void GpuRenderer::upload_beams() {
-    const KernelScene& k = plan_->panel(0);
+    const KernelScene& k = plan_->scene();
     layers_ = uploaded(device_, k.layers, static_cast<std::size_t>(4 * k.layer_count));
     sources_ = uploaded(device_, k.sources, static_cast<std::size_t>(k.source_count));
     const std::vector<Beam> beams = beams_of(k);
@@ -153,32 +188,29 @@ void GpuRenderer::refresh() {
     device_->upload(orientations_->as<void>(), scene_.orientations.data(), bytes);
 }
 
-PanelScene GpuRenderer::panel(std::size_t index, const Buffer& image) {
-    PanelScene g{};
-    g.scene = plan_->panel(index);
+StreamScene GpuRenderer::stream(const Buffer& image) const {
+    StreamScene g{};
+    g.scene = plan_->scene();
     g.scene.layers = layers_->as<double>();
     g.scene.sources = sources_->as<KernelSource>();
     g.scene.by_wavelength = nullptr;
     g.scene.orientations = orientations_->as<double>();
     g.scene.f_grid = grid_ ? grid_->as<double>() : nullptr;
     g.scene.f_sqr_grid = squares_ ? squares_->as<float>() : nullptr;
+    g.panels = panels_->as<StreamPanel>();
+    g.panel_count = panel_count_;
+    g.pixels = scene_.roi_pixels();
     g.beams = beams_->as<Beam>();
     g.beam_count = beam_count_;
-    g.roi_fast = scene_.roi[0];
-    g.roi_slow = scene_.roi[2];
-    g.roi_width = scene_.roi[1] - scene_.roi[0] + 1;
-    g.roi_pixels = g.roi_width * (scene_.roi[3] - scene_.roi[2] + 1);
-    g.nfast = scene_.nfast;
-    const std::int64_t size = scene_.nslow * scene_.nfast, begin = static_cast<std::int64_t>(index) * size;
-    g.mask = mask_ ? mask_->as<std::uint8_t>() + begin : nullptr;
+    g.mask = mask_ ? mask_->as<std::uint8_t>() : nullptr;
     const bool sticky = scene_.interpolation == Interpolation::tricubic_sticky && out_of_range_ >= 0;
-    g.tricubic_end = sticky ? std::clamp<std::int64_t>(out_of_range_ - begin, 0, size) : size;
-    g.image = image.as<float>() + begin;
+    g.tricubic_end = sticky ? out_of_range_ : scene_.pixels();
+    g.image = image.as<float>();
     return g;
 }
 
 Instance GpuRenderer::instance(bool short_cut) const {
-    const KernelScene& k = plan_->panel(0);
+    const KernelScene& k = plan_->scene();
     Instance out{plan_->mixed(), {}, Lookup::constant};
     if (scene_.has_grid()) {
         out.lookup = scene_.interpolation == Interpolation::nearest ? Lookup::nearest : Lookup::tricubic;
@@ -190,8 +222,8 @@ Instance GpuRenderer::instance(bool short_cut) const {
 
 GpuRenderer::Jobs GpuRenderer::divide(Instance instance) const {
     Jobs jobs;
-    const KernelScene& k = plan_->panel(0);
-    jobs.pixels = (scene_.roi[1] - scene_.roi[0] + 1) * (scene_.roi[3] - scene_.roi[2] + 1);
+    const KernelScene& k = plan_->scene();
+    jobs.pixels = scene_.roi_pixels();
     jobs.rays = k.layer_count * k.oversample * k.oversample * beam_count_;
     jobs.orientations = k.orientation_count;
     const std::int64_t teams = (jobs.pixels + kTeamPixels - 1) / kTeamPixels;
@@ -203,8 +235,7 @@ GpuRenderer::Jobs GpuRenderer::divide(Instance instance) const {
     // A ray's geometry and factors cost about as much as 20 evaluations.
     const double orientations = static_cast<double>(jobs.orientations);
     const double each_pair = wavelengths + 20.0 / orientations;
-    jobs.price = price(instance) * each_pair;
-    const double budget = std::max(1.0, budget_ / jobs.price);
+    const double budget = std::max(1.0, budget_ / (price(instance) * each_pair));
     const double each = static_cast<double>(jobs.rays) * static_cast<double>(jobs.orientations);
     const auto fitting = static_cast<std::int64_t>(std::min(budget / each, 1e15));
     jobs.pixel_step =
@@ -228,11 +259,12 @@ GpuRenderer::Jobs GpuRenderer::divide(Instance instance) const {
     return jobs;
 }
 
-bool GpuRenderer::run(const PanelScene& g, Instance instance, const Jobs& jobs, const std::function<bool(double)>& tick,
-                      double done, double total) {
+bool GpuRenderer::run(const StreamScene& g, Instance instance, const Jobs& jobs,
+                      const std::function<bool(double)>& tick) {
     Job job{};
     job.ray_slices = jobs.ray_slices;
     job.orientation_slices = jobs.orientation_slices;
+    double done = 0;
     for (std::int64_t pixel = 0; pixel < jobs.pixels; pixel += jobs.pixel_step) {
         job.pixel_begin = pixel;
         job.pixel_count = std::min(jobs.pixel_step, jobs.pixels - pixel);
@@ -243,15 +275,10 @@ bool GpuRenderer::run(const PanelScene& g, Instance instance, const Jobs& jobs, 
                 job.orientation_begin = m;
                 job.orientation_end = std::min(m + jobs.orientation_step, jobs.orientations);
                 job.first = ray == 0 && m == 0;
-                const double work = static_cast<double>(job.pixel_count) * static_cast<double>(job.ray_end - ray) *
-                                    static_cast<double>(job.orientation_end - m) * jobs.price;
-                // Small panels go together.
-                if (tick && done > 0 && waiting_ + work > budget_) {
+                if (tick && done > 0) {
                     device_->wait();
-                    if (!tick(done / total)) return false;
-                    waiting_ = 0;
+                    if (!tick(done / jobs.count)) return false;
                 }
-                waiting_ += work;
                 device_->accumulate(instance, g, job);
                 done += 1;
             }
@@ -262,34 +289,25 @@ bool GpuRenderer::run(const PanelScene& g, Instance instance, const Jobs& jobs, 
         job.pixel_count = std::min(jobs.finish_step, jobs.pixels - pixel);
         if (tick && pixel > 0) {
             device_->wait();
-            if (!tick(done / total)) return false;
+            if (!tick(done / jobs.count)) return false;
         }
         device_->finish(g, job, jobs.ray_slices * jobs.orientation_slices);
     }
     return true;
 }
 
-bool GpuRenderer::render_panels(Instance instance, const std::function<bool(double)>& tick, DeviceResult& result,
+bool GpuRenderer::render_stream(Instance instance, const std::function<bool(double)>& tick, DeviceResult& result,
                                 double& brightest) {
     const Jobs jobs = divide(instance);
     const std::int64_t parts = (jobs.pixels + device_->team_size() - 1) / device_->team_size();
-    const std::int64_t slices = jobs.ray_slices * jobs.orientation_slices;
-    double* sums = room(sums_, device_, jobs.pixels * slices);
-    const auto panels = static_cast<std::int64_t>(plan_->panel_count());
-    double* solid_angles = room(parts_, device_, 2 * parts * panels);
-    double* brightest_of = solid_angles + parts * panels;
-    waiting_ = 0;
-    const double total = jobs.count * static_cast<double>(plan_->panel_count());
-    for (std::size_t index = 0; index < plan_->panel_count(); ++index) {
-        PanelScene g = panel(index, *result.image);
-        g.sums = sums;
-        g.solid_angles = solid_angles + static_cast<std::int64_t>(index) * parts;
-        g.brightest = brightest_of + static_cast<std::int64_t>(index) * parts;
-        if (!run(g, instance, jobs, tick, jobs.count * static_cast<double>(index), total)) return false;
-        result.evaluations += jobs.pixels * evaluations_of_pixel(g.scene);
-    }
-    const std::vector<double> found = downloaded(*parts_, 2 * parts * panels);
-    const auto half = found.begin() + parts * panels;
+    StreamScene g = stream(*result.image);
+    g.sums = room(sums_, device_, jobs.pixels * jobs.ray_slices * jobs.orientation_slices);
+    g.solid_angles = room(parts_, device_, 2 * parts);
+    g.brightest = g.solid_angles + parts;
+    if (!run(g, instance, jobs, tick)) return false;
+    result.evaluations += jobs.pixels * evaluations_of_pixel(g.scene);
+    const std::vector<double> found = downloaded(*parts_, 2 * parts);
+    const auto half = found.begin() + parts;
     result.solid_angle = std::accumulate(found.begin(), half, 0.0);
     brightest = std::max(brightest, *std::max_element(half, found.end()));
     return true;
@@ -304,16 +322,16 @@ DeviceResult GpuRenderer::render(const std::function<bool(double)>& tick, int th
     first_ = locate_first_evaluation(scene_);
     out_of_range_ = locate_out_of_range(scene_, thread_count(threads));
     result.interpolation_left = out_of_range_ >= 0;
-    if (scene_.roi[1] < scene_.roi[0] || scene_.roi[3] < scene_.roi[2]) {
+    if (scene_.roi_pixels() == 0) {
         device_->wait();
         return result;
     }
     // In mixed precision the cosine polynomials are accurate only next to a bright pixel.
-    const bool short_cut = plan_->mixed() && takes_short_cut(plan_->panel(0));
+    const bool short_cut = plan_->mixed() && takes_short_cut(plan_->scene());
     double brightest = 0;
-    result.finished = render_panels(instance(short_cut), tick, result, brightest);
-    if (result.finished && short_cut && !(brightest >= short_cut_limit(plan_->panel(0)))) {
-        result.finished = render_panels(instance(false), tick, result, brightest);
+    result.finished = render_stream(instance(short_cut), tick, result, brightest);
+    if (result.finished && short_cut && !(brightest >= short_cut_limit(plan_->scene()))) {
+        result.finished = render_stream(instance(false), tick, result, brightest);
     }
     if (!result.finished) return result;
     // What depends on the order of evaluations is one pixel's or two.

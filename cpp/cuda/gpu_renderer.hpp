@@ -12,7 +12,7 @@
 namespace nanobragg::gpu {
 
 struct DeviceResult {
-    std::shared_ptr<Buffer> image;  // (panel, slow, fast) float32 on the device
+    std::shared_ptr<Buffer> image;  // float32 on the device, in the order of Scene::pixels()
     bool finished = true;           // false: stopped by tick
     double solid_angle = 0;         // steradian, of all rendered pixels
     bool interpolation_left = false;
@@ -31,9 +31,9 @@ class GpuRenderer {
     // `teams`: that keep a device busy; fewer pixels are made up for by slices of the sums.
     explicit GpuRenderer(std::shared_ptr<Device> device, double budget = kBudget, std::int64_t teams = kTeams);
 
-    // Takes a scene, whose grid and mask must outlive the renderer or the next load. `same_grid`: its structure factors
-    // (grid, limits and default_F) are those of the scene before, and stay on the device. Throws InputError for what
-    // only the CPU renders.
+    // Takes a scene, whose grid and masks must outlive the renderer or the next load. `same_grid`: its structure
+    // factors (grid, limits and default_F) are those of the scene before, and stay on the device. Throws InputError for
+    // what only the CPU renders.
     void load(const Scene& scene, Precision precision, bool same_grid);
 
     // Replaces the orientations of the scene, and those of its first evaluation (as many, or none).
@@ -48,15 +48,16 @@ class GpuRenderer {
     struct Jobs;
 
     void upload_grid();
+    void upload_mask();
+    void upload_panels();
     void upload_beams();
     void refresh();
-    PanelScene panel(std::size_t index, const Buffer& image);
+    StreamScene stream(const Buffer& image) const;
     Instance instance(bool short_cut) const;
     Jobs divide(Instance instance) const;
-    bool render_panels(Instance instance, const std::function<bool(double)>& tick, DeviceResult& result,
+    bool render_stream(Instance instance, const std::function<bool(double)>& tick, DeviceResult& result,
                        double& brightest);
-    bool run(const PanelScene& g, Instance instance, const Jobs& jobs, const std::function<bool(double)>& tick,
-             double done, double total);
+    bool run(const StreamScene& g, Instance instance, const Jobs& jobs, const std::function<bool(double)>& tick);
 
     std::shared_ptr<Device> device_;
     double budget_;
@@ -66,9 +67,9 @@ class GpuRenderer {
     double largest_F_ = 0;
     std::unique_ptr<Plan> plan_;
     std::int64_t beam_count_ = 0;
+    std::int32_t panel_count_ = 0;
     std::int64_t first_ = -1, out_of_range_ = -1;
-    double waiting_ = 0;  // evaluations launched since the last wait, in those of the cheapest kind
-    std::unique_ptr<Buffer> grid_, squares_, mask_, layers_, sources_, beams_, orientations_, sums_, parts_;
+    std::unique_ptr<Buffer> grid_, squares_, mask_, panels_, layers_, sources_, beams_, orientations_, sums_, parts_;
 };
 
 }  // namespace nanobragg::gpu

@@ -13,8 +13,8 @@ class HostDevice : public Device {
     void upload(void* to, const void* from, std::size_t bytes) override;
     void download(void* to, const void* from, std::size_t bytes) override;
     void clear(void* memory, std::size_t bytes) override;
-    void accumulate(Instance instance, const PanelScene& panel, const Job& job) override;
-    void finish(const PanelScene& panel, const Job& job, std::int64_t slices) override;
+    void accumulate(Instance instance, const StreamScene& scene, const Job& job) override;
+    void finish(const StreamScene& scene, const Job& job, std::int64_t slices) override;
     void noise(const NoiseJob& job) override;
     void wait() override {}
     int team_size() const override { return 1; }

@@ -11,26 +11,26 @@ struct DeviceTeam {
 };
 
 // One launch: blocks along x take pixels, blocks along y take slices of the sums. Errors show up in cudaGetLastError.
-void launch_double(Instance instance, const PanelScene& panel, const Job& job);
-void launch_mixed(Instance instance, const PanelScene& panel, const Job& job);
+void launch_double(Instance instance, const StreamScene& scene, const Job& job);
+void launch_mixed(Instance instance, const StreamScene& scene, const Job& job);
 void launch_noise(const NoiseJob& job);
 
 // Four teams share a multiprocessor, which leaves 128 registers to a thread; tricubic loops need more.
 template <class Real, class Lattice, Lookup lookup>
 __global__ void __launch_bounds__(kMostThreads, lookup == Lookup::tricubic ? 2 : 4)
-    accumulate_kernel(const __grid_constant__ PanelScene panel, const __grid_constant__ Job job) {
+    accumulate_kernel(const __grid_constant__ StreamScene scene, const __grid_constant__ Job job) {
     __shared__ Shared shared;
-    accumulate<Real, Lattice, lookup>(panel, job, (int64_t)blockIdx.x, (int64_t)blockIdx.y, shared,
+    accumulate<Real, Lattice, lookup>(scene, job, (int64_t)blockIdx.x, (int64_t)blockIdx.y, shared,
                                       DeviceTeam{(int)threadIdx.x, (int)blockDim.x});
 }
 
 template <class Real>
-void launch(Instance instance, const PanelScene& panel, const Job& job) {
+void launch(Instance instance, const StreamScene& scene, const Job& job) {
     const int64_t each = (int64_t)kPixels * kMostThreads;
     const dim3 blocks((unsigned)((job.pixel_count + each - 1) / each),
                       (unsigned)(job.ray_slices * job.orientation_slices));
     with_lookup<Real>(instance, [&](auto, auto lattice, auto lookup) {
-        accumulate_kernel<Real, decltype(lattice), decltype(lookup)::value><<<blocks, kMostThreads>>>(panel, job);
+        accumulate_kernel<Real, decltype(lattice), decltype(lookup)::value><<<blocks, kMostThreads>>>(scene, job);
     });
 }
 

@@ -2,6 +2,8 @@
 
 namespace nanobragg::gpu {
 
-void launch_double(Instance instance, const PanelScene& panel, const Job& job) { launch<double>(instance, panel, job); }
+void launch_double(Instance instance, const StreamScene& scene, const Job& job) {
+    launch<double>(instance, scene, job);
+}
 
 }  // namespace nanobragg::gpu

@@ -4,6 +4,6 @@
 
 namespace nanobragg::gpu {
 
-void launch_mixed(Instance instance, const PanelScene& panel, const Job& job) { launch<float>(instance, panel, job); }
+void launch_mixed(Instance instance, const StreamScene& scene, const Job& job) { launch<float>(instance, scene, job); }
 
 }  // namespace nanobragg::gpu

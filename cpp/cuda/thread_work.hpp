@@ -1,5 +1,5 @@
-// What one thread of the GPU does: a few pixels of a panel, and a part of the sources and orientations. Plain C++ over
-// a Team of threads, so that the host runs the very same functions with a team of one (host_device.cpp).
+// What one thread of the GPU does: a few pixels of the detector, and a part of the sources and orientations. Plain C++
+// over a Team of threads, so that the host runs the very same functions with a team of one (host_device.cpp).
 #pragma once
 
 #include <stdint.h>
@@ -22,24 +22,53 @@ struct Beam {
     int32_t count;  // at most kWavelengths
 };
 
-// One panel of a scene in the memory of the device.
-struct PanelScene {
+// The region of interest of a panel. Those of all panels are one stream of pixels, each fast axis fastest, so that a
+// launch is full however small the panels are.
+struct StreamPanel {
+    KernelPanel raster;
+    int64_t begin;       // number of its first pixel in the stream
+    int64_t width;       // pixels
+    int64_t fast, slow;  // of its first pixel in the raster
+    int64_t place, row;  // its first pixel in the image, and from one row to the next
+};
+
+// A scene in the memory of the device.
+struct StreamScene {
     KernelScene scene;
+    const StreamPanel* panels;
+    int32_t panel_count;
+    int64_t pixels;  // of the stream
     const Beam* beams;
     int64_t beam_count;
-    int64_t roi_fast, roi_slow, roi_width, roi_pixels;
-    int64_t nfast;
-    const uint8_t* mask;   // (slow, fast) of this panel, or null
-    int64_t tricubic_end;  // pixels of this panel (slow x nfast + fast) before it are interpolated
-    double* sums;          // (slices, roi_pixels): sums of terms
-    float* image;          // (slow, fast) of this panel
+    const uint8_t* mask;   // of the image, or null
+    int64_t tricubic_end;  // pixels of the image before it are interpolated
+    double* sums;          // (slices, pixels): sums of terms
+    float* image;
     double* solid_angles;  // one for each team of the last step: sums over its pixels
     double* brightest;     // likewise: largest sum of terms
 };
 
+// A pixel of the stream: its panel, and where it is in the raster and in the image.
+struct StreamPixel {
+    const StreamPanel* panel;
+    double fast, slow;
+    int64_t place;
+};
+
+NANOBRAGG_FN StreamPixel stream_pixel(const StreamScene& g, int64_t pixel) {
+    int32_t low = 0, high = g.panel_count;  // the panel is one of [low, high)
+    while (high - low > 1) {
+        const int32_t middle = (low + high) / 2;
+        (g.panels[middle].begin <= pixel ? low : high) = middle;
+    }
+    const StreamPanel& panel = g.panels[low];
+    const int64_t number = pixel - panel.begin, slow = number / panel.width, fast = number - slow * panel.width;
+    return {&panel, (double)(panel.fast + fast), (double)(panel.slow + slow), panel.place + slow * panel.row + fast};
+}
+
 // A part of the work that is short enough for one launch.
 struct Job {
-    int64_t pixel_begin, pixel_count;  // in the region of interest, fast axis fastest
+    int64_t pixel_begin, pixel_count;  // in the stream
     int64_t ray_begin, ray_end;        // ray: (layer, subpixel, beam), the beam fastest
     int64_t orientation_begin, orientation_end;
     int64_t ray_slices, orientation_slices;  // parts that are summed apart, by teams of their own
@@ -64,9 +93,9 @@ struct Scattering {
     double q[3], factor;
 };
 
-NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, double fast, double slow, Subpixel sub,
-                                          const KernelSource& source, double scale) {
-    const Pixel<double> pixel{s, fast, slow};
+NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, const KernelPanel& raster, double fast, double slow,
+                                          Subpixel sub, const KernelSource& source, double scale) {
+    const Pixel<double> pixel{s, raster, fast, slow};
     const Ray<double> ray = pixel.ray(sub, s.layers[4 * sub.layer]);
     const double* incident = source.direction;
     const double captured =
@@ -243,27 +272,28 @@ NANOBRAGG_FN void stage_beam(const KernelScene& s, Shared& shared, const Beam& b
 
 // The pixels of one thread.
 struct Pixels {
-    int64_t number[kPixels];  // in the region of interest
+    int64_t number[kPixels];  // in the stream
+    const StreamPanel* panel[kPixels];
     double fast[kPixels], slow[kPixels];
     bool wanted[kPixels], interpolate[kPixels];
     bool any;
 };
 
 template <class Team>
-NANOBRAGG_FN Pixels pixels_of(const PanelScene& g, const Job& job, int64_t block, const Team& team) {
+NANOBRAGG_FN Pixels pixels_of(const StreamScene& g, const Job& job, int64_t block, const Team& team) {
     Pixels out;
     out.any = false;
     NANOBRAGG_UNROLL
     for (int p = 0; p < kPixels; ++p) {
         const int64_t number = (block * kPixels + p) * team.size + team.index;
         const int64_t pixel = job.pixel_begin + (number < job.pixel_count ? number : 0);
-        const int64_t fast = g.roi_fast + pixel % g.roi_width, slow = g.roi_slow + pixel / g.roi_width;
-        const int64_t place = slow * g.nfast + fast;
+        const StreamPixel at = stream_pixel(g, pixel);
         out.number[p] = pixel;
-        out.fast[p] = (double)fast;
-        out.slow[p] = (double)slow;
-        out.wanted[p] = number < job.pixel_count && (g.mask == nullptr || g.mask[place] != 0);
-        out.interpolate[p] = place < g.tricubic_end;
+        out.panel[p] = at.panel;
+        out.fast[p] = at.fast;
+        out.slow[p] = at.slow;
+        out.wanted[p] = number < job.pixel_count && (g.mask == nullptr || g.mask[at.place] != 0);
+        out.interpolate[p] = at.place < g.tricubic_end;
         out.any |= out.wanted[p];
     }
     return out;
@@ -271,7 +301,7 @@ NANOBRAGG_FN Pixels pixels_of(const PanelScene& g, const Job& job, int64_t block
 
 // Adds the terms of a slice of a job to the sums of the pixels of one block.
 template <class Real, class Lattice, Lookup lookup, class Team>
-NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block, int64_t slice, Shared& shared,
+NANOBRAGG_FN void accumulate(const StreamScene& g, const Job& job, int64_t block, int64_t slice, Shared& shared,
                              const Team& team) {
     const KernelScene& s = g.scene;
     const Pixels pixels = pixels_of(g, job, block, team);
@@ -293,8 +323,8 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
         double q[kPixels][3], factor[kPixels], acc[kPixels] = {};
         NANOBRAGG_UNROLL
         for (int p = 0; p < kPixels; ++p) {
-            const Scattering at =
-                scattering_of(s, pixels.fast[p], pixels.slow[p], sub, source, one ? source.inverse_wavelength : 1.0);
+            const Scattering at = scattering_of(s, pixels.panel[p]->raster, pixels.fast[p], pixels.slow[p], sub, source,
+                                                one ? source.inverse_wavelength : 1.0);
             factor[p] = at.factor;
             for (int i = 0; i < 3; ++i) q[p][i] = at.q[i];
         }
@@ -321,7 +351,7 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
             if (factor[p] != 0.0) total[p] += factor[p] * (weight * unit * acc[p]);
         }
     }
-    double* sums = g.sums + slice * g.roi_pixels;
+    double* sums = g.sums + slice * g.pixels;
     NANOBRAGG_UNROLL
     for (int p = 0; p < kPixels; ++p) {
         if (pixels.wanted[p]) sums[pixels.number[p]] = job.first ? total[p] : sums[pixels.number[p]] + total[p];
@@ -332,22 +362,22 @@ NANOBRAGG_FN void accumulate(const PanelScene& g, const Job& job, int64_t block,
 
 // The image from the sums: one pixel for each thread of the team. `slices` as the jobs had them.
 template <class Team>
-NANOBRAGG_FN void finish(const PanelScene& g, const Job& job, int64_t block, int64_t slices, Shared& shared,
+NANOBRAGG_FN void finish(const StreamScene& g, const Job& job, int64_t block, int64_t slices, Shared& shared,
                          const Team& team) {
     const int64_t number = block * team.size + team.index;
     shared.first[team.index] = 0;
     shared.second[team.index] = 0;
     if (number < job.pixel_count) {
         const int64_t pixel = job.pixel_begin + number;
-        const int64_t fast = g.roi_fast + pixel % g.roi_width, slow = g.roi_slow + pixel / g.roi_width;
-        const int64_t place = slow * g.nfast + fast;
-        if (g.mask == nullptr || g.mask[place] != 0) {
+        const StreamPixel found = stream_pixel(g, pixel);
+        if (g.mask == nullptr || g.mask[found.place] != 0) {
             double sum = 0;
-            for (int64_t i = 0; i < slices; ++i) sum += g.sums[i * g.roi_pixels + pixel];
-            const Pixel<double> at{g.scene, (double)fast, (double)slow};
-            shared.first[team.index] = solid_angle(g.scene, at.centre());
+            for (int64_t i = 0; i < slices; ++i) sum += g.sums[i * g.pixels + pixel];
+            const KernelPanel raster = found.panel->raster;
+            const Pixel<double> at{g.scene, raster, found.fast, found.slow};
+            shared.first[team.index] = solid_angle(g.scene, raster, at.centre());
             shared.second[team.index] = sum;
-            g.image[place] = (float)photons(g.scene, at, sum);
+            g.image[found.place] = (float)photons(g.scene, at, sum);
         }
     }
     // In one fixed order, so that the result is the same every time.

@@ -3,16 +3,58 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "nanobragg/error.hpp"
 
 namespace nanobragg {
 
+std::int64_t Scene::pixels() const {
+    std::int64_t all = 0;
+    for (const Panel& panel : panels) all += panel.pixels();
+    return all;
+}
+
+std::int64_t Scene::roi_pixels() const {
+    std::int64_t all = 0;
+    for (const Panel& panel : panels) all += panel.roi_width() * panel.roi_height();
+    return all;
+}
+
+std::int64_t Scene::index(PixelPlace at) const {
+    std::int64_t start = 0;
+    for (std::int64_t i = 0; i < at.panel; ++i) start += panels[static_cast<std::size_t>(i)].pixels();
+    return start + at.slow * panels[static_cast<std::size_t>(at.panel)].nfast + at.fast;
+}
+
+PixelPlace Scene::place(std::int64_t pixel) const {
+    PixelPlace at;
+    for (const Panel& panel : panels) {
+        if (pixel < panel.pixels()) return {at.panel, pixel / panel.nfast, pixel % panel.nfast};
+        pixel -= panel.pixels();
+        ++at.panel;
+    }
+    throw InputError("Scene: found a pixel outside the image, expected one of it");
+}
+
+std::vector<PixelRow> Scene::rows() const {
+    std::vector<PixelRow> out;
+    std::int64_t start = 0, number = 0;
+    for (const Panel& panel : panels) {
+        const std::int64_t end = panel.roi[2] + panel.roi_height();
+        for (std::int64_t slow = panel.roi[2]; slow < end; ++slow) {
+            out.push_back({number, slow, start + slow * panel.nfast});
+        }
+        start += panel.pixels();
+        ++number;
+    }
+    return out;
+}
+
 double Scene::evaluations() const {
-    const double width = static_cast<double>(std::max<std::int64_t>(0, roi[1] - roi[0] + 1));
-    const double height = static_cast<double>(std::max<std::int64_t>(0, roi[3] - roi[2] + 1));
-    return width * height * static_cast<double>(panels.size() * layers.size()) * static_cast<double>(sources.size()) *
-           static_cast<double>(orientations.size()) * static_cast<double>(oversample * oversample);
+    return static_cast<double>(roi_pixels()) * static_cast<double>(layers.size()) *
+           static_cast<double>(sources.size()) * static_cast<double>(orientations.size()) *
+           static_cast<double>(oversample * oversample);
 }
 
 bool Scene::one_capture() const {
@@ -33,17 +75,104 @@ void require(bool holds, const std::string& sentence) {
 
 bool finite(Vec3 v) { return std::isfinite(v.x) && std::isfinite(v.y) && std::isfinite(v.z); }
 
+void validate(const Panel& panel, std::size_t number) {
+    const std::string name = "panels[" + std::to_string(number) + "]";
+    require(finite(panel.origin) && finite(panel.fast) && finite(panel.slow) && finite(panel.normal) &&
+                std::isfinite(panel.close_distance) && std::isfinite(panel.pixel_fast) &&
+                std::isfinite(panel.pixel_slow),
+            name + ": found a position, axis or size of pixels that is not finite, expected finite numbers");
+    require(panel.nslow > 0 && panel.nfast > 0, name + ".shape: found " + std::to_string(panel.nslow) + " x " +
+                                                    std::to_string(panel.nfast) + ", expected at least 1 x 1 pixels");
+    const bool empty = panel.roi_width() == 0;
+    require(
+        empty || (panel.roi[0] >= 0 && panel.roi[1] < panel.nfast && panel.roi[2] >= 0 && panel.roi[3] < panel.nslow),
+        name + ".roi: reaches outside the panel");
+}
+
+// ---- rasters ----------------------------------------------------------------------------------------------
+
+bool equal(Vec3 a, Vec3 b) { return a.x == b.x && a.y == b.y && a.z == b.z; }
+
+// Pixels from one panel's origin to another's, along both axes; whether they are whole numbers, and the planes one.
+struct Offset {
+    bool whole;
+    std::int64_t fast, slow;
+};
+
+Offset offset_between(const Panel& from, const Panel& to) {
+    constexpr double kClose = 1e-9;    // pixels
+    constexpr double kFarthest = 1e6;  // pixels
+    if (!equal(from.fast, to.fast) || !equal(from.slow, to.slow) || !equal(from.normal, to.normal) ||
+        from.pixel_fast != to.pixel_fast || from.pixel_slow != to.pixel_slow || from.area != to.area ||
+        !(std::abs(from.close_distance - to.close_distance) <= kClose * from.pixel_fast)) {
+        return {false, 0, 0};
+    }
+    const Vec3 along = to.origin - from.origin, across = cross(from.fast, from.slow);
+    const double square = dot(across, across);
+    const double fast = dot(along, cross(from.slow, across)) / square / from.pixel_fast,
+                 slow = dot(along, cross(across, from.fast)) / square / from.pixel_slow,
+                 out = dot(along, across) / std::sqrt(square) / from.pixel_fast;
+    const bool close = std::abs(fast - std::round(fast)) <= kClose && std::abs(slow - std::round(slow)) <= kClose &&
+                       std::abs(out) <= kClose && std::abs(fast) <= kFarthest && std::abs(slow) <= kFarthest;
+    if (!close) return {false, 0, 0};  // NaN, too, for axes that span no plane
+    return {true, static_cast<std::int64_t>(std::llround(fast)), static_cast<std::int64_t>(std::llround(slow))};
+}
+
+struct Part {
+    std::size_t panel;
+    std::int64_t fast, slow;  // pixels from the first part's origin
+};
+
+// Counts all parts from the corner of the smallest rectangle around them.
+void count_from_corner(std::vector<Panel>& panels, const std::vector<Part>& parts) {
+    std::int64_t fast = 0, slow = 0;
+    for (const Part& part : parts) {
+        fast = std::min(fast, part.fast);
+        slow = std::min(slow, part.slow);
+    }
+    const Panel first = panels[parts.front().panel];
+    Vec3 corner = first.origin + static_cast<double>(fast) * first.pixel_fast * first.fast +
+                  static_cast<double>(slow) * first.pixel_slow * first.slow;
+    double close_distance = first.close_distance;
+    for (const Part& part : parts) {
+        if (part.fast != fast || part.slow != slow) continue;
+        corner = panels[part.panel].origin;
+        close_distance = panels[part.panel].close_distance;
+    }
+    for (const Part& part : parts) {
+        Panel& panel = panels[part.panel];
+        panel.origin = corner;
+        panel.close_distance = close_distance;
+        panel.first_fast = part.fast - fast;
+        panel.first_slow = part.slow - slow;
+    }
+}
+
 }  // namespace
+
+void join_rasters(Scene& scene) {
+    std::vector<std::vector<Part>> rasters;
+    for (std::size_t i = 0; i < scene.panels.size(); ++i) {
+        const Panel& panel = scene.panels[i];
+        if (panel.first_fast != 0 || panel.first_slow != 0) continue;  // it is a part already
+        bool found = false;
+        for (std::vector<Part>& parts : rasters) {
+            const Offset offset = offset_between(scene.panels[parts.front().panel], panel);
+            if (!offset.whole) continue;
+            parts.push_back({i, offset.fast, offset.slow});
+            found = true;
+            break;
+        }
+        if (!found) rasters.push_back({{i, 0, 0}});
+    }
+    for (const std::vector<Part>& parts : rasters) {
+        if (parts.size() > 1) count_from_corner(scene.panels, parts);
+    }
+}
 
 void validate(const Scene& scene) {
     require(!scene.panels.empty(), "panels: found none, expected at least one");
-    for (const Panel& panel : scene.panels) {
-        require(finite(panel.origin) && finite(panel.fast) && finite(panel.slow) && finite(panel.normal) &&
-                    std::isfinite(panel.close_distance) && std::isfinite(scene.pixel_size),
-                "panels: found a position, axis or size of pixels that is not finite, expected finite numbers");
-    }
-    require(scene.nslow > 0 && scene.nfast > 0, "shape: found " + std::to_string(scene.nslow) + " x " +
-                                                    std::to_string(scene.nfast) + ", expected at least 1 x 1 pixels");
+    for (std::size_t i = 0; i < scene.panels.size(); ++i) validate(scene.panels[i], i);
     require(!scene.layers.empty(), "layers: found none, expected at least one");
     require(!scene.sources.empty(), "source_direction: found no source, expected at least one");
     for (const Source& source : scene.sources) {
@@ -56,10 +185,6 @@ void validate(const Scene& scene) {
                 ", expected none or as many as orientations (" + std::to_string(scene.orientations.size()) + ")");
     require(scene.oversample >= 1, "oversample: found " + std::to_string(scene.oversample) + ", expected at least 1");
     require(scene.omega != Factor::off, "omega: found OFF, expected FIRST, CENTRE or EACH");
-    const bool empty = scene.roi[1] < scene.roi[0] || scene.roi[3] < scene.roi[2];
-    require(
-        empty || (scene.roi[0] >= 0 && scene.roi[1] < scene.nfast && scene.roi[2] >= 0 && scene.roi[3] < scene.nslow),
-        "roi: reaches outside the panel");
 }
 
 }  // namespace nanobragg

@@ -5,8 +5,11 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <deque>
 #include <iterator>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "nanobragg/reference.hpp"
@@ -24,7 +27,7 @@ inline const std::uint64_t kEvery = [] {
 struct RandomScene {
     Scene scene;
     std::vector<double> grid;
-    std::vector<std::uint8_t> mask;
+    std::deque<std::vector<std::uint8_t>> masks;
     std::mt19937_64 random;
 
     explicit RandomScene(std::uint64_t seed) : random(seed) {
@@ -43,7 +46,10 @@ struct RandomScene {
     // little for a double, and others do not.
     void thicken() {
         Scene& s = scene;
-        s.pixel_size = between(0.01, 0.05);
+        for (Panel& panel : s.panels) {
+            panel.pixel_fast = panel.pixel_slow = between(0.01, 0.05);
+            panel.first_fast = panel.first_slow = 0;
+        }
         for (Layer& layer : s.layers) {
             layer.front = 1e-3;
             layer.back = 2e-3;
@@ -92,13 +98,11 @@ struct RandomScene {
         s.oversample = 1;
         s.layers.resize(1);
         if (chance(0.1)) {  // enough pixels to be worth many nodes
-            s.nslow = 30;
-            s.nfast = 40;
-            s.pixel_size /= 4;
-            s.roi[0] = s.roi[2] = 0;
-            s.roi[1] = s.nfast - 1;
-            s.roi[3] = s.nslow - 1;
-            s.mask = nullptr;
+            for (Panel& panel : s.panels) {
+                panel.pixel_fast /= 4;
+                panel.pixel_slow /= 4;
+                resize(panel, 30, 40);
+            }
         }
     }
 
@@ -120,26 +124,67 @@ struct RandomScene {
         s.first_orientations.clear();
     }
 
+    // Nothing that depends on the order of pixels; rows of one piece or several, and factors and beams of all kinds.
+    void regardless_of_order() {
+        if (chance(0.3)) spectra();
+        Scene& s = scene;
+        s.first_orientations.clear();
+        if (s.interpolation == Interpolation::tricubic_sticky) s.interpolation = Interpolation::tricubic;
+        if (s.orientations.size() > 6) s.orientations.resize(6);
+        s.oversample = std::min<std::int64_t>(s.oversample, 2);
+        for (Orientation& o : s.orientations)
+            o = {30.0 * o.a, 30.0 * o.b, 30.0 * o.c};  // the last bit of a place shows
+        for (Panel& panel : s.panels) {
+            panel.first_fast = panel.first_slow = 0;
+            if (chance(0.5)) resize(panel, whole(1, 3), whole(1, 1500));
+        }
+    }
+
     bool chance(double p) { return between(0, 1) < p; }
     Vec3 direction() { return unit({between(-1, 1), between(-1, 1), between(-1, 1)}); }
 
+    // All of its pixels, without a mask.
+    static void resize(Panel& panel, std::int64_t nslow, std::int64_t nfast) {
+        panel.nslow = nslow;
+        panel.nfast = nfast;
+        panel.roi[0] = panel.roi[2] = 0;
+        panel.roi[1] = nfast - 1;
+        panel.roi[3] = nslow - 1;
+        panel.mask = nullptr;
+    }
+
+    // Tilted by up to some 15 degrees; one in ten behind the sample. Pixels are square and axes orthogonal unit
+    // vectors, or neither.
+    Panel panel() {
+        Panel out;
+        resize(out, whole(3, 9), whole(3, 40));
+        out.pixel_fast = out.pixel_slow = between(1e-4, 2e-3);
+        out.fast = unit({1, between(-0.2, 0.2), between(-0.2, 0.2)});
+        out.normal = unit(cross(out.fast, unit({between(-0.2, 0.2), 1, between(-0.2, 0.2)})));
+        out.slow = cross(out.normal, out.fast);
+        if (chance(0.1)) {
+            for (Vec3* axis : {&out.fast, &out.slow, &out.normal}) *axis = rotate_axis(*axis, {1, 0, 0}, between(2, 4));
+        }
+        out.close_distance = between(0.05, 0.2);
+        const double along_fast = between(-0.02, 0.01), along_slow = between(-0.02, 0.01);
+        out.origin = out.close_distance * out.normal + along_fast * out.fast + along_slow * out.slow;
+        if (chance(0.5)) {
+            out.pixel_slow *= between(0.3, 3);
+            out.slow = between(0.8, 1.2) * (out.slow + between(-0.1, 0.1) * out.fast);
+        }
+        if (chance(0.2)) out.first_fast = whole(0, 200);
+        if (chance(0.2)) out.first_slow = whole(0, 20);
+        return out;
+    }
+
     void detector() {
         Scene& s = scene;
-        s.nslow = whole(3, 9);
-        s.nfast = whole(3, 40);
-        s.pixel_size = between(1e-4, 2e-3);
         s.beam_direction = {0, 0, 1};
-        for (std::int64_t i = whole(1, 2); i > 0; --i) {
-            Panel panel;
-            panel.fast = unit({1, between(-0.2, 0.2), between(-0.2, 0.2)});
-            panel.normal = unit(cross(panel.fast, unit({between(-0.2, 0.2), 1, between(-0.2, 0.2)})));
-            panel.slow = cross(panel.normal, panel.fast);
-            panel.close_distance = between(0.05, 0.2);
-            panel.origin = panel.close_distance * panel.normal + between(-0.02, 0.01) * panel.fast +
-                           between(-0.02, 0.01) * panel.slow;
-            s.panels.push_back(panel);
+        for (std::int64_t i = whole(1, 3); i > 0; --i) s.panels.push_back(panel());
+        const auto behind = [](const Panel& panel) { return panel.normal.z < 0; };
+        if (chance(0.2) && std::none_of(s.panels.begin(), s.panels.end(), behind)) {
+            s.curved_distance = s.panels[0].close_distance;
         }
-        if (chance(0.2)) s.curved_distance = s.panels[0].close_distance;
         const std::int64_t layers = whole(1, 3);
         const double step = between(1e-5, 3e-4);
         const bool shared = chance(0.5);
@@ -218,17 +263,94 @@ struct RandomScene {
         s.scale = between(0.1, 10);
         s.steps = static_cast<double>(s.sources.size() * s.orientations.size()) *
                   static_cast<double>(s.oversample * s.oversample);
-        s.roi[0] = whole(0, 1);
-        s.roi[1] = s.nfast - 1 - whole(0, 1);
-        s.roi[2] = whole(0, 1);
-        s.roi[3] = s.nslow - 1 - whole(0, 1);
-        if (chance(0.3)) {
-            mask.resize(static_cast<std::size_t>(s.pixels()));
+        const bool masked = chance(0.3);
+        for (Panel& panel : s.panels) {
+            panel.roi[0] = whole(0, 1);
+            panel.roi[1] = panel.nfast - 1 - whole(0, 1);
+            panel.roi[2] = whole(0, 1);
+            panel.roi[3] = panel.nslow - 1 - whole(0, 1);
+            if (s.panels.size() > 1 && chance(0.1)) panel.roi[3] = -1;  // nothing of it
+            if (!masked || chance(0.2)) continue;
+            auto& mask = masks.emplace_back(static_cast<std::size_t>(panel.pixels()));
             for (auto& m : mask) m = chance(0.8);
-            s.mask = mask.data();
+            panel.mask = mask.data();
         }
     }
 };
+
+// A scene whose panels are cut into tiles at random, told by their positions alone, and shuffled: what there is of
+// panels that are parts of one raster.
+struct CutScene {
+    Scene scene;
+    std::deque<std::vector<std::uint8_t>> masks;
+    std::vector<std::int64_t> pixels;  // of the uncut image, in the order of the cut one
+
+    explicit CutScene(RandomScene& from) : scene(from.scene) {
+        scene.panels.clear();
+        std::vector<std::pair<Panel, PixelPlace>> tiles;
+        for (std::size_t i = 0; i < from.scene.panels.size(); ++i) {
+            const Panel& panel = from.scene.panels[i];
+            cut(from, panel, {static_cast<std::int64_t>(i), 0, 0}, panel.nslow, panel.nfast, tiles);
+        }
+        std::shuffle(tiles.begin(), tiles.end(), from.random);
+        for (const auto& [tile, first] : tiles) {
+            scene.panels.push_back(tile);
+            for (std::int64_t slow = 0; slow < tile.nslow; ++slow) {
+                for (std::int64_t fast = 0; fast < tile.nfast; ++fast) {
+                    pixels.push_back(from.scene.index({first.panel, first.slow + slow, first.fast + fast}));
+                }
+            }
+        }
+        join_rasters(scene);
+    }
+
+    void cut(RandomScene& from, const Panel& panel, PixelPlace first, std::int64_t nslow, std::int64_t nfast,
+             std::vector<std::pair<Panel, PixelPlace>>& tiles) {
+        if (nslow > 1 && from.chance(0.5)) {
+            const std::int64_t part = from.whole(1, nslow - 1);
+            cut(from, panel, first, part, nfast, tiles);
+            cut(from, panel, {first.panel, first.slow + part, first.fast}, nslow - part, nfast, tiles);
+        } else if (nfast > 1 && from.chance(0.8)) {
+            const std::int64_t part = from.whole(1, nfast - 1);
+            cut(from, panel, first, nslow, part, tiles);
+            cut(from, panel, {first.panel, first.slow, first.fast + part}, nslow, nfast - part, tiles);
+        } else {
+            tiles.emplace_back(tile(panel, first, nslow, nfast), first);
+        }
+    }
+
+    Panel tile(const Panel& panel, PixelPlace first, std::int64_t nslow, std::int64_t nfast) {
+        Panel out = panel;
+        RandomScene::resize(out, nslow, nfast);
+        out.origin = panel.origin + static_cast<double>(first.fast) * panel.pixel_fast * panel.fast +
+                     static_cast<double>(first.slow) * panel.pixel_slow * panel.slow;
+        out.roi[0] = std::max<std::int64_t>(panel.roi[0] - first.fast, 0);
+        out.roi[1] = std::min(panel.roi[1] - first.fast, nfast - 1);
+        out.roi[2] = std::max<std::int64_t>(panel.roi[2] - first.slow, 0);
+        out.roi[3] = std::min(panel.roi[3] - first.slow, nslow - 1);
+        if (panel.mask != nullptr) {
+            auto& mask = masks.emplace_back();
+            for (std::int64_t slow = first.slow; slow < first.slow + nslow; ++slow) {
+                const std::uint8_t* row = panel.mask + slow * panel.nfast + first.fast;
+                mask.insert(mask.end(), row, row + nfast);
+            }
+            out.mask = mask.data();
+        }
+        return out;
+    }
+
+    // The uncut image in the order of the cut one.
+    std::vector<float> cut_image(const std::vector<float>& image) const {
+        std::vector<float> out;
+        for (const std::int64_t pixel : pixels) out.push_back(image[static_cast<std::size_t>(pixel)]);
+        return out;
+    }
+};
+
+// Bit for bit, NaN too.
+inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
 
 inline std::vector<float> image_of(const Scene& scene, const RenderOptions& options) {
     std::vector<float> image(static_cast<std::size_t>(scene.pixels()), -1.0f);

@@ -89,7 +89,7 @@ TEST_CASE("few cells stay accurate in mixed precision where the whole image is d
         for (double& n : s.cells) n = static_cast<double>(random.whole(1, 6));
         s.orientations.resize(1);
         s.first_orientations.clear();
-        s.pixel_size = 1e-6;  // a tiny window somewhere between the spots
+        for (Panel& panel : s.panels) panel.pixel_fast = panel.pixel_slow = 1e-6;  // a tiny window between the spots
         RenderOptions reference, mixed;
         reference.reference = true;
         mixed.precision = Precision::mixed;
@@ -102,31 +102,30 @@ TEST_CASE("dark pixels around a masked bright one stay accurate in mixed precisi
     RandomScene random(1);
     Scene& s = random.scene;
     s = Scene{};
-    s.nslow = s.nfast = 64;  // about one reciprocal cell around the direct beam, which is masked
-    s.pixel_size = 1.5e-5;
     s.beam_direction = {0, 0, 1};
     Panel panel;
+    RandomScene::resize(panel, 64, 64);  // about one reciprocal cell around the direct beam, which is masked
+    panel.pixel_fast = panel.pixel_slow = 1.5e-5;
     panel.fast = {1, 0, 0};
     panel.slow = {0, 1, 0};
     panel.normal = {0, 0, 1};
     panel.close_distance = 0.1;
-    panel.origin = {-32 * s.pixel_size, -32 * s.pixel_size, 0.1};
+    panel.origin = {-32 * panel.pixel_fast, -32 * panel.pixel_slow, 0.1};
     s.panels = {panel};
     s.layers = {Layer{}};
     s.sources = {{{0, 0, 1}, 1e-10, 1}};
     s.orientations = {{{100e-10, 0, 0}, {0, 100e-10, 0}, {0, 0, 100e-10}}};
     s.default_F = 10;
     for (double& n : s.cells) n = 5;
-    s.roi[1] = s.roi[3] = 63;
     RenderOptions reference, mixed;
     reference.reference = true;
     mixed.precision = Precision::mixed;
     const auto bright = image_of(s, reference);
     const float limit = 1e-6f * *std::max_element(bright.begin(), bright.end());
-    random.mask.resize(bright.size());
-    for (std::size_t i = 0; i < bright.size(); ++i) random.mask[i] = bright[i] < limit;
-    CHECK(std::count(random.mask.begin(), random.mask.end(), 1) > 20);
-    s.mask = random.mask.data();
+    std::vector<std::uint8_t> mask(bright.size());
+    for (std::size_t i = 0; i < bright.size(); ++i) mask[i] = bright[i] < limit;
+    CHECK(std::count(mask.begin(), mask.end(), 1) > 20);
+    s.panels[0].mask = mask.data();
     CHECK(outliers(image_of(s, mixed), image_of(s, reference), 1e-5, 1e-7) == 0);
 }
 
@@ -139,6 +138,62 @@ TEST_CASE("the number of threads does not change a bit") {
         one.precision = many.precision = seed % 2 ? Precision::full : Precision::mixed;
         CHECK(image_of(random.scene, one) == image_of(random.scene, many));
     }
+}
+
+TEST_CASE("how a detector is cut into panels does not change a bit") {
+    for (std::uint64_t seed = 5000; seed < 5100; seed += kEvery) {
+        RandomScene random(seed);
+        random.regardless_of_order();
+        const CutScene cut(random);
+        CAPTURE(seed);
+        RenderOptions options;
+        options.threads = 2;
+        for (const std::string& isa : available_instruction_sets()) {
+            const ForcedIsa forced(isa);
+            CAPTURE(isa);
+            for (const Precision precision : {Precision::full, Precision::mixed}) {
+                CAPTURE(static_cast<int>(precision));
+                options.precision = precision;
+                CHECK(same_bits(image_of(cut.scene, options), cut.cut_image(image_of(random.scene, options))));
+            }
+        }
+        options.reference = true;
+        CHECK(same_bits(image_of(cut.scene, options), cut.cut_image(image_of(random.scene, options))));
+    }
+}
+
+TEST_CASE("panels are parts of one raster only where they continue it") {
+    RandomScene random(1);
+    Panel panel = random.panel();
+    RandomScene::resize(panel, 10, 20);
+    panel.first_fast = panel.first_slow = 0;
+    const auto joined = [&](double fast, double slow, double out) {
+        Scene scene;
+        Panel other = panel;
+        other.origin = panel.origin + fast * panel.pixel_fast * panel.fast + slow * panel.pixel_slow * panel.slow +
+                       out * panel.pixel_fast * unit(cross(panel.fast, panel.slow));
+        scene.panels = {panel, other};
+        join_rasters(scene);
+        return scene.panels;
+    };
+    CHECK(joined(20, 0, 0)[1].first_fast == 20);
+    CHECK(joined(33, 7, 0)[1].first_slow == 7);
+    const auto before = joined(-33, 5, 0);  // counted from the corner around both
+    CHECK(before[0].first_fast == 33);
+    CHECK(before[0].first_slow == 0);
+    CHECK(before[1].first_fast == 0);
+    CHECK(before[1].first_slow == 5);
+    CHECK(norm(before[0].origin - before[1].origin) == 0);
+    CHECK(joined(20 + 1e-7, 0, 0)[1].first_fast == 0);
+    CHECK(joined(20, 1e-7, 0)[1].first_fast == 0);
+    CHECK(joined(20, 0, 1e-7)[1].first_fast == 0);
+    Scene turned;
+    Panel other = joined(20, 0, 0)[1];
+    other.first_fast = 0;
+    other.fast = rotate_axis(other.fast, other.normal, 1e-12);
+    turned.panels = {panel, other};
+    join_rasters(turned);
+    CHECK(turned.panels[1].first_fast == 0);
 }
 
 TEST_CASE("a stopped render says so") {
@@ -183,6 +238,7 @@ TEST_CASE("a scene without pixels, sources or orientations is refused") {
     broken.orientations.clear();
     CHECK_THROWS_AS(render(broken, {}, image.data()), InputError);
     broken = random.scene;
-    broken.roi[1] = broken.nfast;
+    RandomScene::resize(broken.panels[0], 5, 5);
+    broken.panels[0].roi[1] = 5;
     CHECK_THROWS_AS(render(broken, {}, image.data()), InputError);
 }

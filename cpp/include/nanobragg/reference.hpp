@@ -45,12 +45,11 @@ struct RunState {
 };
 
 RunState initial_state(const Scene& scene);
-PixelResult reference_pixel(const Scene& scene, std::int64_t panel, std::int64_t slow, std::int64_t fast,
-                            RunState& state, Observer* observer = nullptr);
+PixelResult reference_pixel(const Scene& scene, PixelPlace at, RunState& state, Observer* observer = nullptr);
 
-// Pixel (Scene::index) of the run's very first evaluation, if it differs from all others; else -1.
+// Pixel of the image (Scene::index) of the run's very first evaluation, if it differs from all others; else -1.
 std::int64_t locate_first_evaluation(const Scene& scene);
-// First pixel in raster order in which a tricubic evaluation is out of range and counts; -1: none.
+// First pixel in the image's order in which a tricubic evaluation is out of range and counts; -1: none.
 std::int64_t locate_out_of_range(const Scene& scene, int threads);
 
 // The state in which the run arrives at `pixel`, given the two pixels above.

@@ -39,8 +39,9 @@ struct RenderResult {
     std::int64_t evaluations = 0;     // evaluations made: fewer than the scene asks for where a spectrum was shortened
 };
 
-// `image` has Scene::pixels() elements, (panel, slow, fast); pixels that are not rendered become 0. The result does
-// not depend on the number of threads. Throws InputError for a scene that cannot be rendered.
+// `image` has Scene::pixels() elements, panel after panel, (slow, fast); pixels that are not rendered become 0. The
+// result does not depend on the number of threads, nor on how a raster is cut into panels (Panel::first_fast). Throws
+// InputError for a scene that cannot be rendered.
 RenderResult render(const Scene& scene, const RenderOptions& options, float* image);
 
 // Instruction sets: those this processor and this build have, best last; and the one in use, which the environment

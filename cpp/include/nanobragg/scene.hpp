@@ -10,9 +10,37 @@
 
 namespace nanobragg {
 
+// A raster of pixels on a plane. The first pixel's outer corner is at
+// origin + first_fast pixel_fast fast + first_slow pixel_slow slow.
 struct Panel {
-    Vec3 origin, fast, slow, normal;
+    std::int64_t nslow = 0, nfast = 0;
+    double pixel_fast = 0, pixel_slow = 0;  // m, along each axis
+    Vec3 origin, fast, slow, normal;        // the axes need be neither unit vectors nor at right angles
     double close_distance = 0;
+    double area = 0;                       // m^2 of a pixel, for its solid angle; 0: what its edges span
+    std::int64_t roi[4] = {0, -1, 0, -1};  // fast first, fast last, slow first, slow last
+    const std::uint8_t* mask = nullptr;    // (slow, fast), 0: not rendered; null: none. Belongs to the caller
+    // Of a part of a larger raster, the pixels between that one's origin and this one's first: then what is computed
+    // for a pixel does not depend on how the raster was cut.
+    std::int64_t first_fast = 0, first_slow = 0;
+
+    std::int64_t pixels() const { return nslow * nfast; }
+    std::int64_t roi_width() const { return roi[1] < roi[0] || roi[3] < roi[2] ? 0 : roi[1] - roi[0] + 1; }
+    std::int64_t roi_height() const { return roi[1] < roi[0] || roi[3] < roi[2] ? 0 : roi[3] - roi[2] + 1; }
+    bool unmasked(std::int64_t slow_, std::int64_t fast_) const {
+        return mask == nullptr || mask[slow_ * nfast + fast_] != 0;
+    }
+    double pixel_area() const { return area > 0 ? area : pixel_fast * pixel_slow * norm(cross(fast, slow)); }
+};
+
+// A pixel, counted from the first one of its panel.
+struct PixelPlace {
+    std::int64_t panel = 0, slow = 0, fast = 0;
+};
+
+// A row of a panel's region of interest.
+struct PixelRow {
+    std::int64_t panel, slow, start;  // start: where the panel's row begins in the image
 };
 
 struct Layer {
@@ -32,9 +60,7 @@ struct Orientation {
 
 struct Scene {
     // detector
-    std::int64_t nslow = 0, nfast = 0;
-    double pixel_size = 0;
-    std::vector<Panel> panels;
+    std::vector<Panel> panels;  // in the image one after the other, each (slow, fast)
     double curved_distance = 0;
     Vec3 beam_direction;
     std::vector<Layer> layers;
@@ -65,18 +91,19 @@ struct Scene {
     double background_sum = 0, background = 0;
     double scale = 1;
     double steps = 1;
-    std::int64_t roi[4] = {0, -1, 0, -1};  // fast first, fast last, slow first, slow last
-    const std::uint8_t* mask = nullptr;    // (panel, slow, fast); belongs to the caller
 
     std::int64_t grid_points() const { return f_shape[0] * f_shape[1] * f_shape[2]; }
     bool has_grid() const { return grid_points() > 0; }
-    std::int64_t pixels() const { return static_cast<std::int64_t>(panels.size()) * nslow * nfast; }
-    std::int64_t index(std::int64_t panel, std::int64_t slow, std::int64_t fast) const {
-        return (panel * nslow + slow) * nfast + fast;
-    }
-    // Pixels of the region of interest x subpixels x layers x sources x orientations.
+    // Of the whole image, and of all regions of interest.
+    std::int64_t pixels() const;
+    std::int64_t roi_pixels() const;
+    // Where a pixel is in the image, and the other way round.
+    std::int64_t index(PixelPlace at) const;
+    PixelPlace place(std::int64_t pixel) const;
+    // The rows of all regions of interest, in the image's order.
+    std::vector<PixelRow> rows() const;
+    // Pixels of the regions of interest x subpixels x layers x sources x orientations.
     double evaluations() const;
-    bool rendered(std::int64_t pixel) const { return mask == nullptr || mask[pixel] != 0; }
     // Factors that multiply the running sum make a pixel depend on the order of its evaluations.
     bool order_dependent() const {
         return running_product && (capture == Factor::each || polar == Factor::each || omega == Factor::each);
@@ -87,5 +114,8 @@ struct Scene {
 
 // Throws InputError naming the first field that cannot be rendered.
 void validate(const Scene& scene);
+
+// Makes panels that continue each other's rows and columns (within 1e-9 pixels) parts of one raster.
+void join_rasters(Scene& scene);
 
 }  // namespace nanobragg

@@ -18,10 +18,16 @@ struct Poll {
     void* context;
 };
 
+// Chunks begin at multiples of kLanes pixels of the raster, so that none of a pixel's operations depends on how the
+// raster was cut into panels: the first lanes of a panel may be another's, or nobody's. Where neighbours share what is
+// fetched for an interpolation, they begin at multiples of kCubicChunk.
+constexpr int kLanes = 16, kCubicChunk = 64;
+
 struct ChunkTask {
     const KernelScene* scene;
-    int64_t slow, fast;   // where the first pixel is
-    int count;            // pixels, at most kChunk
+    const KernelPanel* panel;
+    int64_t slow, fast;   // where the first lane's pixel is in the raster
+    int lead, count;      // lanes before the first pixel; pixels. At most kChunk together
     int tricubic;         // interpolate in this chunk
     int careful;          // mixed: no short cut that is accurate only next to a bright pixel
     double* brightest;    // raised to the largest sum of terms of any pixel that is not masked

@@ -204,11 +204,12 @@ bool sum_subpixels(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& po
 // Over the pixels that are not masked.
 double seen_sum(const ChunkTask& task, const double* values) {
     double sum = 0;
+    const double* own = values + task.lead;
     if (task.mask == nullptr) {
 #pragma omp simd reduction(+ : sum)
-        for (int p = 0; p < task.count; ++p) sum += values[p];
+        for (int p = 0; p < task.count; ++p) sum += own[p];
     } else {
-        for (int p = 0; p < task.count; ++p) sum += task.mask[p] != 0 ? values[p] : 0.0;
+        for (int p = 0; p < task.count; ++p) sum += task.mask[p] != 0 ? own[p] : 0.0;
     }
     return sum;
 }
@@ -216,31 +217,35 @@ double seen_sum(const ChunkTask& task, const double* values) {
 // Likewise; 0 if all are below.
 double seen_maximum(const ChunkTask& task, const double* values) {
     double most = 0;
+    const double* own = values + task.lead;
     if (task.mask == nullptr) {
 #pragma omp simd reduction(max : most)
-        for (int p = 0; p < task.count; ++p) most = values[p] > most ? values[p] : most;
+        for (int p = 0; p < task.count; ++p) most = own[p] > most ? own[p] : most;
     } else {
-        for (int p = 0; p < task.count; ++p) most = task.mask[p] != 0 && values[p] > most ? values[p] : most;
+        for (int p = 0; p < task.count; ++p) most = task.mask[p] != 0 && own[p] > most ? own[p] : most;
     }
     return most;
 }
 
 // Photons from the sums of terms; and the solid angles of the pixels' centres.
 void finish(const Chunk& chunk, Work& w) {
-    // A copy, of which compilers know that it stays as it is.
+    // Copies, of which compilers know that they stay as they are.
     const KernelScene s = chunk.scene;
-    const Chunk c{s, chunk.n, chunk.slow, chunk.fast};
-    for (int p = 0; p < c.n; p += kHalf) doubles_at(w.omega + p) = solid_angle(s, ray_of(w.centre, p));
+    const KernelPanel panel = chunk.panel;
+    const Chunk c{s, panel, chunk.n, chunk.slow, chunk.fast};
+    for (int p = 0; p < c.n; p += kHalf) doubles_at(w.omega + p) = solid_angle(s, panel, ray_of(w.centre, p));
     ChunkValues sums{c, w.centre, w.total};
     finish_pixels(s, sums);
 }
 
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
-    const Chunk c{s, (task.count + kLanes - 1) / kLanes * kLanes, (double)task.slow, (double)task.fast};
-    Work w;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     const Lookup lookup = !grid ? Lookup::constant : task.tricubic ? Lookup::tricubic : Lookup::nearest;
+    const int multiple = lookup == Lookup::tricubic ? kCubicChunk : kLanes;
+    const int n = (task.lead + task.count + multiple - 1) / multiple * multiple;
+    const Chunk c{s, *task.panel, n, (double)task.slow, (double)task.fast};
+    Work w;
     const Sweeps sweeps = choose_sweeps(s, lookup, mixed, task.careful != 0);
     aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
     for (int p = 0; p < c.n; ++p) w.total[p] = 0;
@@ -249,7 +254,7 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     if (brightest > *task.brightest) *task.brightest = brightest;
     finish(c, w);
     *task.solid_angle += seen_sum(task, w.omega);
-    for (int p = 0; p < task.count; ++p) task.image[p] = (float)w.total[p];
+    for (int p = 0; p < task.count; ++p) task.image[p] = (float)w.total[task.lead + p];
     return true;
 }
 

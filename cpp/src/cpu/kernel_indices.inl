@@ -28,13 +28,13 @@ void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
     if (line.rays.straight) {
         const Axis h = axis_of(line, o, 1.0, 0.0), k = axis_of(line, o + 3, 1.0, 0.0),
                    l = axis_of(line, o + 6, 1.0, 0.0);
-        const double *inverse = line.rays.inverse, *number = kNumbers.of;
+        const double *inverse = line.rays.inverse, first = line.rays.row.first;
 // must vectorise: indices of a straight row
 #pragma omp simd
         for (int p = 0; p < n; ++p) {
-            out.h[p] = (h.alpha + h.beta * number[p]) * inverse[p] + h.gamma;
-            out.k[p] = (k.alpha + k.beta * number[p]) * inverse[p] + k.gamma;
-            out.l[p] = (l.alpha + l.beta * number[p]) * inverse[p] + l.gamma;
+            out.h[p] = (h.alpha + h.beta * (kNumbers.of[p] + first)) * inverse[p] + h.gamma;
+            out.k[p] = (k.alpha + k.beta * (kNumbers.of[p] + first)) * inverse[p] + k.gamma;
+            out.l[p] = (l.alpha + l.beta * (kNumbers.of[p] + first)) * inverse[p] + l.gamma;
         }
         return;
     }
@@ -58,10 +58,12 @@ struct Index {
     Axis h, k, l;
     const double *at_h, *at_k, *at_l;  // stored indices
     const double* inverse;             // 1/R
+    double number;                     // of the chunk's first pixel in its row
     double scale, shift;
 
     NANOBRAGG_FN_MEMBER double of(const Axis& axis, const double* values, int p) const {
-        return stored ? values[p] * scale + shift : (axis.alpha + axis.beta * kNumbers.of[p]) * inverse[p] + axis.gamma;
+        return stored ? values[p] * scale + shift
+                      : (axis.alpha + axis.beta * (kNumbers.of[p] + number)) * inverse[p] + axis.gamma;
     }
 };
 
@@ -69,6 +71,7 @@ template <bool stored>
 Index<stored> index_for(const Beamline& line, const Indices* at, const double* o, double scale, double shift) {
     Index<stored> index{};
     index.inverse = line.rays.inverse;
+    index.number = line.rays.row.first;
     index.scale = scale;
     index.shift = shift;
     if (stored) {
@@ -86,12 +89,39 @@ Index<stored> index_for(const Beamline& line, const Indices* at, const double* o
 // ---- the same with vectors by hand -------------------------------------------------------------------------
 
 // In a straight row alpha + beta p grows by additions, which processors do beside products: half of an index' products
-// are saved.
+// are saved. It begins anew at multiples of kRun of the raster's pixels, so that a pixel's rounding errors are few, and
+// the same in whatever chunk it is.
 
+constexpr int kRun = 256;
+
+// Where the run of a chunk's first pixel begins, how many turns of `step` pixels before it, and the chunk's pixel with
+// which the next one does.
+struct Run {
+    double first;
+    int turns, next;
+
+    NANOBRAGG_FN_MEMBER Run(double number, int step) {
+        const int into = (int)((int64_t)number % kRun);
+        first = number - into;
+        turns = into / step;
+        next = kRun - into;
+    }
+};
+
+// Pixels `offset`, `offset` + `stride` and so on of a run, `step` later at each turn.
 struct Ramp {
-    Doubles at;
-    double step, gamma;
+    Doubles base, at;  // of a run that begins with the raster's first pixel; now
+    double beta, step, gamma;
 
+    NANOBRAGG_FN_MEMBER Ramp(const Axis& axis, double offset, double stride, double pixels, const Run& run)
+        : base(axis.alpha + axis.beta * (offset + stride * kCount)),
+          at(base + axis.beta * run.first),
+          beta(axis.beta),
+          step(axis.beta * pixels),
+          gamma(axis.gamma) {
+        for (int i = 0; i < run.turns; ++i) at += step;
+    }
+    NANOBRAGG_FN_MEMBER void begin(double number) { at = base + beta * number; }
     NANOBRAGG_FN_MEMBER Doubles next(Doubles inverse) {
         const Doubles index = at * inverse + gamma;
         at += step;
@@ -99,10 +129,41 @@ struct Ramp {
     }
 };
 
-// Pixels `first`, `first` + `stride` and so on; `step` later at each turn.
-NANOBRAGG_FN Ramp ramp_of(const Axis& axis, double first, double stride, double step) {
-    return {axis.alpha + axis.beta * (first + stride * kCount), axis.beta * step, axis.gamma};
-}
+// The indices of kHalf pixels.
+struct ThreeIndices {
+    Doubles h, k, l;
+};
+
+// Along a row, kHalf pixels at a time.
+struct HalfWalk {
+    const double* inverse;
+    const double number;  // of the chunk's first pixel
+    Run run;
+    Ramp h, k, l;
+
+    NANOBRAGG_FN_MEMBER explicit HalfWalk(const Index<false>& index)
+        : inverse(index.inverse),
+          number(index.number),
+          run(number, kHalf),
+          h(index.h, 0, 1, kHalf, run),
+          k(index.k, 0, 1, kHalf, run),
+          l(index.l, 0, 1, kHalf, run) {}
+
+    // To be asked for p = 0, kHalf and so on.
+    NANOBRAGG_FN_MEMBER ThreeIndices next(int p) {
+        if (__builtin_expect(p == run.next, 0)) begin(p);
+        const Doubles near = doubles_at(inverse + p);
+        return {h.next(near), k.next(near), l.next(near)};
+    }
+
+  private:
+    NANOBRAGG_FN_MEMBER void begin(int p) {
+        run.next += kRun;
+        h.begin(number + p);
+        k.begin(number + p);
+        l.begin(number + p);
+    }
+};
 
 // The indices of kWidth pixels.
 struct SixIndices {
@@ -112,21 +173,38 @@ struct SixIndices {
 // Along a row, kWidth pixels at a time.
 struct RowWalk {
     const Rays& rays;
+    const double number;  // of the chunk's first pixel
+    Run run;
     Ramp h_even, h_odd, k_even, k_odd, l_even, l_odd;
 
     NANOBRAGG_FN_MEMBER RowWalk(const Index<false>& index, const Rays& to)
         : rays(to),
-          h_even(ramp_of(index.h, 0, 2, kWidth)),
-          h_odd(ramp_of(index.h, 1, 2, kWidth)),
-          k_even(ramp_of(index.k, 0, 2, kWidth)),
-          k_odd(ramp_of(index.k, 1, 2, kWidth)),
-          l_even(ramp_of(index.l, 0, 2, kWidth)),
-          l_odd(ramp_of(index.l, 1, 2, kWidth)) {}
+          number(index.number),
+          run(number, kWidth),
+          h_even(index.h, 0, 2, kWidth, run),
+          h_odd(index.h, 1, 2, kWidth, run),
+          k_even(index.k, 0, 2, kWidth, run),
+          k_odd(index.k, 1, 2, kWidth, run),
+          l_even(index.l, 0, 2, kWidth, run),
+          l_odd(index.l, 1, 2, kWidth, run) {}
 
     // To be asked for p = 0, kWidth and so on.
     NANOBRAGG_FN_MEMBER SixIndices next(int p) {
+        if (__builtin_expect(p == run.next, 0)) begin(p);
         const Doubles even = doubles_at(rays.pairs + p), odd = doubles_at(rays.pairs + p + kHalf);
         return {h_even.next(even), h_odd.next(odd),   k_even.next(even),
                 k_odd.next(odd),   l_even.next(even), l_odd.next(odd)};
+    }
+
+  private:
+    NANOBRAGG_FN_MEMBER void begin(int p) {
+        run.next += kRun;
+        const double first = number + p;
+        h_even.begin(first);
+        h_odd.begin(first);
+        k_even.begin(first);
+        k_odd.begin(first);
+        l_even.begin(first);
+        l_odd.begin(first);
     }
 };

@@ -1,10 +1,9 @@
 // Directions to the pixels of a chunk (rays.hpp has the geometry). A part of kernel.inl.
 
-constexpr int kLanes = 16;  // chunks are padded to a multiple, so that no loop has a remainder
-
-// A row of points, `step` = pixel_size x fast apart, at some offset inside the pixels and some depth.
+// A row of points, `step` = pixel_fast x fast apart, at some offset inside the pixels and some depth.
 struct Row {
-    double start[3], step[3];  // m
+    double start[3], step[3];  // m, from the raster's first column
+    double first;              // number of the chunk's first point
 };
 
 // 0, 1, 2...: fetching a number is cheaper than converting it.
@@ -28,8 +27,9 @@ struct Rays {
 
 struct Chunk {
     const KernelScene& scene;
-    int n;  // padded
-    double slow, fast;
+    const KernelPanel& panel;
+    int n;              // padded to a multiple of kLanes, so that no loop has a remainder
+    double slow, fast;  // in the raster
 };
 
 NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
@@ -40,27 +40,29 @@ NANOBRAGG_FN Singles& singles_at(float* values) { return *(Singles*)values; }
 NANOBRAGG_FN const Singles& singles_at(const float* values) { return *(const Singles*)values; }
 
 Row row_at(const Chunk& c, double offset_fast, double offset_slow, double depth) {
-    const KernelScene& s = c.scene;
+    const KernelPanel& g = c.panel;
     Row out;
-    flat_point(s, c.fast + offset_fast, c.slow + offset_slow, depth, out.start);
-    for (int i = 0; i < 3; ++i) out.step[i] = s.pixel_size * s.fast[i];
+    flat_point(g, offset_fast, c.slow + offset_slow, depth, out.start);
+    for (int i = 0; i < 3; ++i) out.step[i] = g.pixel_fast * g.fast[i];
+    out.first = c.fast;
     return out;
 }
 
-// To kHalf points of a row, from number `p` on.
-NANOBRAGG_FN Ray<Doubles> ray_in(const KernelScene& s, const Row& row, int p) {
-    const Doubles number = doubles_at(kNumbers.of + p);
+// To kHalf points of a row, from the chunk's number `p` on.
+NANOBRAGG_FN Ray<Doubles> ray_in(const KernelScene& s, const KernelPanel& g, const Row& row, int p) {
+    const Doubles number = doubles_at(kNumbers.of + p) + row.first;
     Doubles at[3];
     for (int i = 0; i < 3; ++i) at[i] = row.start[i] + number * row.step[i];
-    return ray_through(s, at);
+    return ray_through(s, g, at);
 }
 
 void aim_straight(const Chunk& c, Rays& rays) {
     const KernelScene& s = c.scene;
+    const KernelPanel& g = c.panel;
     const Row row = rays.row;
     // must vectorise: rays
     for (int p = 0; p < c.n; p += kWidth) {
-        const Doubles first = ray_in(s, row, p).inverse, second = ray_in(s, row, p + kHalf).inverse;
+        const Doubles first = ray_in(s, g, row, p).inverse, second = ray_in(s, g, row, p + kHalf).inverse;
         doubles_at(rays.inverse + p) = first;
         doubles_at(rays.inverse + p + kHalf) = second;
         doubles_at(rays.pairs + p) = even_of(first, second);
@@ -70,7 +72,7 @@ void aim_straight(const Chunk& c, Rays& rays) {
 
 void aim_curved(const Chunk& c, Rays& rays) {
     for (int p = 0; p < c.n; p += kHalf) {
-        const Ray<Doubles> ray = ray_in(c.scene, rays.row, p);
+        const Ray<Doubles> ray = ray_in(c.scene, c.panel, rays.row, p);
         doubles_at(rays.x + p) = ray.x;
         doubles_at(rays.y + p) = ray.y;
         doubles_at(rays.z + p) = ray.z;
@@ -90,7 +92,7 @@ NANOBRAGG_FN Ray<Doubles> ray_of(const Rays& rays, int p) {
     if (!rays.straight) {
         return {doubles_at(rays.x + p), doubles_at(rays.y + p), doubles_at(rays.z + p), inverse};
     }
-    const Doubles number = doubles_at(kNumbers.of + p);
+    const Doubles number = doubles_at(kNumbers.of + p) + rays.row.first;
     const double *start = rays.row.start, *step = rays.row.step;
     return {(start[0] + number * step[0]) * inverse, (start[1] + number * step[1]) * inverse,
             (start[2] + number * step[2]) * inverse, inverse};
@@ -106,9 +108,10 @@ struct ChunkPixels {
     const Rays& central;
     int p;
 
+    NANOBRAGG_FN_MEMBER const KernelPanel& panel() const { return c.panel; }
     NANOBRAGG_FN_MEMBER Ray<Doubles> centre() const { return ray_of(central, p); }
     NANOBRAGG_FN_MEMBER Ray<Doubles> ray(const Subpixel& sub, double depth) const {
         if (is_central(c.scene, depth)) return centre();
-        return ray_in(c.scene, row_at(c, sub.offset_fast, sub.offset_slow, depth), p);
+        return ray_in(c.scene, c.panel, row_at(c, sub.offset_fast, sub.offset_slow, depth), p);
     }
 };

@@ -83,12 +83,11 @@ void add_mixed(const KernelScene& s, const Index<stored>& index, int n, float we
 template <class Lattice>
 void add_double_straight(const KernelScene& s, const Index<false>& index, int n, double weight, double* acc) {
     const double factor = weight * s.default_F * s.default_F;
-    Ramp h = ramp_of(index.h, 0, 1, kHalf), k = ramp_of(index.k, 0, 1, kHalf), l = ramp_of(index.l, 0, 1, kHalf);
+    HalfWalk walk(index);
     // must vectorise: evaluations of a straight row, double
     for (int p = 0; p < n; p += kHalf) {
-        const Doubles inverse = doubles_at(index.inverse + p);
-        const Doubles ih = h.next(inverse), ik = k.next(inverse), il = l.next(inverse);
-        doubles_at(acc + p) += factor * Lattice::squared(s, fraction_of(ih), fraction_of(ik), fraction_of(il));
+        const ThreeIndices at = walk.next(p);
+        doubles_at(acc + p) += factor * Lattice::squared(s, fraction_of(at.h), fraction_of(at.k), fraction_of(at.l));
     }
 }
 

@@ -3,7 +3,6 @@
 // Interpolation of one orientation over the chunk: the weights of the four points along each axis, and the place of
 // the first point in the grid (-1: out of range).
 // For a part of the chunk at a time, so that all of it stays in the L1 cache.
-constexpr int kCubicChunk = 64;
 struct Cubic {
     alignas(64) double h[4][kCubicChunk], k[4][kCubicChunk], l[4][kCubicChunk];
     alignas(64) double hh[kCubicChunk], kk[kCubicChunk], ll[kCubicChunk];  // the indices themselves

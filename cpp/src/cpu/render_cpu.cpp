@@ -1,10 +1,9 @@
 // Threads, chunks, and the choice of kernel.
-#include <omp.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "cpu/isa.hpp"
 #include "cpu/kernel.hpp"
@@ -35,7 +34,7 @@ class Progress {
 
     // Only the calling thread may run the user's code.
     bool check() {
-        if (omp_get_thread_num() == 0 && options_.tick) {
+        if (options_.tick && std::this_thread::get_id() == caller_) {
             const auto now = std::chrono::steady_clock::now();
             if (now - last_ > std::chrono::milliseconds(50)) {
                 last_ = now;
@@ -53,6 +52,7 @@ class Progress {
     std::int64_t total_;
     std::atomic<std::int64_t> done_{0};
     std::atomic<bool> stopped_{false};
+    std::thread::id caller_ = std::this_thread::get_id();
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
@@ -64,9 +64,10 @@ bool stores_indices(const KernelScene& k, bool tricubic) {
     return tricubic || wavelengths || k.by_wavelength != nullptr || k.curved_distance != 0;
 }
 
-// A piece of a row: what one thread takes at a time.
+// A piece of a row: what one thread takes at a time. Pieces are cut where a raster has multiples of their size.
 struct Piece {
-    std::int64_t panel, slow, fast, end;
+    std::int64_t panel, slow, fast, end;  // in the panel
+    std::int64_t start;                   // where the panel's row begins in the image
 };
 
 class CpuRender {
@@ -79,6 +80,7 @@ class CpuRender {
           factors_(options.precision == Precision::mixed && options.factors == nullptr ? squared_factors(scene)
                                                                                        : SquaredFactors()),
           plan_(plan(options.factors == nullptr ? factors_ : *options.factors, options.precision)),
+          piece_(piece_size()),
           pieces_(divide()),
           progress_(options, static_cast<std::int64_t>(pieces_.size())) {}
 
@@ -90,7 +92,7 @@ class CpuRender {
         RenderResult result;
         result.interpolation_left = out_of_range_ >= 0;
         const double brightest = render_pieces(result.solid_angle);
-        if (plan_.mixed() && takes_short_cut(plan_.panel(0)) && !(brightest >= short_cut_limit(plan_.panel(0)))) {
+        if (plan_.mixed() && takes_short_cut(plan_.scene()) && !(brightest >= short_cut_limit(plan_.scene()))) {
             careful_ = 1;
             progress_.restart();
             render_pieces(result.solid_angle);
@@ -116,9 +118,8 @@ class CpuRender {
     void clear_around() {
         std::int64_t begin = 0;
         for (const Piece& piece : pieces_) {
-            const std::int64_t end = s_.index(piece.panel, piece.slow, piece.fast);
-            std::fill(image_ + begin, image_ + end, 0.0f);
-            begin = end + piece.end - piece.fast;
+            std::fill(image_ + begin, image_ + piece.start + piece.fast, 0.0f);
+            begin = piece.start + piece.end;
         }
         std::fill(image_ + begin, image_ + s_.pixels(), 0.0f);
     }
@@ -139,25 +140,20 @@ class CpuRender {
         return brightest.empty() ? 0.0 : *std::max_element(brightest.begin(), brightest.end());
     }
 
+    // Short ones also where a pixel takes long, since progress is looked at between them.
+    std::int64_t piece_size() const {
+        const bool interpolates = s_.has_grid() && s_.interpolation != Interpolation::nearest;
+        return stores_indices(plan_.scene(), interpolates) || s_.orientations.size() > 100'000 ? kStoredChunk : kChunk;
+    }
+
     std::vector<Piece> divide() const {
         std::vector<Piece> pieces;
-        if (s_.roi[1] < s_.roi[0] || s_.roi[3] < s_.roi[2]) return pieces;
-        // Equal pieces, so that none is a mere remainder; short ones also where a pixel takes long, since progress is
-        // looked at between them.
-        const std::int64_t most =
-            stores_indices(plan_.panel(0), s_.has_grid() && s_.interpolation != Interpolation::nearest) ||
-                    s_.orientations.size() > 100'000
-                ? kStoredChunk
-                : kChunk;
-        const std::int64_t width = s_.roi[1] - s_.roi[0] + 1, parts = (width + most - 1) / most;
-        const std::int64_t step = std::min<std::int64_t>(most, ((width + parts - 1) / parts + 15) / 16 * 16);
-        for (std::int64_t panel = 0; panel < static_cast<std::int64_t>(s_.panels.size()); ++panel) {
-            for (std::int64_t slow = s_.roi[2]; slow <= s_.roi[3]; ++slow) {
-                for (std::int64_t fast = s_.roi[0]; fast <= s_.roi[1]; fast += step) {
-                    const Piece piece{panel, slow, fast, std::min(fast + step, s_.roi[1] + 1)};
-                    const std::int64_t begin = s_.index(panel, slow, fast);
-                    if (!masked(begin, begin + piece.end - fast)) pieces.push_back(piece);
-                }
+        for (const PixelRow& row : s_.rows()) {
+            const Panel& panel = s_.panels[static_cast<std::size_t>(row.panel)];
+            for (std::int64_t fast = panel.roi[0], end = 0; fast <= panel.roi[1]; fast = end) {
+                end = std::min(fast + piece_ - (panel.first_fast + fast) % piece_, panel.roi[1] + 1);
+                const Piece piece{row.panel, row.slow, fast, end, row.start};
+                if (!masked(piece)) pieces.push_back(piece);
             }
         }
         return pieces;
@@ -170,50 +166,68 @@ class CpuRender {
     }
 
     void render_piece(const Piece& piece, double* solid_angle, double* brightest) {
-        const std::int64_t begin = s_.index(piece.panel, piece.slow, piece.fast), end = begin + piece.end - piece.fast;
         if (reference_) {
-            for (std::int64_t pixel = begin; pixel < end && !progress_.check(); ++pixel) {
-                image_[pixel] = 0;
-                if (s_.rendered(pixel)) *solid_angle += render_alone(pixel).central_omega;
+            const Panel& panel = panel_of(piece);
+            for (std::int64_t fast = piece.fast; fast < piece.end && !progress_.check(); ++fast) {
+                image_[piece.start + fast] = 0;
+                if (panel.unmasked(piece.slow, fast)) *solid_angle += render_alone(piece.start + fast).central_omega;
             }
-            evaluations_.fetch_add((end - begin) * evaluations_of_pixel(plan_.panel(0)), std::memory_order_relaxed);
+            evaluations_.fetch_add((piece.end - piece.fast) * evaluations_of_pixel(plan_.scene()),
+                                   std::memory_order_relaxed);
             return;
         }
         // Before the first evaluation out of range, all is interpolated; from it on, nothing is.
-        std::int64_t split = end;
+        Piece before = piece, after = piece;
         if (s_.interpolation == Interpolation::tricubic_sticky && out_of_range_ >= 0) {
-            split = std::clamp(out_of_range_, begin, end);
+            before.end = std::clamp(out_of_range_ - piece.start, piece.fast, piece.end);
         }
+        after.fast = before.end;
         const bool tricubic = s_.interpolation != Interpolation::nearest;
-        if (split > begin) render_chunk(piece, begin, split, tricubic, solid_angle, brightest);
-        if (end > split) render_chunk(piece, split, end, false, solid_angle, brightest);
+        if (before.end > before.fast) render_chunk(before, tricubic, solid_angle, brightest);
+        if (after.end > after.fast) render_chunk(after, false, solid_angle, brightest);
     }
 
-    bool masked(std::int64_t begin, std::int64_t end) const {
-        if (s_.mask == nullptr) return false;
-        return std::all_of(s_.mask + begin, s_.mask + end, [](std::uint8_t value) { return value == 0; });
+    const Panel& panel_of(const Piece& piece) const { return s_.panels[static_cast<std::size_t>(piece.panel)]; }
+
+    bool masked(const Piece& piece) const {
+        const Panel& panel = panel_of(piece);
+        if (panel.mask == nullptr) return false;
+        const std::uint8_t* row = panel.mask + piece.slow * panel.nfast;
+        return std::all_of(row + piece.fast, row + piece.end, [](std::uint8_t value) { return value == 0; });
     }
 
-    void render_chunk(const Piece& piece, std::int64_t begin, std::int64_t end, bool tricubic, double* solid_angle,
-                      double* brightest) {
-        const std::int64_t fast = begin - s_.index(piece.panel, piece.slow, 0);
-        const KernelScene& scene = plan_.panel(static_cast<std::size_t>(piece.panel),
-                                               {piece.slow, piece.slow, fast, fast + (end - begin) - 1});
-        evaluations_.fetch_add((end - begin) * evaluations_of_pixel(scene), std::memory_order_relaxed);
+    // The whole piece of the raster that a part of one lies in: its spectrum is that of the part, however the raster
+    // was cut.
+    Tile whole_piece(std::int64_t slow, std::int64_t fast) const {
+        const std::int64_t begin = fast / piece_ * piece_;
+        return {slow, slow, begin, begin + piece_ - 1};
+    }
+
+    void render_chunk(const Piece& piece, bool tricubic, double* solid_angle, double* brightest) {
+        const Panel& panel = panel_of(piece);
+        const auto number = static_cast<std::size_t>(piece.panel);
+        const std::int64_t slow = panel.first_slow + piece.slow, fast = panel.first_fast + piece.fast;
+        const std::int64_t lead = fast % (tricubic && s_.has_grid() ? kCubicChunk : kLanes);
+        const std::int64_t begin = piece.start + piece.fast, count = piece.end - piece.fast;
+        const std::uint8_t* mask = panel.mask == nullptr ? nullptr : panel.mask + piece.slow * panel.nfast + piece.fast;
+        const KernelScene& scene = plan_.scene(number, whole_piece(slow, fast));
+        evaluations_.fetch_add(count * evaluations_of_pixel(scene), std::memory_order_relaxed);
         const ChunkTask task{&scene,
-                             piece.slow,
-                             fast,
-                             static_cast<int>(end - begin),
+                             &plan_.panel(number),
+                             slow,
+                             fast - lead,
+                             static_cast<int>(lead),
+                             static_cast<int>(count),
                              tricubic,
                              careful_,
                              brightest,
-                             s_.mask == nullptr ? nullptr : s_.mask + begin,
+                             mask,
                              image_ + begin,
                              solid_angle,
                              {Progress::poll, &progress_}};
-        if (!chunk_(task) || s_.mask == nullptr) return;
-        for (std::int64_t pixel = begin; pixel < end; ++pixel) {
-            if (s_.mask[pixel] == 0) image_[pixel] = 0.0f;
+        if (!chunk_(task) || mask == nullptr) return;
+        for (std::int64_t i = 0; i < count; ++i) {
+            if (mask[i] == 0) image_[begin + i] = 0.0f;
         }
     }
 
@@ -223,6 +237,7 @@ class CpuRender {
     bool reference_;
     SquaredFactors factors_;  // used where the caller has none
     Plan plan_;
+    std::int64_t piece_;  // pixels
     std::vector<Piece> pieces_;
     Progress progress_;
     std::atomic<std::int64_t> evaluations_{0};

@@ -29,10 +29,15 @@ struct CellPolynomials {
     double even[3], odd[3];
 };
 
-struct KernelScene {
-    // panel of this chunk
+// A raster of pixels: that of a panel, or the larger one that the panel is a part of.
+struct KernelPanel {
     double origin[3], fast[3], slow[3], normal[3];
-    double pixel_size, close_distance, curved_distance, beam[3];
+    double pixel_fast, pixel_slow, pixel_area, close_distance;
+};
+
+// All but the panels.
+struct KernelScene {
+    double curved_distance, beam[3];
     const double* layers;  // 4 per layer: depth, front, back, incidence depth
     int64_t layer_count;
     double attenuation, sensor_depth;

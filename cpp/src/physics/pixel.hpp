@@ -26,11 +26,12 @@ NANOBRAGG_FN typename At::Real first_polarization(const KernelScene& s, const At
 
 // What is added once per pixel, with the factors of its centre. `parallax`: the component along the normal of the ray
 // there.
-template <class Real>
-NANOBRAGG_FN Real background_of(const KernelScene& s, const Ray<Real>& centre, Real parallax, double amount,
-                                bool with_omega, bool with_polar, bool with_capture) {
+template <class At, class Real>
+NANOBRAGG_FN Real background_of(const KernelScene& s, const At& pixel, Real parallax, double amount, bool with_omega,
+                                bool with_polar, bool with_capture) {
+    const Ray<Real> centre = pixel.centre();
     Real value = filled<Real>(amount);
-    if (with_omega) value *= solid_angle(s, centre);
+    if (with_omega) value *= solid_angle(s, pixel.panel(), centre);
     if (with_polar && s.polar != Factor::off) {
         Real polar = filled<Real>(0.0);
         for (int64_t n = 0; n < s.source_count; ++n) {
@@ -46,11 +47,11 @@ NANOBRAGG_FN Real background_of(const KernelScene& s, const Ray<Real>& centre, R
 // may be one (OnePixel) or many, and what is done to many is done faster in short loops.
 template <class Pixels>
 NANOBRAGG_FN void finish_pixels(const KernelScene& s, Pixels& pixels) {
-    const auto central_parallax = [&](const auto& pixel) { return pixel.centre().along(s.normal); };
+    const auto central_parallax = [&](const auto& pixel) { return pixel.centre().along(pixel.panel().normal); };
     if (s.background_sum != 0) {
         const bool polar = s.polar == Factor::each || s.polar == Factor::centre;
         pixels.change(central_parallax, [&](const auto& pixel, auto parallax, auto value) {
-            return value + background_of(s, pixel.centre(), parallax, s.background_sum, s.omega == Factor::each, polar,
+            return value + background_of(s, pixel, parallax, s.background_sum, s.omega == Factor::each, polar,
                                          s.capture_inside != 0);
         });
     }
@@ -66,8 +67,8 @@ NANOBRAGG_FN void finish_pixels(const KernelScene& s, Pixels& pixels) {
     const Subpixel first = subpixel_of(s, 0, 0);
     pixels.change(
         [&](const auto& pixel) {
-            if (s.omega == Factor::first) return solid_angle(s, pixel.ray(first, s.layers[0]));
-            const auto omega = solid_angle(s, pixel.centre());
+            if (s.omega == Factor::first) return solid_angle(s, pixel.panel(), pixel.ray(first, s.layers[0]));
+            const auto omega = solid_angle(s, pixel.panel(), pixel.centre());
             return s.omega == Factor::centre ? omega : filled<decltype(central_parallax(pixel))>(1.0);
         },
         [&](const auto& pixel, auto omega, auto value) {
@@ -76,7 +77,7 @@ NANOBRAGG_FN void finish_pixels(const KernelScene& s, Pixels& pixels) {
         });
     if (s.background != 0) {
         pixels.change(central_parallax, [&](const auto& pixel, auto parallax, auto value) {
-            return value + background_of(s, pixel.centre(), parallax, s.background, true, true, true);
+            return value + background_of(s, pixel, parallax, s.background, true, true, true);
         });
     }
 }

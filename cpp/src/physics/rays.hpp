@@ -18,12 +18,12 @@ struct Ray {
     NANOBRAGG_FN_MEMBER Real along(const double v[3]) const { return x * v[0] + y * v[1] + z * v[2]; }
 };
 
-// A place on the panel, `fast` and `slow` pixels from its corner and at a depth (m); on a flat detector.
+// A place on a raster, `fast` and `slow` pixels from its corner and at a depth (m); on a flat detector.
 template <class Real>
-NANOBRAGG_FN void flat_point(const KernelScene& s, Real fast, Real slow, double depth, Real at[3]) {
-    const Real f = s.pixel_size * fast, w = s.pixel_size * slow;
+NANOBRAGG_FN void flat_point(const KernelPanel& g, Real fast, Real slow, double depth, Real at[3]) {
+    const Real f = g.pixel_fast * fast, w = g.pixel_slow * slow;
     NANOBRAGG_UNROLL
-    for (int i = 0; i < 3; ++i) at[i] = f * s.fast[i] + w * s.slow[i] + depth * s.normal[i] + s.origin[i];
+    for (int i = 0; i < 3; ++i) at[i] = f * g.fast[i] + w * g.slow[i] + depth * g.normal[i] + g.origin[i];
 }
 
 // Rodrigues' formula (vec3.hpp has it too, but its inline functions must not be compiled here).
@@ -39,18 +39,18 @@ NANOBRAGG_FN void rotate(const Number v[3], const double axis[3], Real angle, Re
 
 // Moves a place on the flat panel to the curved detector's distance (specs/geometry.md).
 template <class Real>
-NANOBRAGG_FN void curve_point(const KernelScene& s, Real at[3]) {
+NANOBRAGG_FN void curve_point(const KernelScene& s, const KernelPanel& g, Real at[3]) {
     const double start[3] = {s.curved_distance * s.beam[0], s.curved_distance * s.beam[1],
                              s.curved_distance * s.beam[2]};
     Real turned[3];
-    rotate<double, Real>(start, s.slow, at[1] / s.curved_distance, turned);
-    rotate<Real, Real>(turned, s.fast, at[2] / s.curved_distance, at);
+    rotate<double, Real>(start, g.slow, at[1] / s.curved_distance, turned);
+    rotate<Real, Real>(turned, g.fast, at[2] / s.curved_distance, at);
 }
 
 // The ray to a place on the flat panel, or to where a curved detector has it.
 template <class Real>
-NANOBRAGG_FN Ray<Real> ray_through(const KernelScene& s, Real at[3]) {
-    if (s.curved_distance != 0) curve_point(s, at);
+NANOBRAGG_FN Ray<Real> ray_through(const KernelScene& s, const KernelPanel& g, Real at[3]) {
+    if (s.curved_distance != 0) curve_point(s, g, at);
     const Real inverse = inverse_root(at[0] * at[0] + at[1] * at[1] + at[2] * at[2]);
     return {at[0] * inverse, at[1] * inverse, at[2] * inverse, inverse};
 }
@@ -68,13 +68,16 @@ NANOBRAGG_FN Subpixel subpixel_of(const KernelScene& s, int64_t layer, int64_t n
     return {layer, number, ((double)(number - row * s.oversample) + 0.5) * width, ((double)row + 0.5) * width};
 }
 
-// A pixel of a panel (or a register full of them), counted from its corner: where to ask for rays. Other types with the
-// same functions may know some of the rays already.
+// A pixel of a raster (or a register full of them), counted from its corner: where to ask for rays. Other types with
+// the same functions may know some of the rays already.
 template <class Number>
 struct Pixel {
     using Real = Number;
     const KernelScene& scene;
+    const KernelPanel& raster;
     Real fast, slow;
+
+    NANOBRAGG_FN_MEMBER const KernelPanel& panel() const { return raster; }
 
     // To its centre, at the front of the sensor.
     NANOBRAGG_FN_MEMBER Ray<Real> centre() const { return ray_to(fast + 0.5, slow + 0.5, 0.0); }
@@ -85,8 +88,8 @@ struct Pixel {
   private:
     NANOBRAGG_FN_MEMBER Ray<Real> ray_to(Real at_fast, Real at_slow, double depth) const {
         Real at[3];
-        flat_point(scene, at_fast, at_slow, depth, at);
-        return ray_through(scene, at);
+        flat_point(raster, at_fast, at_slow, depth, at);
+        return ray_through(scene, raster, at);
     }
 };
 
@@ -94,10 +97,10 @@ struct Pixel {
 
 // Solid angle of a pixel, steradian. One at the sample itself fills the sky.
 template <class Real>
-NANOBRAGG_FN Real solid_angle(const KernelScene& s, const Ray<Real>& ray) {
+NANOBRAGG_FN Real solid_angle(const KernelScene& s, const KernelPanel& g, const Ray<Real>& ray) {
     const Real near = ray.inverse > 0 ? ray.inverse : filled<Real>(__builtin_inf());
     if (s.point_pixel) return near * near;
-    return near * near * (s.pixel_size * s.pixel_size * s.close_distance * near);
+    return near * near * (g.pixel_area * g.close_distance * near);
 }
 
 // Fraction absorbed between two depths, of rays whose direction has this component along the sensor's normal.
@@ -127,9 +130,9 @@ NANOBRAGG_FN Real kept(const KernelScene& s, const Ray<Real>& ray, const KernelS
 // ray that decides, of `ray` to a subpixel, the pixel's centre and the first subpixel ...
 template <class At, class Real>
 NANOBRAGG_FN Real parallax_of(const KernelScene& s, const At& pixel, int64_t layer, const Ray<Real>& ray) {
-    if (s.capture == Factor::each) return ray.along(s.normal);
-    if (s.capture == Factor::centre) return pixel.centre().along(s.normal);
-    return pixel.ray(subpixel_of(s, layer, 0), s.layers[4 * layer + 3]).along(s.normal);
+    if (s.capture == Factor::each) return ray.along(pixel.panel().normal);
+    if (s.capture == Factor::centre) return pixel.centre().along(pixel.panel().normal);
+    return pixel.ray(subpixel_of(s, layer, 0), s.layers[4 * layer + 3]).along(pixel.panel().normal);
 }
 
 // ... and the fraction. That of the first subpixel is computed again, up to the subpixel of number `last`, as long as
@@ -139,7 +142,7 @@ NANOBRAGG_FN Real capture_of(const KernelScene& s, const At& pixel, int64_t laye
     const double *depths = s.layers + 4 * layer, front = depths[1], back = depths[2];
     Real value = absorbed(s, parallax, front, back);
     for (int64_t number = 1; s.capture == Factor::first && number <= last && any_of(value == 0.0); ++number) {
-        const Real again = pixel.ray(subpixel_of(s, layer, number), depths[3]).along(s.normal);
+        const Real again = pixel.ray(subpixel_of(s, layer, number), depths[3]).along(pixel.panel().normal);
         value = value == 0.0 ? absorbed(s, again, front, back) : value;
     }
     return value;
@@ -153,7 +156,7 @@ NANOBRAGG_FN Real inner_factor(const KernelScene& s, const At& pixel, const Ray<
     Real factor = captured;
     if (s.polar == Factor::each) factor *= polarization(s, ray, source);
     if (s.polar == Factor::centre) factor *= polarization(s, pixel.centre(), source);
-    if (s.omega == Factor::each) factor *= solid_angle(s, ray);
+    if (s.omega == Factor::each) factor *= solid_angle(s, pixel.panel(), ray);
     if (s.dmin > 0) factor = kept(s, ray, source) == 0.0 ? filled<Real>(0.0) : factor;
     return factor;
 }

@@ -7,11 +7,13 @@
 
 #include "plan/spectrum.hpp"
 #include "plan/tiles.hpp"
+#include "plan/view.hpp"
 
 namespace nanobragg {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
+constexpr double kAny = 2.0;  // reach of any direction
 constexpr int kLevels = 8;
 constexpr std::int64_t kMostLines = 4096;      // of one spectrum that is shortened as a whole
 constexpr std::int64_t kManySources = 20'000;  // more are not kept once for each level
@@ -95,12 +97,23 @@ void fill_levels(const std::vector<KernelSource>& all, double accuracy, Spectra&
     }
 }
 
+// To all regions of interest. Directions beyond 90 degrees count as any, so that it does not depend on how a raster is
+// cut into panels.
+double reach_of_all(const Scene& scene, const KernelScene& view, const std::vector<KernelPanel>& panels) {
+    double reach = 0;
+    for (std::size_t i = 0; i < panels.size(); ++i) {
+        if (scene.panels[i].roi_width() == 0) continue;
+        const Tile tile = tile_of(scene.panels[i]);
+        if (!is_ahead(view, panels[i], tile)) return kAny;
+        reach = std::max(reach, reach_of(view, panels[i], tile));
+    }
+    return reach;
+}
+
 }  // namespace
 
-Spectra spectra_of(const Scene& scene, const std::vector<KernelScene>& panels) {
-    constexpr double kAny = 2.0;
-    const KernelScene& any = panels.front();
-    const std::vector<KernelSource> all(any.sources, any.sources + any.source_count);
+Spectra spectra_of(const Scene& scene, const KernelScene& view, const std::vector<KernelPanel>& panels) {
+    const std::vector<KernelSource> all(view.sources, view.sources + view.source_count);
     Spectra out;
     const auto unshortened = [&] {
         out.levels = {{kAny, all}};
@@ -112,12 +125,8 @@ Spectra spectra_of(const Scene& scene, const std::vector<KernelScene>& panels) {
     if (out.rate == 0) return unshortened();
     // Finding n nodes takes n^2 steps for each line, which must be less than its evaluations take.
     out.most_nodes = std::sqrt(scene.evaluations() / static_cast<double>(scene.sources.size()) / 8);
-    double reach = 0;
-    for (const KernelScene& panel : panels) {
-        reach = std::max(reach, reach_of(panel, {scene.roi[2], scene.roi[3], scene.roi[0], scene.roi[1]}));
-    }
     out.spread = spread_of(all);
-    reach += out.spread;
+    const double reach = reach_of_all(scene, view, panels) + out.spread;
     const int levels = static_cast<std::int64_t>(all.size()) > kManySources ? 1 : kLevels;
     for (int i = 1; i <= levels; ++i) out.levels.push_back({reach * i / levels, {}});
     const double size = scene.cells[0] * scene.cells[1] * scene.cells[2];

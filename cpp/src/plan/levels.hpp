@@ -23,7 +23,7 @@ struct Spectra {
     std::vector<SourceLevel> levels;  // the last one is for the whole detector
 };
 
-// `panels`: views of the panels with all sources of the scene.
-Spectra spectra_of(const Scene& scene, const std::vector<KernelScene>& panels);
+// `view`: the scene as the kernels see it, with all its sources; `panels`: its panels.
+Spectra spectra_of(const Scene& scene, const KernelScene& view, const std::vector<KernelPanel>& panels);
 
 }  // namespace nanobragg

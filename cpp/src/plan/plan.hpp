@@ -1,4 +1,4 @@
-// What the kernels render from: views of a Scene for each panel, with as few sources as do. Shared by the CPU and the
+// What the kernels render from: views of a Scene, with as few sources as do, and its panels. Shared by the CPU and the
 // GPU renderer.
 #pragma once
 
@@ -19,10 +19,10 @@ class Plan {
     Plan(const Plan&) = delete;  // its parts point to one another
     Plan& operator=(const Plan&) = delete;
 
-    const KernelScene& panel(std::size_t index) const { return levels_.back().panels[index]; }
-    std::size_t panel_count() const { return levels_.back().panels.size(); }
-    // The same with as few sources as do for a part of the panel.
-    const KernelScene& panel(std::size_t index, const Tile& tile) const;
+    const KernelPanel& panel(std::size_t index) const { return panels_[index]; }
+    const KernelScene& scene() const { return levels_.back().view; }
+    // The same with as few sources as do for a part of the panel's raster.
+    const KernelScene& scene(std::size_t panel, const Tile& tile) const;
     // Plans of one Scene but for its orientations have the same sources if these are the same.
     bool same_spectra(const Plan& other) const { return rate_ == other.rate_ && most_nodes_ == other.most_nodes_; }
     bool mixed() const { return mixed_; }
@@ -31,14 +31,15 @@ class Plan {
     struct Level {
         double reach;
         std::vector<KernelSource> sources, by_wavelength;
-        std::vector<KernelScene> panels;
+        KernelScene view;
     };
 
-    void add_level(SourceLevel&& sources, const std::vector<KernelScene>& views);
+    void add_level(SourceLevel&& sources, const KernelScene& view);
     void order_by_wavelength();
 
     bool mixed_;
     std::vector<double> layers_;
+    std::vector<KernelPanel> panels_;
     std::vector<Level> levels_;                      // the last one is for the whole detector
     double rate_ = 0, most_nodes_ = 0, spread_ = 0;  // Spectra
 };

@@ -15,7 +15,6 @@ void store(Vec3 v, double out[3]) {
 }
 
 void view_detector(const Scene& scene, const std::vector<double>& layers, KernelScene& k) {
-    k.pixel_size = scene.pixel_size;
     k.curved_distance = scene.curved_distance;
     store(scene.beam_direction, k.beam);
     k.layers = layers.data();
@@ -92,23 +91,36 @@ std::vector<KernelSource> sources_of(const Scene& scene) {
     return sources;
 }
 
-std::vector<KernelScene> views_of(const Scene& scene, const std::vector<double>& layers,
-                                  const std::vector<KernelSource>& sources, const float* squares) {
-    KernelScene common{};
-    view_detector(scene, layers, common);
-    view_sources(sources, common);
-    view_crystal(scene, squares, common);
-    view_sampling(scene, common);
-    std::vector<KernelScene> views(scene.panels.size(), common);
-    for (std::size_t i = 0; i < views.size(); ++i) {
-        const Panel& panel = scene.panels[i];
-        store(panel.origin, views[i].origin);
-        store(panel.fast, views[i].fast);
-        store(panel.slow, views[i].slow);
-        store(panel.normal, views[i].normal);
-        views[i].close_distance = panel.close_distance;
+KernelScene view_of(const Scene& scene, const std::vector<double>& layers, const std::vector<KernelSource>& sources,
+                    const float* squares) {
+    KernelScene view{};
+    view_detector(scene, layers, view);
+    view_sources(sources, view);
+    view_crystal(scene, squares, view);
+    view_sampling(scene, view);
+    return view;
+}
+
+std::vector<KernelPanel> panels_of(const Scene& scene) {
+    std::vector<KernelPanel> panels;
+    for (const Panel& panel : scene.panels) {
+        KernelPanel out{};
+        store(panel.origin, out.origin);
+        store(panel.fast, out.fast);
+        store(panel.slow, out.slow);
+        store(panel.normal, out.normal);
+        out.pixel_fast = panel.pixel_fast;
+        out.pixel_slow = panel.pixel_slow;
+        out.pixel_area = panel.pixel_area();
+        out.close_distance = panel.close_distance;
+        panels.push_back(out);
     }
-    return views;
+    return panels;
+}
+
+Tile tile_of(const Panel& panel) {
+    return {panel.first_slow + panel.roi[2], panel.first_slow + panel.roi[3], panel.first_fast + panel.roi[0],
+            panel.first_fast + panel.roi[1]};
 }
 
 std::int64_t evaluations_of_pixel(const KernelScene& s) {

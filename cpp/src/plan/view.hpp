@@ -5,6 +5,7 @@
 
 #include "nanobragg/scene.hpp"
 #include "physics/kernel_scene.hpp"
+#include "plan/tiles.hpp"
 
 namespace nanobragg {
 
@@ -13,10 +14,15 @@ std::vector<double> layers_of(const Scene& scene);
 
 std::vector<KernelSource> sources_of(const Scene& scene);
 
-// One view for each panel. Layers, sources, orientations and grids stay where they are; `squares`: the squared grid of
-// a scene in mixed precision, or null.
-std::vector<KernelScene> views_of(const Scene& scene, const std::vector<double>& layers,
-                                  const std::vector<KernelSource>& sources, const float* squares);
+// Layers, sources, orientations and grids stay where they are; `squares`: the squared grid of a scene in mixed
+// precision, or null.
+KernelScene view_of(const Scene& scene, const std::vector<double>& layers, const std::vector<KernelSource>& sources,
+                    const float* squares);
+
+std::vector<KernelPanel> panels_of(const Scene& scene);
+
+// A panel's region of interest, counted from the corner of its raster.
+Tile tile_of(const Panel& panel);
 
 // Evaluations that a pixel takes.
 std::int64_t evaluations_of_pixel(const KernelScene& scene);

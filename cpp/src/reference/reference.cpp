@@ -146,7 +146,7 @@ Ray ray_to(const Scene& s, const Panel& panel, double fast, double slow, double 
 
 double solid_angle(const Scene& s, const Panel& panel, double airpath) {
     if (s.point_pixel) return 1.0 / airpath / airpath;
-    return s.pixel_size * s.pixel_size / airpath / airpath * panel.close_distance / airpath;
+    return panel.pixel_area() / airpath / airpath * panel.close_distance / airpath;
 }
 
 double capture_fraction(const Scene& s, const Panel& panel, const Layer& layer, Vec3 direction) {
@@ -156,18 +156,29 @@ double capture_fraction(const Scene& s, const Panel& panel, const Layer& layer, 
 
 bool culled(const Scene& s, double stol) { return s.dmin > 0.0 && stol > 0.0 && s.dmin > 0.5 / stol; }
 
+// To a subpixel of a pixel, which is counted from the corner of the panel's raster.
+Ray subpixel_ray(const Scene& s, const Panel& panel, PixelPlace at, std::int64_t sub_slow, std::int64_t sub_fast,
+                 double depth) {
+    const double parts = static_cast<double>(s.oversample);
+    const double wide = panel.pixel_fast / parts, high = panel.pixel_slow / parts;
+    const double fast = wide * static_cast<double>(at.fast * s.oversample + sub_fast) + wide / 2.0;
+    const double slow = high * static_cast<double>(at.slow * s.oversample + sub_slow) + high / 2.0;
+    return ray_to(s, panel, fast, slow, depth);
+}
+
+PixelPlace in_raster(const Panel& panel, PixelPlace at) {
+    return {at.panel, panel.first_slow + at.slow, panel.first_fast + at.fast};
+}
+
 // The walk through one pixel, in the original's order of loops.
 class PixelWalk {
   public:
-    PixelWalk(const Scene& scene, std::int64_t panel, std::int64_t slow, std::int64_t fast, RunState& state,
-              Observer* observer)
+    PixelWalk(const Scene& scene, PixelPlace at, RunState& state, Observer* observer)
         : s_(scene),
-          panel_(scene.panels[static_cast<std::size_t>(panel)]),
-          slow_(slow),
-          fast_(fast),
+          panel_(scene.panels[static_cast<std::size_t>(at.panel)]),
+          at_(in_raster(panel_, at)),
           state_(state),
           observer_(observer),
-          subpixel_(scene.pixel_size / static_cast<double>(scene.oversample)),
           centre_(centre_ray()) {}
 
     PixelResult walk() {
@@ -186,8 +197,8 @@ class PixelWalk {
     }
 
     Ray centre_ray() const {
-        return ray_to(s_, panel_, s_.pixel_size * (static_cast<double>(fast_) + 0.5),
-                      s_.pixel_size * (static_cast<double>(slow_) + 0.5), 0.0);
+        return ray_to(s_, panel_, panel_.pixel_fast * (static_cast<double>(at_.fast) + 0.5),
+                      panel_.pixel_slow * (static_cast<double>(at_.slow) + 0.5), 0.0);
     }
 
     double capture_at_centre(std::size_t t) const {
@@ -202,15 +213,9 @@ class PixelWalk {
         }
     }
 
-    Ray subpixel_ray(std::int64_t i, std::int64_t j, double depth) const {
-        const double fast = subpixel_ * static_cast<double>(fast_ * s_.oversample + j) + subpixel_ / 2.0;
-        const double slow = subpixel_ * static_cast<double>(slow_ * s_.oversample + i) + subpixel_ / 2.0;
-        return ray_to(s_, panel_, fast, slow, depth);
-    }
-
     void subpixel(std::int64_t i, std::int64_t j, std::size_t t) {
         const Layer& layer = s_.layers[t];
-        const Ray ray = subpixel_ray(i, j, layer.depth);
+        const Ray ray = subpixel_ray(s_, panel_, at_, i, j, layer.depth);
         if (s_.omega == Factor::each || (s_.omega == Factor::first && omega_ == 0.0)) {
             omega_ = solid_angle(s_, panel_, ray.airpath);
         }
@@ -218,7 +223,8 @@ class PixelWalk {
             capture_ = capture_fraction(s_, panel_, layer, ray.direction);
         } else if (s_.capture == Factor::first && capture_ == 0.0) {
             const bool here = layer.incidence_depth == layer.depth;
-            const Vec3 direction = here ? ray.direction : subpixel_ray(i, j, layer.incidence_depth).direction;
+            const Vec3 direction =
+                here ? ray.direction : subpixel_ray(s_, panel_, at_, i, j, layer.incidence_depth).direction;
             capture_ = capture_fraction(s_, panel_, layer, direction);
         }
         now_.sub_slow = i;
@@ -359,10 +365,9 @@ class PixelWalk {
 
     const Scene& s_;
     const Panel& panel_;
-    std::int64_t slow_, fast_;
+    PixelPlace at_;
     RunState& state_;
     Observer* observer_;
-    double subpixel_;
     Ray centre_;
     double sum_ = 0, omega_ = 0, capture_ = 0, polar_ = 0;
     double background_ = 0;  // what is left of background_sum in sum_ after the running product
@@ -373,15 +378,13 @@ bool sticky(const Scene& scene) { return scene.interpolation == Interpolation::t
 
 // Calls visit(layer, ray, source, q) for every source of the pixel that is not culled, until it returns true.
 template <class Visit>
-bool any_source(const Scene& s, std::int64_t panel_index, std::int64_t slow, std::int64_t fast, Visit visit) {
-    const Panel& panel = s.panels[static_cast<std::size_t>(panel_index)];
-    const double subpixel = s.pixel_size / static_cast<double>(s.oversample);
+bool any_source(const Scene& s, PixelPlace pixel, Visit visit) {
+    const Panel& panel = s.panels[static_cast<std::size_t>(pixel.panel)];
+    const PixelPlace at = in_raster(panel, pixel);
     for (const Layer& layer : s.layers) {
         for (std::int64_t i = 0; i < s.oversample; ++i) {
             for (std::int64_t j = 0; j < s.oversample; ++j) {
-                const Ray ray =
-                    ray_to(s, panel, subpixel * static_cast<double>(fast * s.oversample + j) + subpixel / 2.0,
-                           subpixel * static_cast<double>(slow * s.oversample + i) + subpixel / 2.0, layer.depth);
+                const Ray ray = subpixel_ray(s, panel, at, i, j, layer.depth);
                 for (const Source& source : s.sources) {
                     const Vec3 d = ray.direction, in = source.direction;
                     const Vec3 q{(d.x - in.x) / source.wavelength, (d.y - in.y) / source.wavelength,
@@ -417,10 +420,9 @@ struct Reach {
     }
 };
 
-bool pixel_leaves_range(const Scene& s, const Reach& reach, std::int64_t panel, std::int64_t slow, std::int64_t fast,
-                        std::int64_t first_evaluation) {
-    bool first = s.index(panel, slow, fast) == first_evaluation;
-    return any_source(s, panel, slow, fast, [&](Vec3 q) {
+// `first`: the run's very first evaluation is this pixel's.
+bool pixel_leaves_range(const Scene& s, const Reach& reach, PixelPlace at, bool first) {
+    return any_source(s, at, [&](Vec3 q) {
         const auto& orientations = first ? s.first_orientations : s.orientations;
         first = false;
         if (reach.within(s, norm(q))) return false;
@@ -448,20 +450,17 @@ RunState initial_state(const Scene& scene) {
     return {!scene.first_orientations.empty(), scene.has_grid() && scene.interpolation != Interpolation::nearest};
 }
 
-PixelResult reference_pixel(const Scene& scene, std::int64_t panel, std::int64_t slow, std::int64_t fast,
-                            RunState& state, Observer* observer) {
-    return PixelWalk(scene, panel, slow, fast, state, observer).walk();
+PixelResult reference_pixel(const Scene& scene, PixelPlace at, RunState& state, Observer* observer) {
+    return PixelWalk(scene, at, state, observer).walk();
 }
 
 std::int64_t locate_first_evaluation(const Scene& s) {
     if (s.first_orientations.empty()) return -1;
-    for (std::size_t panel = 0; panel < s.panels.size(); ++panel) {
-        const auto p = static_cast<std::int64_t>(panel);
-        for (std::int64_t slow = s.roi[2]; slow <= s.roi[3]; ++slow) {
-            for (std::int64_t fast = s.roi[0]; fast <= s.roi[1]; ++fast) {
-                const std::int64_t pixel = s.index(p, slow, fast);
-                if (s.rendered(pixel) && any_source(s, p, slow, fast, [](Vec3) { return true; })) return pixel;
-            }
+    for (const PixelRow& row : s.rows()) {
+        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
+        for (std::int64_t fast = panel.roi[0]; fast <= panel.roi[1]; ++fast) {
+            const PixelPlace at{row.panel, row.slow, fast};
+            if (panel.unmasked(row.slow, fast) && any_source(s, at, [](Vec3) { return true; })) return row.start + fast;
         }
     }
     return -1;
@@ -472,16 +471,20 @@ std::int64_t locate_out_of_range(const Scene& s, int threads) {
     const Reach reach(s);
     if (never_leaves_range(s, reach)) return -1;
     const std::int64_t first_evaluation = locate_first_evaluation(s);
-    const std::int64_t rows_per_panel = std::max<std::int64_t>(0, s.roi[3] - s.roi[2] + 1);
-    const std::int64_t rows = rows_per_panel * static_cast<std::int64_t>(s.panels.size());
+    const std::vector<PixelRow> rows = s.rows();
+    const auto count = static_cast<std::int64_t>(rows.size());
     std::atomic<std::int64_t> found{s.pixels()};
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (std::int64_t row = 0; row < rows; ++row) {
-        const std::int64_t panel = row / rows_per_panel, slow = s.roi[2] + row % rows_per_panel;
-        for (std::int64_t fast = s.roi[0]; fast <= s.roi[1]; ++fast) {
-            const std::int64_t pixel = s.index(panel, slow, fast);
+    for (std::int64_t i = 0; i < count; ++i) {
+        const PixelRow& row = rows[static_cast<std::size_t>(i)];
+        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
+        for (std::int64_t fast = panel.roi[0]; fast <= panel.roi[1]; ++fast) {
+            const std::int64_t pixel = row.start + fast;
             if (pixel >= found.load(std::memory_order_relaxed)) break;
-            if (!s.rendered(pixel) || !pixel_leaves_range(s, reach, panel, slow, fast, first_evaluation)) continue;
+            if (!panel.unmasked(row.slow, fast) ||
+                !pixel_leaves_range(s, reach, {row.panel, row.slow, fast}, pixel == first_evaluation)) {
+                continue;
+            }
             std::int64_t best = found.load();
             while (pixel < best && !found.compare_exchange_weak(best, pixel)) {
             }
@@ -501,23 +504,19 @@ RunState state_at(const Scene& scene, std::int64_t pixel, std::int64_t first_eva
 
 PixelResult reference_alone(const Scene& s, std::int64_t pixel, std::int64_t first_evaluation,
                             std::int64_t out_of_range) {
-    const std::int64_t panel = pixel / (s.nslow * s.nfast), rest = pixel % (s.nslow * s.nfast);
     RunState state = state_at(s, pixel, first_evaluation, out_of_range);
-    return reference_pixel(s, panel, rest / s.nfast, rest % s.nfast, state);
+    return reference_pixel(s, s.place(pixel), state);
 }
 
 bool render_reference(const Scene& s, float* image) {
     std::fill(image, image + s.pixels(), 0.0f);
     RunState state = initial_state(s);
     const bool began = state.interpolating;
-    for (std::size_t panel = 0; panel < s.panels.size(); ++panel) {
-        const auto p = static_cast<std::int64_t>(panel);
-        for (std::int64_t slow = s.roi[2]; slow <= s.roi[3]; ++slow) {
-            for (std::int64_t fast = s.roi[0]; fast <= s.roi[1]; ++fast) {
-                const std::int64_t pixel = s.index(p, slow, fast);
-                if (s.rendered(pixel))
-                    image[pixel] = static_cast<float>(reference_pixel(s, p, slow, fast, state).value);
-            }
+    for (const PixelRow& row : s.rows()) {
+        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
+        for (std::int64_t fast = panel.roi[0]; fast <= panel.roi[1]; ++fast) {
+            if (!panel.unmasked(row.slow, fast)) continue;
+            image[row.start + fast] = static_cast<float>(reference_pixel(s, {row.panel, row.slow, fast}, state).value);
         }
     }
     return began && !state.interpolating;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
+from nanobragg.records.panel import panel_views
 from nanobragg.rendering.trace import Trace, trace_pixel
 
 if TYPE_CHECKING:
@@ -20,26 +22,26 @@ def print_pixels(resolved: Resolved, pixel: tuple[int, int] | None, image: np.nd
     Args:
         resolved: the run.
         pixel: (fast, slow) of each panel, or None for all.
-        image: (slow, fast) or (panel, slow, fast) float32, the rendered image.
+        image: float32, the rendered image, of the shape ``Scene.image_shape``.
 
     Raises:
         InputError: for a pixel outside the detector.
 
     """
     scene = resolved.scene
-    if pixel is not None and pixel[0] >= 0:
-        fast, slow = pixel
-        if not (0 <= slow < scene.shape[0] and 0 <= fast < scene.shape[1]):
-            raise InputError(f"-printout_pixel: found fast {fast}, slow {slow}, expected a pixel of the detector")
-        pixels = [(slow, fast)]
-    else:
-        x0, x1, y0, y1 = scene.roi
-        pixels = [(slow, fast) for slow in range(y0, y1 + 1) for fast in range(x0, x1 + 1)]
-    for number, values in enumerate(image.reshape(-1, *scene.shape)):
-        for slow, fast in pixels:
+    chosen = pixel if pixel is not None and pixel[0] >= 0 else None
+    found = 0
+    for number, (panel, values) in enumerate(zip(scene.panels, panel_views(image, scene.panels), strict=True)):
+        x0, x1, y0, y1 = panel.region if chosen is None else (chosen[0], chosen[0], chosen[1], chosen[1])
+        if chosen is not None and not (0 <= y0 < panel.shape[0] and 0 <= x0 < panel.shape[1]):
+            continue
+        found += 1
+        for slow, fast in itertools.product(range(y0, y1 + 1), range(x0, x1 + 1)):
             trace = trace_pixel(scene, slow, fast, panel=number, last_only=True)
             if trace.rendered:
                 print("\n".join(_lines(resolved, trace, float(values[slow, fast]))))
+    if chosen is not None and not found:
+        raise InputError(f"-printout_pixel: found fast {chosen[0]}, slow {chosen[1]}, expected a pixel of the detector")
 
 
 def _lines(resolved: Resolved, trace: Trace, value: float) -> list[str]:

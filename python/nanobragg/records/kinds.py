@@ -46,7 +46,6 @@ class Kind:
         argument: str = "",
         file: Literal["", "input", "output", "cache"] = "",
         in_toml: Kind | None = None,
-        record: type | None = None,
     ) -> None:
         self.expected = expected
         """What it is, in words that follow "expected"."""
@@ -65,8 +64,6 @@ class Kind:
         """Input files that a TOML file names are relative to its folder, the others to the current one."""
         self.in_toml = in_toml
         """What TOML files can hold, if that is not the same."""
-        self.record = record
-        """Of a list of records: what each of them is."""
 
     def checked(self, value: object, place: str, unit: str = "") -> Any:
         """The value as a field holds it.
@@ -125,16 +122,25 @@ def _finite(value: Any) -> float:
     return number
 
 
-def _such(read: Read, right: Callable[[Any], bool]) -> Read:
-    """What reads values as ``read`` does, and takes those alone that are ``right``."""
+def _not_negative(value: Any) -> float:
+    number = _finite(value)
+    if number < 0.0:
+        raise Mismatch
+    return number
 
-    def such(value: Any) -> Any:
-        found = read(value)
-        if not right(found):
-            raise Mismatch
-        return found
 
-    return such
+def _positive(value: Any) -> float:
+    number = _finite(value)
+    if number <= 0.0:
+        raise Mismatch
+    return number
+
+
+def _fraction(value: Any) -> float:
+    number = _finite(value)
+    if not 0.0 <= number <= 1.0:
+        raise Mismatch
+    return number
 
 
 def _whole(value: Any) -> int:
@@ -145,6 +151,13 @@ def _whole(value: Any) -> int:
     except TypeError:
         raise Mismatch from None
     if not -(2**63) <= number < 2**64:
+        raise Mismatch
+    return number
+
+
+def _natural(value: Any) -> int:
+    number = _whole(value)
+    if number < 0:
         raise Mismatch
     return number
 
@@ -294,21 +307,21 @@ _TEXT = {"type": "string"}
 NUMBER = Kind(expected="a finite number", read=_finite, schema={"type": "number"}, letter="r", argument="{unit}")
 NOT_NEGATIVE = Kind(
     expected="a number of 0 or more",
-    read=_such(_finite, lambda x: x >= 0.0),
+    read=_not_negative,
     schema={"type": "number", "minimum": 0},
     letter="r",
     argument="{unit}",
 )
 POSITIVE = Kind(
     expected="a number above 0",
-    read=_such(_finite, lambda x: x > 0.0),
+    read=_positive,
     schema={"type": "number", "exclusiveMinimum": 0},
     letter="r",
     argument="{unit}",
 )
 FRACTION = Kind(
     expected="a number from 0 to 1",
-    read=_such(_finite, lambda x: 0.0 <= x <= 1.0),
+    read=_fraction,
     schema={"type": "number", "minimum": 0, "maximum": 1},
     letter="r",
     argument="{unit}",
@@ -323,16 +336,10 @@ DEPTH = Kind(
 WHOLE = Kind(expected="a whole number", read=_whole, schema={"type": "integer"}, letter="i", argument="n")
 NATURAL = Kind(
     expected="a whole number, 0 or more",
-    read=_such(_whole, lambda n: n >= 0),
+    read=_natural,
     schema={"type": "integer", "minimum": 0},
     letter="i",
     argument="n",
-)
-COUNT = Kind(
-    expected="a whole number, 1 or more",
-    read=_such(_whole, lambda n: n >= 1),
-    schema={"type": "integer", "minimum": 1},
-    letter="i",
 )
 FLAG = Kind(expected="true or false", read=_flag, schema={"type": "boolean"}, least=0, most=0)
 NAME = Kind(expected="a name", read=_text, schema=_TEXT, argument="name")
@@ -347,10 +354,6 @@ TWO_WHOLE = _several("two whole numbers of which some may be unset", _unset_or(W
 TWO_NUMBERS = _several("two finite numbers of which some may be unset", _unset_or(NUMBER), 2)
 REGION = _several("four whole numbers", WHOLE, 4, argument="xmin xmax ymin ymax")
 PIXEL = _several("two whole numbers, 0 or more", NATURAL, 2)
-RASTER = _several("two whole numbers, 1 or more", COUNT, 2)
-EDGES = _either("a number above 0, or two", POSITIVE, _several("two numbers above 0", POSITIVE, 2))
-REGIONS = _several("regions of four whole numbers", REGION, 0, 100_000)
-ELEMENT = _several("two or three whole numbers, 0 or more", NATURAL, 2, 3)
 
 _FILE = Kind(expected="the name of a file", read=_text, schema=_TEXT)
 INPUT_FILE = Kind(expected=_FILE.expected, read=_path, schema=_TEXT, file="input", argument="file")

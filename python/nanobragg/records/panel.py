@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,13 +35,15 @@ class ScenePanel:
     origin: NDArray[np.float64]
     """(3,) m: the outer corner of the first pixel."""
     fast: NDArray[np.float64]
-    """(3,) unit vector along which pixels follow each other."""
+    """(3,) along which pixels follow each other, ``pixel_size`` times its length apart."""
     slow: NDArray[np.float64]
-    """(3,) unit vector along which rows follow each other; not always at right angles to ``fast``."""
+    """(3,) along which rows follow each other; not always at right angles to ``fast``."""
     normal: NDArray[np.float64]
     """(3,) unit vector of the sensor's depth, away from the sample."""
     close_distance: float
     """m: from the sample to the panel's plane."""
+    pixel_area: float | None = None
+    """m², what the solid angle takes; ``None``: the parallelogram that a pixel's edges span."""
     sensor_material: str = "Si"
     """For files; what absorbs is ``Scene.attenuation``."""
     sensor_thickness: float = 0.0
@@ -52,6 +54,9 @@ class ScenePanel:
     """The largest count that a pixel holds; ``None``: what its file does."""
     mask: NDArray[np.uint8] | None = None
     """(slow, fast), 0: not rendered."""
+    roi: tuple[int, int, int, int] | None = None
+    """fast first, fast last, slow first, slow last of what is rendered (inclusive, inside the panel; last < first:
+    nothing); ``None``: all."""
     place: tuple[int, ...] = (0, 0)
     """Where the first pixel is in the file's array: (slow, fast) in a slab, (module, slow, fast) in a stack."""
 
@@ -68,6 +73,11 @@ class ScenePanel:
                 mask = (mask if mask.dtype == bool else mask != 0).view(np.uint8)
             object.__setattr__(self, "mask", np.ascontiguousarray(mask))
 
+    @property
+    def region(self) -> tuple[int, int, int, int]:
+        """``roi``, or that of all pixels."""
+        return (0, self.shape[1] - 1, 0, self.shape[0] - 1) if self.roi is None else self.roi
+
     def at(self, fast: ArrayLike, slow: ArrayLike) -> NDArray[np.float64]:
         """Positions (..., 3) m of points in pixels: 0, 0 is the outer corner of the first one, 0.5, 0.5 its centre."""
         along_fast = np.asarray(fast, dtype=float)[..., None] * self.pixel_size[0]
@@ -80,6 +90,17 @@ def only_panel(panels: Sequence[ScenePanel], what: str) -> ScenePanel:
     if len(panels) != 1:
         raise InputError(f"{what}: found a detector of {len(panels)} panels, expected one")
     return panels[0]
+
+
+def panel_views(image: NDArray[Any], panels: Sequence[ScenePanel]) -> list[NDArray[Any]]:
+    """The pixels (slow, fast) of each panel in an image of the shape ``Scene.image_shape``; views, not copies."""
+    flat = image.reshape(-1)
+    views, begin = [], 0
+    for panel in panels:
+        end = begin + panel.shape[0] * panel.shape[1]
+        views.append(flat[begin:end].reshape(panel.shape))
+        begin = end
+    return views
 
 
 def common_shape(panels: Sequence[ScenePanel]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ a Scene can render it; conventions, files and flags are unknown below this line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Scene:
 
     # detector
     panels: tuple[ScenePanel, ...]
-    """Where the pixels are, and which of them are rendered. The renderers take panels of one shape."""
+    """Where the pixels are, and which of them are rendered."""
     curved_distance: float
     """m: every pixel is moved to this distance (0: flat panels)."""
     beam_direction: np.ndarray
@@ -108,8 +108,6 @@ class Scene:
     """r_e² × fluence."""
     steps: int
     """Divisor: sources × orientations × oversample²."""
-    roi: tuple[int, int, int, int]
-    """fast first, fast last, slow first, slow last, of every panel (inclusive, inside it; last < first: nothing)."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -118,7 +116,12 @@ class Scene:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """The image's shape, (slow, fast) of one panel and (panel, slow, fast) of several."""
+        """The image's shape, (slow, fast) of one panel, (panel, slow, fast) of several of one shape; where shapes
+        differ (pixels,), one panel after the other.
+        """
+        shapes = {tuple(panel.shape) for panel in self.panels}
+        if len(shapes) > 1:
+            return (sum(panel.shape[0] * panel.shape[1] for panel in self.panels),)
         return self.shape if len(self.panels) == 1 else (len(self.panels), *self.shape)
 
     @property
@@ -126,8 +129,20 @@ class Scene:
         """The panels' masks in the image's shape; ``None`` where none has one."""
         import numpy as np
 
-        masks = [panel.mask for panel in self.panels]
-        if all(mask is None for mask in masks):
+        if all(panel.mask is None for panel in self.panels):
             return None
-        whole = np.ones(self.shape, np.uint8)
-        return np.stack([whole if mask is None else mask for mask in masks]).reshape(self.image_shape)
+        masks = [np.ones(panel.shape, np.uint8) if panel.mask is None else panel.mask for panel in self.panels]
+        return np.concatenate([mask.ravel() for mask in masks]).reshape(self.image_shape)
+
+    def cropped(self, roi: tuple[int, int, int, int]) -> Scene:
+        """The Scene with this region of interest (fast first, fast last, slow first, slow last), as far as it lies in
+        a panel, of every panel.
+        """
+        return replace(self, panels=tuple(replace(panel, roi=_clipped(roi, panel)) for panel in self.panels))
+
+
+def _clipped(roi: tuple[int, int, int, int], panel: ScenePanel) -> tuple[int, int, int, int]:
+    """The region of interest without what is outside the panel."""
+    x0, x1, y0, y1 = roi
+    x0, x1, y0, y1 = max(x0, 0), min(x1, panel.shape[1] - 1), max(y0, 0), min(y1, panel.shape[0] - 1)
+    return (x0, x1, y0, y1) if x0 <= x1 and y0 <= y1 else (0, -1, 0, -1)

@@ -58,7 +58,8 @@ def render(
         progress: called now and then with the fraction done; what it raises stops the render.
 
     Returns:
-        (panel, slow, fast) float32, photons per pixel; 0 where nothing was rendered.
+        (panel, slow, fast) float32, photons per pixel; 0 where nothing was rendered. Where the panels' shapes differ
+        (pixels,), one panel after the other.
 
     Raises:
         InputError: for a Scene that cannot be rendered; on a GPU, for factors that depend on the order of evaluations.

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def scene_of(stages: Stages) -> Scene:
     """Everything that the renderers need, in SI units."""
-    return Scene(**_detector(stages), **_factors(stages), **_beam(stages), **_crystal(stages), **_sampling(stages))
+    scene = Scene(**_detector(stages), **_factors(stages), **_beam(stages), **_crystal(stages), **_sampling(stages))
+    return scene.cropped(stages.detector.roi)
 
 
 def _detector(stages: Stages) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _crystal(stages: Stages) -> dict[str, Any]:
 
 
 def _sampling(stages: Stages) -> dict[str, Any]:
-    placed, dmin = stages.detector, stages.said.experiment.sampling.dmin
+    dmin = stages.said.experiment.sampling.dmin
     return {
         "oversample": stages.oversampling.number,
         "dmin": 0.0 if dmin is None else dmin * 1e-10,
@@ -80,12 +81,4 @@ def _sampling(stages: Stages) -> dict[str, Any]:
         "background": stages.water.once,
         "scale": THOMSON * stages.light.fluence,
         "steps": stages.samples,
-        "roi": _clipped(placed.roi, [panel.shape for panel in placed.panels]),
     }
-
-
-def _clipped(roi: tuple[int, int, int, int], shapes: list[tuple[int, int]]) -> tuple[int, int, int, int]:
-    """The region of interest without what is outside the largest panel."""
-    x0, x1, y0, y1 = roi
-    x1, y1 = min(x1, max(nfast for _, nfast in shapes) - 1), min(y1, max(nslow for nslow, _ in shapes) - 1)
-    return (x0, x1, y0, y1) if x0 <= x1 and y0 <= y1 else (0, -1, 0, -1)

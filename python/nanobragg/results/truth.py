@@ -15,6 +15,7 @@ from nanobragg.errors import InputError
 from nanobragg.maths.lattice import bounds_of, plane_of
 from nanobragg.maths.projection import pixels_of_rays
 from nanobragg.maths.rotations import parts
+from nanobragg.records.panel import panel_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,10 +75,10 @@ def truth(
         raise InputError("truth: found a curved detector, expected a flat one")
     width = _spot_width(resolved)
     limit = 3.0 * width if tolerance is None else tolerance
-    pixels = np.asarray(image, dtype=np.float64).reshape(-1, *scene.shape)
+    pixels = panel_views(np.asarray(image, dtype=np.float64), scene.panels)
     found = _predictions(resolved, limit, width)
     for panel, rows, values in zip(scene.panels, found, pixels, strict=True):
-        _integrate(rows, values, _footprint(resolved, panel, width) if radius is None else radius, panel, scene.roi)
+        _integrate(rows, values, _footprint(resolved, panel, width) if radius is None else radius, panel)
     table = np.concatenate(found)
     return table[np.argsort(-table["d"], kind="stable")]
 
@@ -224,13 +225,11 @@ def _footprint(resolved: Resolved, panel: ScenePanel, width: float) -> int:
     return int(min(max(2, math.ceil(abs(pixels))), max(2, min(panel.shape) // 4)))
 
 
-def _integrate(
-    rows: NDArray[Any], image: NDArray[np.float64], radius: int, panel: ScenePanel, roi: tuple[int, int, int, int]
-) -> None:
+def _integrate(rows: NDArray[Any], image: NDArray[np.float64], radius: int, panel: ScenePanel) -> None:
     """Sums over the footprints, less the median of a frame around each; what is not rendered does not count."""
     used = np.zeros(image.shape, bool)
-    f0, f1, s0, s1 = roi
-    used[max(s0, 0) : s1 + 1, max(f0, 0) : f1 + 1] = True
+    f0, f1, s0, s1 = panel.region
+    used[s0 : s1 + 1, f0 : f1 + 1] = True
     if panel.mask is not None:
         used &= panel.mask != 0
     used &= np.isfinite(image)

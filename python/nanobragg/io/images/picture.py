@@ -170,7 +170,7 @@ def _draw(picture: Any, resolved: Resolved, marks: Marks, factor: int) -> None:
             drawing.line([x - 8, y, x + 8, y], fill=_BEAM, width=2)
             drawing.line([x, y - 8, x, y + 8], fill=_BEAM, width=2)
     if marks.roi:
-        x0, x1, y0, y1 = resolved.scene.roi
+        x0, x1, y0, y1 = only_panel(resolved.scene.panels, "picture").region
         drawing.rectangle(
             [x0 / factor, y0 / factor, max(x0, x1) / factor, max(y0, y1) / factor], outline=_REGION, width=2
         )
