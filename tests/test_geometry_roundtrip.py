@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment, Image, Resolved, Sampling, resolve
-from nanobragg.io.images import cbf
+from nanobragg.io.images import cbf, smv
+from nanobragg.io.images.formats import format_of
 from nanobragg.io.images.nexus import laboratory_to_nexus
 
 KEEP = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -70,12 +72,14 @@ def _drawn(said: dict[str, Any], quirks: str) -> Resolved:
     return found
 
 
-def _again(path: Path, made: Resolved, **detector: Any) -> Resolved:
+def _again(path: Path, made: Resolved, *, quirks: str | None = None, **detector: Any) -> Resolved:
     pixels = np.zeros(made.scene.panels[0].shape, np.int32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the spindle, which a CBF cannot tell of the dials convention
         Image(pixels, made).write(path)
-    experiment = Experiment(crystal=CRYSTAL, detector=Detector(header=path, **detector), quirks=made.experiment.quirks)
+    experiment = Experiment(
+        crystal=CRYSTAL, detector=Detector(header=path, **detector), quirks=quirks or made.experiment.quirks
+    )
     return resolve(experiment)
 
 
@@ -114,22 +118,52 @@ def test_cbf_holds_a_detector_that_is_swung_about_its_fast_axis(
 
 
 @KEEP
+@given(said=detectors(("mosflm", "denzo", "xds", "adxv", "dials"), tilts=False))
+def test_smv_holds_a_detector_that_is_swung_about_its_fast_axis(said: dict[str, Any], tmp_path: Path) -> None:
+    """With quirks off, to all digits, and read so whatever the quirks are then."""
+    made = _drawn(said, "none")
+    doubt = smv.doubt(made)
+    if said["convention"] == "dials":
+        assert doubt is not None
+        assert ("tilted" if abs(said.get("twotheta", 0.0)) > 1e-4 else "spindle") in doubt or "twotheta" in said
+        return
+    assert doubt is None or (said["convention"] == "adxv" and "mirrored" in doubt)
+    for quirks in ("none", "all"):
+        again = _again(tmp_path / "a.img", made, convention=said["convention"], quirks=quirks)
+        np.testing.assert_allclose(_corners(again), _corners(made), atol=1e-6)
+        assert not again.warnings
+
+
+@KEEP
+@given(said=detectors(("mosflm", "xds", "adxv", "denzo", "dials", "custom"), tilts=True))
+@pytest.mark.parametrize("extension", ["cbf", "img"])
+def test_a_writer_that_cannot_hold_a_tilt_says_so(extension: str, said: dict[str, Any]) -> None:
+    """In one line: a tilt that is lost silently puts every spot elsewhere."""
+    made = _drawn(said, "none")
+    panel, g = made.scene.panels[0], made.geometry
+    across = abs(float(panel.fast @ np.array(g.beam))) < 1e-9
+    doubt = format_of(f"a.{extension}").doubt(made)  # type: ignore[union-attr]
+    assert across or (doubt is not None and "tilted" in doubt)
+
+
+@KEEP
 @given(
     convention=st.sampled_from(["mosflm", "denzo", "xds", "adxv"]),
     numbers=st.tuples(st.integers(10_000, 99_999), st.integers(1000, 99_999), st.integers(1000, 99_999)),
-    quirks=st.sampled_from(["all", "none"]),
 )
-def test_smv_holds_six_digits(convention: str, numbers: tuple[int, int, int], quirks: str, tmp_path: Path) -> None:
-    """The geometry of a detector at right angles to the beam."""
+def test_smv_holds_six_digits(convention: str, numbers: tuple[int, int, int], tmp_path: Path) -> None:
+    """The geometry of a detector at right angles to the beam, in nanoBragg.c's header."""
     distance, x, y = (number / 1000.0 for number in numbers)
     place = {"distance": distance, "beam_x": x, "beam_y": y}
-    made = _made({"convention": convention, "shape": (20, 30), "pixel_size": 0.1, **place}, quirks)
+    made = _made({"convention": convention, "shape": (20, 30), "pixel_size": 0.1, **place}, "all")
     again = _again(tmp_path / "a.img", made, convention=convention)
     np.testing.assert_allclose(_corners(again), _corners(made), atol=6e-3)
 
 
-def test_smv_does_not_hold_a_swing_and_says_so(tmp_path: Path) -> None:
+def test_nanobraggs_smv_header_does_not_hold_a_swing_and_says_so(tmp_path: Path) -> None:
     """nanoBragg.c does not use the header's TWOTHETA: its user would not know."""
     place = {"convention": "xds", "shape": (20, 30), "pixel_size": 0.1, "distance": 50.0, "twotheta": 12.5}
-    again = _again(tmp_path / "a.img", _made(place, "all"), convention="xds")
+    made = _made(place, "all")
+    assert "which way the detector is swung" in (smv.doubt(made) or "")
+    again = _again(tmp_path / "a.img", made, convention="xds")
     assert any("TWOTHETA of 12.5 degrees is not used" in warning for warning in again.warnings)

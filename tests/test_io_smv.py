@@ -78,7 +78,10 @@ def resolved_of(scene: dict[str, Any], args: str, header: str) -> SimpleNamespac
         normal=scene["odet"],
         close_distance=scene["close_distance"],
     )
-    return SimpleNamespace(geometry=geometry, radiation=radiation, scene=SimpleNamespace(panels=(panel,)))
+    scene_of_panel = SimpleNamespace(panels=(panel,), image_mask=None)
+    return SimpleNamespace(
+        geometry=geometry, radiation=radiation, scene=scene_of_panel, experiment=SimpleNamespace(quirks="all")
+    )
 
 
 @pytest.mark.parametrize("case", [name for name, fact in FACTS.items() if "header" in fact])

@@ -214,7 +214,8 @@ def test_every_quirk_has_a_test_with_it_off() -> None:
     """A quirk added without a test of its absence would be a promise nobody checks."""
     here = {case.split()[0] for case in ONE_QUIRK}
     words = {"twotheta_axis_parse", "misset_seed_parse", "curved_det_needs_word"}
-    assert here | words | {"random_misset_units", "header_substring"} == set(QUIRKS)
+    of_files_written = {"header_by_convention", "offset_in_masked_pixels"}  # tests/test_for_dials.py
+    assert here | words | of_files_written | {"random_misset_units", "header_substring"} == set(QUIRKS)
 
 
 # ---- closed forms: a single cell scatters F² everywhere, so that only the factors are seen ------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -45,3 +46,59 @@ def direct_beam(panel: ScenePanel, g: Geometry) -> tuple[float, float, float]:
     if not np.isfinite([fast, slow]).all():
         return g.Fbeam / panel.pixel_size[0], g.Sbeam / panel.pixel_size[1], g.distance
     return fast, slow, float(_reach(panel, np.cross(panel.fast, panel.slow), beam)[0])
+
+
+class Swing(NamedTuple):
+    """Where a panel was before it was turned about minus its fast axis, through the sample: what headers without
+    vectors can say.
+    """
+
+    fast: float
+    """pixels from the outer corner of the first, where the beam meets the panel at 2theta 0"""
+    slow: float
+    distance: float
+    """m"""
+    twotheta: float
+    """radians, by the right hand"""
+
+
+def before_swing(panel: ScenePanel, g: Geometry) -> Swing:
+    """The place of a panel at 2theta 0, and its 2theta.
+
+    Of a panel that is tilted otherwise (:func:`is_tilted`): where the beam meets it, and no 2theta.
+    """
+    if is_tilted(panel, g):
+        return Swing(*direct_beam(panel, g), 0.0)
+    beam = np.array(g.beam)
+    twotheta = math.atan2(-float(np.cross(beam, panel.normal) @ panel.fast), float(beam @ panel.normal))
+    fast = -float(panel.origin @ panel.fast) / panel.pixel_size[0]
+    slow = -float(panel.origin @ panel.slow) / panel.pixel_size[1]
+    for unsaid in (0.0, -1.0):  # what headers have where no centre is known
+        if max(abs(fast - unsaid), abs(slow - unsaid)) < 1e-9:
+            fast = unsaid + 1e-9
+    return Swing(fast, slow, panel.close_distance, twotheta)
+
+
+def is_tilted(panel: ScenePanel, g: Geometry) -> bool:
+    """Whether a swing about the fast axis is not enough to turn the panel to where it is."""
+    return abs(float(panel.fast @ np.array(g.beam))) > 1e-9
+
+
+def is_mirrored(panel: ScenePanel) -> bool:
+    """Whether fast x slow points at the sample."""
+    return float(np.cross(panel.fast, panel.slow) @ panel.normal) < 0.0
+
+
+def unsaid_without_vectors(panel: ScenePanel, g: Geometry) -> str | None:
+    """What a header without vectors cannot say: the end of a sentence that begins with the header's name; ``None`` if
+    it says it all.
+    """
+    if g.curved:
+        return "tells of a flat detector, the image is of a curved one"
+    if is_tilted(panel, g):
+        return "cannot tell how the detector is tilted; write NXmx (.h5) to keep the geometry"
+    if abs(float(panel.fast @ np.array(g.spindle)) - 1) > 1e-9:
+        return "implies a spindle along the fast axis; write NXmx (.h5) to keep the geometry"
+    if is_mirrored(panel):
+        return "cannot tell that the image is mirrored; write NXmx (.h5) to keep the geometry"
+    return None

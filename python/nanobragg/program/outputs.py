@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nanobragg.records.counts import CountScale
 from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
         print(f"intfile_scale = {scale:g}")
         wide = option_format(output.intfile, floats=False).bits > 16
         pixels = to_integers(image, scale, output.adc_offset, roi, wide=wide, threads=run.threads)
-        _write_integers(output.intfile, pixels, resolved)
+        _write_integers(output.intfile, pixels, resolved, CountScale(offset=output.adc_offset))
     if output.pgmfile is not None:
         grey = pgm_scale(output.pgm_scale, found.rmsd, scale)
         print(f"pgm_scale = {grey:g}")
@@ -77,7 +78,7 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
         PGM.write(output.pgmfile, to_pgm_bytes(image, grey, roi), resolved, scale=grey)
 
 
-def _write_integers(name: str, pixels: np.ndarray, resolved: Resolved) -> None:
+def _write_integers(name: str, pixels: np.ndarray, resolved: Resolved, scale: CountScale) -> None:
     """An integer image: SMV, or what the extension says."""
     from nanobragg.io.images.formats import option_format
 
@@ -86,7 +87,10 @@ def _write_integers(name: str, pixels: np.ndarray, resolved: Resolved) -> None:
     if doubt is not None:
         print(f"WARNING: {name}: {doubt}")
     print(f"writing {name} as {chosen.described(pixels)}")
-    chosen.write(name, pixels, resolved)
+    advice = chosen.advice(name, resolved)
+    if advice is not None:
+        print(advice)
+    chosen.write(name, pixels, resolved, **({"scale": scale} if chosen.scaled else {}))
 
 
 def _write_preview(run: Run, resolved: Resolved, pixels: np.ndarray) -> None:
@@ -132,19 +136,19 @@ def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | No
         threads=run.threads,
     )
     print(f"{noise.photons:.0f} photons on noise image ({noise.overloads} overloads)")
-    _write_integers(output.noisefile, noise.pixels, resolved)
+    _write_integers(output.noisefile, noise.pixels, resolved, CountScale(offset=output.adc_offset))
     return noise.pixels
 
 
 def _write_counts(run: Run, resolved: Resolved, image: np.ndarray, seed: int, detector: DetectorModel) -> np.ndarray:
     """Write the counts, and give them."""
-    from nanobragg.results.measured import counts_of, whole_image
+    from nanobragg.results.measured import counts_of, scale_of, whole_image
 
     found = counts_of(image, resolved, detector, seed=seed, shot=run.output.shot, threads=run.threads)
     print(f"{found.photons:.0f} photons counted, {found.overloads} overloads (seed {seed}, shot {run.output.shot})")
     counts = whole_image(found.panels, image)
     assert run.output.countsfile is not None, "the detector is there for this file"
-    _write_integers(run.output.countsfile, counts, resolved)
+    _write_integers(run.output.countsfile, counts, resolved, scale_of(detector))
     return counts
 
 

@@ -29,6 +29,8 @@ QUIRKS: dict[str, str] = {
     "cell_angles": "the angles of a triclinic or rhombohedral cell come out changed",
     "random_misset_units": "the random orientation is drawn with a cap of 90 radians",
     "header_substring": "header keys match as the last substring in the header",
+    "header_by_convention": "SMV headers have the convention's beam centre, without -twotheta, to six digits",
+    "offset_in_masked_pixels": "masked pixels of SMV images have the ADC offset, as if they had counted nothing",
 }
 
 

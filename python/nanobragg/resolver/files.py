@@ -181,10 +181,12 @@ def _wanted(experiment: Experiment) -> Wanted:
 
 def _read_image(name: str, pixels: bool, wanted: Wanted) -> SmvHeader | FileGeometry:
     from nanobragg.io.geometry.any_file import is_smv, read_file_geometry
+    from nanobragg.io.geometry.smv_file import smv_geometry
     from nanobragg.io.images.smv import read_smv, read_smv_header
 
     if is_smv(name):
-        return read_smv(name) if pixels else read_smv_header(name)
+        image = read_smv(name) if pixels else read_smv_header(name)
+        return smv_geometry(image) or image
     return read_file_geometry(name, mask=pixels, wanted=wanted)
 
 

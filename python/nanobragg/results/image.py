@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.records.counts import CountScale
 
 if TYPE_CHECKING:
     from nanobragg.io.images.formats import Format
@@ -43,6 +44,8 @@ class Image:
     """the seed of the noise"""
     stages: dict[str, np.ndarray] | None = field(default=None, repr=False)
     """what :meth:`measured` was asked to keep"""
+    scale: CountScale = field(default_factory=CountScale)
+    """what the numbers of the pixels mean (whole numbers)"""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False and dtype is not None and np.dtype(dtype) != self.data.dtype:
@@ -104,6 +107,7 @@ class Image:
             overloads=noise.overloads,
             photons=noise.photons,
             seed=noise.seed,
+            scale=CountScale(offset=adc_offset),
         )
 
     def measured(
@@ -144,7 +148,7 @@ class Image:
         if scale is not None:
             _finite("scale", scale)
         pixels = to_integers(self.data, scale, adc_offset, self.resolved.geometry.roi, wide=True)
-        return Image(pixels, self.resolved, solid_angle=self.solid_angle)
+        return Image(pixels, self.resolved, solid_angle=self.solid_angle, scale=CountScale(offset=adc_offset))
 
     def truth(self, *, tolerance: float | None = None, radius: int | None = None) -> np.ndarray:
         """Reflections near the Ewald sphere: indices, predicted centroids, intensities (``specs/formats.md``).
@@ -187,8 +191,8 @@ class Image:
 
         ``.img`` and ``.smv``: SMV with a full header (uint16, saturated at 65535; a float image is scaled as by
         :meth:`integers`). ``.bin``: bare float32. ``.pgm``: 8-bit picture. ``.png``: preview. ``.npy``: NumPy.
-        ``.tif``, ``.tiff``: TIFF. ``.h5``, ``.nxs``: NeXus NXmx with geometry, beam and goniometer. ``.cbf``: with a
-        PILATUS header, for whole numbers only (see :meth:`noisy` and :meth:`integers`).
+        ``.tif``, ``.tiff``: TIFF. ``.h5``, ``.nxs``: NeXus NXmx with geometry, beam and goniometer. ``.cbf``: with the
+        lines of a PILATUS header, for whole numbers only (see :meth:`noisy` and :meth:`integers`).
 
         Raises:
             InputError: for another extension, and where the file cannot be written.
@@ -224,7 +228,8 @@ def write_nxmx(images: Image | Sequence[Image], path: str | os.PathLike[str]) ->
     from nanobragg.io.images.nexus import write_series
 
     series = [images] if isinstance(images, Image) else list(images)
-    write_series([image.data for image in series], [image.resolved for image in series], path)
+    scale = series[0].scale if series else None
+    write_series([image.data for image in series], [image.resolved for image in series], path, scale=scale)
 
 
 def _held(image: Image, chosen: Format, name: str) -> tuple[np.ndarray, dict[str, Any]]:
@@ -238,13 +243,14 @@ def _held(image: Image, chosen: Format, name: str) -> tuple[np.ndarray, dict[str
         scale = pgm_scale(None, found.rmsd, integer_scale(None, found.maximum))
         return to_pgm_bytes(image.data, scale, image.resolved.geometry.roi), {"scale": scale}
     if image.data.dtype != np.float32 or chosen.floats or chosen.picture:
-        return image.data, {}
+        return image.data, {"scale": image.scale} if chosen.scaled else {}
     if not chosen.original:
         raise InputError(
             f"{name}: found float32 photons, expected whole numbers for {chosen.name}: write image.noisy() or "
             "image.integers()"
         )
-    return image.integers().data, {}
+    whole = image.integers()
+    return whole.data, {"scale": whole.scale}
 
 
 def _finite(name: str, value: float) -> None:

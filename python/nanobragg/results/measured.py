@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanobragg.records.counts import CountScale
 from nanobragg.resolver.response import detector_model
 from nanobragg.response.measure import Counts, measure, shot_of
 
@@ -35,8 +36,14 @@ def measured(
         "overloads": found.overloads,
         "photons": found.photons,
         "seed": used,
+        "scale": scale_of(model),
         "stages": {name: whole_image(panels, data) for name, panels in found.stages.items()} if stages else None,
     }
+
+
+def scale_of(model: DetectorModel) -> CountScale:
+    """What the detector's numbers mean."""
+    return CountScale(offset=model.offset, lowest=model.lowest, highest=model.highest)
 
 
 def counts_of(

@@ -42,6 +42,7 @@ from nanobragg.io.geometry.types import (
 )
 from nanobragg.io.geometry.units import MILLIMETRES
 from nanobragg.io.support.extras import need
+from nanobragg.records.panel import THINNEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -359,7 +360,7 @@ def _scalars(said: Said, detector: Any, modules: list[Any], data: Any) -> dict[s
         said.comments.append("its distance has the sign of older files")
     thickness = said.length("thickness", child(detector, "sensor_thickness"), MILLIMETRES, "m")
     said.bad.pop("thickness", None)
-    if thickness:
+    if thickness and thickness > 2e3 * THINNEST:
         said.unused.append(f"sensor {1e3 * thickness:g} um thick (-detector_thick)")
     return {
         "nslow": None if shape is None else shape[0],

@@ -1,10 +1,11 @@
-"""CBF images with a PILATUS header ("miniCBF"): whole numbers, byte-offset compression (``specs/formats.md``)."""
+"""CBF images with the lines of a PILATUS header ("miniCBF"): whole numbers, byte-offset compression
+(``specs/formats.md``).
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,40 +13,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.images import for_dials
+from nanobragg.io.images.masked import with_masked
 from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
 from nanobragg.maths.constants import DEGREES, ENERGY
-from nanobragg.maths.projection import direct_beam
-from nanobragg.records.panel import only_panel
+from nanobragg.maths.projection import before_swing, unsaid_without_vectors
+from nanobragg.records.counts import CountScale
+from nanobragg.records.panel import THINNEST, only_panel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from nanobragg.records.panel import ScenePanel
-    from nanobragg.records.resolved import Geometry, Resolved
+    from nanobragg.records.resolved import Resolved
 
 _START = b"\x0c\x1a\x04\xd5"
 _PADDING = 4095
+_MODULE, _GAP, _PIXEL = (195, 487), (17, 7), 172e-6
+"""A PILATUS: (slow, fast) pixels of its modules and of the gaps between them, and the edge of a pixel, m."""
 
 
-def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved) -> None:
-    """Write whole numbers (slow, fast) as signed 32-bit integers, every one exactly.
+def write(
+    path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved, *, scale: CountScale | None = None
+) -> None:
+    """Write whole numbers (slow, fast) as signed 32-bit integers, every one exactly; masked pixels are -1.
 
     Args:
         path: the file.
         pixels: of an integer type, each within 32 bits.
         resolved: what the header tells of.
+        scale: what the numbers mean.
 
     Raises:
         InputError: for pixels of another type or range, and when the file cannot be written.
 
     """
     name = os.fspath(path)
-    data = _whole_numbers(name, np.asarray(pixels))
+    data = with_masked(_whole_numbers(name, np.asarray(pixels)), resolved)
     compression = need("fabio", name, module="fabio.compression")
     packed: bytes = compression.compByteOffset(np.ascontiguousarray(data, dtype=np.int32))
-    header = header_lines(resolved, min(int(np.iinfo(data.dtype).max), 2**31 - 1))
-    lines = [*_text_lines(name, header), *_binary_lines(packed, data.shape)]
+    header = header_lines(resolved, (scale or CountScale()).saturation(data.dtype))
+    lines = [*_text_lines(name, header, _convention(resolved)), *_binary_lines(packed, data.shape)]
     with atomic_write(path) as file:
         file.write("\r\n".join(lines).encode("ascii"))
         file.write(_START + packed + bytes(_PADDING))
@@ -61,14 +70,14 @@ def _whole_numbers(name: str, data: NDArray[Any]) -> NDArray[Any]:
     return data
 
 
-def _text_lines(name: str, header: list[str]) -> list[str]:
+def _text_lines(name: str, header: list[str], convention: str) -> list[str]:
     """The file up to its binary section."""
     return [
         "###CBF: VERSION 1.5, nanobragg",
         "",
         f"data_{_block_name(name)}",
         "",
-        '_array_data.header_convention "PILATUS_1.2"',
+        f'_array_data.header_convention "{convention}"',
         "_array_data.header_contents",
         ";",
         *(f"# {line}" for line in header),
@@ -102,20 +111,41 @@ def _binary_lines(packed: bytes, shape: tuple[int, ...]) -> list[str]:
     ]
 
 
+def _is_pilatus(panel: ScenePanel) -> bool:
+    """Whether the panel is one: modules and gaps of its size, and no pixels that count in the gaps."""
+    if any(abs(size - _PIXEL) > 1e-9 for size in panel.pixel_size):
+        return False
+    kept = np.ones(panel.shape, bool) if panel.mask is None else panel.mask != 0
+    for axis, (pixels, module, gap) in enumerate(zip(panel.shape, _MODULE, _GAP, strict=True)):
+        modules, rest = divmod(pixels + gap, module + gap)
+        if rest or not modules:
+            return False
+        in_gap = np.arange(pixels) % (module + gap) >= module
+        if np.take(kept, np.flatnonzero(in_gap), axis=axis).any():
+            return False
+    return True
+
+
+def _convention(resolved: Resolved) -> str:
+    """What the header calls itself: dxtbx asks a PILATUS for its modules, and reads any size of the other."""
+    return "PILATUS_1.2" if _is_pilatus(only_panel(resolved.scene.panels, "CBF")) else "GENERIC_MINI"
+
+
 def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
-    """The PILATUS header, a line for each quantity. ``cutoff``: the count at which pixels are overloaded."""
+    """The lines of a PILATUS header, one for each quantity. ``cutoff``: the count at which pixels are overloaded."""
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
     panel = only_panel(resolved.scene.panels, "CBF")
-    fast, slow, distance, swing = _place(panel, g)
+    place = before_swing(panel, g)
+    sensor = f"{panel.sensor_thickness:.6f}" if panel.sensor_thickness >= 5e-7 else f"{THINNEST:.9f}"
     energy = ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure
     increment = r.oscillation * DEGREES
     start = r.phi * DEGREES
     return [
-        "Detector: nanobragg simulation, S/N 00-0000",
+        f"Detector: {'PILATUS simulated by nanobragg' if _is_pilatus(panel) else 'nanobragg simulation'}, S/N 00-0000",
         "1970-01-01T00:00:00.000",
         f"Pixel_size {panel.pixel_size[0]:.14g} m x {panel.pixel_size[1]:.14g} m",
-        f"Silicon sensor, thickness {panel.sensor_thickness:.6f} m",
+        f"Silicon sensor, thickness {sensor} m",
         f"Exposure_time {exposure:.7f} s",
         f"Exposure_period {exposure:.7f} s",
         "Tau = 0 s",
@@ -128,13 +158,13 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
         "Trim_file: (nil)",
         "Image_path: ./",
         f"Wavelength {r.wavelength * 1e10:.7f} A",
-        f"Detector_distance {distance:.12f} m",
-        f"Beam_xy ({fast:.9f}, {slow:.9f}) pixels",
+        f"Detector_distance {place.distance:.12f} m",
+        f"Beam_xy ({place.fast:.9f}, {place.slow:.9f}) pixels",
         f"Flux {0.0 if beam.flux is None else beam.flux:g} ph/s",
         "Filter_transmission 1.0000",
         f"Start_angle {start:.5f} deg.",
         f"Angle_increment {increment:.5f} deg.",
-        f"Detector_2theta {swing * DEGREES:.10f} deg.",
+        f"Detector_2theta {place.twotheta * DEGREES:.10f} deg.",
         f"Polarization {r.kahn_factor:.4f}",
         "Alpha 0.0000 deg.",
         "Kappa 0.0000 deg.",
@@ -147,41 +177,19 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     ]
 
 
-def _place(panel: ScenePanel, g: Geometry) -> tuple[float, float, float, float]:
-    """Beam centre (fast, slow; pixels), distance (m) and 2theta (radians) as the header has them.
-
-    Distance and centre are those before the detector is turned by 2theta, through the sample and about minus the fast
-    axis. Of a detector that is tilted otherwise: where the beam meets it, and no 2theta.
-    """
-    if _tilted(panel, g):
-        return (*direct_beam(panel, g), 0.0)
-    beam = np.array(g.beam)
-    swing = math.atan2(-float(np.cross(beam, panel.normal) @ panel.fast), float(beam @ panel.normal))
-    fast = -float(panel.origin @ panel.fast) / panel.pixel_size[0]
-    slow = -float(panel.origin @ panel.slow) / panel.pixel_size[1]
-    if max(abs(fast), abs(slow)) < 1e-9:
-        fast = 1e-9  # 0, 0 is what is written where no centre is known
-    return fast, slow, panel.close_distance, swing
-
-
-def _tilted(panel: ScenePanel, g: Geometry) -> bool:
-    """Whether a swing about the fast axis is not enough to turn the panel to where it is."""
-    return abs(float(panel.fast @ np.array(g.beam))) > 1e-9
-
-
 def doubt(resolved: Resolved) -> str | None:
-    """What a PILATUS header cannot say about this geometry, as a sentence; ``None`` if it says it all."""
-    g = resolved.geometry
+    """What the header cannot say about this geometry, as a sentence; ``None`` if it says it all."""
+    said = unsaid_without_vectors(only_panel(resolved.scene.panels, "CBF"), resolved.geometry)
+    return None if said is None else f"the CBF header {said}"
+
+
+def advice(name: str, resolved: Resolved) -> str | None:
+    """What DIALS is to be told besides the file, as a line; ``None`` if nothing. It does not read Detector_2theta."""
     panel = only_panel(resolved.scene.panels, "CBF")
-    if g.curved:
-        return "the CBF header tells of a flat detector, the image is of a curved one"
-    if _tilted(panel, g):
-        return "the CBF header cannot tell how the detector is tilted; write NXmx (.h5) to keep the geometry"
-    if abs(float(panel.fast @ np.array(g.spindle)) - 1) > 1e-9:
-        return "the CBF header implies a spindle along the fast axis; write NXmx (.h5) to keep the geometry"
-    if float(np.cross(panel.fast, panel.slow) @ panel.normal) < 0:
-        return "the CBF header cannot tell that the image is mirrored; write NXmx (.h5) to keep the geometry"
-    return None
+    place = before_swing(panel, resolved.geometry)
+    return for_dials.line(
+        name, for_dials.options(panel, resolved, for_dials.Read(place.fast, place.slow, place.distance))
+    )
 
 
 def _block_name(name: str) -> str:

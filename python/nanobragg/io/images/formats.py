@@ -2,7 +2,8 @@
 
 Options, ``Image.write``, ``nanobragg view``, completion and the documentation ask this table. A new format is a module
 of this folder and a row. The module has ``write(path, pixels, resolved)`` and, where no other reader of images knows
-the format, ``read(path, shape)``; ``doubt(resolved)`` tells what its header cannot say.
+the format, ``read(path, shape)``; ``doubt(resolved)`` tells what its header cannot say, ``advice(name, resolved)`` what
+DIALS is to be told besides it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Format(NamedTuple):
     """8 bits to look at, with an option of its own."""
     geometry: bool = False
     """Whether such files, of whatever program, may tell geometry and serve as masks (``-img``, ``-mask``)."""
+    geometry_written: bool = True
+    """Whether those that we write do."""
+    scaled: bool = False
+    """Whether their headers tell what whole numbers mean: ``write`` takes a ``scale``
+    (:class:`~nanobragg.records.counts.CountScale`)."""
 
     def check(self, what: str) -> None:
         """Find out before the work whether the packages are there. Raises :class:`InputError` naming ``what``."""
@@ -62,6 +68,11 @@ class Format(NamedTuple):
         tell = getattr(self._module(), "doubt", None)
         return None if tell is None else tell(resolved)
 
+    def advice(self, name: str, resolved: Resolved) -> str | None:
+        """What DIALS is to be told of a file of this format besides its name, as a line; ``None`` for nothing."""
+        tell = getattr(self._module(), "advice", None)
+        return None if tell is None else tell(name, resolved)
+
     def read(self, path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any] | None:
         """The pixels (slow, fast) of a file, of ``shape`` where it does not tell; ``None``: fabio reads the format.
 
@@ -74,7 +85,7 @@ class Format(NamedTuple):
         """What a file of these pixels is, for messages; of the original's formats in its words."""
         kind = f"{pixels.dtype.itemsize}-byte {'floats' if pixels.dtype.kind == 'f' else 'integers'}"
         if not self.original:
-            return f"{self.name}, {kind}"
+            return f"{self.name}, {kind}{'' if self.geometry_written else ', no geometry'}"
         return f"{pixels.size} {kind}" if self.floats else kind
 
     def _module(self) -> ModuleType:
@@ -89,6 +100,7 @@ SMV = Format(
     bits=16,
     original=True,
     geometry=True,
+    scaled=True,
 )
 FLOATS = Format(
     name="bare floats",
@@ -108,10 +120,11 @@ FORMATS = (
         name="CBF",
         extensions=(".cbf",),
         module="cbf",
-        contents="whole numbers of 32 bits, with a PILATUS header",
+        contents="whole numbers of 32 bits, with the lines of a PILATUS header",
         bits=32,
         packages=("fabio",),
         geometry=True,
+        scaled=True,
     ),
     Format(
         name="NeXus NXmx",
@@ -122,6 +135,7 @@ FORMATS = (
         bits=32,
         packages=("h5py", "hdf5plugin"),
         geometry=True,
+        scaled=True,
     ),
     Format(
         name="TIFF",
@@ -132,6 +146,7 @@ FORMATS = (
         bits=32,
         packages=("pillow",),
         geometry=True,
+        geometry_written=False,
     ),
     Format(
         name="NumPy",
@@ -140,6 +155,7 @@ FORMATS = (
         contents="float32, or whole numbers of 32 bits",
         floats=True,
         bits=32,
+        geometry_written=False,
     ),
     FLOATS,
     PGM,

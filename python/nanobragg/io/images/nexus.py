@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.images import for_dials
+from nanobragg.io.images.masked import with_masked
 from nanobragg.io.support.extras import need
 from nanobragg.io.support.hdf5_file import new_hdf5
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import direct_beam
-from nanobragg.records.panel import only_panel
+from nanobragg.records.counts import CountScale
+from nanobragg.records.panel import THINNEST, only_panel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,18 +31,27 @@ if TYPE_CHECKING:
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
 
 
-def write(path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved) -> None:
+def write(
+    path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved, *, scale: CountScale | None = None
+) -> None:
     """Write one image (slow, fast). Raises :class:`InputError` when the file cannot be written."""
-    write_series([pixels], [resolved], path)
+    write_series([pixels], [resolved], path, scale=scale)
 
 
-def write_series(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], path: str | os.PathLike[str]) -> None:
+def write_series(
+    pixels: Sequence[NDArray[Any]],
+    resolved: Sequence[Resolved],
+    path: str | os.PathLike[str],
+    *,
+    scale: CountScale | None = None,
+) -> None:
     """Write one image or a series (a rotation scan, or shots) into one file, compressed by bitshuffle and LZ4.
 
     Args:
         pixels: (slow, fast), of one detector and one type.
         resolved: what they were made from, one for one; phi, crystal and wavelength may differ from image to image.
         path: ``.h5`` or ``.nxs``.
+        scale: what the whole numbers of all images mean.
 
     Raises:
         InputError: without images, for images of different detectors or pixel types, and when the file cannot be
@@ -56,7 +68,12 @@ def write_series(pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved], p
             )
     h5py, plugin = need("h5py", name), need("hdf5plugin", name)
     with new_hdf5(path) as file:
-        _write(h5py, plugin, file, pixels, resolved)
+        _write(h5py, plugin, file, pixels, resolved, scale or CountScale())
+
+
+def advice(name: str, resolved: Resolved) -> str | None:
+    """What DIALS is to be told besides the file, as a line; ``None`` if nothing. It does not read polarization."""
+    return for_dials.line(name, for_dials.polarization(resolved))
 
 
 def _same_detector(one: Resolved, other: Resolved) -> bool:
@@ -79,7 +96,14 @@ def laboratory_to_nexus(geometry: Geometry) -> NDArray[np.float64]:
     return np.array([x, np.cross(z, x), z])
 
 
-def _write(h5py: Any, plugin: Any, file: Any, pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved]) -> None:
+def _write(
+    h5py: Any,
+    plugin: Any,
+    file: Any,
+    pixels: Sequence[NDArray[Any]],
+    resolved: Sequence[Resolved],
+    scale: CountScale,
+) -> None:
     from nanobragg import _core
 
     first = resolved[0]
@@ -96,12 +120,12 @@ def _write(h5py: Any, plugin: Any, file: Any, pixels: Sequence[NDArray[Any]], re
     instrument = _group(entry, "instrument", "NXinstrument")
     _value(instrument, "name", "nanobragg", short_name="simulation")
     _beam(instrument, resolved)
-    _detector(instrument, pixels, first, turn)
+    _detector(instrument, pixels, first, turn, scale)
     _sample(entry, resolved, turn)
-    _data(h5py, plugin, entry, pixels)
+    _data(h5py, plugin, entry, pixels, resolved)
 
 
-def _data(h5py: Any, plugin: Any, entry: Any, pixels: Sequence[NDArray[Any]]) -> None:
+def _data(h5py: Any, plugin: Any, entry: Any, pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved]) -> None:
     data = _group(entry, "data", "NXdata", signal="data")
     shape = pixels[0].shape
     stack = data.create_dataset(
@@ -111,8 +135,8 @@ def _data(h5py: Any, plugin: Any, entry: Any, pixels: Sequence[NDArray[Any]]) ->
         chunks=(1, *shape),
         **plugin.Bitshuffle(cname="lz4"),
     )
-    for number, image in enumerate(pixels):
-        stack[number] = image
+    for number, (image, source) in enumerate(zip(pixels, resolved, strict=True)):
+        stack[number] = with_masked(image, source)
     entry["instrument/detector/data"] = h5py.SoftLink("/entry/data/data")
 
 
@@ -129,14 +153,16 @@ def _beam(instrument: Any, resolved: Sequence[Resolved]) -> None:
     _value(beam, "incident_polarization_stokes", [1.0, kahn, 0.0, 0.0])
 
 
-def _detector(instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, turn: NDArray[np.float64]) -> None:
+def _detector(
+    instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, turn: NDArray[np.float64], scale: CountScale
+) -> None:
     panel = only_panel(first.scene.panels, "NXmx")
     detector = _group(instrument, "detector", "NXdetector")
     _value(detector, "depends_on", f"{_TRANSFORMATIONS}/distance")
     _value(detector, "description", "nanobragg simulation")
     _value(detector, "type", "simulation")
     _value(detector, "sensor_material", panel.sensor_material)
-    _value(detector, "sensor_thickness", panel.sensor_thickness, units="m")
+    _value(detector, "sensor_thickness", max(panel.sensor_thickness, THINNEST), units="m")
     fast, slow, distance = direct_beam(panel, first.geometry)
     if distance > 0.0:  # upstream, they would be taken for those of a detector in front
         _value(detector, "distance", distance, units="m")
@@ -145,10 +171,11 @@ def _detector(instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, 
     _value(detector, "x_pixel_size", panel.pixel_size[0], units="m")
     _value(detector, "y_pixel_size", panel.pixel_size[1], units="m")
     exposure = first.experiment.beam.exposure
-    _value(detector, "count_time", 1.0 if exposure is None else exposure, units="s")
+    for time in ("count_time", "frame_time"):
+        _value(detector, time, 1.0 if exposure is None else exposure, units="s")
+    _value(detector, "underload_value", int(scale.lowest))
     if pixels[0].dtype.kind in "iu":
-        largest = int(np.iinfo(pixels[0].dtype).max)
-        _value(detector, "saturation_value", largest if panel.saturation is None else min(panel.saturation, largest))
+        _value(detector, "saturation_value", scale.saturation(pixels[0].dtype, panel.saturation))
         _value(detector, "bit_depth_readout", 8 * pixels[0].dtype.itemsize)
     unused = np.zeros(panel.shape, np.uint32) if panel.mask is None else (panel.mask == 0).astype(np.uint32)
     detector.create_dataset("pixel_mask", data=unused, compression="gzip", shuffle=True)

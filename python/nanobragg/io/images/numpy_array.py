@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.images.masked import with_masked
 from nanobragg.io.support.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
 
 
 def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | None = None) -> None:
-    """Write ``pixels`` (slow, fast); ``resolved`` is not told. Raises :class:`InputError` when it cannot be written."""
+    """Write ``pixels`` (slow, fast); of ``resolved`` nothing is told but masked pixels of int32, which are -1.
+
+    Raises :class:`InputError` when it cannot be written.
+    """
+    data = np.asarray(pixels)
+    if data.dtype == np.int32:
+        data = with_masked(data, resolved)
     with atomic_write(path) as file:
-        np.save(file, np.asarray(pixels))
+        np.save(file, data)
 
 
 def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any]:
