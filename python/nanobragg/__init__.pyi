@@ -1,5 +1,9 @@
 """What ``__init__.py`` imports at first use, for type checkers and editors."""
 
+from nanobragg.ensemble.ensemble import Ensemble as Ensemble
+from nanobragg.ensemble.plan import Draw as Draw
+from nanobragg.ensemble.shot import Shot as Shot
+from nanobragg.ensemble.shot import Truth as Truth
 from nanobragg.errors import DeviceError as DeviceError
 from nanobragg.errors import InputError as InputError
 from nanobragg.inputs.toml import read_config as read_config

@@ -32,7 +32,7 @@ def read_config(path: str | os.PathLike[str]) -> Run:
 
     """
     name = os.fspath(path)
-    return _run_of(_parsed(name, read_bytes(name)), name)
+    return run_of(parsed(name, read_bytes(name)), name)
 
 
 def write_config(run: Run, path: str | os.PathLike[str], like: str | os.PathLike[str] | None = None) -> None:
@@ -58,7 +58,8 @@ def write_config(run: Run, path: str | os.PathLike[str], like: str | os.PathLike
 # ---- reading ----------------------------------------------------------------------------------------------
 
 
-def _parsed(name: str, content: bytes) -> dict[str, Any]:
+def parsed(name: str, content: bytes) -> dict[str, Any]:
+    """What a TOML file of that name says. Raises :class:`InputError` for what is not TOML."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -71,7 +72,8 @@ def _parsed(name: str, content: bytes) -> dict[str, Any]:
         raise InputError(f"{name}: found {reason[:120]}, expected a TOML file") from error
 
 
-def _run_of(document: dict[str, Any], name: str) -> Run:
+def run_of(document: dict[str, Any], name: str) -> Run:
+    """The run that what was read of a file says; errors as for :func:`read_config`."""
     at_top = [place.name for place in PLACES.values() if not place.section]
     values: dict[str, Any] = {}
     for key, value in document.items():
@@ -80,7 +82,7 @@ def _run_of(document: dict[str, Any], name: str) -> Run:
         elif key in at_top:
             values[key] = _read_value(name, PLACES[key], value)
         else:
-            raise _unknown(f"{name}: {key}", key, [*SECTIONS, *at_top])
+            raise unknown(f"{name}: {key}", key, [*SECTIONS, *at_top])
     return assembled(Run, values)
 
 
@@ -92,18 +94,26 @@ def _read_section(name: str, section: str, table: object) -> dict[str, Any]:
         place = PLACES.get(f"{section}.{key}")
         if place is None:
             known = [place.key for place in PLACES.values() if place.section == section]
-            raise _unknown(f"{name}: {section}.{key}", key, known)
-        read = _read_value(name, place, value)
-        values[place.name] = _beside(name, read) if place.row.kind.file == "input" else read
+            raise unknown(f"{name}: {section}.{key}", key, known)
+        values[place.name] = value_of(name, place, value)
     return values
 
 
-def _read_value(name: str, place: Place, value: object) -> Any:
+def value_of(name: str, place: Place, value: object, spoken: str = "") -> Any:
+    """A value that the file ``name`` says, as the field holds it; input files are relative to the file's folder.
+
+    Raises :class:`InputError` that calls the field ``spoken``, or by its name, for a value of another kind.
+    """
+    read = _read_value(name, place, value, spoken)
+    return beside(name, read) if place.row.kind.file == "input" else read
+
+
+def _read_value(name: str, place: Place, value: object, spoken: str = "") -> Any:
     kind = place.row.kind.in_toml or place.row.kind
     try:
         return kind.read(_opened(value))
     except Mismatch as mismatch:
-        raise kind.refusal(mismatch, value, f"{name}: {place.name}", place.row.unit) from None
+        raise kind.refusal(mismatch, value, f"{name}: {spoken or place.name}", place.row.unit) from None
 
 
 def _opened(value: object) -> object:
@@ -111,7 +121,7 @@ def _opened(value: object) -> object:
     return [None if part == _UNSET else part for part in value] if isinstance(value, list) else value
 
 
-def _beside(name: str, file: str) -> str:
+def beside(name: str, file: str) -> str:
     """``file``, which is relative to the folder of ``name``, relative to the current folder."""
     folder = os.path.dirname(name)
     if folder in ("", ".") or os.path.isabs(file) or not file:
@@ -122,7 +132,8 @@ def _beside(name: str, file: str) -> str:
     return short if "\0" not in joined and os.path.realpath(short) == os.path.realpath(joined) else joined
 
 
-def _unknown(place: str, key: str, known: list[str]) -> InputError:
+def unknown(place: str, key: str, known: list[str]) -> InputError:
+    """The error that names a key and the one that is like it, or all ``known`` ones."""
     near = difflib.get_close_matches(key, known, 1, 0.5)
     hint = f"; did you mean {near[0]}?" if near else f", expected one of {', '.join(known)}"
     return InputError(f"{place}: found an unknown key{hint}")
@@ -148,7 +159,7 @@ def _written_value(run: Run, place: Place, name: str) -> Any:
     checked = kind.checked(value, place.name, place.row.unit)
     if isinstance(checked, os.PathLike):
         checked = os.fspath(checked)
-    return _relative(checked, name) if kind.file == "input" else checked
+    return relative(checked, name) if kind.file == "input" else checked
 
 
 def _plain_text(values: dict[str, Any]) -> str:
@@ -168,8 +179,8 @@ def _like_text(run: Run, values: dict[str, Any], like: str, name: str) -> str:
     from nanobragg.inputs.toml_update import update_toml
 
     content = read_bytes(like)
-    document = _parsed(like, content)
-    _run_of(document, like)  # for its sentences about mistakes
+    document = parsed(like, content)
+    run_of(document, like)  # for its sentences about mistakes
     said = _said(document)
     changes: dict[str, str | None] = {}
     for key, place in PLACES.items():
@@ -209,10 +220,10 @@ def _same(a: Any, b: Any) -> bool:
 def _same_file(like: str, said: str, name: str, value: object) -> bool:
     """Whether a file that ``like`` names is still meant, and the same words name it in the new file."""
     folders = [os.path.realpath(os.path.dirname(file) or ".") for file in (like, name)]
-    return folders[0] == folders[1] and _relative(_beside(like, said), name) == value
+    return folders[0] == folders[1] and relative(beside(like, said), name) == value
 
 
-def _relative(file: str, name: str) -> str:
+def relative(file: str, name: str) -> str:
     """``file``, which is relative to the current folder, relative to the folder of ``name``."""
     folder = os.path.realpath(os.path.dirname(name) or ".")
     if not file or "\0" in file or os.path.isabs(file) or folder == os.path.realpath("."):

@@ -29,3 +29,21 @@ def parts(
     """
     along = np.outer(vectors @ axis, axis)
     return along, vectors - along, np.cross(axis, vectors)
+
+
+def uniform_rotation(u: float, v: float, w: float) -> NDArray[np.float64]:
+    """(3, 3): a rotation that is uniform over all of them for numbers that are uniform from 0 to 1.
+
+    K. Shoemake, *Graphics Gems III* (1992) 124-132: a uniform unit quaternion.
+    """
+    x = math.sqrt(1.0 - u) * math.sin(2.0 * math.pi * v)
+    y = math.sqrt(1.0 - u) * math.cos(2.0 * math.pi * v)
+    z = math.sqrt(u) * math.sin(2.0 * math.pi * w)
+    r = math.sqrt(u) * math.cos(2.0 * math.pi * w)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * r), 2 * (x * z + y * r)],
+            [2 * (x * y + z * r), 1 - 2 * (x * x + z * z), 2 * (y * z - x * r)],
+            [2 * (x * z - y * r), 2 * (y * z + x * r), 1 - 2 * (x * x + y * y)],
+        ]
+    )

@@ -106,7 +106,7 @@ def kind_of(path: str | os.PathLike[str], block: str | None = None) -> FileKind:
     """What a file of structure factors is (:func:`~nanobragg.io.factors.kinds.structure_factor_kind`)."""
     from nanobragg.io.factors.kinds import structure_factor_kind
 
-    return _once(structure_factor_kind, path, block)
+    return read_once(structure_factor_kind, path, block)
 
 
 def cell_in_files(experiment: Experiment) -> bool:
@@ -124,11 +124,11 @@ def cell_in_files(experiment: Experiment) -> bool:
         return False
     from nanobragg.io.geometry.any_file import FileGeometry
 
-    found = _once(_read_image, detector.header, _as_mask(detector), _wanted(experiment))
+    found = read_once(_read_image, detector.header, _as_mask(detector), _wanted(experiment))
     return isinstance(found, FileGeometry) and found.real_space is not None
 
 
-def _once(read: Callable[..., Value], path: str | os.PathLike[str], *arguments: Any) -> Value:
+def read_once(read: Callable[..., Value], path: str | os.PathLike[str], *arguments: Any) -> Value:
     """What ``read`` makes of a file, at hand if the file has not changed since."""
     name = os.fspath(path)
     identity = _identity(name)
@@ -195,7 +195,7 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
     from nanobragg.io.geometry.any_file import FileGeometry
 
     experiment = said.experiment
-    image = _once(_read_image, name, is_mask or _as_mask(experiment.detector), _wanted(experiment))
+    image = read_once(_read_image, name, is_mask or _as_mask(experiment.detector), _wanted(experiment))
     if not is_mask:
         check_choices(experiment.detector, image)
     if isinstance(image, FileGeometry):
@@ -291,7 +291,7 @@ def _matrix(crystal: Crystal) -> tuple[np.ndarray | None, Log]:
         from nanobragg.io.lists.matrix import read_matrix
 
         log = Log(notes=(f"reading {os.fspath(given)}",))
-        given = _once(read_matrix, given)
+        given = read_once(read_matrix, given)
     table = np.asarray(given, dtype=float)
     if table.shape != (3, 3) or not np.isfinite(table).all():
         raise InputError(f"-mat: found an array of shape {table.shape}, expected (3, 3) finite numbers")
@@ -306,7 +306,7 @@ def _sources(experiment: Experiment) -> tuple[np.ndarray | None, Log]:
         from nanobragg.io.lists.sources import read_sources
 
         log = Log(notes=(f"reading {os.fspath(given)}",))
-        given = _once(read_sources, given)
+        given = read_once(read_sources, given)
     table = np.asarray(given, dtype=float)
     if table.ndim != 2 or table.shape[1] != 5 or len(table) == 0:
         raise InputError(f"-sourcefile: found an array of shape {table.shape}, expected (n, 5)")
@@ -336,10 +336,10 @@ def _factors(crystal: Crystal) -> tuple[StructureFactors | ReflectionFile | Mode
     if kind == "model":
         from nanobragg.io.factors.model_files import read_model
 
-        return _once(read_model, given, choice), Log()
+        return read_once(read_model, given, choice), Log()
     from nanobragg.io.factors.reflections import read_reflection_file
 
-    return _once(read_reflection_file, given, kind, choice), Log()
+    return read_once(read_reflection_file, given, kind, choice), Log()
 
 
 def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFactors, Log]:
@@ -347,7 +347,7 @@ def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFact
     from nanobragg.io.factors.hkl import read_hkl
 
     cell = None if crystal.cell is None or crystal.matrix is not None else tuple(crystal.cell)
-    factors = _once(read_hkl, path, crystal.default_F, cell)
+    factors = read_once(read_hkl, path, crystal.default_F, cell)
     low, high = (" ".join(map(str, index)) for index in (factors.minimum, factors.maximum))
     note = (
         f"read {factors.count} structure factors from {os.fspath(path)} (lines h k l F), taken as P 1: no symmetry, "
@@ -374,7 +374,7 @@ def _dump(crystal: Crystal) -> tuple[StructureFactors | None, Log]:
 
     name = os.fspath(crystal.dump)
     note = f"reading Fs from {name}, the cache of an earlier run ({_age(name)})"
-    return _once(read_dump, name), Log(notes=(note,))
+    return read_once(read_dump, name), Log(notes=(note,))
 
 
 def _age(path: str) -> str:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from nanobragg import _core
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.rotations import uniform_rotation
 from nanobragg.maths.vectors import Vec, norm, rotate_axis, scale
 from nanobragg.records.structure_factors import StructureFactors
 from nanobragg.resolver import crystal as crystals
@@ -179,22 +179,6 @@ def _matrix(said: Said, wavelength: float) -> list[list[float]] | None:
     return (np.linalg.inv(said.axes) * (wavelength * 1e10)).tolist()
 
 
-def _uniform_rotation(table: _core.RandomTable, stream: _core.Stream) -> np.ndarray:
-    """A rotation matrix, uniform over all rotations (Shoemake 1992: a uniform unit quaternion)."""
-    u, v, w = (float(table.uniform(stream)) for _ in range(3))
-    x = math.sqrt(1.0 - u) * math.sin(2.0 * math.pi * v)
-    y = math.sqrt(1.0 - u) * math.cos(2.0 * math.pi * v)
-    z = math.sqrt(u) * math.sin(2.0 * math.pi * w)
-    r = math.sqrt(u) * math.cos(2.0 * math.pi * w)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * r), 2 * (x * z + y * r)],
-            [2 * (x * y + z * r), 1 - 2 * (x * x + z * z), 2 * (y * z - x * r)],
-            [2 * (x * z - y * r), 2 * (y * z + x * r), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
 def _another_seed() -> int:
     """Not the clock's: two shots of one second would be the same."""
     return 1 + int.from_bytes(os.urandom(4), "little") % 2**30
@@ -211,7 +195,7 @@ def misset_of(crystal: Crystal, table: _core.RandomTable, quirks: frozenset[str]
         if "random_misset_units" in quirks:
             matrix = _core.random_rotation(90.0, stream, table)
         else:
-            matrix = _uniform_rotation(table, stream)
+            matrix = uniform_rotation(*(float(table.uniform(stream)) for _ in range(3)))
         x, y, z = _core.rotation_angles(matrix)
         return (x, y, z), True
     return (said[0] / DEGREES, said[1] / DEGREES, said[2] / DEGREES), False
