@@ -18,7 +18,8 @@ from nanobragg.errors import InputError
 from nanobragg.inputs.toml import read_config, write_config
 from nanobragg.inputs.words import parse_words
 from nanobragg.records import kinds
-from nanobragg.records.fields import Place, assembled, places
+from nanobragg.records.detectors import DETECTOR, DETECTORS
+from nanobragg.records.fields import Place, assembled, own_places, places
 from nanobragg.records.quirks import QUIRK_NAMES
 from nanobragg.records.run import Output, Run
 
@@ -27,6 +28,7 @@ wholes = st.integers(-(2**63), 2**63 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 files = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=20)
 vectors = st.tuples(reals, reals, reals)
+edges = st.floats(0.0, exclude_min=True, allow_infinity=False)
 resolutions = st.lists(st.floats(0.1, 100.0), min_size=1, max_size=3).map(lambda d: ",".join(map(repr, d)))
 
 STRATEGIES: dict[kinds.Kind, st.SearchStrategy[Any]] = {
@@ -54,12 +56,21 @@ STRATEGIES: dict[kinds.Kind, st.SearchStrategy[Any]] = {
     kinds.NAME: texts,
     kinds.RINGS: st.just("auto") | resolutions,
     kinds.DEVICE: st.sampled_from(["cpu", "cuda", "cuda:1", "auto"]),
+    kinds.RASTER: st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)),
+    kinds.EDGES: edges | st.tuples(edges, edges),
+    kinds.REGIONS: st.lists(st.tuples(wholes, wholes, wholes, wholes), max_size=2).map(tuple),
+    kinds.ELEMENT: st.lists(st.integers(0, 10**6), min_size=2, max_size=3).map(tuple),
+    DETECTOR: st.sampled_from(list(DETECTORS)),
     QUIRK_NAMES: st.sampled_from(["all", "none", "all,-pix0_ignored", "stale_phi_zero"]),
 }
 
 
 def _strategy(place: Place) -> st.SearchStrategy[Any]:
     kind = place.row.kind
+    if kind.record is not None:
+        of_one = st.fixed_dictionaries({inner.name: _strategy(inner) for inner in own_places(kind.record)})
+        record: Any = kind.record
+        return st.none() | st.lists(of_one.map(lambda values: record(**values)), min_size=1, max_size=3).map(tuple)
     values = st.sampled_from(kind.words) if kind not in STRATEGIES else STRATEGIES[kind]
     return st.none() | values if place.row.default is None else values
 

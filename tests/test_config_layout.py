@@ -192,8 +192,13 @@ def laid_out(text: str, draw: Any) -> str:
     out, number = ["# 0 of the file\n"], 1
     headers: list[str] = []
     for section, body in [("", top), *zip(sections[::2], sections[1::2], strict=True)]:
+        body, *tables = body.split("\n[[detector.panels]]\n")
         found = [match for match in map(_LINE.fullmatch, body.split("\n")) if match]
         style = draw(st.sampled_from(["header", "dotted", "inline"])) if section else "top"
+        if tables and style != "header":
+            items = (", ".join(filter(None, table.split("\n"))) for table in tables)
+            panels = _LINE.fullmatch(f"panels = [{', '.join(f'{{{item}}}' for item in items)}]")
+            found += [panels] if panels else []
         if style == "inline":
             out.append(f"{section} = {{{', '.join(match[0] for match in found)}}} # {number} of {section}\n")
             number += 1
@@ -210,6 +215,8 @@ def laid_out(text: str, draw: Any) -> str:
                 number += 1
             comment, number = (f"  # {number}", number + 1) if draw(st.booleans()) else ("", number)
             lines.append(f"{dotted}{match[1]} = {value}{comment}\n")
+        if tables and style == "header":
+            lines += [f"\n[[detector.panels]]\n{table}\n" for table in tables]
     # Keys at the top come before headers.
     return "".join(out + headers + [f"# {number} at the end\n"])
 

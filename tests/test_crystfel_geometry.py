@@ -105,8 +105,12 @@ def test_several_panels_groups_and_defaults(tmp_path: Path) -> None:
     assert other.bad.all()
     assert one.place == (100, 10)
     assert any("max_adu stands behind all panels" in warning for warning in found.warnings)
-    with pytest.raises(InputError, match="found a detector of 2 panels, expected one"):
-        _resolved(tmp_path / "a.geom")
+    one, other = _resolved(tmp_path / "a.geom").scene.panels
+    assert (other.name, other.group, other.place) == ("p1", "q1", (3, 0, 0))
+    np.testing.assert_allclose(other.at(2, 1), [3e-4, 0.0, 0.15], atol=1e-12)
+    assert other.mask is not None
+    assert not other.mask.any()
+    assert (one.saturation, one.gain) == (4000.0, pytest.approx(19.0, rel=1e-3))
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from nanobragg.errors import InputError
 from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.records import kinds
-from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
+from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Panel, Sampling
 from nanobragg.records.fields import Place, assembled, checked, own_places, places
 from nanobragg.records.kinds import Kind
 from nanobragg.records.response import Response
 from nanobragg.records.run import Output, Run
 from nanobragg.records.shapes import SHAPES, CrystalShape
 
-RECORDS = (Beam, Crystal, Detector, Sampling, Response, Experiment, Output, Run)
+RECORDS = (Beam, Crystal, Panel, Detector, Sampling, Response, Experiment, Output, Run)
 PLACES = {place.name: place for place in places(Run)}
 
 ANNOTATIONS = {
@@ -46,6 +46,10 @@ ANNOTATIONS = {
     kinds.CACHE_FILE: "str | os.PathLike[str]",
     kinds.FILE_OR_ARRAY: "PathOrArray",
     kinds.OUTPUT_FILE: "str | None",
+    kinds.RASTER: "tuple[int, int]",
+    kinds.EDGES: "float | tuple[float, float]",
+    kinds.REGIONS: "tuple[tuple[int, int, int, int], ...]",
+    kinds.ELEMENT: "tuple[int, ...]",
     kinds.DEVICE: "str",
     kinds.RINGS: "str",
 }
@@ -72,6 +76,8 @@ def test_annotations_say_what_the_kinds_take(record: type) -> None:
     annotations = {f.name: str(f.type) for f in fields(record)}
     for place in own_places(record):
         expected = ANNOTATIONS.get(place.row.kind)
+        if place.row.kind.record is not None:
+            expected = f"tuple[{place.row.kind.record.__name__}, ...]"
         if expected is None:
             assert place.row.kind.words, place.name
         else:

@@ -310,11 +310,21 @@ def test_several_axes_and_nested_groups(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.data, image.data, rtol=1e-4, atol=1e-5 * image.data.max())
 
 
-def test_several_panels_are_refused(tmp_path: Path) -> None:
+def test_several_panels_stand_where_one_would(tmp_path: Path) -> None:
+    """A detector in two halves, each with its own origin, has the pixels of the whole."""
     document = _expt(_experiment())
-    document["detector"][0]["panels"] *= 2
-    with pytest.raises(InputError, match="2 panels"):
-        resolve(_only_file(_write(tmp_path, document), _experiment()))
+    (whole,) = resolve(_only_file(_write(tmp_path, document), _experiment())).scene.panels
+    (panel,) = document["detector"][0]["panels"]
+    nfast, nslow = panel["image_size"]
+    far = np.array(panel["origin"]) + 10 * panel["pixel_size"][0] * np.array(panel["fast_axis"])
+    document["detector"][0]["panels"] = [
+        {**panel, "name": "a", "image_size": [10, nslow]},
+        {**panel, "name": "b", "image_size": [nfast - 10, nslow], "origin": far.tolist(), "raw_image_offset": [10, 0]},
+    ]
+    one, other = resolve(_only_file(_write(tmp_path, document), _experiment())).scene.panels
+    assert (one.name, other.name, other.place) == ("a", "b", (0, 10))
+    np.testing.assert_allclose(one.at(3.5, 2.5), whole.at(3.5, 2.5), atol=1e-12)
+    np.testing.assert_allclose(other.at(3.5, 2.5), whole.at(13.5, 2.5), atol=1e-12)
 
 
 @pytest.mark.parametrize("missing", ["beam", "detector", "crystal", "goniometer"])

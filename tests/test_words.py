@@ -611,7 +611,7 @@ def test_options_of_ours_with_too_few_words(words: str) -> None:
 
 
 SETTABLE = set(PLACES)
-ASKABLE = {field.name for field in fields(Request)} | {"quirks", "help", "devices", "version"}
+ASKABLE = {field.name for field in fields(Request)} | {"quirks", "help", "devices", "detectors", "version"}
 
 
 @pytest.mark.parametrize("option", ALL_OPTIONS, ids=lambda option: option.names[0])

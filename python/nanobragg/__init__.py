@@ -30,6 +30,7 @@ _HOMES = {
     "Interpolation": "records.scene",
     "NoiseImage": "response.photons",
     "Output": "records.run",
+    "Panel": "records.experiment",
     "Radiation": "records.resolved",
     "RenderResult": "rendering.renderer",
     "Renderer": "rendering.renderer",

@@ -28,7 +28,7 @@ def _written(*, floats: bool) -> tuple[str, ...]:
 _GEOMETRY = _suffixes_of((*(e for row in FORMATS if row.geometry for e in row.extensions), *FOREIGN))
 IMAGES = _suffixes_of((*(e for row in FORMATS if not row.picture for e in row.extensions), *FOREIGN))
 SUFFIXES: dict[str, tuple[str, ...]] = {
-    "-img": (*_GEOMETRY, "expt"),
+    "-img": (*_GEOMETRY, "expt", "geom"),
     "-mask": _GEOMETRY,
     "-mat": ("mat",),
     "-hkl": ("hkl", "mtz", "cif", "mmcif", "pdb", "ent", "gz"),

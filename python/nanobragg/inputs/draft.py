@@ -27,6 +27,10 @@ _OVERRIDES = (
     ("crystal.cells.2", "crystal.size.2"),
     ("beam.fluence", "beam.flux"),
     ("detector.distance", "detector.close_distance"),
+    ("detector.name", "detector.panels"),
+    ("detector.name", "detector.header"),
+    ("detector.header", "detector.name"),
+    ("detector.header", "detector.panels"),
 )
 
 

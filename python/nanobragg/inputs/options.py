@@ -336,6 +336,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-sf_column=", _FILES, "crystal.sf_column"),
     _own("-sf_block=", _FILES, "crystal.sf_block"),
     _own("-sf_group=", _FILES, "crystal.sf_group"),
+    _own("-detector=", _DETECTOR, "detector.name"),
     _own("-experiment=", _DETECTOR, "detector.experiment"),
     _own("-clen=", _POSITION, "detector.clen"),
     _own("-sf_dmin=", _FILES, "crystal.sf_dmin"),
@@ -412,6 +413,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     ),
     option("-h= --help= -help=", _RUNNING, "this text", asks="help"),
     option("--devices=", _RUNNING, "list the devices that can render", asks="devices"),
+    option("--detectors=", _RUNNING, "list the ready-made detectors", asks="detectors"),
     option("--version=", _RUNNING, "the version", asks="version"),
 )
 """Ours: whole words, whose values are not looked at for other options. Those that ask for a text are heeded wherever

@@ -20,7 +20,7 @@ class Request:
     """The file that the run is written to."""
     trace_json: str | None = None
     """The file that the quantities of ``Run.trace_pixel`` are written to."""
-    tell: Literal["help", "devices", "version"] | None = None
+    tell: Literal["help", "devices", "detectors", "version"] | None = None
     """Print this, and nothing else."""
     completion: str | None = None
     """The shell whose script is to be printed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nanobragg.inputs.toml import PLACES
-from nanobragg.records.fields import Place, about, sections
+from nanobragg.records.fields import Place, about, own_places, sections
 from nanobragg.records.run import Run
 
 FILE = Path(__file__).with_name("experiment.schema.json")
@@ -49,7 +49,19 @@ def _property(place: Place) -> dict[str, Any]:
     result = {**place.row.kind.schema, "description": _plain(place.row.description)}
     if place.row.default is not None:
         result["default"] = place.row.default
+    if place.row.kind.record is not None:
+        result["items"] = _table(place.row.kind.record)
     return result
+
+
+def _table(record: type) -> dict[str, Any]:
+    """A table of an array of them."""
+    return {
+        "type": "object",
+        "description": _plain(about(record)),
+        "additionalProperties": False,
+        "properties": {place.key: _property(place) for place in own_places(record)},
+    }
 
 
 def _plain(text: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write, read_bytes
 from nanobragg.records import run as runs
-from nanobragg.records.fields import Place, assembled, sections
-from nanobragg.records.kinds import Mismatch, shown
+from nanobragg.records.fields import Place, assembled, own_places, sections
+from nanobragg.records.kinds import Kind, Mismatch, shown
 from nanobragg.records.run import Run
 
 PLACES = dict(sorted(runs.PLACES.items(), key=lambda item: item[1].section != ""))
@@ -104,8 +106,18 @@ def value_of(name: str, place: Place, value: object, spoken: str = "") -> Any:
 
     Raises :class:`InputError` that calls the field ``spoken``, or by its name, for a value of another kind.
     """
-    read = _read_value(name, place, value, spoken)
-    return beside(name, read) if place.row.kind.file == "input" else read
+    return _with_files(place.row.kind, _read_value(name, place, value, spoken), lambda file: beside(name, file))
+
+
+def _with_files(kind: Kind, value: Any, change: Callable[[str], str]) -> Any:
+    """A value with the names of input files in it changed."""
+    if value is None or kind.record is None:
+        return change(value) if kind.file == "input" and value is not None else value
+    named = [place for place in own_places(kind.record) if place.row.kind.file == "input"]
+    return tuple(
+        replace(item, **{p.name: change(p.value(item)) for p in named if isinstance(p.value(item), (str, os.PathLike))})
+        for item in value
+    )
 
 
 def _read_value(name: str, place: Place, value: object, spoken: str = "") -> Any:
@@ -152,14 +164,28 @@ def _written_value(run: Run, place: Place, name: str) -> Any:
     value, kind = place.value(run), place.row.kind
     if value is None:
         return _NOT_WRITTEN if kind.file == "output" else None
-    if kind.file == "input" and not isinstance(value, (str, os.PathLike)):
-        raise InputError(
-            f"{place.name}: found an array, expected the name of a file: arrays cannot be written to {name}"
-        )
     checked = kind.checked(value, place.name, place.row.unit)
+    for field, file in _files_in(kind, place.name, checked):
+        if not isinstance(file, (str, os.PathLike)):
+            raise InputError(
+                f"{field}: found an array, expected the name of a file: arrays cannot be written to {name}"
+            )
     if isinstance(checked, os.PathLike):
         checked = os.fspath(checked)
-    return relative(checked, name) if kind.file == "input" else checked
+    return _with_files(kind, checked, lambda file: relative(os.fspath(file), name))
+
+
+def _files_in(kind: Kind, name: str, value: Any) -> list[tuple[str, Any]]:
+    """What stands for input files, and the fields that they are in."""
+    if kind.record is None:
+        return [(name, value)] if kind.file == "input" else []
+    files = [place for place in own_places(kind.record) if place.row.kind.file == "input"]
+    return [
+        (f"{name}: {place.name} of number {number}", place.value(item))
+        for number, item in enumerate(value)
+        for place in files
+        if place.value(item) is not None
+    ]
 
 
 def _plain_text(values: dict[str, Any]) -> str:
@@ -168,10 +194,22 @@ def _plain_text(values: dict[str, Any]) -> str:
     lines += [f"{place} = {_toml(value, place)}" for place, value in values.items() if "." not in place]
     for section in SECTIONS:
         lines += ["", f"[{section}]"]
-        for place, value in values.items():
-            if place.startswith(f"{section}."):
+        own = {place: value for place, value in values.items() if place.startswith(f"{section}.")}
+        records = {place: value for place, value in own.items() if PLACES[place].row.kind.record is not None}
+        for place, value in own.items():
+            if place not in records:
                 lines.append(f"{place.removeprefix(f'{section}.')} = {_toml(value, place)}")
+        # Whatever followed the tables would belong to the last of them.
+        for place, items in records.items():
+            for item in items:
+                lines += ["", f"[[{place}]]", *(f"{key} = {text}" for key, text in _fields_of(item, place).items())]
     return "\n".join(lines) + "\n"
+
+
+def _fields_of(record: Any, place: str) -> dict[str, str]:
+    """The fields of a record in a list that are not what they are by themselves, as TOML."""
+    said = [each for each in own_places(type(record)) if repr(each.value(record)) != repr(each.row.default)]
+    return {each.name: _toml(each.value(record), f"{place}.{each.name}") for each in said}
 
 
 def _like_text(run: Run, values: dict[str, Any], like: str, name: str) -> str:
@@ -240,6 +278,8 @@ def _toml(value: object, place: str) -> str:
         return repr(value)
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(v, place) for v in value)}]"
+    if is_dataclass(value):
+        return f"{{{', '.join(f'{key} = {text}' for key, text in _fields_of(value, place).items())}}}"
     return _text(str(value), place)
 
 

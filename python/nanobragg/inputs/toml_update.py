@@ -13,7 +13,7 @@ from nanobragg.errors import InputError
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
-    from tomlkit.items import Array, InlineTable, Item, Key, Table
+    from tomlkit.items import AoT, Array, InlineTable, Item, Key, Table
 
     Entry = tuple[Key | None, Item]
     Body = list[Entry]
@@ -72,7 +72,7 @@ class _Update:
 
     def _change(self, body: Body, above: tuple[Key, ...]) -> None:
         """Carry out the changes of the keys of ``body``, which stand below the keys ``above``."""
-        from tomlkit.items import InlineTable, Table
+        from tomlkit.items import AoT, InlineTable, Table
 
         changed: Body = []
         for key, item in body:
@@ -88,6 +88,8 @@ class _Update:
                     changed += inner
                 else:
                     changed.append((key, item))
+            elif isinstance(item, AoT):
+                changed += self._change_tables((*above, key), item)
             else:
                 changed += self._change_value((*above, key), item)
         body[:] = changed
@@ -116,6 +118,18 @@ class _Update:
         for part in ("indent", "comment_ws", "comment", "trail"):
             setattr(new.trivia, part, getattr(item.trivia, part))
         return [*lost, (key, new)]
+
+    def _change_tables(self, keys: tuple[Key, ...], item: AoT) -> Body:
+        """An array of tables becomes an array on one line, with the old one above, commented out."""
+        place, key = ".".join(k.key for k in keys), keys[-1]
+        if place not in self.left:
+            return [(key, item)]
+        value = self.left.pop(place)
+        tables = [f"[[{place}]]{self.newline}{table.as_string()}" for table in item]
+        lost = self._commented_out("".join(tables).rstrip())
+        return lost + (
+            [] if value is None else self._parsed(f"{key.as_string()} = {value}{self.newline}{self.newline}")
+        )
 
     def _change_inline(self, section: str, table: InlineTable) -> None:
         for key in list(table):

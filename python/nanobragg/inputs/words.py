@@ -9,7 +9,7 @@ from dataclasses import replace
 from nanobragg.errors import InputError
 from nanobragg.inputs.request import Request
 from nanobragg.inputs.scan import Scan, Words, tell_apart
-from nanobragg.records.experiment import Experiment
+from nanobragg.records.experiment import Detector, Experiment
 from nanobragg.records.pivots import convention_of, pivot_of
 from nanobragg.records.quirks import QUIRKS, parse_quirks
 from nanobragg.records.run import Run
@@ -37,8 +37,8 @@ def parse_words(args: str | Sequence[str], quirks: str | None = None) -> Run:
 def request_of(words: Sequence[str]) -> Request:
     """What a command line asks of the program.
 
-    Of several things ``--version`` without help comes first, then ``view`` as the first word, help and
-    ``--devices``, wherever they stand, and ``-completion``.
+    Of several things ``--version`` without help comes first, then ``view`` as the first word, help, ``--devices`` and
+    ``--detectors``, wherever they stand, and ``-completion``.
 
     Raises:
         InputError: as :func:`parse_words`.
@@ -50,8 +50,10 @@ def request_of(words: Sequence[str]) -> Request:
         return Request(tell="version")
     if found.words[:1] == ["view"]:
         return Request(view=tuple(found.words[1:]))
-    if "help" in asked or "devices" in asked:
-        return Request(tell="help" if "help" in asked else "devices")
+    if "help" in asked:
+        return Request(tell="help")
+    if "devices" in asked or "detectors" in asked:
+        return Request(tell="devices" if "devices" in asked else "detectors")
     if found.wrong is None and "completion" in asked:
         return Request(completion=asked["completion"])
     return Request(
@@ -85,7 +87,25 @@ def _run(found: Words, quirks: str | None) -> Run:
     run = scan.run()
     asked = [name for name in PARSE_QUIRKS if name in kept & scan.quirks.asked]
     touched = tuple((name, QUIRKS[name]) for name in asked if _touches(name, run, found, base, kept))
+    if touched and _of_panels(run.experiment.detector):  # such a detector is none of nanoBragg.c's
+        run, touched = Scan(found, base, kept - {*PARSE_QUIRKS}).run(), ()
     return replace(run, experiment=replace(run.experiment, quirks=text), parse_quirks=touched)
+
+
+def _of_panels(detector: Detector) -> bool:
+    """Whether a detector is one of panels, which no quirk touches; a file that cannot be read is left to the run."""
+    if detector.name is not None or detector.panels is not None:
+        return True
+    if detector.header is None:
+        return False
+    from nanobragg.io.geometry.any_file import Wanted, is_smv, read_file_geometry
+
+    try:
+        if is_smv(detector.header):
+            return False
+        return read_file_geometry(detector.header, wanted=Wanted(detector.experiment, clen=detector.clen)).several
+    except InputError:
+        return False
 
 
 def _base(config: str | None) -> Run | None:

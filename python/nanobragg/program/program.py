@@ -59,6 +59,10 @@ def _tell(request: Request) -> None:
         from nanobragg.rendering.devices import describe
 
         print(describe(), end="")
+    elif request.tell == "detectors":
+        from nanobragg.records.detectors import table
+
+        print(table(), end="")
 
 
 def _simulate(request: Request, run: Run) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from nanobragg.maths.constants import AVOGADRO, DEGREES
 from nanobragg.maths.vectors import Vec, cross, dot, norm
-from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
     from nanobragg.records.panel import ScenePanel
@@ -40,17 +39,17 @@ def summary(resolved: Resolved, noise_seed: int | None = None, *, with_heading: 
 
     """
     geometry, sample, radiation = resolved.geometry, resolved.sample, resolved.radiation
-    panel = only_panel(resolved.scene.panels, "summary")
+    panels = resolved.scene.panels
     lines = [
         *([heading()] if with_heading else []),
-        *_frame_lines(geometry, panel),
+        *_frame_lines(geometry, panels),
         *_crystal_lines(sample),
         *_step_lines(geometry, radiation),
         *_source_lines(resolved),
         f"  created a total of {sample.mosaic_domains} mosaic domains",
         *_beam_lines(sample, radiation),
         *_detector_lines(geometry),
-        *_sampling_lines(resolved, panel),
+        *_sampling_lines(resolved, panels),
     ]
     if noise_seed is not None:
         # The original's spelling and sign: scripts look for these lines.
@@ -74,14 +73,14 @@ def _abridged(lines: list[str]) -> list[str]:
     return [*lines[:_ENDS], f"... {len(lines) - 2 * _ENDS} more ...", *lines[-_ENDS:]]
 
 
-def _frame_lines(g: Geometry, panel: ScenePanel) -> list[str]:
+def _frame_lines(g: Geometry, panels: Sequence[ScenePanel]) -> list[str]:
     pivot = "sample" if g.pivot == "sample" else "direct beam spot"
-    incident = [dot(g.beam, axis.tolist()) for axis in (panel.fast, panel.slow, panel.normal)]
-    return [
-        f"{g.convention} convention selected.",
-        f"pivoting detector around {pivot}",
-        f"XDS incident beam: {_numbers(incident)}",
-    ]
+    lines = [f"{g.convention} convention selected.", f"pivoting detector around {pivot}"]
+    if len(panels) == 1:
+        (panel,) = panels
+        incident = [dot(g.beam, axis.tolist()) for axis in (panel.fast, panel.slow, panel.normal)]
+        lines.append(f"XDS incident beam: {_numbers(incident)}")
+    return lines
 
 
 def _matrix_lines(names: Sequence[str], vectors: Sequence[Vec]) -> list[str]:
@@ -159,20 +158,17 @@ def _detector_lines(g: Geometry) -> list[str]:
     return lines
 
 
-def _position_lines(g: Geometry, panel: ScenePanel) -> list[str]:
+def _position_lines(g: Geometry, panels: Sequence[ScenePanel]) -> list[str]:
     normal = cross(g.beam, g.polar)
     x0, x1, y0, y1 = g.roi
     return [
-        f"  distance={g.distance:g} detsize={g.detsize_f:g}x{g.detsize_s:g}  pixel={panel.pixel_size[0]:g} meters "
-        f"({panel.shape[1]}x{panel.shape[0]} pixels)",
+        *_raster_lines(g, panels),
         f"  sensor is {g.thickness:g} m thick in {g.thickness_steps} layers with mu= {g.attenuation:g}",
         f"  Xbeam={g.Xbeam:g} Ybeam={g.Ybeam:g}",
         f"  Fbeam={g.Fbeam:g} Sbeam={g.Sbeam:g}",
         f"  Xclose={g.Xclose:g} Yclose={g.Yclose:g}",
         f"  Fclose={g.Fclose:g} Sclose={g.Sclose:g}",
-        f"  DIRECTION_OF_DETECTOR_X-AXIS= {_numbers(panel.fast.tolist())}",
-        f"  DIRECTION_OF_DETECTOR_Y-AXIS= {_numbers(panel.slow.tolist())}",
-        f"  DIRECTION_OF_DETECTOR_Z-AXIS= {_numbers(panel.normal.tolist())}",
+        *_axes_lines(panels),
         f"  INCIDENT_BEAM_DIRECTION= {_numbers(g.beam)}",
         f"  spindle ROTATION_AXIS= {_numbers(g.spindle)}",
         f"  POLARIZATION_PLANE_NORMAL= {_numbers(normal)}",
@@ -181,7 +177,36 @@ def _position_lines(g: Geometry, panel: ScenePanel) -> list[str]:
     ]
 
 
-def _sampling_lines(resolved: Resolved, panel: ScenePanel) -> list[str]:
+def _raster_lines(g: Geometry, panels: Sequence[ScenePanel]) -> list[str]:
+    if len(panels) == 1:
+        (panel,) = panels
+        return [
+            f"  distance={g.distance:g} detsize={g.detsize_f:g}x{g.detsize_s:g}  pixel={panel.pixel_size[0]:g} meters "
+            f"({panel.shape[1]}x{panel.shape[0]} pixels)"
+        ]
+    pixels = sum(panel.shape[0] * panel.shape[1] for panel in panels)
+    lines = []
+    for panel in panels:
+        edges = "x".join(f"{edge:g}" for edge in dict.fromkeys(panel.pixel_size))
+        where = f"at {_numbers(panel.origin.tolist())} along {_numbers(panel.fast.tolist())}"
+        lines.append(
+            f"  panel {panel.name}: {panel.shape[1]}x{panel.shape[0]} pixels of {edges} meters {where} "
+            f"and {_numbers(panel.slow.tolist())}"
+        )
+    return [f"  distance={g.distance:g} meters, {len(panels)} panels, {pixels} pixels", *_abridged(lines)]
+
+
+def _axes_lines(panels: Sequence[ScenePanel]) -> list[str]:
+    if len(panels) > 1:
+        return []
+    (panel,) = panels
+    return [
+        f"  DIRECTION_OF_DETECTOR_{name}-AXIS= {_numbers(axis.tolist())}"
+        for name, axis in (("X", panel.fast), ("Y", panel.slow), ("Z", panel.normal))
+    ]
+
+
+def _sampling_lines(resolved: Resolved, panels: Sequence[ScenePanel]) -> list[str]:
     g, s, r = resolved.geometry, resolved.sample, resolved.radiation
     sampling = resolved.experiment.sampling
     flags = {
@@ -192,7 +217,7 @@ def _sampling_lines(resolved: Resolved, panel: ScenePanel) -> list[str]:
     extra = "".join(text for text, on in flags.items() if on)
     lines = [
         f"  incident fluence: {r.fluence:g} photons/m^2",
-        *_position_lines(g, panel),
+        *_position_lines(g, panels),
         f"  hdivrange={r.hdivrange:g} hdivstep={r.hdivstep:g}  radians",
         f"  vdivrange={r.vdivrange:g} vdivstep={r.vdivstep:g}  radians",
         f"  {r.divergence_steps} divergence steps",

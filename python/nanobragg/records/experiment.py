@@ -1,10 +1,10 @@
 """What the user says: the experiment, in the user's units.
 
 Frozen dataclasses (:class:`Beam`, :class:`Crystal`, :class:`Detector`, :class:`Sampling`,
-:class:`~nanobragg.records.response.Response`) make an :class:`Experiment`. A field left at ``None`` is *unset*, which
-is not the same as zero: the step-count rules of ``specs/geometry.md`` ask what was said and what was not. Nothing is
-computed here; that is the task of :mod:`nanobragg.resolver`, which turns an experiment into a
-:class:`nanobragg.Scene`.
+:class:`~nanobragg.records.response.Response`) make an :class:`Experiment`; a detector may be made of :class:`Panel`
+objects. A field left at ``None`` is *unset*, which is not the same as zero: the step-count rules of
+``specs/geometry.md`` ask what was said and what was not. Nothing is computed here; that is the task of
+:mod:`nanobragg.resolver`, which turns an experiment into a :class:`nanobragg.Scene`.
 
 Each field is one row (:func:`nanobragg.records.fields.row`): its kind, what it is, its unit, and the option of the
 command line that sets it.
@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from nanobragg.records.fields import document, part, row
+from nanobragg.records.detectors import DETECTOR, detector_name
+from nanobragg.records.fields import document, list_of, part, row
 from nanobragg.records.kinds import (
     ANGLES,
     CACHE_FILE,
     CELL,
     CELLS,
     DEPTH,
+    EDGES,
+    ELEMENT,
     FILE_OR_ARRAY,
     FLAG,
     INPUT_FILE,
@@ -31,7 +34,9 @@ from nanobragg.records.kinds import (
     NOT_NEGATIVE,
     NUMBER,
     POSITIVE,
+    RASTER,
     REGION,
+    REGIONS,
     SIZES,
     TWO_NUMBERS,
     TWO_WHOLE,
@@ -243,8 +248,73 @@ class Crystal:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """A panel of a detector: a raster of pixels on a plane, and where it stands in the lab frame."""
+
+    name: str | None = row(NAME, "name, another one than other panels have", unset="p and its number")
+    group: str = row(NAME, "name of the panels that are moved together with it: a module, a quadrant", default="")
+    shape: tuple[int, int] | None = row(RASTER, "pixels, slow and fast; must be said")
+    pixel_size: float | tuple[float, float] | None = row(
+        EDGES,
+        "edge of a pixel; two numbers: along the fast axis, and along the slow one",
+        unit="mm",
+        unset="the detector's, else 0.1",
+    )
+    origin: Vector | None = row(VECTOR, "outer corner of the first pixel; must be said", unit="mm")
+    fast_axis: Vector | None = row(
+        VECTOR,
+        "direction in which pixels follow each other, of any length",
+        unset="the fast axis of the convention",
+    )
+    slow_axis: Vector | None = row(
+        VECTOR,
+        "direction in which rows follow each other, of any length",
+        unset="the slow axis of the convention",
+        more="It need not be at right angles to the fast axis.",
+    )
+    gain: float = row(POSITIVE, "units of a raw pixel for each photon; for files", default=1.0)
+    saturation: float | None = row(
+        POSITIVE, "largest count that a pixel holds; for files", unset="that of the file's format"
+    )
+    sensor_thickness: float | None = row(
+        NOT_NEGATIVE,
+        "thickness of the sensor; for files",
+        unit="µm",
+        unset="the detector's",
+        more="What absorbs is said by the detector: ``thickness``, ``attenuation_depth`` and ``layers``.",
+    )
+    sensor_material: str = row(NAME, "material of the sensor; for files", default="Si")
+    mask: PathOrArray | None = row(
+        FILE_OR_ARRAY,
+        "image (SMV, CBF, TIFF...) of the panel whose pixels of 0 are not rendered",
+        more="As an array: (slow, fast).",
+    )
+    bad: tuple[tuple[int, int, int, int], ...] = row(
+        REGIONS, "regions that are not rendered: fast from, to, slow from, to, inclusive", default=()
+    )
+    place: tuple[int, ...] | None = row(
+        ELEMENT,
+        "first pixel in the file's array: slow and fast in a slab; number, slow and fast in a stack",
+        unset="a stack of panels of one shape; else a slab, one panel below the other",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
     """The detector: pixels, position and orientation, sensor."""
+
+    name: str | None = row(
+        DETECTOR,
+        "ready-made detector with its gaps; nanobragg --detectors lists them",
+        option="-detector",
+        more="It stands across the beam, as one flat detector of its size would, and is moved by the same fields.",
+    )
+    panels: tuple[Panel, ...] | None = row(
+        list_of(Panel),
+        "panels, each where it stands; instead of a shape, size and axes of one",
+        more="Distances, beam centres, rotations and the swing move them as one rigid body (``specs/geometry.md``). "
+        "None of nanoBragg.c's quirks touches a detector of panels.",
+    )
 
     shape: tuple[int | None, int | None] | None = row(
         TWO_WHOLE, "pixels, slow and fast; stronger than the size", option="-detpixels", unset="from the size"
@@ -359,6 +429,20 @@ class Detector:
         NUMBER, "camera length of a CrystFEL .geom, before coffset", unit="mm", option="-clen", unset="the file's"
     )
 
+    @classmethod
+    def named(cls, name: str, **fields: Any) -> Detector:
+        """A ready-made detector, with its gaps: ``Detector.named("EIGER2 16M", distance=200)``.
+
+        Args:
+            name: as ``nanobragg --detectors`` lists it, in any case, with or without blanks.
+            fields: of the detector, such as its distance and beam centre.
+
+        Raises:
+            InputError: for a name that is not known, with the nearest one that is.
+
+        """
+        return cls(name=detector_name(name), **fields)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sampling:
@@ -410,4 +494,4 @@ class Experiment:
         def scene(self) -> Scene: ...
 
 
-document(Beam, Crystal, Detector, Sampling, Experiment)
+document(Beam, Crystal, Panel, Detector, Sampling, Experiment)

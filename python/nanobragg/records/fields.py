@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from nanobragg.errors import InputError
-from nanobragg.records.kinds import Kind, shown
+from nanobragg.records.kinds import Kind, Mismatch, shown
 
 Record = TypeVar("Record")
 _ROW, _PART = "row", "part"
@@ -191,6 +191,74 @@ def _checked(record: type[Record], value: object, name: str, prefix: str) -> Rec
         if read is not found:
             changed[attribute] = read
     return replace(value, **changed) if changed else value  # type: ignore[type-var]
+
+
+# ---- lists of records -------------------------------------------------------------------------------------
+
+
+def list_of(record: type) -> Kind:
+    """The kind of a field that holds several records, in TOML an array of tables."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        return tuple(_read_record(record, item, number) for number, item in enumerate(_items(value)))
+
+    def read_tables(value: Any) -> tuple[Any, ...]:
+        return tuple(_read_table(record, item, number) for number, item in enumerate(_items(value)))
+
+    name = record.__name__
+    schema = {"type": "array", "minItems": 1}
+    tables = Kind(expected="an array of tables", read=read_tables, schema=schema, record=record)
+    return Kind(expected=f"a list of {name}s", read=read, schema=schema, in_toml=tables, record=record)
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, (str, bytes, bytearray, dict)):
+        raise Mismatch
+    try:
+        items = tuple(value)
+    except TypeError:
+        raise Mismatch from None
+    if not items:
+        raise Mismatch
+    return items
+
+
+def _read_record(record: type, item: Any, number: int) -> Any:
+    if not isinstance(item, record):
+        raise Mismatch(f"{shown(item)} as number {number}")
+    changed = {}
+    for place in own_places(record):
+        found = getattr(item, place.name)
+        if found is not None or place.row.default is not None:
+            read = _of_record(record, number, place, place.row.kind, found)
+            if read is not found:
+                changed[place.name] = read
+    return replace(item, **changed) if changed else item
+
+
+def _read_table(record: type, table: Any, number: int) -> Any:
+    if not isinstance(table, dict):
+        raise Mismatch(f"{shown(table)} as number {number}")
+    known = {place.name: place for place in own_places(record)}
+    unknown = next((key for key in table if key not in known), None)
+    if unknown is not None:
+        raise Mismatch(f"the key {unknown!r} in number {number}", f"one of {', '.join(known)}")
+    return record(
+        **{
+            key: _of_record(record, number, known[key], known[key].row.kind.in_toml or known[key].row.kind, value)
+            for key, value in table.items()
+        }
+    )
+
+
+def _of_record(record: type, number: int, place: Place, kind: Kind, value: Any) -> Any:
+    """A field of a record in a list, with both named where it is of another kind."""
+    try:
+        return kind.read(value)
+    except Mismatch as mismatch:
+        found = mismatch.found or shown(value)
+        expected = mismatch.expected or kind.expected + (f" ({place.row.unit})" if place.row.unit else "")
+        raise Mismatch(f"{found} as the {place.name} of {record.__name__.lower()} {number}", expected) from None
 
 
 def sections(record: type) -> dict[str, type]:

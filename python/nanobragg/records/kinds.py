@@ -46,6 +46,7 @@ class Kind:
         argument: str = "",
         file: Literal["", "input", "output", "cache"] = "",
         in_toml: Kind | None = None,
+        record: type | None = None,
     ) -> None:
         self.expected = expected
         """What it is, in words that follow "expected"."""
@@ -64,6 +65,8 @@ class Kind:
         """Input files that a TOML file names are relative to its folder, the others to the current one."""
         self.in_toml = in_toml
         """What TOML files can hold, if that is not the same."""
+        self.record = record
+        """Of a list of records: what each of them is."""
 
     def checked(self, value: object, place: str, unit: str = "") -> Any:
         """The value as a field holds it.
@@ -158,6 +161,12 @@ def _whole(value: Any) -> int:
 def _natural(value: Any) -> int:
     number = _whole(value)
     if number < 0:
+        raise Mismatch
+    return number
+
+
+def _count(value: Any) -> int:
+    if (number := _natural(value)) == 0:
         raise Mismatch
     return number
 
@@ -341,6 +350,7 @@ NATURAL = Kind(
     letter="i",
     argument="n",
 )
+COUNT = Kind(expected="a whole number, 1 or more", read=_count, schema={"type": "integer", "minimum": 1}, letter="i")
 FLAG = Kind(expected="true or false", read=_flag, schema={"type": "boolean"}, least=0, most=0)
 NAME = Kind(expected="a name", read=_text, schema=_TEXT, argument="name")
 
@@ -354,6 +364,10 @@ TWO_WHOLE = _several("two whole numbers of which some may be unset", _unset_or(W
 TWO_NUMBERS = _several("two finite numbers of which some may be unset", _unset_or(NUMBER), 2)
 REGION = _several("four whole numbers", WHOLE, 4, argument="xmin xmax ymin ymax")
 PIXEL = _several("two whole numbers, 0 or more", NATURAL, 2)
+RASTER = _several("two whole numbers, 1 or more", COUNT, 2)
+EDGES = _either("a number above 0, or two", POSITIVE, _several("two numbers above 0", POSITIVE, 2))
+REGIONS = _several("regions of four whole numbers", REGION, 0, 100_000)
+ELEMENT = _several("two or three whole numbers, 0 or more", NATURAL, 2, 3)
 
 _FILE = Kind(expected="the name of a file", read=_text, schema=_TEXT)
 INPUT_FILE = Kind(expected=_FILE.expected, read=_path, schema=_TEXT, file="input", argument="file")

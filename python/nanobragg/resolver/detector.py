@@ -116,8 +116,8 @@ def _vector(name: str, given: Vec | None, default: Vec) -> Vec:
     return given
 
 
-def _frame(
-    convention: str, beam: Beam, crystal: Crystal, detector: Detector, mirrored: bool
+def frame_of(
+    convention: str, beam: Beam, crystal: Crystal, detector: Detector, mirrored: bool = False
 ) -> tuple[Frame, tuple[str, ...]]:
     """The vectors before rotation, and warnings: a named convention overwrites every one that is given.
 
@@ -204,11 +204,31 @@ def _centre_in_frame(
     if centre is None:
         return None, None
     pixel = pixels.pixel_size
-    f, s = centre[0] * pixel, centre[1] * pixel
+    return centre_of(convention, centre[0] * pixel, centre[1] * pixel, pixels, pixel)
+
+
+def centre_of(convention: str, f: float, s: float, pixels: Pixels, slow_edge: float) -> tuple[float, float]:
+    """Xbeam and Ybeam of a direct beam that is f, s from the outer corner of the first pixel; all in m.
+
+    ``slow_edge``: a pixel along the slow axis.
+    """
     if convention in ("mosflm", "denzo"):
-        half = 0.5 * pixel if convention == "mosflm" else 0.0
-        return s - half, f - half
+        half = 0.5 if convention == "mosflm" else 0.0
+        return s - half * slow_edge, f - half * pixels.pixel_size
     return (f, pixels.detsize_s - s) if convention == "adxv" else (f, s)
+
+
+def said_centre(
+    convention: str, detector: Detector, pixels: Pixels, slow_edge: float
+) -> tuple[float | None, float | None]:
+    """The direct beam that beam_x and beam_y say, fast and slow from the outer corner of the first pixel (m)."""
+    x, y = _metres(detector.beam_x), _metres(detector.beam_y)
+    if convention in ("mosflm", "denzo"):
+        half = 0.5 if convention == "mosflm" else 0.0
+        return None if y is None else y + half * pixels.pixel_size, None if x is None else x + half * slow_edge
+    if convention == "adxv":
+        return x, None if y is None else pixels.detsize_s - y
+    return x, y
 
 
 def _on_plane(along_f: float, along_s: float, along_o: float, fast: Vec, slow: Vec, normal: Vec) -> Vec:
@@ -246,7 +266,7 @@ def place(
 
     """
     convention = convention_of(beam, crystal, detector)
-    frame, warnings = _frame(convention, beam, crystal, detector, header.mirrored)
+    frame, warnings = frame_of(convention, beam, crystal, detector, header.mirrored)
     pivot = header.pivot or pivot_of(convention, detector, overridden="pivot_overridden" in quirks)
     centres = _centres(convention, detector, header, pixels)
     turn = (detector.rotx / DEGREES, detector.roty / DEGREES, detector.rotz / DEGREES)

@@ -8,15 +8,14 @@ read every time. A file that only links to others (EIGER's master files) is know
 from __future__ import annotations
 
 import os
-import stat
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.resolver import headers
+from nanobragg.resolver.bodies import body_of_file, body_of_name, body_of_user
 from nanobragg.resolver.header_files import (
     assumed,
     check_choices,
@@ -26,8 +25,9 @@ from nanobragg.resolver.header_files import (
     rendered_pixels,
     swung,
 )
+from nanobragg.resolver.lists import matrix_of, sources_of
 from nanobragg.resolver.log import Log, which
-from nanobragg.resolver.memory import FILES
+from nanobragg.resolver.memory import once
 
 if TYPE_CHECKING:
     from nanobragg.io.factors.kinds import FileKind
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from nanobragg.io.images.smv import SmvHeader
     from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment
     from nanobragg.records.structure_factors import StructureFactors
-
-Value = TypeVar("Value")
+    from nanobragg.resolver.body import Body
 
 
 class Said(NamedTuple):
@@ -53,6 +52,8 @@ class Said(NamedTuple):
     mask: np.ndarray | None
     mask_name: str
     """'' without a mask"""
+    body: Body | None
+    """Of a detector of panels: where they stand before any option moves them"""
     axes: np.ndarray | None
     """(3, 3) Å: rows a, b, c at phi = 0, that came with the geometry"""
     turn: np.ndarray | None
@@ -81,6 +82,7 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
         framed=False,
         mask=None,
         mask_name="",
+        body=None,
         axes=None,
         turn=None,
         matrix=None,
@@ -94,8 +96,9 @@ def read_files(experiment: Experiment, quirks: frozenset[str]) -> Said:
         check_choices(experiment.detector, None)
     else:
         said = _image(said, os.fspath(experiment.detector.header), quirks, is_mask=False)
-    matrix, said_of_matrix = _matrix(experiment.crystal)
-    sources, said_of_sources = _sources(experiment)
+    said = _with_panels(said)
+    matrix, said_of_matrix = matrix_of(experiment.crystal)
+    sources, said_of_sources = sources_of(experiment)
     sources = said.sources if sources is None else sources
     factors, said_of_factors = _factors(experiment.crystal)
     log = said.log + said_of_matrix + said_of_sources + said_of_factors
@@ -106,7 +109,7 @@ def kind_of(path: str | os.PathLike[str], block: str | None = None) -> FileKind:
     """What a file of structure factors is (:func:`~nanobragg.io.factors.kinds.structure_factor_kind`)."""
     from nanobragg.io.factors.kinds import structure_factor_kind
 
-    return read_once(structure_factor_kind, path, block)
+    return once(structure_factor_kind, path, block)
 
 
 def cell_in_files(experiment: Experiment) -> bool:
@@ -124,32 +127,8 @@ def cell_in_files(experiment: Experiment) -> bool:
         return False
     from nanobragg.io.geometry.any_file import FileGeometry
 
-    found = read_once(_read_image, detector.header, _as_mask(detector), _wanted(experiment))
+    found = once(_read_image, detector.header, _as_mask(detector), _wanted(experiment))
     return isinstance(found, FileGeometry) and found.real_space is not None
-
-
-def read_once(read: Callable[..., Value], path: str | os.PathLike[str], *arguments: Any) -> Value:
-    """What ``read`` makes of a file, at hand if the file has not changed since."""
-    name = os.fspath(path)
-    identity = _identity(name)
-    if identity is None:
-        return read(name, *arguments)
-    key = (read, identity, arguments)
-    value = FILES.get(key, lambda: read(name, *arguments), extra=identity[-1])
-    if _identity(name) != identity:
-        FILES.drop(key)
-    return value
-
-
-def _identity(name: str) -> tuple[str, int, int, int, int] | None:
-    """What tells a regular file from others, and from what it was before; ``None`` for all else."""
-    try:
-        found = os.stat(name)
-    except (OSError, ValueError):
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return (name, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 # ---- headers and mask -------------------------------------------------------------------------------------
@@ -195,7 +174,7 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
     from nanobragg.io.geometry.any_file import FileGeometry
 
     experiment = said.experiment
-    image = read_once(_read_image, name, is_mask or _as_mask(experiment.detector), _wanted(experiment))
+    image = once(_read_image, name, is_mask or _as_mask(experiment.detector), _wanted(experiment))
     if not is_mask:
         check_choices(experiment.detector, image)
     if isinstance(image, FileGeometry):
@@ -225,8 +204,10 @@ def _mask_file(said: Said, file: FileGeometry) -> Said:
         header = headers.apply_file(said.header, file)
         experiment, header, doubts = swung(experiment, header, file)
         said = said._replace(experiment=experiment, header=header)
+        if file.several:
+            said = _framed(said, file)
         log = log + Log(warnings=(*warnings, *doubts))
-    elif not file.refused:
+    else:
         said = said._replace(header=headers.apply_file(said.header, file))
     return said._replace(log=said.log + log)
 
@@ -236,23 +217,39 @@ def _geometry_file(said: Said, file: FileGeometry) -> Said:
     experiment = said.experiment
     warnings = refuse_what_is_bad(file, experiment)
     header = headers.apply_file(said.header, file)
-    framed = headers.with_vectors(experiment, file)
     warnings = (*file.warnings, *warnings, *doubts_of_rotation(file, experiment))
-    if framed is not None:
-        vectors = file.vectors
-        mirrored = vectors is not None and vectors.mirrored and experiment.detector.normal_axis is None
-        header = header._replace(mirrored=mirrored)
-        said = said._replace(
-            framed=experiment.detector.convention is None, axes=file.real_space, turn=file.turn, experiment=framed
-        )
-    elif file.vectors is not None:
-        convention = experiment.detector.convention
-        warnings = (*warnings, f"{file.name}: its axes and crystal are not used in the {convention} convention")
+    said = _framed(said._replace(header=header), file)
     line = line_of(file, experiment) + assumed(header, experiment, file)
-    experiment, header, doubts = swung(said.experiment, header, file)
+    experiment, header, doubts = swung(said.experiment, said.header, file)
     said = said._replace(experiment=experiment, header=header, **_spectrum(experiment.beam, file))
     log = Log(notes=(f"reading {file.name}", line), warnings=(*warnings, *doubts))
     return _bad_pixels(said._replace(log=said.log + log), file)
+
+
+def _framed(said: Said, file: FileGeometry) -> Said:
+    """``said`` in the frame of a file, with its crystal and its panels; in the frame of a named convention the panels
+    keep their places to beam and polarization, and a panel alone has the convention's axes.
+    """
+    experiment, vectors = said.experiment, file.vectors
+    framed = headers.with_vectors(experiment, file)
+    if framed is not None:
+        mirrored = vectors is not None and vectors.mirrored and experiment.detector.normal_axis is None
+        said = said._replace(
+            header=said.header._replace(mirrored=mirrored),
+            framed=experiment.detector.convention is None,
+            axes=file.real_space,
+            turn=file.turn,
+            experiment=framed,
+        )
+    elif vectors is not None:
+        convention = experiment.detector.convention
+        what = "crystal is" if file.several else "axes and crystal are"
+        if not file.several or file.real_space is not None:
+            doubt = f"{file.name}: its {what} not used in the {convention} convention"
+            said = said._replace(log=said.log + Log(warnings=(doubt,)))
+    if file.several:
+        said = said._replace(body=body_of_file(said.experiment, file))
+    return said
 
 
 def _spectrum(beam: Beam, file: FileGeometry) -> dict[str, Any]:
@@ -280,37 +277,35 @@ def _bad_pixels(said: Said, file: FileGeometry) -> Said:
     return said._replace(mask=~bad, mask_name=file.name)
 
 
-# ---- small lists ------------------------------------------------------------------------------------------
+# ---- panels -----------------------------------------------------------------------------------------------
 
 
-def _matrix(crystal: Crystal) -> tuple[np.ndarray | None, Log]:
-    given, log = crystal.matrix, Log()
-    if given is None:
-        return None, log
-    if isinstance(given, (str, os.PathLike)):
-        from nanobragg.io.lists.matrix import read_matrix
+def _with_panels(said: Said) -> Said:
+    """``said`` with the panels that a user says, one by one or by the name of a detector."""
+    experiment = said.experiment
+    detector = experiment.detector
+    ways = [way for way, value in (("-detector", detector.name), ("panels", detector.panels)) if value is not None]
+    if not ways:
+        return said
+    if len(ways) > 1 or detector.header is not None:
+        other = ways[1] if len(ways) > 1 else f"-img {detector.header}"
+        raise InputError(f"{ways[0]}: found it with {other}, expected one of them")
+    if detector.name is not None:
+        return said._replace(body=body_of_name(experiment))
+    masks = [None if panel.mask is None else _panel_mask(panel.mask) for panel in detector.panels or ()]
+    return said._replace(body=body_of_user(experiment, masks))
 
-        log = Log(notes=(f"reading {os.fspath(given)}",))
-        given = read_once(read_matrix, given)
-    table = np.asarray(given, dtype=float)
-    if table.shape != (3, 3) or not np.isfinite(table).all():
-        raise InputError(f"-mat: found an array of shape {table.shape}, expected (3, 3) finite numbers")
-    return table, log
 
+def _panel_mask(given: Any) -> np.ndarray:
+    """The mask of one panel, 0 where it is not rendered."""
+    if not isinstance(given, (str, os.PathLike)):
+        return np.asarray(given)
+    from nanobragg.io.geometry.any_file import FileGeometry, Wanted
 
-def _sources(experiment: Experiment) -> tuple[np.ndarray | None, Log]:
-    given, log = experiment.beam.sources, Log()
-    if given is None:
-        return None, log
-    if isinstance(given, (str, os.PathLike)):
-        from nanobragg.io.lists.sources import read_sources
-
-        log = Log(notes=(f"reading {os.fspath(given)}",))
-        given = read_once(read_sources, given)
-    table = np.asarray(given, dtype=float)
-    if table.ndim != 2 or table.shape[1] != 5 or len(table) == 0:
-        raise InputError(f"-sourcefile: found an array of shape {table.shape}, expected (n, 5)")
-    return table, log
+    image = once(_read_image, given, True, Wanted())
+    if isinstance(image, FileGeometry):
+        return rendered_pixels(image)[0]
+    return np.asarray(image.pixels)  # type: ignore[missing-attribute]
 
 
 # ---- structure factors ------------------------------------------------------------------------------------
@@ -336,10 +331,10 @@ def _factors(crystal: Crystal) -> tuple[StructureFactors | ReflectionFile | Mode
     if kind == "model":
         from nanobragg.io.factors.model_files import read_model
 
-        return read_once(read_model, given, choice), Log()
+        return once(read_model, given, choice), Log()
     from nanobragg.io.factors.reflections import read_reflection_file
 
-    return read_once(read_reflection_file, given, kind, choice), Log()
+    return once(read_reflection_file, given, kind, choice), Log()
 
 
 def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFactors, Log]:
@@ -347,7 +342,7 @@ def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFact
     from nanobragg.io.factors.hkl import read_hkl
 
     cell = None if crystal.cell is None or crystal.matrix is not None else tuple(crystal.cell)
-    factors = read_once(read_hkl, path, crystal.default_F, cell)
+    factors = once(read_hkl, path, crystal.default_F, cell)
     low, high = (" ".join(map(str, index)) for index in (factors.minimum, factors.maximum))
     note = (
         f"read {factors.count} structure factors from {os.fspath(path)} (lines h k l F), taken as P 1: no symmetry, "
@@ -374,7 +369,7 @@ def _dump(crystal: Crystal) -> tuple[StructureFactors | None, Log]:
 
     name = os.fspath(crystal.dump)
     note = f"reading Fs from {name}, the cache of an earlier run ({_age(name)})"
-    return read_once(read_dump, name), Log(notes=(note,))
+    return once(read_dump, name), Log(notes=(note,))
 
 
 def _age(path: str) -> str:

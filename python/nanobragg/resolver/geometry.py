@@ -9,8 +9,10 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.records.panel import ScenePanel
+from nanobragg.resolver.body import Body, place_body
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
+from nanobragg.resolver.panels import with_mask
 from nanobragg.resolver.sensor import Sensor, sensor_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ class PlacedDetector(NamedTuple):
     """The detector, made explicit."""
 
     pixels: Pixels
+    """of the panel, or, of several, of the file's array"""
     placement: Placement
     sensor: Sensor
     roi: tuple[int, int, int, int]
@@ -36,12 +39,14 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
         InputError: for numbers of pixels, sizes and positions that cannot be.
 
     """
+    if said.body is not None:
+        return _of_panels(said, said.body)
     detector = said.experiment.detector
     pixels = pixels_of(detector, said.header)
     placement = _placement(said, pixels, quirks)
     if detector.curved and placement.distance == 0.0:
         raise InputError("-curved_det: found a detector distance of 0, expected a sphere with a radius")
-    roi, doubts = _roi(detector.roi, pixels)
+    roi, doubts = _roi(detector.roi, (pixels.nslow, pixels.nfast))
     sensor = sensor_of(detector, quirks)
     # The axes of a file are two: the third is to be generated.
     of_placement = () if said.framed else placement.warnings
@@ -81,15 +86,39 @@ def _same_place(one: Placement, other: Placement) -> bool:
     )
 
 
-def _roi(said: tuple[int, int, int, int] | None, pixels: Pixels) -> tuple[tuple[int, int, int, int], tuple[str, ...]]:
+def _roi(
+    said: tuple[int, int, int, int] | None, shape: tuple[int, int]
+) -> tuple[tuple[int, int, int, int], tuple[str, ...]]:
     """The region of interest, and what is odd about it."""
-    defaults = (0, pixels.nfast, 0, pixels.nslow)
+    nslow, nfast = shape
+    defaults = (0, nfast, 0, nslow)
     x0, x1, y0, y1 = defaults
     if said is not None:
         x0, x1, y0, y1 = (default if v < 0 else v for v, default in zip(said, defaults, strict=True))
-    if x1 < x0 or y1 < y0 or x0 >= pixels.nfast or y0 >= pixels.nslow:
+    if x1 < x0 or y1 < y0 or x0 >= nfast or y0 >= nslow:
         return (x0, x1, y0, y1), (f"the region of interest {x0} {x1} {y0} {y1} holds no pixel: the image is black",)
     return (x0, x1, y0, y1), ()
+
+
+def _of_panels(said: Said, body: Body) -> PlacedDetector:
+    """A detector of panels: none of nanoBragg.c's quirks touches it."""
+    detector = said.experiment.detector
+    if detector.curved:
+        raise InputError("-curved_det: found it with a detector of panels, expected panels that are flat")
+    panels, placement, pixels = place_body(said.experiment, body)
+    if said.mask is not None:
+        panels = with_mask(panels, said.mask, said.mask_name)
+    largest = (max(panel.shape[0] for panel in panels), max(panel.shape[1] for panel in panels))
+    roi, doubts = _roi(detector.roi, largest)
+    sensor = sensor_of(detector, frozenset())
+    return PlacedDetector(
+        pixels=pixels,
+        placement=placement,
+        sensor=sensor,
+        roi=roi,
+        panels=panels,
+        log=Log(warnings=(*placement.warnings, *doubts, *sensor.warnings)),
+    )
 
 
 def _panel(said: Said, pixels: Pixels, placement: Placement, sensor: Sensor) -> ScenePanel:

@@ -66,8 +66,6 @@ _REPLACED: dict[str, tuple[str, Callable[[Experiment], bool]]] = {
 
 def refuse_what_is_bad(file: FileGeometry, experiment: Experiment) -> tuple[str, ...]:
     """Warnings on what no image needs. Raises :class:`InputError` for what cannot be used and no option replaces."""
-    if file.refused:
-        raise InputError(file.refused)
     warnings = []
     for field, sentence in file.bad.items():
         option, replaced = _REPLACED.get(field, ("", None))
@@ -108,13 +106,14 @@ def assumed(values: HeaderValues, experiment: Experiment, file: FileGeometry | N
     centre = (values.centre, values.orgx, values.beam_x)
     said_centre = any(x is not None for x in (*centre, detector.beam_x, detector.orgx, detector.close_x))
     missing = []
-    if values.nfast is None and detector.shape is None:
+    several = file is not None and file.several
+    if values.nfast is None and detector.shape is None and not several:
         missing.append("detector of 102.4 mm")
-    if values.pixel_size is None and detector.pixel_size is None:
+    if values.pixel_size is None and detector.pixel_size is None and not several:
         missing.append("pixel size 0.1 mm")
-    if values.distance is None and values.close_distance is None and not _distance(detector):
+    if values.distance is None and values.close_distance is None and not _distance(detector) and not several:
         missing.append("distance 100 mm")
-    if not said_centre:
+    if not said_centre and not several:
         missing.append("beam centre in the middle of the detector")
     if values.wavelength is None and not _wavelength(beam):
         missing.append("wavelength 1 Å")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nanobragg.maths.vectors import cross, dot, scale, unit
 
 if TYPE_CHECKING:
-    from nanobragg.io.geometry.types import FileGeometry
+    from nanobragg.io.geometry.types import FileGeometry, Vectors
     from nanobragg.io.images.smv import SmvHeader
-    from nanobragg.records.experiment import Experiment
+    from nanobragg.records.experiment import Detector, Experiment
 
 _ALL_KEYS = (
     "PIXEL_SIZE",
@@ -142,10 +142,12 @@ def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
 
 
 def near_point(file: FileGeometry) -> tuple[float, float] | None:
-    """Where the detector's plane is nearest to the sample: fast and slow, pixels from the outer corner of the first."""
-    if not file.panels:
+    """Where the plane of a detector of one panel is nearest to the sample: fast and slow, pixels from the outer corner
+    of the first.
+    """
+    if len(file.panels) != 1:
         return None
-    panel = file.panels[0]
+    (panel,) = file.panels
     return (
         -dot(panel.origin, panel.fast) / panel.pixel_size[0],
         -dot(panel.origin, panel.slow) / panel.pixel_size[1],
@@ -160,20 +162,12 @@ def with_vectors(experiment: Experiment, file: FileGeometry) -> Experiment | Non
     vectors, detector, beam = file.vectors, experiment.detector, experiment.beam
     if vectors is None or detector.convention not in (None, "custom"):
         return None
-    f, s = vectors.fast, vectors.slow
-    normal = scale(-1.0 if vectors.mirrored else 1.0, unit(cross(f, s)))
     polarization = beam.polarization
     if polarization == 0.0 and file.polarization is not None:
         polarization = file.polarization
     return replace(
         experiment,
-        detector=replace(
-            detector,
-            convention="custom",
-            fast_axis=detector.fast_axis or f,
-            slow_axis=detector.slow_axis or s,
-            normal_axis=detector.normal_axis or normal,
-        ),
+        detector=replace(detector, convention="custom", **({} if file.several else _axes(detector, vectors))),
         beam=replace(
             beam,
             polarization=polarization,
@@ -182,6 +176,16 @@ def with_vectors(experiment: Experiment, file: FileGeometry) -> Experiment | Non
         ),
         crystal=replace(experiment.crystal, spindle_axis=experiment.crystal.spindle_axis or vectors.spindle),
     )
+
+
+def _axes(detector: Detector, vectors: Vectors) -> dict[str, Any]:
+    """The axes of a detector of one panel; what was said stays."""
+    normal = scale(-1.0 if vectors.mirrored else 1.0, unit(cross(vectors.fast, vectors.slow)))
+    return {
+        "fast_axis": detector.fast_axis or vectors.fast,
+        "slow_axis": detector.slow_axis or vectors.slow,
+        "normal_axis": detector.normal_axis or normal,
+    }
 
 
 def _exact(image: SmvHeader, key: str) -> float | None:

@@ -51,7 +51,10 @@ def resolve(experiment: Experiment, progress: Callable[[float], object] | None =
     """
     experiment = checked(Experiment, experiment)
     quirks = parse_quirks(experiment.quirks)
-    stages = stages_of(read_files(experiment, quirks), quirks, progress)
+    said = read_files(experiment, quirks)
+    if said.body is not None:
+        quirks = frozenset()  # they are nanoBragg.c's, which has one flat panel
+    stages = stages_of(said, quirks, progress)
     log = stages.log
     return Resolved(
         experiment=experiment,
@@ -73,8 +76,10 @@ def stages_of(said: Said, quirks: frozenset[str], progress: Callable[[float], ob
     placement, pixels = detector.placement, detector.pixels
     light = light_of(said, placement, quirks)
     crystal = oriented_crystal(said, light.wavelength, placement.frame.spindle, quirks)
+    # The beam may meet the plane of a panel behind the sample, seen against the beam.
+    distance = placement.distance if said.body is None else abs(placement.distance)
     oversampling = oversampling_of(
-        experiment.sampling.oversample, crystal.extents, light.wavelength, placement.distance, pixels.pixel_size
+        experiment.sampling.oversample, crystal.extents, light.wavelength, distance, pixels.pixel_size
     )
     return Stages(
         said=said,

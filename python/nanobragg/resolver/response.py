@@ -14,7 +14,7 @@ from nanobragg.maths.constants import ENERGY
 from nanobragg.records.fields import checked, own_places
 from nanobragg.records.presets import PRESETS
 from nanobragg.records.response import DetectorModel, Response
-from nanobragg.resolver.files import read_once
+from nanobragg.resolver.memory import once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,7 +154,7 @@ def _dead_time(known: _Known, exposure: float | None) -> float:
 
 def _pixels(given: Any, name: str) -> Any:
     if isinstance(given, (str, os.PathLike)):
-        return read_once(read_pixels, given)
+        return once(read_pixels, given)
     return given
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.maths.nearest import nearest_to_beam
 from nanobragg.maths.vectors import Vec
 from nanobragg.records.panel import THINNEST
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _SHEAR = 1e-4
-"""Cosine between the axes of a panel up to which its solid angles are those of square pixels, within 1e-8."""
+"""Cosine between the axes of a panel up to which its solid angles are those of right angles, within 1e-8."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,6 +111,9 @@ class FileGeometry:
     vectors: Vectors | None = None
     panels: tuple[FilePanel, ...] = ()
     """panels of a file with a frame of its own"""
+    several: bool = False
+    """Whether options cannot say such a detector: there are several panels, or one of rectangular pixels or axes that
+    are not at right angles."""
     real_space: NDArray[np.float64] | None = None
     """(3, 3) Å: rows a, b, c at phi = 0, in the frame of ``vectors``"""
     turn: NDArray[np.float64] | None = None
@@ -120,8 +124,6 @@ class FileGeometry:
     """(slow, fast)"""
     bad: Mapping[str, str] = field(default_factory=dict)
     """Fields that the file says and that cannot be used, with the sentence for whoever does not say them."""
-    refused: str = ""
-    """Why the whole detector cannot be used, as a sentence."""
     comments: tuple[str, ...] = ()
     """What else its line tells, how it was understood for one."""
     unused: tuple[str, ...] = ()
@@ -131,9 +133,11 @@ class FileGeometry:
     def used(self) -> str:
         """One line: the values and their units."""
         parts = [] if self.nfast is None or self.nslow is None else [f"{self.nfast} x {self.nslow} pixels"]
+        if self.several:
+            parts.append(described(self.panels))
         for text, value in (
             ("pixel size {:g} mm", self.pixel_size),
-            ("distance {:g} mm", self.distance),
+            ("distance {:g} mm" + (", of the panel nearest to the beam" if self.several else ""), self.distance),
             ("wavelength {:g} Å", self.wavelength),
             ("phi {:g} deg", self.phi),
             ("oscillation {:g} deg", self.oscillation),
@@ -145,20 +149,21 @@ class FileGeometry:
             parts.append(f"beam at {self.centre[0]:.2f} {self.centre[1]:.2f} pixels (fast, slow)")
         if self.swing and self.swing_known:
             parts.append(f"swung by 2theta {self.swing:g} deg about the sample (-pivot sample)")
-        if self.vectors is not None:
+        if self.vectors is not None and not self.several:
             parts.append(f"axes of detector, beam{' and spindle' if self.vectors.spindle_said else ''}")
         if self.real_space is not None:
             parts.append("the crystal's cell and orientation")
         if len(parts) <= 1 and not self.panels:
             parts.append("no geometry that is known")
-        if self.bad_pixels is not None and self.bad_pixels.any():
-            parts.append(f"{int(self.bad_pixels.sum())} bad pixels, which are not rendered")
+        bad = [self.bad_pixels, *(panel.bad for panel in self.panels if self.several)]
+        if count := sum(int(np.count_nonzero(pixels)) for pixels in bad if pixels is not None):
+            parts.append(f"{count} bad pixels, which are not rendered")
         line = f"from {self.name} ({self.kind}): {', '.join([*parts, *self.comments])}"
         return f"{line}; not used: {', '.join(self.unused)}" if self.unused else line
 
 
 def fields_of_panels(name: str, panels: Sequence[FilePanel], vectors: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of :class:`FileGeometry` that follow from panels, and what a detector of one flat panel cannot hold.
+    """Fields of :class:`FileGeometry` that follow from panels.
 
     Args:
         name: the file.
@@ -166,30 +171,33 @@ def fields_of_panels(name: str, panels: Sequence[FilePanel], vectors: Mapping[st
         vectors: of :class:`Vectors`: beam, polarization, spindle, and whether that was said.
 
     """
-    fields: dict[str, Any] = {"panels": tuple(panels)}
-    if len(panels) != 1:
-        return fields | {"refused": f"{name}: found a detector of {len(panels)} panels, expected one panel"}
-    panel, bad = panels[0], {}
-    fast_size, slow_size = panel.pixel_size
-    if abs(fast_size - slow_size) > 1e-6 * fast_size:
-        bad["pixel_size"] = f"{name}: found pixels of {fast_size:g} x {slow_size:g} mm, expected square ones"
-    cosine = abs(float(np.dot(panel.fast, panel.slow)))
-    if cosine > _SHEAR:
-        degrees = float(np.degrees(np.arccos(min(1.0, cosine))))
-        bad["axes"] = f"{name}: found pixel axes at {degrees:.4g} degrees to each other, expected right angles"
+    panel = panels[nearest_to_beam(panels, vectors["beam"])]
+    fields: dict[str, Any] = {
+        "panels": tuple(panels),
+        "several": len(panels) > 1 or not is_regular(panel),
+        "vectors": Vectors(origin=panel.origin, fast=panel.fast, slow=panel.slow, **vectors),
+    }
+    if fields["several"]:
+        distance = distance_along(panel, vectors["beam"])
+        return fields | {"distance": distance, "unused": unused_of(panel)[-1:] if panel.thickness else ()}
     along, (f, s) = ray_on_plane(name, panel, vectors["beam"])
+    fast_size, slow_size = panel.pixel_size
     return fields | {
         "nslow": panel.shape[0],
         "nfast": panel.shape[1],
-        "pixel_size": None if "pixel_size" in bad else fast_size,
+        "pixel_size": fast_size,
         "distance": along if abs(along) > 1e-9 else None,
         "centre": (f / fast_size, s / slow_size),
-        "vectors": Vectors(origin=panel.origin, fast=panel.fast, slow=panel.slow, **vectors),
         "bad_pixels": panel.bad,
-        "bad": bad,
         "unused": unused_of(panel),
         "warnings": (f"{name}: the detector stands upstream of the sample, at {along:g} mm",) if along < -1e-9 else (),
     }
+
+
+def is_regular(panel: FilePanel) -> bool:
+    """Whether pixels are square and the axes at right angles, as options say a detector of one panel."""
+    fast_size, slow_size = panel.pixel_size
+    return abs(fast_size - slow_size) <= 1e-6 * fast_size and abs(float(np.dot(panel.fast, panel.slow))) <= _SHEAR
 
 
 def unused_of(panel: FilePanel) -> tuple[str, ...]:
@@ -206,6 +214,13 @@ def unused_of(panel: FilePanel) -> tuple[str, ...]:
     return tuple(said)
 
 
+def distance_along(panel: FilePanel, beam: Vec) -> float | None:
+    """How far along the beam (mm) the plane of a panel is; ``None`` where the beam does not meet it."""
+    normal = np.cross(panel.fast, panel.slow)
+    across_beam = float(normal @ np.array(beam))
+    return float(normal @ np.array(panel.origin)) / across_beam if abs(across_beam) > 1e-9 else None
+
+
 def ray_on_plane(name: str, panel: FilePanel, beam: Vec) -> tuple[float, tuple[float, float]]:
     """Distance along the beam (mm, negative upstream), and where it meets the panel's plane: fast and slow, mm.
 
@@ -217,6 +232,16 @@ def ray_on_plane(name: str, panel: FilePanel, beam: Vec) -> tuple[float, tuple[f
         raise InputError(f"{name}: found a detector along the beam, expected one that the beam meets")
     along, f, s = np.linalg.solve(axes, origin).tolist()
     return along, (f, s)
+
+
+def described(panels: Sequence[FilePanel]) -> str:
+    """How many panels, and of what: 64 panels of 194 x 185 pixels of 0.11 mm."""
+    shapes = list(dict.fromkeys(panel.shape for panel in panels))
+    sizes = list(dict.fromkeys(tuple(f"{size:g}" for size in panel.pixel_size) for panel in panels))
+    pixels = ", ".join(f"{fast} x {slow}" for slow, fast in shapes[:3]) + ("..." if len(shapes) > 3 else "")
+    edges = ", ".join(fast if fast == slow else f"{fast} x {slow}" for fast, slow in sizes[:3])
+    count = f"{len(panels)} panels" if len(panels) > 1 else "a panel"
+    return f"{count} of {pixels} pixels of {edges} mm"
 
 
 def across(beam: ArrayLike, direction: ArrayLike) -> Vec:

@@ -1,0 +1,230 @@
+"""Panels of a Scene, made of what users and files say of them: in metres, with normals away from the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nanobragg.errors import InputError
+from nanobragg.records.panel import ScenePanel
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from nanobragg.io.geometry.types import FilePanel
+    from nanobragg.records.experiment import Detector, Panel
+    from nanobragg.resolver.detector import Frame
+
+
+def facing(name: str, origin: ArrayLike, fast: ArrayLike, slow: ArrayLike) -> tuple[NDArray[np.float64], float]:
+    """The normal of a panel that points away from the sample, and how far from the sample its plane is (m).
+
+    Raises :class:`InputError` for axes that span no plane, and for a plane through the sample.
+    """
+    normal = np.cross(np.asarray(fast), np.asarray(slow))
+    length = float(np.linalg.norm(normal))
+    if not length > 1e-9:
+        raise InputError(f"panel {name}: found fast and slow axes along one line, expected different directions")
+    normal = normal / length
+    distance = float(normal @ np.asarray(origin))
+    if distance == 0.0:
+        raise InputError(f"panel {name}: found a plane that goes through the sample, expected one that it shines on")
+    return (normal, distance) if distance > 0.0 else (-normal, -distance)
+
+
+# ---- of users ---------------------------------------------------------------------------------------------
+
+
+def panels_of_user(detector: Detector, frame: Frame, masks: Sequence[NDArray[Any] | None]) -> tuple[ScenePanel, ...]:
+    """The panels of ``Detector.panels``.
+
+    Args:
+        detector: the detector.
+        frame: of the convention, for axes that are not said.
+        masks: of each panel, as its file or array has it.
+
+    Raises:
+        InputError: naming the panel, for what is missing or cannot be.
+
+    """
+    said = detector.panels or ()
+    names = [panel.name or f"p{number}" for number, panel in enumerate(said)]
+    double = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if double is not None:
+        raise InputError(f"detector.panels: found two panels {double}, expected a name for each")
+    places = _places(said)
+    return tuple(
+        _panel_of_user(panel, name, place, detector, frame, mask)
+        for panel, name, place, mask in zip(said, names, places, masks, strict=True)
+    )
+
+
+def _places(said: Sequence[Panel]) -> list[tuple[int, ...]]:
+    """Where each panel is in the file's array: as said, else in a stack, or below each other."""
+    given = [panel.place for panel in said]
+    if all(place is not None for place in given):
+        return [tuple(place) for place in given if place is not None]
+    if any(place is not None for place in given):
+        raise InputError("detector.panels: found places in the file's array for some panels, expected them for all")
+    shapes = [panel.shape or (0, 0) for panel in said]
+    if len(said) == 1:
+        return [(0, 0)]
+    if len(set(shapes)) == 1:
+        return [(number, 0, 0) for number in range(len(said))]
+    return [(sum(shape[0] for shape in shapes[:number]), 0) for number in range(len(said))]
+
+
+def _panel_of_user(
+    panel: Panel, name: str, place: tuple[int, ...], detector: Detector, frame: Frame, mask: NDArray[Any] | None
+) -> ScenePanel:
+    shape, origin = panel.shape, panel.origin
+    for field, value in (("shape", shape), ("origin", origin)):
+        if value is None:
+            raise InputError(f"detector.panels: found no {field} of panel {name}, expected one")
+    assert shape is not None
+    assert origin is not None
+    size = panel.pixel_size if panel.pixel_size is not None else detector.pixel_size
+    edges = size if isinstance(size, tuple) else (0.1 if size is None else size,) * 2
+    fast, slow = (
+        _unit(f"detector.panels: {field} of panel {name}", frame_axis if vector is None else vector)
+        for field, vector, frame_axis in (
+            ("fast_axis", panel.fast_axis, frame.fast),
+            ("slow_axis", panel.slow_axis, frame.slow),
+        )
+    )
+    corner = np.array(origin) / 1000.0
+    normal, distance = facing(name, corner, fast, slow)
+    thickness = panel.sensor_thickness if panel.sensor_thickness is not None else detector.thickness
+    return ScenePanel(
+        name=name,
+        group=panel.group,
+        shape=shape,
+        pixel_size=(edges[0] / 1000.0, edges[1] / 1000.0),
+        origin=corner,
+        fast=fast,
+        slow=slow,
+        normal=normal,
+        close_distance=distance,
+        sensor_material=panel.sensor_material,
+        sensor_thickness=(thickness or 0.0) * 1e-6,
+        gain=panel.gain,
+        saturation=panel.saturation,
+        mask=_mask_of_user(panel, name, shape, mask),
+        place=place,
+    )
+
+
+def _unit(what: str, vector: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(vector, dtype=float)
+    length = float(np.linalg.norm(array))
+    if not length > 0.0:
+        raise InputError(f"{what}: found a vector of length 0, expected a direction")
+    return array / length
+
+
+def _mask_of_user(panel: Panel, name: str, shape: tuple[int, int], given: NDArray[Any] | None) -> Any:
+    """Flags of the pixels that are rendered; ``None`` for all."""
+    if given is None and not panel.bad:
+        return None
+    kept = np.ones(shape, bool) if given is None else np.asarray(given) != 0
+    if kept.shape != shape:
+        found = " x ".join(str(count) for count in kept.shape)
+        raise InputError(
+            f"panel {name}: found a mask of {found} pixels, expected {shape[0]} x {shape[1]} (slow x fast)"
+        )
+    kept = kept.copy()
+    for f0, f1, s0, s1 in panel.bad:
+        if min(f0, s0) < 0 or f1 < f0 or s1 < s0 or f1 >= shape[1] or s1 >= shape[0]:
+            raise InputError(
+                f"panel {name}: found the bad region {f0} {f1} {s0} {s1}, expected fast from, to, slow from, to within "
+                f"{shape[1]} x {shape[0]} pixels"
+            )
+        kept[s0 : s1 + 1, f0 : f1 + 1] = False
+    return kept
+
+
+# ---- of files ---------------------------------------------------------------------------------------------
+
+
+def panels_of_file(said: Sequence[FilePanel], turn: NDArray[np.float64] | None = None) -> tuple[ScenePanel, ...]:
+    """The panels of a file, its mm in m; ``turn`` (3, 3) from the file's frame to another."""
+    return tuple(_panel_of_file(panel, number, turn) for number, panel in enumerate(said))
+
+
+def _panel_of_file(panel: FilePanel, number: int, turn: NDArray[np.float64] | None) -> ScenePanel:
+    name = panel.name or f"p{number}"
+    vectors = np.array([panel.origin, panel.fast, panel.slow])
+    vectors[0] /= 1000.0
+    if turn is not None:
+        vectors = vectors @ turn.T
+    normal, distance = facing(name, *vectors)
+    return ScenePanel(
+        name=name,
+        group=panel.group,
+        shape=panel.shape,
+        pixel_size=(panel.pixel_size[0] / 1000.0, panel.pixel_size[1] / 1000.0),
+        origin=vectors[0],
+        fast=vectors[1],
+        slow=vectors[2],
+        normal=normal,
+        close_distance=distance,
+        sensor_material=panel.material or "Si",
+        sensor_thickness=(panel.thickness or 0.0) / 1000.0,
+        gain=panel.gain if panel.gain is not None and panel.gain > 0.0 else 1.0,
+        saturation=None if panel.trusted_range is None else _saturation(panel.trusted_range),
+        mask=None if panel.bad is None else (~panel.bad).view(np.uint8),
+        place=panel.place,
+    )
+
+
+def _saturation(trusted: tuple[float, float]) -> float | None:
+    return trusted[1] if trusted[0] < trusted[1] else None
+
+
+# ---- of arrays --------------------------------------------------------------------------------------------
+
+
+def with_mask(panels: Sequence[ScenePanel], mask: NDArray[Any], name: str) -> tuple[ScenePanel, ...]:
+    """Panels without what a mask leaves out as well.
+
+    Args:
+        panels: one or more.
+        mask: 0: not rendered. (panel, slow, fast), or as the file's array has the panels: slab or stack.
+        name: where it is from, for the error.
+
+    Raises:
+        InputError: for a mask that does not hold the panels.
+
+    """
+    parts = [_part(panel, number, len(panels), mask) for number, panel in enumerate(panels)]
+    wrong = next((n for n, (panel, part) in enumerate(zip(panels, parts, strict=True)) if part.shape != panel.shape), 0)
+    if parts[wrong].shape != panels[wrong].shape:
+        found = " x ".join(str(count) for count in mask.shape)
+        place = " ".join(str(index) for index in panels[wrong].place)
+        slow, fast = panels[wrong].shape
+        raise InputError(
+            f"-mask: found {found} pixels in {name}, expected an array that holds panel {panels[wrong].name}, "
+            f"{slow} x {fast} pixels (slow x fast) from {place} on"
+        )
+    return tuple(
+        replace(panel, mask=(part if panel.mask is None else part & (panel.mask != 0)).view(np.uint8))
+        for panel, part in zip(panels, parts, strict=True)
+    )
+
+
+def _part(panel: ScenePanel, number: int, count: int, mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """The pixels of a panel in an array; of another shape where it does not hold them."""
+    place, (slow, fast) = panel.place, panel.shape
+    whole = np.asarray(mask)
+    if whole.ndim == 3 and (len(place) == 2 or whole.shape == (count, slow, fast)):
+        layer = whole[number] if number < len(whole) else whole[:0]
+        return np.asarray(layer != 0)
+    if whole.ndim != len(place):
+        return np.zeros(0, bool)
+    if len(place) == 3:
+        whole = whole[place[0]] if place[0] < len(whole) else whole[0, :0]
+    s0, f0 = place[-2:]
+    return np.asarray(whole[s0 : s0 + slow, f0 : f0 + fast] != 0)
