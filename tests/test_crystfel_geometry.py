@@ -100,13 +100,13 @@ def test_several_panels_groups_and_defaults(tmp_path: Path) -> None:
     one, other = found.panels
     assert other.origin == pytest.approx((0.1, 0.2, 150.0))
     assert other.pixel_size == pytest.approx((0.1, 0.2))
-    assert (other.group, other.shape, other.place) == ("q1", (9, 8), (3, 0, 0))
+    assert (other.group, other.shape, other.place) == ("q1", (9, 8), (1, 0, 0))
     assert other.bad is not None
     assert other.bad.all()
-    assert one.place == (100, 10)
+    assert one.place == (0, 100, 10)
     assert any("max_adu stands behind all panels" in warning for warning in found.warnings)
     one, other = _resolved(tmp_path / "a.geom").scene.panels
-    assert (other.name, other.group, other.place) == ("p1", "q1", (3, 0, 0))
+    assert (other.name, other.group, other.place) == ("p1", "q1", (1, 0, 0))
     np.testing.assert_allclose(other.at(2, 1), [3e-4, 0.0, 0.15], atol=1e-12)
     assert other.mask is not None
     assert not other.mask.any()
@@ -118,7 +118,7 @@ def test_several_panels_groups_and_defaults(tmp_path: Path) -> None:
     [
         (("p0/fs = + 0.8x -0.6y", "p0/fs = 0.8q"), r"line 12: found p0/fs '0.8q', expected a vector"),
         (("p0/corner_x = -12.5", "p0/corner_x = left"), r"line 14: found p0/corner_x 'left', expected a number"),
-        (("p0/corner_x = -12.5", ""), r"panel p0: found no corner_x"),
+        (("p0/corner_x = -12.5", ""), r"line 8: found no corner_x of panel p0"),
         (("res = 10000", "res = 0"), r"line 3: found res 0"),
         (("clen = 120 mm", "clen = 120 miles"), r"line 4: found clen in 'miles', expected m or mm"),
         (("clen = 120 mm", "clen 120"), r"line 4: found 'clen 120', expected key = value"),

@@ -125,25 +125,16 @@ def _finite(value: Any) -> float:
     return number
 
 
-def _not_negative(value: Any) -> float:
-    number = _finite(value)
-    if number < 0.0:
-        raise Mismatch
-    return number
+def _such(read: Read, right: Callable[[Any], bool]) -> Read:
+    """What reads values as ``read`` does, and takes those alone that are ``right``."""
 
+    def such(value: Any) -> Any:
+        found = read(value)
+        if not right(found):
+            raise Mismatch
+        return found
 
-def _positive(value: Any) -> float:
-    number = _finite(value)
-    if number <= 0.0:
-        raise Mismatch
-    return number
-
-
-def _fraction(value: Any) -> float:
-    number = _finite(value)
-    if not 0.0 <= number <= 1.0:
-        raise Mismatch
-    return number
+    return such
 
 
 def _whole(value: Any) -> int:
@@ -154,19 +145,6 @@ def _whole(value: Any) -> int:
     except TypeError:
         raise Mismatch from None
     if not -(2**63) <= number < 2**64:
-        raise Mismatch
-    return number
-
-
-def _natural(value: Any) -> int:
-    number = _whole(value)
-    if number < 0:
-        raise Mismatch
-    return number
-
-
-def _count(value: Any) -> int:
-    if (number := _natural(value)) == 0:
         raise Mismatch
     return number
 
@@ -316,21 +294,21 @@ _TEXT = {"type": "string"}
 NUMBER = Kind(expected="a finite number", read=_finite, schema={"type": "number"}, letter="r", argument="{unit}")
 NOT_NEGATIVE = Kind(
     expected="a number of 0 or more",
-    read=_not_negative,
+    read=_such(_finite, lambda x: x >= 0.0),
     schema={"type": "number", "minimum": 0},
     letter="r",
     argument="{unit}",
 )
 POSITIVE = Kind(
     expected="a number above 0",
-    read=_positive,
+    read=_such(_finite, lambda x: x > 0.0),
     schema={"type": "number", "exclusiveMinimum": 0},
     letter="r",
     argument="{unit}",
 )
 FRACTION = Kind(
     expected="a number from 0 to 1",
-    read=_fraction,
+    read=_such(_finite, lambda x: 0.0 <= x <= 1.0),
     schema={"type": "number", "minimum": 0, "maximum": 1},
     letter="r",
     argument="{unit}",
@@ -345,12 +323,17 @@ DEPTH = Kind(
 WHOLE = Kind(expected="a whole number", read=_whole, schema={"type": "integer"}, letter="i", argument="n")
 NATURAL = Kind(
     expected="a whole number, 0 or more",
-    read=_natural,
+    read=_such(_whole, lambda n: n >= 0),
     schema={"type": "integer", "minimum": 0},
     letter="i",
     argument="n",
 )
-COUNT = Kind(expected="a whole number, 1 or more", read=_count, schema={"type": "integer", "minimum": 1}, letter="i")
+COUNT = Kind(
+    expected="a whole number, 1 or more",
+    read=_such(_whole, lambda n: n >= 1),
+    schema={"type": "integer", "minimum": 1},
+    letter="i",
+)
 FLAG = Kind(expected="true or false", read=_flag, schema={"type": "boolean"}, least=0, most=0)
 NAME = Kind(expected="a name", read=_text, schema=_TEXT, argument="name")
 

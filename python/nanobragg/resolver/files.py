@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -247,9 +248,12 @@ def _framed(said: Said, file: FileGeometry) -> Said:
         if not file.several or file.real_space is not None:
             doubt = f"{file.name}: its {what} not used in the {convention} convention"
             said = said._replace(log=said.log + Log(warnings=(doubt,)))
-    if file.several:
-        said = said._replace(body=body_of_file(said.experiment, file))
-    return said
+    if not file.several:
+        return said
+    experiment = said.experiment
+    if experiment.beam.polarization == 0.0 and file.polarization is not None:  # it turns with the file's frame
+        experiment = replace(experiment, beam=replace(experiment.beam, polarization=file.polarization))
+    return said._replace(experiment=experiment, body=body_of_file(experiment, file))
 
 
 def _spectrum(beam: Beam, file: FileGeometry) -> dict[str, Any]:

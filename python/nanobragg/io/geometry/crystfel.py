@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.geometry.crystfel_layout import Layout, Masks, layout_of, places_of
 from nanobragg.io.geometry.crystfel_text import (
     GeometryText,
     Keys,
@@ -57,8 +58,8 @@ def read_crystfel_geometry(path: str | os.PathLike[str], *, clen: float | None =
         unused = (f"the wavelength at {beam.text.split()[0]} of a data file (-lambda, -energy)",)
     else:
         unused = ()
-    groups = _groups_of(said)
-    panels = [_panel(name, owner, keys, said, clen, groups, energy) for owner, keys in said.panels.items()]
+    common = _common(name, said, clen, energy)
+    panels = [_panel(common, owner, keys) for owner, keys in said.panels.items()]
     spindle = {"spindle": across(_BEAM, _HORIZONTAL), "spindle_said": False}
     fields = fields_of_panels(name, panels, {"beam": _BEAM, "polarization": _HORIZONTAL, **spindle})
     if "distance" in bad:
@@ -71,15 +72,18 @@ def read_crystfel_geometry(path: str | os.PathLike[str], *, clen: float | None =
             "wavelength": energy,
             "bad": bad | fields.get("bad", {}),
             "comments": tuple(f"camera length {z:g} mm" for z in sorted(z for z in lengths if z is not None)[:1]),
-            "unused": (*fields.get("unused", ()), *unused, *_left_out(said)),
+            "unused": (*fields.get("unused", ()), *unused, *_left_out(common)),
             "warnings": (*said.warnings, *fields.get("warnings", ())),
         }
     )
 
 
-def _left_out(said: GeometryText) -> list[str]:
-    masks = [keys[k].text for keys in said.panels.values() for k in ("mask", "mask0_data", "mask_file") if k in keys]
-    found = [f"masks in data files ({masks[0]})"] if masks else []
+def _left_out(common: _Common) -> list[str]:
+    said = common.said
+    missing = list(common.masks.missing)
+    found = [f"masks in data files ({missing[0]})"] if missing else []
+    if any(layout.turned for layout in common.layouts.values()):
+        found.append("that its data have the fast axis before the slow one")
     if "electron_voltage" in said.top:
         found.append("that these are electrons, since X-rays are simulated")
     if "bandwidth" in said.top:
@@ -152,18 +156,41 @@ def _groups_of(said: GeometryText) -> dict[str, str]:
     return found
 
 
-def _panel(
-    name: str,
-    owner: str,
-    keys: Keys,
-    said: GeometryText,
-    clen: float | None,
-    groups: dict[str, str],
-    wavelength: float | None,
-) -> FilePanel:
+class _Common(NamedTuple):
+    """What all panels of a geometry share."""
+
+    name: str
+    said: GeometryText
+    clen: float | None
+    groups: dict[str, str]
+    wavelength: float | None
+    layouts: dict[str, Layout]
+    places: dict[str, tuple[int, ...]]
+    masks: Masks
+    regions: list[_Region]
+
+
+def _common(name: str, said: GeometryText, clen: float | None, wavelength: float | None) -> _Common:
+    layouts = {owner: layout_of(name, owner, keys) for owner, keys in said.panels.items()}
+    return _Common(
+        name=name,
+        said=said,
+        clen=clen,
+        groups=_groups_of(said),
+        wavelength=wavelength,
+        layouts=layouts,
+        places=places_of(said.panels, layouts),
+        masks=Masks(name),
+        regions=_regions_of(name, said),
+    )
+
+
+def _panel(common: _Common, owner: str, keys: Keys) -> FilePanel:
+    name, said = common.name, common.said
     missing = [key for key in _NEEDED if key not in keys]
     if missing:
-        raise InputError(f"{name}: panel {owner}: found no {', '.join(missing)}, expected each")
+        line = said.first_lines[owner]
+        raise InputError(f"{name}: line {line}: found no {', '.join(missing)} of panel {owner}, expected each")
     plain = ("res", "corner_x", "corner_y", "min_fs", "max_fs", "min_ss", "max_ss")
     res, x, y, *edges = (number_of(name, f"{owner}/{key}", keys[key]) for key in plain)
     f0, f1, s0, s1 = (int(edge) for edge in edges)
@@ -173,7 +200,7 @@ def _panel(
                          "expected a panel of pixels")  # fmt: skip
     edge = 1e3 / res
     fast, slow = (vector_of(name, f"{owner}/{key}", keys[key]) for key in ("fs", "ss"))
-    length = _clen(name, keys, clen, {})
+    length = _clen(name, keys, common.clen, {})
     z = (_ANYWHERE if length is None else length) + _metres(name, owner, keys, "coffset")
     shift = [0.0 if (v := said.top.get(f"detector_shift_{axis}")) is None or is_path(v)
              else in_units(name, f"detector_shift_{axis}", v, _LENGTHS) for axis in "xy"]  # fmt: skip
@@ -181,17 +208,26 @@ def _panel(
     shape = (s1 - s0 + 1, f1 - f0 + 1)
     return FilePanel(
         name=owner,
-        group=groups.get(owner, ""),
+        group=common.groups.get(owner, ""),
         shape=shape,
         pixel_size=(of_fast * edge, of_slow * edge),
         origin=(x * edge + shift[0], y * edge + shift[1], z),
         fast=(fast[0] / of_fast, fast[1] / of_fast, fast[2] / of_fast),
         slow=(slow[0] / of_slow, slow[1] / of_slow, slow[2] / of_slow),
-        gain=_gain(name, owner, keys, wavelength),
+        gain=_gain(name, owner, keys, common.wavelength),
         trusted_range=None if "max_adu" not in keys else (0.0, number_of(name, f"{owner}/max_adu", keys["max_adu"])),
-        bad=_bad(name, owner, keys, said.bad, (x, y, fast, slow), (f0, s0), shape),
-        place=_place(keys, f0, s0),
+        bad=_either(
+            _bad(common, owner, keys, (x, y, fast, slow), (f0, s0), shape),
+            common.masks.bad(owner, keys, common.layouts[owner], (s0, f0), shape),
+        ),
+        place=(*common.places[owner], s0, f0),
     )
+
+
+def _either(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """Pixels that either calls bad; ``None``: none."""
+    found = one if other is None else other if one is None else one | other
+    return None if found is None or not found.any() else found
 
 
 def _metres(name: str, owner: str, keys: Keys, key: str) -> float:
@@ -208,57 +244,69 @@ def _gain(name: str, owner: str, keys: Keys, wavelength: float | None) -> float 
     return None
 
 
-def _place(keys: Keys, f0: int, s0: int) -> tuple[int, ...]:
-    """Where the first pixel is in an image of the data: indices that are fixed, then slow and fast."""
-    dims = sorted(key for key in keys if key.startswith("dim"))
-    fixed = [int(keys[key].text) for key in dims if keys[key].text.isdecimal()]
-    return (*fixed, s0, f0)
-
-
 # ---- bad pixels -------------------------------------------------------------------------------------------
 
 
+class _Region(NamedTuple):
+    """A region of pixels that do not count."""
+
+    panel: str | None
+    """which alone it concerns"""
+    of_pixels: bool
+    """in indices of the file's array, limits included; else in x and y (pixels of 1/res), limits left out"""
+    limits: tuple[float, float, float, float]
+    """fast from, to, slow from, to; or x from, to, y from, to"""
+
+
+def _regions_of(name: str, said: GeometryText) -> list[_Region]:
+    return [_region(name, region, limits) for region, limits in said.bad.items()]
+
+
+def _region(name: str, region: str, limits: Keys) -> _Region:
+    def number(key: str, default: float) -> float:
+        value: Value | None = limits.get(key)
+        return default if value is None else number_of(name, f"{region}/{key}", value)
+
+    panel = limits["panel"].text if "panel" in limits else None
+    if "min_fs" in limits or "min_ss" in limits:
+        edges = (number("min_fs", 0), number("max_fs", 1e6), number("min_ss", 0), number("max_ss", 1e6))
+        return _Region(panel, True, edges)
+    return _Region(panel, False, (number("min_x", 0), number("max_x", 0), number("min_y", 0), number("max_y", 0)))
+
+
 def _bad(
-    name: str,
+    common: _Common,
     owner: str,
     keys: Keys,
-    regions: dict[str, Keys],
     position: tuple[float, float, Vec, Vec],
     first: tuple[int, int],
     shape: tuple[int, int],
 ) -> np.ndarray | None:
     """(slow, fast) pixels of a panel that do not count; ``None`` where all do."""
     whole = keys.get("no_index")
-    if whole is not None and number_of(name, f"{owner}/no_index", whole) != 0.0:
+    if whole is not None and number_of(common.name, f"{owner}/no_index", whole) != 0.0:
         return np.ones(shape, bool)
     found = np.zeros(shape, bool)
     edge = keys.get("mask_edge_pixels")
-    if edge is not None and (width := int(number_of(name, f"{owner}/mask_edge_pixels", edge))) > 0:
+    if edge is not None and (width := int(number_of(common.name, f"{owner}/mask_edge_pixels", edge))) > 0:
         found[:width] = found[-width:] = True
         found[:, :width] = found[:, -width:] = True
-    for region, limits in regions.items():
-        panel = limits.get("panel")
-        if panel is not None and panel.text != owner:
+    f0, s0 = first
+    for panel, of_pixels, limits in common.regions:
+        if panel is not None and panel != owner:
             continue
-        number = _limits(name, region, limits)
-        if "min_fs" in limits or "min_ss" in limits:
-            f0, s0 = first
-            slow = slice(max(int(number("min_ss", 0)) - s0, 0), max(int(number("max_ss", 1e6)) - s0 + 1, 0))
-            found[slow, max(int(number("min_fs", 0)) - f0, 0) : max(int(number("max_fs", 1e6)) - f0 + 1, 0)] = True
+        if of_pixels:
+            low_f, high_f, low_s, high_s = (int(limit) for limit in limits)
+            slow = slice(max(low_s - s0, 0), max(high_s - s0 + 1, 0))
+            found[slow, max(low_f - f0, 0) : max(high_f - f0 + 1, 0)] = True
         else:
-            found |= _inside(position, shape, [number(k, 0.0) for k in ("min_x", "max_x", "min_y", "max_y")])
+            found |= _inside(position, shape, limits)
     return found if found.any() else None
 
 
-def _limits(name: str, region: str, limits: Keys) -> Any:
-    def number(key: str, default: float) -> float:
-        value: Value | None = limits.get(key)
-        return default if value is None else number_of(name, f"{region}/{key}", value)
-
-    return number
-
-
-def _inside(position: tuple[float, float, Vec, Vec], shape: tuple[int, int], limits: list[float]) -> np.ndarray:
+def _inside(
+    position: tuple[float, float, Vec, Vec], shape: tuple[int, int], limits: tuple[float, float, float, float]
+) -> np.ndarray:
     """Pixels whose first corner is within x and y limits (pixels of 1/res), the limits left out."""
     corner_x, corner_y, fast, slow = position
     s, f = np.ogrid[: shape[0], : shape[1]]

@@ -81,6 +81,8 @@ class GeometryText(NamedTuple):
     """regions"""
     groups: dict[str, tuple[str, ...]]
     """members: panels, or other groups"""
+    first_lines: dict[str, int]
+    """where each panel is first mentioned"""
     warnings: tuple[str, ...]
 
 
@@ -96,6 +98,7 @@ def read_geometry_text(name: str, text: str) -> GeometryText:
     groups: dict[str, tuple[str, ...]] = {}
     warnings: list[str] = []
     late: Keys = {}
+    first_lines: dict[str, int] = {}
     for line, whole in enumerate(text.splitlines(), 1):
         said = whole.partition(";")[0].strip()
         if not said:
@@ -111,7 +114,7 @@ def read_geometry_text(name: str, text: str) -> GeometryText:
             panel = panels.get(owner)
             if panel is None:
                 panel = panels[owner] = dict(defaults)
-                late = {}
+                late, first_lines[owner] = {}, line
             panel[own] = value
             if own not in _PANEL_KEYS and not _PATTERNS.fullmatch(own):
                 warnings.append(f"{name}: line {line}: the key {key} is not known")
@@ -127,7 +130,7 @@ def read_geometry_text(name: str, text: str) -> GeometryText:
         warnings += [
             f"{name}: line {v.line}: {key} stands behind all panels and has no effect" for key, v in late.items()
         ]
-    return GeometryText(top, panels, bad, groups, tuple(warnings))
+    return GeometryText(top, panels, bad, groups, first_lines, tuple(warnings))
 
 
 def number_of(name: str, key: str, value: Value) -> float:

@@ -30,6 +30,7 @@ from nanobragg.io.geometry.hdf5 import (
     text,
 )
 from nanobragg.io.geometry.nexus_beam import beam_of
+from nanobragg.io.geometry.nexus_mask import bad_pixels, with_bad_pixels
 from nanobragg.io.geometry.nexus_scan import scan_of
 from nanobragg.io.geometry.types import (
     FileGeometry,
@@ -99,7 +100,7 @@ def _geometry(name: str, file: Any, pixels: NDArray[Any] | None) -> FileGeometry
             "polarization": beam.polarization,
             "real_space": None if real_space is None else said.attempt("crystal", lambda: _first_cell(real_space)),
             "turn": scan.turn if framed else None,
-            "bad_pixels": _bad_pixels(said, detector) if len(modules) <= 1 else None,
+            "bad_pixels": bad_pixels(said, detector) if len(modules) <= 1 else None,
             "pixels": pixels,
             "bad": said.bad | fields.get("bad", {}),
             "comments": tuple(said.comments),
@@ -204,7 +205,7 @@ def _panels(said: Said, detector: Any, modules: list[Any], data: Any) -> list[Fi
     common = _common(said, detector)
     known: dict[str, NDArray[np.float64] | None] = {}
     found = [_panel(module, _shape(said, module, data, alone), common, known) for module in modules]
-    return [_mended(said, detector, found[0])] if alone else found
+    return [_mended(said, detector, found[0])] if alone else with_bad_pixels(said, detector, found)
 
 
 def _common(said: Said, detector: Any) -> dict[str, Any]:
@@ -378,16 +379,6 @@ def _scalar_shape(said: Said, detector: Any, modules: list[Any], data: Any) -> t
     if len(modules) == 1:
         return _shape(said, modules[0], None, alone=True)
     raise Unusable("found no image, expected data of two or three dimensions")
-
-
-def _bad_pixels(said: Said, detector: Any) -> NDArray[np.bool_] | None:
-    """(slow, fast) pixels that the detector's mask marks; ``None``: none."""
-    for group in (detector, child(detector, "detectorSpecific")):
-        item = child(group, "pixel_mask")
-        if getattr(item, "ndim", 0) >= 2:
-            mask = said.attempt("mask", lambda item=item: np.asarray(item[(0,) * (item.ndim - 2)]) != 0)
-            return mask if mask is not None and mask.any() else None
-    return None
 
 
 def _first_cell(item: Any) -> NDArray[np.float64]:

@@ -237,7 +237,7 @@ def ray_on_plane(name: str, panel: FilePanel, beam: Vec) -> tuple[float, tuple[f
 def described(panels: Sequence[FilePanel]) -> str:
     """How many panels, and of what: 64 panels of 194 x 185 pixels of 0.11 mm."""
     shapes = list(dict.fromkeys(panel.shape for panel in panels))
-    sizes = list(dict.fromkeys(tuple(f"{size:g}" for size in panel.pixel_size) for panel in panels))
+    sizes = list(dict.fromkeys(tuple(f"{size:.4g}" for size in panel.pixel_size) for panel in panels))
     pixels = ", ".join(f"{fast} x {slow}" for slow, fast in shapes[:3]) + ("..." if len(shapes) > 3 else "")
     edges = ", ".join(fast if fast == slow else f"{fast} x {slow}" for fast, slow in sizes[:3])
     count = f"{len(panels)} panels" if len(panels) > 1 else "a panel"
