@@ -332,6 +332,17 @@ class Oracle:
         depth = self.layer_step * self.mu / float(unit(position) @ self.at.normal)
         return math.exp(-layer * depth) - math.exp(-(layer + 1) * depth)
 
+    def depth(self, along: tuple[float, float], layer: int) -> float:
+        """Where the layer stands, by quadrature over what it absorbs."""
+        front = layer * self.layer_step
+        if "layers_at_front_faces" in self.quirks or not self.layer_step:
+            return front
+        inverse_depth = self.mu / float(unit(self.position(*along, 0.0)) @ self.at.normal)
+        nodes, weights = np.polynomial.legendre.leggauss(40)
+        inside = 0.5 * (nodes + 1.0) * self.layer_step
+        absorbed = weights * np.exp(-inverse_depth * inside)
+        return front + float(absorbed @ inside / absorbed.sum())
+
     def polarization(self, position: np.ndarray, incident: np.ndarray) -> float:
         beam, d = self.experiment.beam, unit(position)
         cos2theta = float(incident @ d)
@@ -359,13 +370,11 @@ class Oracle:
         for layer in range(self.layers):
             first_capture = None
             for sub_slow, sub_fast in itertools.product(range(over), repeat=2):
-                where = self.position(
-                    (fast * over + sub_fast + 0.5) * side,
-                    (slow * over + sub_slow + 0.5) * side,
-                    layer * self.layer_step,
-                )
+                along = (fast * over + sub_fast + 0.5) * side, (slow * over + sub_slow + 0.5) * side
+                front = self.position(*along, layer * self.layer_step)
+                where = self.position(*along, self.depth(along, layer))
                 first_omega = self.omega(where) if first_omega is None else first_omega
-                first_capture = self.capture(where, layer) if first_capture is None else first_capture
+                first_capture = first_capture or self.capture(front, layer)  # one of exactly 0 is made again
                 # What multiplies every term, and what multiplies the sum after every term (a quirk).
                 term_factor = run_factor = 1.0
                 if sampling.oversample_thick:
@@ -463,7 +472,7 @@ def render(experiment: Experiment, quirks: str | None = None) -> np.ndarray:
 
 RENDER_QUIRKS = (
     "phi_at_step_starts", "stale_phi_zero", "last_layer_capture", "thickness_step", "first_subpixel_factors",
-    "running_product",
+    "layers_at_front_faces", "running_product",
     "sticky_interpolation_fallback", "source_weights_ignored", "water_scaling", "pivot_overridden", "pix0_ignored",
 )  # fmt: skip
 """The quirks that an Experiment meets; the others concern words, headers and the random orientation."""

@@ -5,6 +5,7 @@ Whoever reads no such line must be able to rely on the image being physics; whoe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,11 @@ TOUCHED: dict[str, list[Experiment]] = {
         made(replace(SENSOR, layers=3)),
         made(replace(SENSOR, layers=1)),
         made(replace(SENSOR, layers=2), sampling=Sampling(oversample=1, oversample_thick=True)),
+    ],
+    "layers_at_front_faces": [
+        made(SENSOR),
+        made(replace(SENSOR, layers=1)),
+        made(replace(SENSOR, layers=3), sampling=Sampling(oversample=2, oversample_thick=True)),
     ],
     "first_subpixel_factors": [
         made(sampling=Sampling(oversample=2)),
@@ -120,6 +126,11 @@ LEFT_ALONE: dict[str, list[Experiment]] = {
         made(SENSOR),
         made(replace(SMALL, layers=4)),
         made(replace(SENSOR, thickness=0.0, layers=3)),
+    ],
+    "layers_at_front_faces": [
+        made(),
+        made(replace(SMALL, layers=4)),
+        made(replace(SENSOR, attenuation_depth=math.inf, layers=2)),
     ],
     "first_subpixel_factors": [
         made(),

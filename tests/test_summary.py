@@ -128,6 +128,8 @@ def test_the_reciprocal_cell_is_that_of_the_vectors() -> None:
         ("-curved_det -N 1", "  curved detector: all pixels same distance from origin"),
         ("-point_pixel", "  pixel obliquity effect disabled"),
         ("-oversample 2 -oversample_thick -oversample_omega", "  2x2 pixel oversample steps +thick +omega"),
+        ("-detector_thick 300 -detector_abs 200 -detector_thicksteps 3", "thick1 = 150 um"),
+        ("-detector_thick 300 -detector_abs 200 -detector_thicksteps 3 -quirks none", "thick1 = 145.851 um"),
         ("-roi 1 3 2 4", "  roi: 1 < x < 3 && 2 < y < 4"),
         ("-mosaic_domains 3 -mosaic 0.5", "  3 mosaic domains over mosaic spread of 0.5 degrees"),
     ],

@@ -170,6 +170,26 @@ def test_the_resolution_of_the_corners_is_that_of_the_farthest_pixel(image: Imag
     assert _corner(image.resolved) == pytest.approx(1.1 / (2 * np.sin(two_theta.max() / 2)), rel=1e-9)
 
 
+def test_predicted_centroids_know_of_parallax(image: Image) -> None:
+    """An indexer is tested on where spots are, in a sensor where it records them."""
+    sensor = {"thickness": 1000.0, "attenuation_depth": 700.0, "layers": 3}
+    thick = _with(image, detector=sensor)
+    spots = [{tuple(row)[:3]: row for row in each.truth()} for each in (image, thick)]
+    shifts = []
+    for hkl in {tuple(row)[:3] for row in _spots(thick.truth())} & spots[0].keys():
+        seen = []
+        for each in (image, thick):
+            f, s = int(spots[0][hkl]["fast"]), int(spots[0][hkl]["slow"])
+            box = each.data[s - 7 : s + 8, f - 7 : f + 8].astype(float)
+            slow, fast = np.indices(box.shape)
+            seen.append(np.array([(box * fast).sum(), (box * slow).sum()]) / box.sum())
+        told = [np.array([table[hkl]["fast"], table[hkl]["slow"]]) for table in spots]
+        shifts.append(np.concatenate([seen[1] - seen[0], told[1] - told[0]]))
+    moved = np.array(shifts)
+    assert np.abs(moved[:, 2:]).max() > 0.9
+    assert np.median(np.abs(moved[:, :2] - moved[:, 2:])) < 0.1
+
+
 def test_phi_is_the_angle_at_which_a_reflection_is_brightest() -> None:
     """Whoever integrates in three dimensions needs it; turned the other way, other reflections would be listed."""
     steps = np.linspace(3.25, 7.75, 10)

@@ -108,10 +108,10 @@ void read_detector(const py::object& p, Scene& s, Owners& owners) {
     read_panels(p, s, owners);
     s.curved_distance = number<double>(p, "curved_distance");
     s.beam_direction = vec3(array_of(p, "beam_direction", {3}).data());
-    const auto layers = array_of(p, "layers", {-1, 4});
+    const auto layers = array_of(p, "layers", {-1, 5});
     for (py::ssize_t i = 0; i < layers.shape(0); ++i) {
         const double* layer = layers.data(i, 0);
-        s.layers.push_back({layer[0], layer[1], layer[2], layer[3]});
+        s.layers.push_back({layer[0], layer[1], layer[2], layer[3], layer[4]});
     }
     s.attenuation = number<double>(p, "attenuation");
     s.sensor_depth = number<double>(p, "sensor_depth");

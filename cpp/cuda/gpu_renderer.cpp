@@ -165,7 +165,7 @@ void GpuRenderer::upload_panels() {
 
 void GpuRenderer::upload_beams() {
     const KernelScene& k = plan_->scene();
-    layers_ = uploaded(device_, k.layers, static_cast<std::size_t>(4 * k.layer_count));
+    layers_ = uploaded(device_, k.layers, static_cast<std::size_t>(k.layer_count));
     sources_ = uploaded(device_, k.sources, static_cast<std::size_t>(k.source_count));
     const std::vector<Beam> beams = beams_of(k);
     beams_ = uploaded(device_, beams.data(), beams.size());
@@ -191,7 +191,7 @@ void GpuRenderer::refresh() {
 StreamScene GpuRenderer::stream(const Buffer& image) const {
     StreamScene g{};
     g.scene = plan_->scene();
-    g.scene.layers = layers_->as<double>();
+    g.scene.layers = layers_->as<Layer>();
     g.scene.sources = sources_->as<KernelSource>();
     g.scene.by_wavelength = nullptr;
     g.scene.orientations = orientations_->as<double>();

@@ -96,7 +96,7 @@ struct Scattering {
 NANOBRAGG_CALLED Scattering scattering_of(const KernelScene& s, const KernelPanel& raster, double fast, double slow,
                                           Subpixel sub, const KernelSource& source, double scale) {
     const Pixel<double> pixel{s, raster, fast, slow};
-    const Ray<double> ray = pixel.ray(sub, s.layers[4 * sub.layer]);
+    const Ray<double> ray = pixel.ray(sub);
     const double* incident = source.direction;
     const double captured =
         s.capture_inside ? capture_of(s, pixel, sub.layer, sub.number, parallax_of(s, pixel, sub.layer, ray)) : 1.0;

@@ -28,9 +28,10 @@ struct RandomScene {
     Scene scene;
     std::vector<double> grid;
     std::deque<std::vector<std::uint8_t>> masks;
+    std::uint64_t seed;
     std::mt19937_64 random;
 
-    explicit RandomScene(std::uint64_t seed) : random(seed) {
+    explicit RandomScene(std::uint64_t number) : seed(number), random(number) {
         detector();
         factors();
         beam();
@@ -113,6 +114,7 @@ struct RandomScene {
         s.interpolation = Interpolation::nearest;
         s.shape = Shape::square;
         s.curved_distance = 0;
+        for (Layer& layer : s.layers) layer.thickness = 0;
         s.running_product = false;
         const Orientation first = s.orientations.front();
         const double step = between(0, 0.01);
@@ -187,11 +189,12 @@ struct RandomScene {
         }
         const std::int64_t layers = whole(1, 3);
         const double step = between(1e-5, 3e-4);
-        const bool shared = chance(0.5);
+        const bool shared = chance(0.5), sunk = seed % 3 == 0;
         for (std::int64_t t = 0; t < layers; ++t) {
             const std::int64_t use = shared ? layers - 1 : t;
             s.layers.push_back({static_cast<double>(t) * step, static_cast<double>(use) * step,
-                                static_cast<double>(use + 1) * step, static_cast<double>(use) * step});
+                                static_cast<double>(use + 1) * step, static_cast<double>(use) * step,
+                                sunk ? step : 0.0});
         }
         s.sensor_depth = static_cast<double>(layers) * step;
         s.attenuation = between(500, 5000);

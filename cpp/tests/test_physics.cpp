@@ -49,6 +49,16 @@ TEST_CASE("exp_negative follows exp down to its end") {
     CHECK(exp_negative(-1e300) == 0.0);
 }
 
+TEST_CASE("the mean depth of absorption joins its series and its formula") {
+    for (double x = 1e-9; x < 1e4; x *= 1.01) {
+        const double exact = x < 1e-2 ? 0.5 - x / 12 + x * x * x / 720 : 1 / x - 1 / std::expm1(x);
+        CHECK(std::abs(mean_absorption_depth(x) - exact) <= 1e-12);
+        CHECK(std::abs(mean_absorption_depth(-x) - (1 - exact)) <= 1e-12);
+    }
+    CHECK(mean_absorption_depth(0.0) == 0.5);
+    CHECK(mean_absorption_depth(1e300) < 1e-299);
+}
+
 TEST_CASE("the sphere's transform joins its series and its formula") {
     for (int i = 0; i < 200000; ++i) {
         const double u = i * 1e-4, x = kPi * u;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nanobragg/enumerations.hpp"
+#include "nanobragg/layer.hpp"
 #include "nanobragg/vec3.hpp"
 
 namespace nanobragg {
@@ -41,12 +42,6 @@ struct PixelPlace {
 // A row of a panel's region of interest.
 struct PixelRow {
     std::int64_t panel, slow, start;  // start: where the panel's row begins in the image
-};
-
-struct Layer {
-    double depth = 0;            // the layer's pixel plane is this deep, m
-    double front = 0, back = 0;  // the slab whose absorption multiplies the layer's terms, m
-    double incidence_depth = 0;  // where the angle of incidence is taken under Factor::first, m
 };
 
 struct Source {

@@ -191,9 +191,8 @@ bool sum_subpixels(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& po
     const int64_t square = s.oversample * s.oversample;
     for (int64_t i = 0; i < s.layer_count * square; ++i) {
         const Subpixel sub = subpixel_of(s, i / square, i % square);
-        const double depth = s.layers[4 * sub.layer];
-        const bool central = is_central(s, depth);
-        if (!central) aim(c, row_at(c, sub.offset_fast, sub.offset_slow, depth), w.rays);
+        const bool central = is_central(s, s.layers[sub.layer]);
+        if (!central) aim_at(c, sub, w.rays);
         const Rays& rays = central ? w.centre : w.rays;
         if (s.capture_inside) capture_subpixel(c, rays, sub, w);
         if (!sum_sources(c, rays, w, sweeps, poll)) return false;

@@ -41,7 +41,7 @@ void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
     const double* i = line.incident;
     const double ix = i[0], iy = i[1], iz = i[2];
     const double ax = o[0], ay = o[1], az = o[2], bx = o[3], by = o[4], bz = o[5], cx = o[6], cy = o[7], cz = o[8];
-// must vectorise: indices of a curved row
+// must vectorise: indices of a row that is not straight
 #pragma omp simd
     for (int p = 0; p < n; ++p) {
         const double x = line.rays.x[p] - ix, y = line.rays.y[p] - iy, z = line.rays.z[p] - iz;

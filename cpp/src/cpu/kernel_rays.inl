@@ -20,9 +20,9 @@ constexpr Numbers kNumbers;
 // kWidth pixels, then the odd ones, and so on.
 struct Rays {
     alignas(64) double inverse[kChunk], pairs[kChunk];
-    alignas(64) double x[kChunk], y[kChunk], z[kChunk];  // directions, on curved detectors
+    alignas(64) double x[kChunk], y[kChunk], z[kChunk];  // directions, unless straight
     Row row;
-    bool straight;  // the detector is flat
+    bool straight;  // the detector is flat, and all pixels stand at one depth
 };
 
 struct Chunk {
@@ -48,12 +48,24 @@ Row row_at(const Chunk& c, double offset_fast, double offset_slow, double depth)
     return out;
 }
 
-// To kHalf points of a row, from the chunk's number `p` on.
-NANOBRAGG_FN Ray<Doubles> ray_in(const KernelScene& s, const KernelPanel& g, const Row& row, int p) {
+// kHalf points of a row, from the chunk's number `p` on.
+NANOBRAGG_FN void points_in(const Row& row, int p, Doubles at[3]) {
     const Doubles number = doubles_at(kNumbers.of + p) + row.first;
-    Doubles at[3];
     for (int i = 0; i < 3; ++i) at[i] = row.start[i] + number * row.step[i];
+}
+
+// The rays to them.
+NANOBRAGG_FN Ray<Doubles> ray_in(const KernelScene& s, const KernelPanel& g, const Row& row, int p) {
+    Doubles at[3];
+    points_in(row, p, at);
     return ray_through(s, g, at);
+}
+
+// The rays to where they are absorbed in a layer with a thickness; `front`: the row at the front of the sensor.
+NANOBRAGG_FN Ray<Doubles> ray_below(const Chunk& c, const Layer& layer, const Row& front, int p) {
+    Doubles at[3];
+    points_in(front, p, at);
+    return ray_into(c.scene, c.panel, layer, at);
 }
 
 void aim_straight(const Chunk& c, Rays& rays) {
@@ -70,9 +82,12 @@ void aim_straight(const Chunk& c, Rays& rays) {
     }
 }
 
-void aim_curved(const Chunk& c, Rays& rays) {
+// Each ray by itself: `ray_to(p)` gives kHalf of them.
+template <class RayTo>
+void aim_each(const Chunk& c, const RayTo& ray_to, Rays& rays) {
+    rays.straight = false;
     for (int p = 0; p < c.n; p += kHalf) {
-        const Ray<Doubles> ray = ray_in(c.scene, c.panel, rays.row, p);
+        const Ray<Doubles> ray = ray_to(p);
         doubles_at(rays.x + p) = ray.x;
         doubles_at(rays.y + p) = ray.y;
         doubles_at(rays.z + p) = ray.z;
@@ -83,7 +98,17 @@ void aim_curved(const Chunk& c, Rays& rays) {
 void aim(const Chunk& c, const Row& row, Rays& rays) {
     rays.row = row;
     rays.straight = c.scene.curved_distance == 0;
-    rays.straight ? aim_straight(c, rays) : aim_curved(c, rays);
+    if (rays.straight) return aim_straight(c, rays);
+    aim_each(c, [&](int p) { return ray_in(c.scene, c.panel, row, p); }, rays);
+}
+
+// At a subpixel of each pixel, where it stands in its layer.
+void aim_at(const Chunk& c, const Subpixel& sub, Rays& rays) {
+    const Layer& layer = c.scene.layers[sub.layer];
+    const bool thin = layer.thickness == 0;
+    const Row row = row_at(c, sub.offset_fast, sub.offset_slow, thin ? layer.depth : 0.0);
+    if (thin) return aim(c, row, rays);
+    aim_each(c, [&](int p) { return ray_below(c, layer, row, p); }, rays);
 }
 
 // Rays to kHalf pixels, from number `p` on.
@@ -100,6 +125,9 @@ NANOBRAGG_FN Ray<Doubles> ray_of(const Rays& rays, int p) {
 
 // The only subpixel of a thin sensor is the pixel's centre.
 NANOBRAGG_FN bool is_central(const KernelScene& s, double depth) { return s.oversample == 1 && depth == 0; }
+NANOBRAGG_FN bool is_central(const KernelScene& s, const Layer& layer) {
+    return layer.thickness == 0 && is_central(s, layer.depth);
+}
 
 // kHalf pixels of the chunk, from number `p` on, as the templates of rays.hpp and pixel.hpp want them.
 struct ChunkPixels {
@@ -113,5 +141,10 @@ struct ChunkPixels {
     NANOBRAGG_FN_MEMBER Ray<Doubles> ray(const Subpixel& sub, double depth) const {
         if (is_central(c.scene, depth)) return centre();
         return ray_in(c.scene, c.panel, row_at(c, sub.offset_fast, sub.offset_slow, depth), p);
+    }
+    NANOBRAGG_FN_MEMBER Ray<Doubles> ray(const Subpixel& sub) const {
+        const Layer& layer = c.scene.layers[sub.layer];
+        if (layer.thickness == 0) return ray(sub, layer.depth);
+        return ray_below(c, layer, row_at(c, sub.offset_fast, sub.offset_slow, 0.0), p);
     }
 };

@@ -57,11 +57,12 @@ class Progress {
 };
 
 // Whether the loops keep the indices or cosines of a chunk: for several wavelengths of a beam, for several beams of a
-// wavelength, on curved detectors, and for interpolation.
+// wavelength, where rows are not straight, and for interpolation.
 bool stores_indices(const KernelScene& k, bool tricubic) {
     const double* first = k.sources[0].direction;
     const bool wavelengths = k.source_count > 1 && std::equal(first, first + 3, k.sources[1].direction);
-    return tricubic || wavelengths || k.by_wavelength != nullptr || k.curved_distance != 0;
+    const bool sunk = std::any_of(k.layers, k.layers + k.layer_count, [](const Layer& l) { return l.thickness != 0; });
+    return tricubic || wavelengths || k.by_wavelength != nullptr || k.curved_distance != 0 || sunk;
 }
 
 // A piece of a row: what one thread takes at a time. Pieces are cut where a raster has multiples of their size.

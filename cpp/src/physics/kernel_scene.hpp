@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "nanobragg/enumerations.hpp"
+#include "nanobragg/layer.hpp"
 
 #if defined(__CUDACC__)
 #define NANOBRAGG_HOST_DEVICE __host__ __device__
@@ -38,7 +39,7 @@ struct KernelPanel {
 // All but the panels.
 struct KernelScene {
     double curved_distance, beam[3];
-    const double* layers;  // 4 per layer: depth, front, back, incidence depth
+    const Layer* layers;
     int64_t layer_count;
     double attenuation, sensor_depth;
     Factor omega, polar, capture;

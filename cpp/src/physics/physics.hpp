@@ -144,6 +144,22 @@ NANOBRAGG_FN Double exp_negative(Double x) {
     return x < -708.0 ? filled<Double>(0.0) : value;
 }
 
+// Where a slab of thickness 1 absorbs, on average, if exp(-x z) is left of the rays at depth z: 1/x - 1/(exp(x) - 1),
+// which is 1/2 of 0. Absolute error 3e-13.
+template <class Double>
+NANOBRAGG_FN Double mean_absorption_depth(Double x) {
+    const Double size = x < 0.0 ? -x : x, square = size * size;
+    // The two terms cancel where x is small.
+    const Double series =
+        0.5 + size * (-1.0 / 12 +
+                      square * (1.0 / 720 + square * (-1.0 / 30240 + square * (1.0 / 1209600 - square / 47900160))));
+    const Double away = size < 0.5 ? filled<Double>(0.5) : size;
+    const Double left = exp_negative(-away);
+    const Double closed = 1.0 / away - left / (1.0 - left);
+    const Double depth = size < 0.5 ? series : closed;
+    return x < 0.0 ? 1.0 - depth : depth;
+}
+
 // The smallest distance from a reciprocal-lattice point that is told apart from it: keeps 0/0 out of the kernel
 // sin(pi N d)/sin(pi d), which is even and flat there.
 NANOBRAGG_FN double away_from_zero(double x) {

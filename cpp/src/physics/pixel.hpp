@@ -12,7 +12,7 @@ NANOBRAGG_FN typename At::Real first_polarization(const KernelScene& s, const At
     Real value = filled<Real>(0.0);
     for (int64_t layer = 0; layer < s.layer_count; ++layer) {
         for (int64_t number = 0; number < s.oversample * s.oversample; ++number) {
-            const Ray<Real> ray = pixel.ray(subpixel_of(s, layer, number), s.layers[4 * layer]);
+            const Ray<Real> ray = pixel.ray(subpixel_of(s, layer, number));
             for (int64_t n = 0; n < s.source_count; ++n) {
                 Real now = polarization(s, ray, s.sources[n]);
                 if (s.dmin > 0) now = kept(s, ray, s.sources[n]) == 0.0 ? filled<Real>(0.0) : now;
@@ -67,7 +67,7 @@ NANOBRAGG_FN void finish_pixels(const KernelScene& s, Pixels& pixels) {
     const Subpixel first = subpixel_of(s, 0, 0);
     pixels.change(
         [&](const auto& pixel) {
-            if (s.omega == Factor::first) return solid_angle(s, pixel.panel(), pixel.ray(first, s.layers[0]));
+            if (s.omega == Factor::first) return solid_angle(s, pixel.panel(), pixel.ray(first));
             const auto omega = solid_angle(s, pixel.panel(), pixel.centre());
             return s.omega == Factor::centre ? omega : filled<decltype(central_parallax(pixel))>(1.0);
         },

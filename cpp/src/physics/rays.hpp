@@ -55,6 +55,17 @@ NANOBRAGG_FN Ray<Real> ray_through(const KernelScene& s, const KernelPanel& g, R
     return {at[0] * inverse, at[1] * inverse, at[2] * inverse, inverse};
 }
 
+// The ray to where a layer with a thickness absorbs it, on average; `front`: where it enters the sensor.
+template <class Real>
+NANOBRAGG_FN Ray<Real> ray_into(const KernelScene& s, const KernelPanel& g, const Layer& layer, const Real front[3]) {
+    Real at[3] = {front[0], front[1], front[2]};
+    const Real parallax = ray_through(s, g, at).along(g.normal);
+    const Real depth =
+        layer.depth + layer.thickness * mean_absorption_depth(layer.thickness * s.attenuation / parallax);
+    for (int i = 0; i < 3; ++i) at[i] = front[i] + depth * g.normal[i];
+    return ray_through(s, g, at);
+}
+
 // One point of a pixel's sampling.
 struct Subpixel {
     int64_t layer, number;            // in its layer
@@ -81,8 +92,17 @@ struct Pixel {
 
     // To its centre, at the front of the sensor.
     NANOBRAGG_FN_MEMBER Ray<Real> centre() const { return ray_to(fast + 0.5, slow + 0.5, 0.0); }
+    // To a subpixel at a depth.
     NANOBRAGG_FN_MEMBER Ray<Real> ray(const Subpixel& sub, double depth) const {
         return ray_to(fast + sub.offset_fast, slow + sub.offset_slow, depth);
+    }
+    // To a subpixel where it stands in its layer.
+    NANOBRAGG_FN_MEMBER Ray<Real> ray(const Subpixel& sub) const {
+        const Layer& layer = scene.layers[sub.layer];
+        if (layer.thickness == 0) return ray(sub, layer.depth);
+        Real front[3];
+        flat_point(raster, fast + sub.offset_fast, slow + sub.offset_slow, 0.0, front);
+        return ray_into(scene, raster, layer, front);
     }
 
   private:
@@ -132,17 +152,18 @@ template <class At, class Real>
 NANOBRAGG_FN Real parallax_of(const KernelScene& s, const At& pixel, int64_t layer, const Ray<Real>& ray) {
     if (s.capture == Factor::each) return ray.along(pixel.panel().normal);
     if (s.capture == Factor::centre) return pixel.centre().along(pixel.panel().normal);
-    return pixel.ray(subpixel_of(s, layer, 0), s.layers[4 * layer + 3]).along(pixel.panel().normal);
+    return pixel.ray(subpixel_of(s, layer, 0), s.layers[layer].incidence_depth).along(pixel.panel().normal);
 }
 
 // ... and the fraction. That of the first subpixel is computed again, up to the subpixel of number `last`, as long as
 // it is exactly 0.
 template <class At, class Real>
 NANOBRAGG_FN Real capture_of(const KernelScene& s, const At& pixel, int64_t layer, int64_t last, Real parallax) {
-    const double *depths = s.layers + 4 * layer, front = depths[1], back = depths[2];
+    const double front = s.layers[layer].front, back = s.layers[layer].back;
     Real value = absorbed(s, parallax, front, back);
     for (int64_t number = 1; s.capture == Factor::first && number <= last && any_of(value == 0.0); ++number) {
-        const Real again = pixel.ray(subpixel_of(s, layer, number), depths[3]).along(pixel.panel().normal);
+        const Real again =
+            pixel.ray(subpixel_of(s, layer, number), s.layers[layer].incidence_depth).along(pixel.panel().normal);
         value = value == 0.0 ? absorbed(s, again, front, back) : value;
     }
     return value;

@@ -38,7 +38,6 @@ class Plan {
     void order_by_wavelength();
 
     bool mixed_;
-    std::vector<double> layers_;
     std::vector<KernelPanel> panels_;
     std::vector<Level> levels_;                      // the last one is for the whole detector
     double rate_ = 0, most_nodes_ = 0, spread_ = 0;  // Spectra

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include "physics/rays.hpp"
 
@@ -9,14 +11,19 @@ namespace nanobragg {
 
 namespace {
 
-// Calls visit(ray) for the corners of all layers.
+// Calls visit(ray) for the corners of all layers; of one with a thickness, at its front and back.
 template <class Visit>
 void each_corner(const KernelScene& k, const KernelPanel& panel, const Tile& tile, Visit visit) {
+    std::vector<double> depths{0.0};
+    for (std::int64_t i = 0; i < k.layer_count; ++i) {
+        depths.push_back(k.layers[i].depth);
+        if (k.layers[i].thickness != 0) depths.push_back(k.layers[i].depth + k.layers[i].thickness);
+    }
     for (const double slow : {static_cast<double>(tile.slow), static_cast<double>(tile.last_slow) + 1.0}) {
         for (const double fast : {static_cast<double>(tile.fast), static_cast<double>(tile.last_fast) + 1.0}) {
-            for (std::int64_t layer = 0; layer <= k.layer_count; ++layer) {
+            for (const double depth : depths) {
                 double at[3];
-                flat_point(panel, fast, slow, layer < k.layer_count ? k.layers[4 * layer] : 0.0, at);
+                flat_point(panel, fast, slow, depth, at);
                 visit(ray_through(k, panel, at));
             }
         }

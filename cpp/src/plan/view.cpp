@@ -14,10 +14,10 @@ void store(Vec3 v, double out[3]) {
     out[2] = v.z;
 }
 
-void view_detector(const Scene& scene, const std::vector<double>& layers, KernelScene& k) {
+void view_detector(const Scene& scene, KernelScene& k) {
     k.curved_distance = scene.curved_distance;
     store(scene.beam_direction, k.beam);
-    k.layers = layers.data();
+    k.layers = scene.layers.data();
     k.layer_count = static_cast<std::int64_t>(scene.layers.size());
     k.attenuation = scene.attenuation;
     k.sensor_depth = scene.sensor_depth;
@@ -68,14 +68,6 @@ void view_sampling(const Scene& scene, KernelScene& k) {
 
 }  // namespace
 
-std::vector<double> layers_of(const Scene& scene) {
-    std::vector<double> layers;
-    for (const Layer& layer : scene.layers) {
-        layers.insert(layers.end(), {layer.depth, layer.front, layer.back, layer.incidence_depth});
-    }
-    return layers;
-}
-
 std::vector<KernelSource> sources_of(const Scene& scene) {
     std::vector<KernelSource> sources;
     for (const Source& source : scene.sources) {
@@ -91,10 +83,9 @@ std::vector<KernelSource> sources_of(const Scene& scene) {
     return sources;
 }
 
-KernelScene view_of(const Scene& scene, const std::vector<double>& layers, const std::vector<KernelSource>& sources,
-                    const float* squares) {
+KernelScene view_of(const Scene& scene, const std::vector<KernelSource>& sources, const float* squares) {
     KernelScene view{};
-    view_detector(scene, layers, view);
+    view_detector(scene, view);
     view_sources(sources, view);
     view_crystal(scene, squares, view);
     view_sampling(scene, view);

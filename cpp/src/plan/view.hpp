@@ -9,15 +9,11 @@
 
 namespace nanobragg {
 
-// Depth, front, back and incidence depth of each layer.
-std::vector<double> layers_of(const Scene& scene);
-
 std::vector<KernelSource> sources_of(const Scene& scene);
 
 // Layers, sources, orientations and grids stay where they are; `squares`: the squared grid of a scene in mixed
 // precision, or null.
-KernelScene view_of(const Scene& scene, const std::vector<double>& layers, const std::vector<KernelSource>& sources,
-                    const float* squares);
+KernelScene view_of(const Scene& scene, const std::vector<KernelSource>& sources, const float* squares);
 
 std::vector<KernelPanel> panels_of(const Scene& scene);
 

@@ -144,6 +144,9 @@ Ray ray_to(const Scene& s, const Panel& panel, double fast, double slow, double 
     return {p, airpath != 0.0 ? Vec3{p.x / airpath, p.y / airpath, p.z / airpath} : Vec3{}, airpath};
 }
 
+// Where a slab of thickness 1 absorbs, on average, if exp(-x z) is left at depth z.
+double mean_absorption_depth(double x) { return std::abs(x) < 1e-4 ? 0.5 - x / 12.0 : 1.0 / x - 1.0 / std::expm1(x); }
+
 double solid_angle(const Scene& s, const Panel& panel, double airpath) {
     if (s.point_pixel) return 1.0 / airpath / airpath;
     return panel.pixel_area() / airpath / airpath * panel.close_distance / airpath;
@@ -164,6 +167,15 @@ Ray subpixel_ray(const Scene& s, const Panel& panel, PixelPlace at, std::int64_t
     const double fast = wide * static_cast<double>(at.fast * s.oversample + sub_fast) + wide / 2.0;
     const double slow = high * static_cast<double>(at.slow * s.oversample + sub_slow) + high / 2.0;
     return ray_to(s, panel, fast, slow, depth);
+}
+
+// To where it stands in a layer.
+Ray subpixel_ray(const Scene& s, const Panel& panel, PixelPlace at, std::int64_t sub_slow, std::int64_t sub_fast,
+                 const Layer& layer) {
+    if (layer.thickness == 0.0) return subpixel_ray(s, panel, at, sub_slow, sub_fast, layer.depth);
+    const double parallax = dot(subpixel_ray(s, panel, at, sub_slow, sub_fast, 0.0).direction, panel.normal);
+    const double sunk = layer.thickness * mean_absorption_depth(layer.thickness * s.attenuation / parallax);
+    return subpixel_ray(s, panel, at, sub_slow, sub_fast, layer.depth + sunk);
 }
 
 PixelPlace in_raster(const Panel& panel, PixelPlace at) {
@@ -215,14 +227,14 @@ class PixelWalk {
 
     void subpixel(std::int64_t i, std::int64_t j, std::size_t t) {
         const Layer& layer = s_.layers[t];
-        const Ray ray = subpixel_ray(s_, panel_, at_, i, j, layer.depth);
+        const Ray ray = subpixel_ray(s_, panel_, at_, i, j, layer);
         if (s_.omega == Factor::each || (s_.omega == Factor::first && omega_ == 0.0)) {
             omega_ = solid_angle(s_, panel_, ray.airpath);
         }
         if (s_.capture == Factor::each) {
             capture_ = capture_fraction(s_, panel_, layer, ray.direction);
         } else if (s_.capture == Factor::first && capture_ == 0.0) {
-            const bool here = layer.incidence_depth == layer.depth;
+            const bool here = layer.thickness == 0.0 && layer.incidence_depth == layer.depth;
             const Vec3 direction =
                 here ? ray.direction : subpixel_ray(s_, panel_, at_, i, j, layer.incidence_depth).direction;
             capture_ = capture_fraction(s_, panel_, layer, direction);
@@ -320,7 +332,7 @@ class PixelWalk {
     double central_omega() const { return solid_angle(s_, panel_, centre_.airpath); }
     double central_capture() const {
         if (s_.capture == Factor::off) return 1.0;
-        return capture_fraction(s_, panel_, {0.0, 0.0, s_.sensor_depth, 0.0}, centre_.direction);
+        return capture_fraction(s_, panel_, {0.0, 0.0, s_.sensor_depth, 0.0, 0.0}, centre_.direction);
     }
     double central_polar() const {
         if (s_.polar == Factor::off) return 1.0;
@@ -384,7 +396,7 @@ bool any_source(const Scene& s, PixelPlace pixel, Visit visit) {
     for (const Layer& layer : s.layers) {
         for (std::int64_t i = 0; i < s.oversample; ++i) {
             for (std::int64_t j = 0; j < s.oversample; ++j) {
-                const Ray ray = subpixel_ray(s, panel, at, i, j, layer.depth);
+                const Ray ray = subpixel_ray(s, panel, at, i, j, layer);
                 for (const Source& source : s.sources) {
                     const Vec3 d = ray.direction, in = source.direction;
                     const Vec3 q{(d.x - in.x) / source.wavelength, (d.y - in.y) / source.wavelength,

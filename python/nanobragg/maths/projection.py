@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from nanobragg.records.resolved import Geometry
 
 
-def pixels_of_rays(panel: ScenePanel, rays: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 2) fast, slow (pixels, 0 at the first pixel's outer corner) where ``rays`` (n, 3) meet the panel's plane;
-    NaN for rays that do not.
+def pixels_of_rays(
+    panel: ScenePanel, rays: NDArray[np.float64], depth: NDArray[np.float64] | float = 0.0
+) -> NDArray[np.float64]:
+    """(n, 2) fast, slow (pixels, 0 at the first pixel's outer corner) where ``rays`` (n, 3) meet the panel's plane, or
+    come to a depth (m, one or (n,)) behind it; NaN for rays that do not.
     """
     normal = np.cross(panel.fast, panel.slow)
-    along = _reach(panel, normal, rays)
+    along = _reach(panel, normal, rays, depth)
     hits = rays * along[:, None] - panel.origin
     # Axes that are not at right angles have other vectors that pick the coordinates out.
     fast = np.cross(panel.slow, normal) / (normal @ normal)
@@ -27,10 +29,12 @@ def pixels_of_rays(panel: ScenePanel, rays: NDArray[np.float64]) -> NDArray[np.f
     return np.stack([hits @ fast / panel.pixel_size[0], hits @ slow / panel.pixel_size[1]], axis=1)
 
 
-def _reach(panel: ScenePanel, normal: NDArray[np.float64], rays: NDArray[np.float64]) -> NDArray[np.float64]:
+def _reach(
+    panel: ScenePanel, normal: NDArray[np.float64], rays: NDArray[np.float64], depth: NDArray[np.float64] | float = 0.0
+) -> NDArray[np.float64]:
     """How far along each ray the plane is, in the ray's length; NaN for those that do not meet it."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        along = float(panel.origin @ normal) / (rays @ normal)
+        along = (float(panel.origin @ normal) + depth * float(panel.normal @ normal)) / (rays @ normal)
         along[~(along > 0)] = np.nan
     return along
 

@@ -9,6 +9,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
+from nanobragg.maths.absorption import mean_depth
 from nanobragg.records.scene import Interpolation
 from nanobragg.records.shapes import Shape
 
@@ -121,8 +122,9 @@ def _subpixels(scene: Scene, trace: Trace) -> Iterator[np.ndarray]:
     for i in range(n):
         for j in range(n):
             at = panel.at(trace.fast + (j + 0.5) / n, trace.slow + (i + 0.5) / n)
-            for layer in scene.layers:
-                yield at + layer[0] * panel.normal
+            parallax = float(at @ panel.normal) / math.hypot(*at)
+            for depth, _, _, _, thickness in scene.layers:
+                yield at + (depth + mean_depth(thickness, scene.attenuation, parallax)) * panel.normal
 
 
 def _length_of_q(scene: Scene, position: np.ndarray, source: int) -> float:

@@ -113,7 +113,7 @@ def _crystal_lines(s: Sample) -> list[str]:
 
 
 def _step_lines(g: Geometry, r: Radiation) -> list[str]:
-    layers = [f"thick{i} = {g.thickness_step * i * 1e6:g} um" for i in range(g.thickness_steps)]
+    layers = [f"thick{i} = {depth * 1e6:g} um" for i, depth in enumerate(g.layer_depths)]
     phis = [f"phi{i} = {angle * DEGREES:g}" for i, angle in enumerate(r.phi_angles)]
     deviations = [f"divergence deviation: {h:g} {v:g}" for h, v in r.divergence_points]
     wavelengths = [f"lambda{i} = {value:.15g}" for i, value in enumerate(r.wavelengths)]

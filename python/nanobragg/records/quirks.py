@@ -14,6 +14,7 @@ QUIRKS: dict[str, str] = {
     "phi_at_step_starts": "a rotation is sampled at the starts of its phi steps, half a step before their middles",
     "stale_phi_zero": "a phi step of exactly 0 keeps the orientation of the step evaluated before it",
     "last_layer_capture": "the sum over the sensor's layers is multiplied by the last layer's capture fraction",
+    "layers_at_front_faces": "sensor layers stand at their front faces, not where they absorb: parallax is too small",
     "thickness_step": "sensor layers are thickness/(steps-1) apart, so that they reach past the sensor",
     "first_subpixel_factors": "solid angle, polarization and capture are those of the pixel's first subpixel",
     "running_product": "-oversample_thick/polar/omega multiply the running sum after every addition",

@@ -45,6 +45,9 @@ class Geometry:
     thickness: float
     thickness_step: float
     thickness_steps: int
+    layer_depths: tuple[float, ...]
+    """where each layer stands for rays that come straight in: its front face, or its mean depth of absorption (quirk
+    layers_at_front_faces)"""
     attenuation: float
     """1/m, -1 when unset"""
     curved: bool

@@ -52,8 +52,10 @@ class Scene:
     beam_direction: np.ndarray
     """(3,) unit vector of travel of the nominal beam (used by curved detectors only)."""
     layers: np.ndarray
-    """(T, 4) m, sensor layers: depth of the layer's pixel plane; front and back of the slab whose absorption
-    multiplies the layer's terms; depth at which the angle of incidence is taken (Factor.FIRST)."""
+    """(T, 5) m, sensor layers: depth of the layer's pixel plane; front and back of the slab whose absorption
+    multiplies the layer's terms; depth at which the angle of incidence is taken (Factor.FIRST); thickness of the layer:
+    above 0, its pixels stand behind that depth, at the mean depth at which a slab of this thickness absorbs their rays
+    (at the angle of incidence on the sensor's front surface)."""
     attenuation: float
     """1/m: linear attenuation coefficient of the sensor."""
     sensor_depth: float

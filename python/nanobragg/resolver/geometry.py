@@ -58,7 +58,8 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
         panels=(_panel(said, pixels, placement, sensor),),
         log=Log(
             warnings=(*of_placement, *doubts, *sensor.warnings),
-            touched=_touched(said, pixels, placement, quirks) | which(thickness_step=sensor.step_quirk),
+            touched=_touched(said, pixels, placement, quirks)
+            | which(thickness_step=sensor.step_quirk, layers_at_front_faces=sensor.front_quirk),
         ),
     )
 

@@ -42,6 +42,7 @@ def geometry_of(stages: Stages) -> Geometry:
         thickness=sensor.thickness,
         thickness_step=sensor.step,
         thickness_steps=sensor.count,
+        layer_depths=tuple(sensor.layer_depths()),
         attenuation=sensor.attenuation,
         curved=detector.curved,
         point_pixel=detector.point_pixel,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
+from nanobragg.maths.absorption import mean_depth
 from nanobragg.resolver.steps import sweep
 
 if TYPE_CHECKING:
@@ -25,12 +26,24 @@ class Sensor:
     attenuation: float
     step_quirk: bool
     """the quirk thickness_step changed the layers"""
+    at_front: bool
+    """layers stand at their front faces (quirk layers_at_front_faces), not where they absorb"""
     warnings: tuple[str, ...]
 
     @property
     def absorbs(self) -> bool:
         """Whether there is a capture fraction at all."""
         return self.thickness != 0.0
+
+    @property
+    def front_quirk(self) -> bool:
+        """Whether the quirk layers_at_front_faces moved the layers, and any of them captures something."""
+        return self.at_front and self.absorbs and self.attenuation > 0.0
+
+    def layer_depths(self) -> list[float]:
+        """Where each layer stands for rays that come straight in, m."""
+        behind = 0.0 if self.at_front else float(mean_depth(self.step, max(self.attenuation, 0.0), 1.0))
+        return [t * self.step + behind for t in range(self.count)]
 
 
 def sensor_of(detector: Detector, quirks: frozenset[str]) -> Sensor:
@@ -64,18 +77,20 @@ def sensor_of(detector: Detector, quirks: frozenset[str]) -> Sensor:
         count=count,
         attenuation=attenuation,
         step_quirk=step_quirk,
+        at_front="layers_at_front_faces" in quirks,
         warnings=warnings,
     )
 
 
-def layer_table(sensor: Sensor, *, last_layer: bool) -> list[tuple[float, float, float, float]]:
-    """Depth, slab front, slab back and incidence depth of each layer (m), as in ``Scene.layers``.
+def layer_table(sensor: Sensor, *, last_layer: bool) -> list[tuple[float, float, float, float, float]]:
+    """Depth, slab front, slab back, incidence depth and thickness of each layer (m), as in ``Scene.layers``.
 
     ``last_layer``: every layer is multiplied by the last one's capture fraction (quirk last_layer_capture).
     """
     depths = [t * sensor.step for t in range(sensor.count)]
+    thickness = 0.0 if sensor.at_front else sensor.step
     rows = []
     for t, depth in enumerate(depths):
         use = sensor.count - 1 if last_layer else t
-        rows.append((depth, use * sensor.step, (use + 1) * sensor.step, depths[use]))
+        rows.append((depth, use * sensor.step, (use + 1) * sensor.step, depths[use], thickness))
     return rows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.maths.absorption import mean_depth_in_layers
 from nanobragg.maths.lattice import bounds_of, plane_of
 from nanobragg.maths.projection import pixels_of_rays
 from nanobragg.maths.rotations import parts
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Resolved
+    from nanobragg.records.scene import Scene
 
 COLUMNS = np.dtype(
     [
@@ -129,7 +131,7 @@ def _predictions(resolved: Resolved, limit: float, width: float) -> list[NDArray
         if near.any():
             rows, rays = _rows(resolved, hkl[near], q[near], phi[near], excess[near], width)
             for panel, of_panel in zip(scene.panels, found, strict=True):
-                of_panel.append(_on_panel(panel, rows, rays))
+                of_panel.append(_on_panel(panel, rows, rays, scene))
     return [np.concatenate(of_panel) for of_panel in found]
 
 
@@ -194,9 +196,9 @@ def _rows(
     return rows, rays
 
 
-def _on_panel(panel: ScenePanel, rows: NDArray[Any], rays: NDArray[np.float64]) -> NDArray[Any]:
-    """The rows whose rays meet the panel, and where they do."""
-    at = pixels_of_rays(panel, rays)
+def _on_panel(panel: ScenePanel, rows: NDArray[Any], rays: NDArray[np.float64], scene: Scene) -> NDArray[Any]:
+    """The rows whose rays meet the panel, and where its sensor records them."""
+    at = pixels_of_rays(panel, rays, mean_depth_in_layers(scene.layers, scene.attenuation, rays @ panel.normal))
     slow, fast = panel.shape
     with np.errstate(invalid="ignore"):
         on = (at[:, 0] >= 0) & (at[:, 0] < fast) & (at[:, 1] >= 0) & (at[:, 1] < slow)
