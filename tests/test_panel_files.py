@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Resolved, resolve, trace_pixel
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Resolved, Sampling, resolve, trace_pixel
 from nanobragg.maths.rotations import rotation
 
 CRYSTAL = Crystal(cell=[50], default_F=1.0, cells=2)
@@ -23,8 +23,8 @@ TO_OURS = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]])
 
 
 def resolved(path: Path, **said: Any) -> Resolved:
-    beam = said.pop("beam", Beam())
-    return resolve(Experiment(crystal=CRYSTAL, beam=beam, detector=Detector(header=path, **said)))
+    beam, one = said.pop("beam", Beam()), Sampling(oversample=1)
+    return resolve(Experiment(crystal=CRYSTAL, beam=beam, sampling=one, detector=Detector(header=path, **said)))
 
 
 def check_pixels(found: Resolved, panel: int, centres: NDArray[np.float64], turn: Any = None) -> None:
@@ -108,6 +108,7 @@ def test_crystfel_panels_stand_where_its_manual_says(spelling: str, tmp_path: Pa
         check_pixels(found, 1, crystfel_pixels((-10, 20.5), (-0.6, 0.8, 0), (-0.8, -0.6, 0), 0.11), turn)
     panels = found.scene.panels
     expected = crystfel_pixels((1, 2), (0.9, 0.1, -0.2), (0.02, -1.1, 0), 0.08)
+    np.testing.assert_allclose(traced(found, 2, 1, 2), TO_OURS @ expected[1], atol=1e-9)
     np.testing.assert_allclose(panels[2].at(2.5, 1.5), TO_OURS @ expected[1], atol=1e-12)
     assert [panel.group for panel in panels] == ["q0", "q0", "q1"]
     assert [panel.place for panel in panels] == [(0, 0), (0, 4), (3, 0)]
@@ -128,6 +129,48 @@ def test_the_camera_length_may_be_an_option(tmp_path: Path) -> None:
         np.testing.assert_allclose(other.origin - one.origin, [0, 0, 0.015], atol=1e-15)
 
 
+def test_what_is_left_to_a_data_file_is_read_from_it(tmp_path: Path) -> None:
+    """Camera length (mm, unless a unit is said), energy and masks; options are stronger."""
+    data = tmp_path / "run.h5"
+    bad = np.zeros((3, 6, 8), np.uint16)
+    bad[0, 4, 1] = 2
+    with h5py.File(data, "w") as file:
+        file["LCLS/EncoderValue"] = np.array([90.0, 91.0])
+        file["LCLS/keV"] = 9.5
+        file["mask"] = bad
+        file["words"] = "none"
+    said = {"9500 eV": "/LCLS/keV keV", "res = 10000": "res = 10000\nmask = /mask\nmask_bad = 0x2"}
+
+    def corner(z: float) -> NDArray[np.float64]:
+        return crystfel_pixels((10, -20), (1, 0, 0), (0, 1, 0), z)
+
+    path = geometry(tmp_path, clen="/LCLS/EncoderValue", **said)
+    found = resolved(path, geometry_data=data)
+    check_pixels(found, 0, corner(0.10))
+    assert found.radiation.wavelength == pytest.approx(12398.42e-10 / 9500)
+    assert found.scene.panels[0].mask is None
+    assert found.scene.panels[2].mask is not None
+    assert np.argwhere(found.scene.panels[2].mask == 0).tolist() == [[1, 1]]
+    check_pixels(resolved(path, geometry_data=data, clen=100.0), 0, corner(0.11))
+    with h5py.File(data, "a") as file:
+        file["LCLS/EncoderValue"][0] = 95.0
+    check_pixels(resolved(path, geometry_data=data), 0, corner(0.105))
+    in_metres = geometry(tmp_path, clen="/LCLS/EncoderValue m", **said)
+    assert resolved(in_metres, geometry_data=data).scene.panels[0].origin[2] == pytest.approx(95.01)
+
+
+def test_mistakes_about_a_data_file_are_named(tmp_path: Path) -> None:
+    data = tmp_path / "run.h5"
+    with h5py.File(data, "w") as file:
+        file["words"] = "none"
+    with pytest.raises(InputError, match=r"run\.h5: found no array /LCLS/gone that can be read"):
+        resolved(geometry(tmp_path, clen="/LCLS/gone"), geometry_data=data)
+    with pytest.raises(InputError, match=r"run\.h5: found no number at /words, expected the clen of .*a\.geom, line 3"):
+        resolved(geometry(tmp_path, clen="/words"), geometry_data=data)
+    with pytest.raises(InputError, match=r"-geomdata: found .*run\.h5 without -img, expected a CrystFEL geometry"):
+        resolve(Experiment(crystal=CRYSTAL, detector=Detector(geometry_data=data)))
+
+
 def test_solid_angles_are_those_of_tilted_pixels(tmp_path: Path) -> None:
     """Area times |cos| over the square of the distance, for axes not at right angles, whichever way f × s points."""
     found = resolved(geometry(tmp_path))
@@ -136,8 +179,9 @@ def test_solid_angles_are_those_of_tilted_pixels(tmp_path: Path) -> None:
         centre = panel.at(1.5, 1.5)
         area = 0.5 * np.cross(c - a, d - b)
         expected = abs(area @ centre) / np.linalg.norm(centre) ** 3
-        edges = panel.pixel_size[0] * panel.pixel_size[1] * np.linalg.norm(np.cross(panel.fast, panel.slow))
-        assert edges * panel.close_distance / np.linalg.norm(centre) ** 3 == pytest.approx(expected, rel=1e-12)
+        number = found.scene.panels.index(panel)
+        (evaluation,) = trace_pixel(found.scene, 1, 1, panel=number).evaluations
+        assert evaluation.omega == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +254,7 @@ def test_mistakes_of_a_geometry_are_named(change: dict[str, str], sentence: str,
 def test_a_mask_that_is_none_is_named(tmp_path: Path) -> None:
     said = {"res = 10000": "res = 10000\nmask = /m\nmask_file = f.h5"}
     (tmp_path / "f.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match=r"f\.h5: found no array /m that can be read, expected a mask"):
+    with pytest.raises(InputError, match=r"f\.h5: found no array /m that can be read, expected one"):
         resolved(geometry(tmp_path, **said))
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["m"] = np.zeros((5, 7), np.uint8)
@@ -391,7 +435,8 @@ def test_real_detectors_are_where_an_independent_reader_has_them(convention: Any
     """Positions, 2theta, solid angles, bad pixels and counts of detectors of XFELs and synchrotrons."""
     for expected in json.loads((SHARED / "expected.json").read_text()):
         clen = expected.get("clen_mm") if expected["kind"] == "crystfel" else None
-        found = resolved(SHARED / "files" / expected["file"], clen=clen, convention=convention)
+        light = Beam(wavelength=expected["wavelength_A"])
+        found = resolved(SHARED / "files" / expected["file"], clen=clen, convention=convention, beam=light)
         panels = found.scene.panels
         shapes: dict[str, int] = {}
         for panel in panels:
@@ -407,6 +452,9 @@ def test_real_detectors_are_where_an_independent_reader_has_them(convention: Any
             np.testing.assert_allclose(at, np.array(pixel["nanobragg" if convention else "file"]) / 1000, atol=1e-9)
             angle = np.degrees(np.arctan2(np.linalg.norm(np.cross(beam, at)), beam @ at))
             assert angle == pytest.approx(pixel["two_theta_deg"], abs=2e-6)
-            area = panel.pixel_size[0] * panel.pixel_size[1] * np.linalg.norm(np.cross(panel.fast, panel.slow))
-            omega = area * panel.close_distance / np.linalg.norm(at) ** 3
-            assert omega == pytest.approx(pixel["omega_sr"], rel=1e-6)
+            traced_pixel = trace_pixel(found.scene, pixel["slow"], pixel["fast"], panel=panels.index(panel))
+            for evaluation in traced_pixel.evaluations:  # there is none of a bad pixel
+                np.testing.assert_allclose(evaluation.position, at, atol=1e-9)
+                assert evaluation.omega == pytest.approx(pixel["omega_sr"], rel=1e-9)
+                if pixel["d_A"]:
+                    assert 0.5e10 / evaluation.stol == pytest.approx(pixel["d_A"], rel=1e-6)

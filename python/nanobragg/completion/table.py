@@ -30,6 +30,7 @@ IMAGES = _suffixes_of((*(e for row in FORMATS if not row.picture for e in row.ex
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "-img": (*_GEOMETRY, "expt", "geom"),
     "-mask": _GEOMETRY,
+    "-geomdata": ("h5", "cxi", "hdf5"),
     "-mat": ("mat",),
     "-hkl": ("hkl", "mtz", "cif", "mmcif", "pdb", "ent", "gz"),
     "-dump": ("bin",),

@@ -339,6 +339,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-detector=", _DETECTOR, "detector.name"),
     _own("-experiment=", _DETECTOR, "detector.experiment"),
     _own("-clen=", _POSITION, "detector.clen"),
+    _own("-geomdata=", _POSITION, "detector.geometry_data"),
     _own("-sf_dmin=", _FILES, "crystal.sf_dmin"),
     _own("-k_sol=", _FILES, "crystal.k_sol"),
     _own("-b_sol=", _FILES, "crystal.b_sol"),

@@ -32,7 +32,7 @@ class Module(NamedTuple):
     fast: Point
     slow: Point
     place: tuple[int, ...]
-    """of its first pixel in the detector's image: (slow, fast) in a slab, (module, slow, fast) in a stack"""
+    """place of its first pixel in the detector's image: (slow, fast) in a slab, (module, slow, fast) in a stack"""
 
 
 class Grid(NamedTuple):
@@ -67,8 +67,8 @@ class Loose(NamedTuple):
     gap: Pair
     """mm between chips: slow, fast"""
     at: tuple[tuple[float, float, int, bool], ...]
-    """Of each module: its middle x, y (mm, y upwards), degrees from x to its fast axis (against the clock), and whether
-    its slow axis is to the left of the fast one, instead of to the right as in a picture."""
+    """For each module: its middle x, y (mm, y upwards), degrees from x to its fast axis (against the clock), and
+    whether its slow axis is to the left of the fast one, instead of to the right as in a picture."""
 
 
 class NamedDetector(NamedTuple):
@@ -79,7 +79,7 @@ class NamedDetector(NamedTuple):
     """mm"""
     layout: Grid | Barrel | Loose
     source: str
-    """of the dimensions"""
+    """where the dimensions are from"""
     material: str = "Si"
     thickness: float = 0.0
     """µm, of the sensor; 0: there are several"""

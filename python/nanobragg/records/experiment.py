@@ -428,6 +428,12 @@ class Detector:
     clen: float | None = row(
         NUMBER, "camera length of a CrystFEL .geom, before coffset", unit="mm", option="-clen", unset="the file's"
     )
+    geometry_data: str | os.PathLike[str] | None = row(
+        INPUT_FILE,
+        "data file (HDF5) of a CrystFEL .geom, for what that leaves to it",
+        option="-geomdata",
+        more="Camera length, energy or wavelength, shifts, and masks.",
+    )
 
     @classmethod
     def named(cls, name: str, **fields: Any) -> Detector:

@@ -66,7 +66,7 @@ class Kind:
         self.in_toml = in_toml
         """What TOML files can hold, if that is not the same."""
         self.record = record
-        """Of a list of records: what each of them is."""
+        """What each item of a list of records is."""
 
     def checked(self, value: object, place: str, unit: str = "") -> Any:
         """The value as a field holds it.

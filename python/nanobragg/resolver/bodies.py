@@ -40,9 +40,9 @@ def body_of_file(experiment: Experiment, file: FileGeometry) -> Body:
     _refuse(detector, file.name)
     frame = FRAMES.get(detector.convention or "custom")
     if frame is None or vectors is None or vectors.polarization is None:
-        return Body(panels_of_file(file.panels))
+        return Body(panels_of_file(file))
     here, there = (_triad(*axes) for axes in ((vectors.beam, vectors.polarization), (frame.beam, frame.polar)))
-    return Body(panels_of_file(file.panels, there.T @ here))
+    return Body(panels_of_file(file, there.T @ here))
 
 
 def _triad(beam: Sequence[float], polarization: Sequence[float]) -> NDArray[np.float64]:
@@ -114,7 +114,7 @@ def _panel(module: Module, said: NamedDetector, distance: float, axes: NDArray[n
     x, y, z = (value / 1000.0 for value in module.corner)
     origin = np.array([x, y, z + distance]) @ axes
     fast, slow = np.array(module.fast) @ axes, np.array(module.slow) @ axes
-    normal, close = facing(module.name, origin, fast, slow)
+    normal, close = facing(f"panel {module.name}", origin, fast, slow)
     edge = said.pixel_size / 1000.0
     return ScenePanel(
         name=module.name,

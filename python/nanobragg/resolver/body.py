@@ -63,7 +63,7 @@ class Body(NamedTuple):
 
     panels: tuple[ScenePanel, ...]
     plane: Plane | None = None
-    """Of a ready-made detector; ``None``: that of the panel nearest to the beam."""
+    """That of a ready-made detector; ``None``: that of the panel nearest to the beam."""
 
 
 class Motion(NamedTuple):
@@ -201,7 +201,7 @@ def _swing(vector: Sequence[float], detector: Detector, frame: Frame) -> Vec:
 
 def _moved(panel: ScenePanel, motion: Motion) -> ScenePanel:
     origin, fast, slow = motion.point(panel.origin), motion.turn @ panel.fast, motion.turn @ panel.slow
-    normal, distance = facing(panel.name, origin, fast, slow)
+    normal, distance = facing(f"panel {panel.name}", origin, fast, slow)
     return replace(panel, origin=origin, fast=fast, slow=slow, normal=normal, close_distance=distance)
 
 

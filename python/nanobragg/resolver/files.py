@@ -28,7 +28,7 @@ from nanobragg.resolver.header_files import (
 )
 from nanobragg.resolver.lists import matrix_of, sources_of
 from nanobragg.resolver.log import Log, which
-from nanobragg.resolver.memory import once
+from nanobragg.resolver.memory import identity_of, once
 
 if TYPE_CHECKING:
     from nanobragg.io.factors.kinds import FileKind
@@ -54,7 +54,7 @@ class Said(NamedTuple):
     mask_name: str
     """'' without a mask"""
     body: Body | None
-    """Of a detector of panels: where they stand before any option moves them"""
+    """Where the panels of a detector of several stand before any option moves them."""
     axes: np.ndarray | None
     """(3, 3) Å: rows a, b, c at phi = 0, that came with the geometry"""
     turn: np.ndarray | None
@@ -154,8 +154,14 @@ def _wanted(experiment: Experiment) -> Wanted:
     from nanobragg.io.geometry.any_file import Wanted
 
     detector, sampling = experiment.detector, experiment.sampling
+    data = None if detector.geometry_data is None else os.fspath(detector.geometry_data)
     return Wanted(
-        experiment=detector.experiment, phi=sampling.phi, oscillation=sampling.oscillation, clen=detector.clen
+        experiment=detector.experiment,
+        phi=sampling.phi,
+        oscillation=sampling.oscillation,
+        clen=detector.clen,
+        data=data,
+        version=None if data is None else identity_of(data),
     )
 
 

@@ -23,7 +23,7 @@ class PlacedDetector(NamedTuple):
     """The detector, made explicit."""
 
     pixels: Pixels
-    """of the panel, or, of several, of the file's array"""
+    """the panel's, or, where there are several, those of the file's array"""
     placement: Placement
     sensor: Sensor
     roi: tuple[int, int, int, int]

@@ -4,6 +4,7 @@ says anything (``specs/formats.md``).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -82,9 +83,11 @@ def check_choices(detector: Detector, image: SmvHeader | FileGeometry | None) ->
     for option, value, wanted in (
         ("-experiment", detector.experiment, "DIALS experiment list"),
         ("-clen", detector.clen, "CrystFEL geometry"),
+        ("-geomdata", detector.geometry_data, "CrystFEL geometry"),
     ):
         if value is not None and kind != wanted:
-            found = f"{value:g} with -img {detector.header} ({kind})" if kind else f"{value:g} without -img"
+            said = f"{value:g}" if isinstance(value, (int, float)) else os.fspath(value)
+            found = f"{said} with -img {detector.header} ({kind})" if kind else f"{said} without -img"
             raise InputError(f"{option}: found {found}, expected a {wanted}")
 
 

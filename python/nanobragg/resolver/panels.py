@@ -14,24 +14,24 @@ from nanobragg.records.panel import ScenePanel
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.io.geometry.types import FilePanel
+    from nanobragg.io.geometry.types import FileGeometry, FilePanel
     from nanobragg.records.experiment import Detector, Panel
     from nanobragg.resolver.detector import Frame
 
 
-def facing(name: str, origin: ArrayLike, fast: ArrayLike, slow: ArrayLike) -> tuple[NDArray[np.float64], float]:
+def facing(what: str, origin: ArrayLike, fast: ArrayLike, slow: ArrayLike) -> tuple[NDArray[np.float64], float]:
     """The normal of a panel that points away from the sample, and how far from the sample its plane is (m).
 
-    Raises :class:`InputError` for axes that span no plane, and for a plane through the sample.
+    Raises :class:`InputError`, naming ``what``, for axes that span no plane, and for a plane through the sample.
     """
     normal = np.cross(np.asarray(fast), np.asarray(slow))
     length = float(np.linalg.norm(normal))
     if not length > 1e-9:
-        raise InputError(f"panel {name}: found fast and slow axes along one line, expected different directions")
+        raise InputError(f"{what}: found fast and slow axes along one line, expected different directions")
     normal = normal / length
     distance = float(normal @ np.asarray(origin))
     if distance == 0.0:
-        raise InputError(f"panel {name}: found a plane that goes through the sample, expected one that it shines on")
+        raise InputError(f"{what}: found a plane that goes through the sample, expected one that it shines on")
     return (normal, distance) if distance > 0.0 else (-normal, -distance)
 
 
@@ -96,7 +96,7 @@ def _panel_of_user(
         )
     )
     corner = np.array(origin) / 1000.0
-    normal, distance = facing(name, corner, fast, slow)
+    normal, distance = facing(f"panel {name}", corner, fast, slow)
     thickness = panel.sensor_thickness if panel.sensor_thickness is not None else detector.thickness
     return ScenePanel(
         name=name,
@@ -149,18 +149,18 @@ def _mask_of_user(panel: Panel, name: str, shape: tuple[int, int], given: NDArra
 # ---- of files ---------------------------------------------------------------------------------------------
 
 
-def panels_of_file(said: Sequence[FilePanel], turn: NDArray[np.float64] | None = None) -> tuple[ScenePanel, ...]:
+def panels_of_file(file: FileGeometry, turn: NDArray[np.float64] | None = None) -> tuple[ScenePanel, ...]:
     """The panels of a file, its mm in m; ``turn`` (3, 3) from the file's frame to another."""
-    return tuple(_panel_of_file(panel, number, turn) for number, panel in enumerate(said))
+    return tuple(_panel_of_file(file.name, panel, number, turn) for number, panel in enumerate(file.panels))
 
 
-def _panel_of_file(panel: FilePanel, number: int, turn: NDArray[np.float64] | None) -> ScenePanel:
+def _panel_of_file(file: str, panel: FilePanel, number: int, turn: NDArray[np.float64] | None) -> ScenePanel:
     name = panel.name or f"p{number}"
     vectors = np.array([panel.origin, panel.fast, panel.slow])
     vectors[0] /= 1000.0
     if turn is not None:
         vectors = vectors @ turn.T
-    normal, distance = facing(name, *vectors)
+    normal, distance = facing(f"{file}: panel {name}", *vectors)
     return ScenePanel(
         name=name,
         group=panel.group,

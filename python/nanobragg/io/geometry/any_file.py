@@ -32,6 +32,10 @@ class Wanted(NamedTuple):
     oscillation: float | None = None
     clen: float | None = None
     """mm, CrystFEL's camera length"""
+    data: str | None = None
+    """CrystFEL's data file"""
+    version: tuple[object, ...] | None = None
+    """What tells the data file from what it was before"""
 
 
 def is_smv(path: str | os.PathLike[str]) -> bool:
@@ -115,7 +119,7 @@ def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
         from nanobragg.io.geometry.crystfel import read_crystfel_geometry
 
         _no_mask(name, mask)
-        return read_crystfel_geometry(name, clen=wanted.clen)
+        return read_crystfel_geometry(name, clen=wanted.clen, data=wanted.data)
     return read_fabio_geometry(name, mask=mask)
 
 

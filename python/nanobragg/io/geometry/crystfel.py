@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.geometry.crystfel_data import with_data
 from nanobragg.io.geometry.crystfel_layout import Layout, Masks, layout_of, places_of
 from nanobragg.io.geometry.crystfel_text import (
     GeometryText,
@@ -36,12 +37,15 @@ _ANYWHERE = 100.0
 """mm: a camera length for as long as none is known"""
 
 
-def read_crystfel_geometry(path: str | os.PathLike[str], *, clen: float | None = None) -> FileGeometry:
+def read_crystfel_geometry(
+    path: str | os.PathLike[str], *, clen: float | None = None, data: str | None = None
+) -> FileGeometry:
     """The panels and the beam of a geometry.
 
     Args:
         path: the file.
         clen: mm, camera length (before coffset) in place of the file's.
+        data: HDF5 file that has what the geometry leaves to it.
 
     Raises:
         InputError: naming file, line and key, for what is missing or cannot be read.
@@ -51,6 +55,8 @@ def read_crystfel_geometry(path: str | os.PathLike[str], *, clen: float | None =
     said = read_geometry_text(name, read_bytes(name).decode("utf-8", "replace"))
     if not said.panels:
         raise InputError(f"{name}: found no panel, expected keys such as p0/min_fs")
+    if data is not None:
+        said = with_data(name, said, data)
     bad: dict[str, str] = {}
     lengths = {_clen(name, keys, clen, bad) for keys in said.panels.values()}
     energy = _energy(name, said.top)
@@ -58,7 +64,7 @@ def read_crystfel_geometry(path: str | os.PathLike[str], *, clen: float | None =
         unused = (f"the wavelength at {beam.text.split()[0]} of a data file (-lambda, -energy)",)
     else:
         unused = ()
-    common = _common(name, said, clen, energy)
+    common = _common(name, said, clen, energy, data)
     panels = [_panel(common, owner, keys) for owner, keys in said.panels.items()]
     spindle = {"spindle": across(_BEAM, _HORIZONTAL), "spindle_said": False}
     fields = fields_of_panels(name, panels, {"beam": _BEAM, "polarization": _HORIZONTAL, **spindle})
@@ -170,7 +176,7 @@ class _Common(NamedTuple):
     regions: list[_Region]
 
 
-def _common(name: str, said: GeometryText, clen: float | None, wavelength: float | None) -> _Common:
+def _common(name: str, said: GeometryText, clen: float | None, wavelength: float | None, data: str | None) -> _Common:
     layouts = {owner: layout_of(name, owner, keys) for owner, keys in said.panels.items()}
     return _Common(
         name=name,
@@ -180,7 +186,7 @@ def _common(name: str, said: GeometryText, clen: float | None, wavelength: float
         wavelength=wavelength,
         layouts=layouts,
         places=places_of(said.panels, layouts),
-        masks=Masks(name),
+        masks=Masks(name, data),
         regions=_regions_of(name, said),
     )
 

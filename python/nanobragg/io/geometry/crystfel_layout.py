@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.geometry.crystfel_data import read_array
 from nanobragg.io.geometry.crystfel_text import Keys, Value
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ class Mask(NamedTuple):
 class Masks:
     """Masks of one geometry; each file is opened once. Those that are not at hand are named in ``missing``."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, data: str | None) -> None:
+        self._name, self._data = name, data
         self._arrays: dict[tuple[str, str], NDArray[Any] | None] = {}
         self.missing: dict[str, None] = {}
 
@@ -106,7 +107,9 @@ class Masks:
             part = _part(array, layout, first, shape)
             if part is None or part.dtype.kind not in "iub":
                 size = " x ".join(str(count) for count in array.shape)
-                raise InputError(f"{mask.file}: found {size} pixels in {mask.data}, expected those of panel {owner}")
+                raise InputError(
+                    f"{mask.file or self._data}: found {size} pixels in {mask.data}, expected those of panel {owner}"
+                )
             bits = part.astype(np.int64)
             wrong = ((bits & mask.good) != mask.good) | ((bits & mask.bad) != 0)
             found = wrong if found is None else found | wrong
@@ -141,26 +144,13 @@ class Masks:
             ) from None
 
     def _array(self, mask: Mask) -> NDArray[Any] | None:
-        """The mask's array; ``None`` where there is no such file."""
-        if not mask.file or "%" in mask.data:
-            return None
-        path = mask.file if os.path.isabs(mask.file) else os.path.join(os.path.dirname(self._name), mask.file)
-        if not os.path.isfile(path):
+        """The mask's array, of its own file or of the data's; ``None`` where there is no such file."""
+        path = os.path.join(os.path.dirname(self._name), mask.file) if mask.file else self._data
+        if path is None or "%" in mask.data or not os.path.isfile(path):
             return None
         if (path, mask.data) not in self._arrays:
-            self._arrays[path, mask.data] = _read(path, mask.data)
+            self._arrays[path, mask.data] = read_array(path, mask.data)
         return self._arrays[path, mask.data]
-
-
-def _read(path: str, data: str) -> NDArray[Any]:
-    from nanobragg.io.support.extras import need
-
-    h5py = need("h5py", path)
-    try:
-        with h5py.File(path, "r") as file:
-            return np.asarray(file[data][()])
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: found no array {data} that can be read, expected a mask") from error
 
 
 def _part(array: NDArray[Any], layout: Layout, first: tuple[int, int], shape: tuple[int, int]) -> NDArray[Any] | None:

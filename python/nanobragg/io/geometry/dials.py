@@ -14,6 +14,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.dials_models import (
+    Incomplete,
     goniometer_of,
     model_at,
     oscillation_of,
@@ -66,7 +67,11 @@ def read_experiment_list(
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         if isinstance(error, InputError):
             raise
-        reason = f"no {error.args[0]}" if isinstance(error, KeyError) and error.args else str(error)[:80]
+        reason = "an item of another kind"
+        if isinstance(error, KeyError) and error.args:
+            reason = f"no {error.args[0]}"
+        elif isinstance(error, Incomplete):
+            reason = str(error)
         raise InputError(
             f"{name}: found an incomplete model ({reason}), expected an experiment list of DIALS"
         ) from error
@@ -89,7 +94,7 @@ def _model(document: dict[str, Any], experiment: dict[str, Any], kind: str) -> d
     if index is None:
         return None
     if not isinstance(index, int) or index < 0:
-        raise ValueError(f"{kind} {index}")
+        raise Incomplete(f"{kind} {index}")
     return document[kind][index]
 
 
@@ -104,7 +109,7 @@ def _geometry(
     kinds = ("detector", "beam", "scan", "crystal", "goniometer")
     detector, beam, scan, crystal, goniometer = (_model(document, experiment, kind) for kind in kinds)
     if beam is None or detector is None:
-        raise ValueError("no beam or no detector")
+        raise Incomplete("no beam or no detector")
     start, width = oscillation_of(scan)
     at, doubts = _place_in_scan(name, start, width, wanted, (beam, goniometer, crystal))
     spindle, setting = goniometer_of(goniometer, at)
@@ -192,7 +197,7 @@ def _beam(beam: dict[str, Any], at: float | None) -> tuple[dict[str, Any], list[
     if beam.get("wavelength") is None and band is not None:
         low, high = sorted(float(value) for value in band)
         if not 0.0 < low <= high < math.inf:
-            raise ValueError(f"wavelengths from {low:g} to {high:g}")
+            raise Incomplete(f"wavelengths from {low:g} to {high:g}")
         waves = low + (np.arange(_WAVELENGTHS) + 0.5) / _WAVELENGTHS * (high - low)
         flat = np.stack([waves, np.ones(_WAVELENGTHS)], axis=1)
         comment = f"a polychromatic beam, {low:g} to {high:g} Å, as {_WAVELENGTHS} wavelengths of one weight"

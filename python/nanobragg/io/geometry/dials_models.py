@@ -10,6 +10,11 @@ import numpy as np
 from nanobragg.io.geometry.types import FilePanel, Vec, vec_of
 from nanobragg.maths.rotations import rotation
 
+
+class Incomplete(ValueError):
+    """What of a model is not there, or is something else."""
+
+
 _DEEPEST = 64
 """groups inside each other"""
 
@@ -19,8 +24,19 @@ _DEEPEST = 64
 
 def panels_of(detector: dict[str, Any]) -> list[FilePanel]:
     """The panels, in the laboratory's frame: each is local to the groups of the hierarchy that hold it."""
+    if not detector["panels"]:
+        raise Incomplete("no panels")
     frames = _frames(detector.get("hierarchy"))
-    return [_panel(panel, *frames.get(number, (np.eye(4), ""))) for number, panel in enumerate(detector["panels"])]
+    panels = enumerate(detector["panels"])
+    return [_numbered(number, panel, *frames.get(number, (np.eye(4), ""))) for number, panel in panels]
+
+
+def _numbered(number: int, panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePanel:
+    """A panel; what is wrong with it is told with its number."""
+    try:
+        return _panel(panel, frame, group)
+    except Incomplete as error:
+        raise Incomplete(f"panel {number}: {error}") from error
 
 
 def _frames(hierarchy: dict[str, Any] | None) -> dict[int, tuple[np.ndarray, str]]:
@@ -30,7 +46,7 @@ def _frames(hierarchy: dict[str, Any] | None) -> dict[int, tuple[np.ndarray, str
     while waiting:
         group, outside, depth = waiting.pop()
         if depth > _DEEPEST:
-            raise ValueError(f"more than {_DEEPEST} groups inside each other")
+            raise Incomplete(f"more than {_DEEPEST} groups inside each other")
         inside = outside @ _frame(group)
         for node in group.get("children") or ():
             if node.get("panel") is not None:
@@ -44,32 +60,33 @@ def _frame(group: dict[str, Any]) -> np.ndarray:
     matrix = np.eye(4)
     if group.get("fast_axis") is None:
         return matrix
-    fast, slow = unit_of(group["fast_axis"]), unit_of(group["slow_axis"])
+    fast, slow = (unit_of(numbers_of(group, key, 3)) for key in ("fast_axis", "slow_axis"))
     matrix[:3, :3] = np.stack([fast, slow, np.cross(fast, slow)], axis=1)
-    matrix[:3, 3] = group["origin"]
+    matrix[:3, 3] = numbers_of(group, "origin", 3)
     return matrix
 
 
 def _panel(panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePanel:
-    fast_size, slow_size = (float(size) for size in panel["pixel_size"])
-    nfast, nslow = (int(count) for count in panel["image_size"])
+    fast_size, slow_size = numbers_of(panel, "pixel_size", 2).tolist()
+    nfast, nslow = (int(count) for count in numbers_of(panel, "image_size", 2))
     if not (0.0 < fast_size < 1e6 and 0.0 < slow_size < 1e6 and 0 < nfast < 1_000_000 and 0 < nslow < 1_000_000):
-        raise ValueError(f"{nfast} x {nslow} pixels of {fast_size:g} x {slow_size:g} mm")
-    limits = panel.get("trusted_range")
-    f0, s0 = panel.get("raw_image_offset") or (0, 0)
+        raise Incomplete(f"{nfast} x {nslow} pixels of {fast_size:g} x {slow_size:g} mm")
+    limits = numbers_of(panel, "trusted_range", 2, finite=False).tolist() if panel.get("trusted_range") else None
+    f0, s0 = numbers_of(panel, "raw_image_offset", 2) if panel.get("raw_image_offset") else (0, 0)
+    fast, slow = (unit_of(numbers_of(panel, key, 3)) for key in ("fast_axis", "slow_axis"))
     return FilePanel(
         name=str(panel.get("name", "")),
         group=group,
         shape=(nslow, nfast),
         pixel_size=(fast_size, slow_size),
-        origin=vec_of(frame[:3, :3] @ np.array(panel["origin"], float) + frame[:3, 3]),
-        fast=vec_of(frame[:3, :3] @ unit_of(panel["fast_axis"])),
-        slow=vec_of(frame[:3, :3] @ unit_of(panel["slow_axis"])),
-        gain=None if panel.get("gain") is None else float(panel["gain"]),
-        trusted_range=None if not limits else (float(limits[0]), float(limits[1])),
-        thickness=None if panel.get("thickness") is None else float(panel["thickness"]),
+        origin=vec_of(frame[:3, :3] @ numbers_of(panel, "origin", 3) + frame[:3, 3]),
+        fast=vec_of(frame[:3, :3] @ fast),
+        slow=vec_of(frame[:3, :3] @ slow),
+        gain=_number(panel, "gain"),
+        trusted_range=None if limits is None else (limits[0], limits[1]),
+        thickness=_number(panel, "thickness"),
         material=str(panel.get("material") or ""),
-        mu=None if panel.get("mu") is None else float(panel["mu"]),
+        mu=_number(panel, "mu"),
         bad=_bad(panel.get("mask"), (nslow, nfast)),
         place=(int(s0), int(f0)),
     )
@@ -80,8 +97,9 @@ def _bad(rectangles: Any, shape: tuple[int, int]) -> np.ndarray | None:
     if not rectangles:
         return None
     bad = np.zeros(shape, bool)
-    for f0, s0, f1, s1 in rectangles:
-        bad[max(int(s0), 0) : max(int(s1), 0), max(int(f0), 0) : max(int(f1), 0)] = True
+    for rectangle in rectangles if isinstance(rectangles, list) else [None]:
+        f0, s0, f1, s1 = (max(int(edge), 0) for edge in numbers_of({"mask": rectangle}, "mask", 4))
+        bad[s0:s1, f0:f1] = True
     return bad
 
 
@@ -162,12 +180,36 @@ def real_space_of(crystal: dict[str, Any], at: float | None) -> np.ndarray:
         try:
             vectors = np.linalg.inv(moved.reshape(3, 3))
         except np.linalg.LinAlgError as error:
-            raise ValueError("A_at_scan_points") from error
+            raise Incomplete("A_at_scan_points") from error
     else:
         vectors = np.array([crystal[f"real_space_{axis}"] for axis in "abc"], float)
     if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
-        raise ValueError("real_space_a, b, c")
+        raise Incomplete("real_space_a, b, c")
     return vectors
+
+
+def numbers_of(model: Any, key: str, count: int, *, finite: bool = True) -> np.ndarray:
+    """(count,) numbers of a model; raises :class:`Incomplete` where there are others, or none."""
+    value = model.get(key) if isinstance(model, dict) else None
+    if value is None:
+        raise Incomplete(f"no {key}")
+    try:
+        array = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape != (count,) or np.isnan(array).any() or (finite and np.isinf(array).any()):
+        raise Incomplete(f"{key} {str(value)[:40]}, not {count} numbers")
+    return array
+
+
+def _number(panel: dict[str, Any], key: str) -> float | None:
+    """A number that a panel may have."""
+    value = panel.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Incomplete(f"{key} {str(value)[:40]}, not a number")
+    return float(value)
 
 
 def unit_of(vector: Any) -> np.ndarray:
@@ -175,5 +217,5 @@ def unit_of(vector: Any) -> np.ndarray:
     array = np.array(vector, float)
     length = float(np.linalg.norm(array))
     if array.shape != (3,) or not 0 < length < math.inf:
-        raise ValueError(f"the vector {vector}")
+        raise Incomplete(f"the vector {vector}")
     return array / length
