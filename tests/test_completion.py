@@ -54,7 +54,7 @@ def offered(script: Path, folder: Path, line: str) -> set[str]:
 def test_all_options_are_offered(script: Path, files: Path) -> None:
     plain = {name for option in ALL_OPTIONS for name in option.names}
     assert offered(script, files, "nanobragg -") == plain
-    assert offered(script, files, "nanobragg ") == plain | {"view", "nonbragg", "noisify", "add"}
+    assert offered(script, files, "nanobragg ") == plain | {"view", "nonbragg", "noisify", "add", "ensemble"}
     assert offered(script, files, "nanobragg -nopgm ") == plain
     assert offered(script, files, "nanobragg -lambda 1 -detpix") == {n for n in plain if n.startswith("-detpix")}
 
@@ -127,6 +127,9 @@ def test_quirks_are_completed_one_by_one(script: Path, files: Path) -> None:
         ("nanobragg noisify -quirks none,psf_w", {"none,psf_wraps_column"}),
         ("nanobragg add l", {"l.bin"}),
         ("nanobragg add -out", {"-outfile", "-output", "-outscale", "-outoffset"}),
+        ("nanobragg ensemble ", {"e.toml", "folder"}),
+        ("nanobragg ensemble e.toml -o ", {"folder"}),
+        ("nanobragg ensemble -s", {"-scheduler", "-status"}),
         ("nb-compare --images f.img ", {"f.img", "g.h5", "l.bin", "folder"}),
         ("nb-compare --outdir ", {"folder"}),
         ("nb-compare --precision ", {"double", "mixed"}),

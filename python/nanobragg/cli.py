@@ -26,6 +26,10 @@ def _carry_out(words: list[str]) -> int:
         from nanobragg.program.companion import run_companion
 
         return run_companion(words)
+    if words[:1] == ["ensemble"]:
+        from nanobragg.ensemble.command import ensemble
+
+        return ensemble(words[1:])
     from nanobragg.inputs.words import request_of
 
     request = request_of(words)

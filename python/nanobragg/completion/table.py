@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nanobragg.ensemble import command
 from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.io.images.formats import FOREIGN, FORMATS, PGM, PNG, option_formats
@@ -116,7 +117,7 @@ def commands() -> Commands:
 
     return Commands(
         Command(name="nanobragg", words=tuple(_own_word(option) for option in ALL_OPTIONS)),
-        (_view(), _companion("nonbragg"), _companion("noisify"), _add()),
+        (_view(), _companion("nonbragg"), _companion("noisify"), _add(), _ensemble()),
         Command(name="nb-compare", words=_parser_words(compare.make_parser())),
         Command(name="nb-trace-diff", words=_parser_words(trace_diff.make_parser()), files=_ANY),
     )
@@ -163,6 +164,20 @@ def _add() -> Command:
         _HELP,
     )
     return Command(name="add", words=words, help="add float images", files=("bin",))
+
+
+def _ensemble() -> Command:
+    words = (
+        Word(
+            names=(name,),
+            help=word.help,
+            least=1 if word.value else 0,
+            most=1 if word.value else 0,
+            folders=word.value == "FOLDER",
+        )
+        for name, word in command.WORDS.items()
+    )
+    return Command(name="ensemble", words=(*words, _HELP), help="many shots of one experiment", files=("toml",))
 
 
 def _own_word(

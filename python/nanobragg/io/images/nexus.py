@@ -7,8 +7,9 @@ Vectors are in NeXus' frame (McStas): z along the beam, x horizontal, y up; hori
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -66,9 +67,9 @@ def write_series(
             raise InputError(
                 f"{name}: found another detector or pixel type in image {number}, expected those of image 0"
             )
-    h5py, plugin = need("h5py", name), need("hdf5plugin", name)
-    with new_hdf5(path) as file:
-        _write(h5py, plugin, file, pixels, resolved, scale or CountScale())
+    with new_series(path, resolved[0], len(pixels), pixels[0].dtype, scale) as series:
+        for data, source in zip(pixels, resolved, strict=True):
+            series.add(with_masked(data, source), frame_of(source))
 
 
 def advice(name: str, resolved: Resolved) -> str | None:
@@ -96,18 +97,165 @@ def laboratory_to_nexus(geometry: Geometry) -> NDArray[np.float64]:
     return np.array([x, np.cross(z, x), z])
 
 
-def _write(
-    h5py: Any,
-    plugin: Any,
-    file: Any,
-    pixels: Sequence[NDArray[Any]],
-    resolved: Sequence[Resolved],
-    scale: CountScale,
+class Frame(NamedTuple):
+    """What a file tells of one of its images."""
+
+    wavelength: float
+    """Å"""
+    phi: float
+    """radians, where the oscillation begins"""
+    oscillation: float
+    """radians"""
+    cell: tuple[float, ...] | None = None
+    """Å, degrees; ``None``: nothing is told of crystals"""
+    axes: NDArray[np.float64] | None = None
+    """(3, 3) Å: rows a, b, c at phi = 0 in our laboratory frame"""
+
+
+def frame_of(resolved: Resolved) -> Frame:
+    """All of it."""
+    radiation, sample = resolved.radiation, resolved.sample
+    axes = np.array([sample.a0, sample.b0, sample.c0]) * 1e10
+    return Frame(radiation.wavelength * 1e10, radiation.phi, radiation.oscillation, sample.cell, axes)
+
+
+class Series:
+    """A file in the making: images, one after the other."""
+
+    def __init__(self, file: Any, nominal: Resolved, stack: Any) -> None:
+        self._file, self._nominal, self._stack = file, nominal, stack
+        self._frames: list[Frame] = []
+
+    def add(self, pixels: NDArray[Any] | None, frame: Frame) -> None:
+        """Write the next image, (slow, fast); ``None``: its pixels are 0."""
+        if pixels is not None:
+            self._stack[len(self._frames)] = pixels
+        self._frames.append(frame)
+
+    def close(self) -> None:
+        """Write what the file tells of all images."""
+        turn = laboratory_to_nexus(self._nominal.geometry)
+        _beam(self._file["entry/instrument"], self._nominal, self._frames)
+        _sample(self._file["entry"], self._nominal, self._frames, turn)
+
+
+@contextmanager
+def new_series(
+    path: str | os.PathLike[str],
+    nominal: Resolved,
+    count: int,
+    dtype: np.dtype[Any],
+    scale: CountScale | None = None,
+) -> Iterator[Series]:
+    """A file to be filled with images, compressed by bitshuffle and LZ4; it appears when the block ends.
+
+    Args:
+        path: ``.h5`` or ``.nxs``.
+        nominal: the detector and beam that the file tells.
+        count: images.
+        dtype: of their pixels.
+        scale: what whole numbers mean.
+
+    Raises:
+        InputError: for a detector of several panels, and when the file cannot be written.
+
+    """
+    name = os.fspath(path)
+    plugin = need("hdf5plugin", name)
+    shape = only_panel(nominal.scene.panels, "NXmx").shape
+    with new_hdf5(path) as file:
+        data = _skeleton(file, nominal, dtype, scale or CountScale())
+        stack = data.create_dataset(
+            "data", shape=(count, *shape), dtype=dtype, chunks=(1, *shape), **plugin.Bitshuffle(cname="lz4")
+        )
+        series = Series(file, nominal, stack)
+        yield series
+        series.close()
+
+
+class Piece(NamedTuple):
+    """A file of a series whose images a master file shows."""
+
+    name: str
+    """Beside the master file."""
+    images: int
+
+
+def write_master(
+    path: str | os.PathLike[str],
+    nominal: Resolved,
+    dtype: np.dtype[Any],
+    pieces: Sequence[Piece],
+    frames: Sequence[Frame],
+    scale: CountScale | None = None,
 ) -> None:
+    """Write a file that shows the images of several files as one series (HDF5's virtual datasets).
+
+    Args:
+        path: beside the other files.
+        nominal: as for :func:`new_series`.
+        dtype: of the pixels.
+        pieces: the files, in their order.
+        frames: what is told of each image of all files.
+        scale: what whole numbers mean.
+
+    Raises:
+        InputError: when the file cannot be written.
+
+    """
+    need("h5py", os.fspath(path))
+    with new_hdf5(path) as file:
+        data = _skeleton(file, nominal, dtype, scale or CountScale())
+        _virtual(data, only_panel(nominal.scene.panels, "NXmx").shape, dtype, pieces)
+        series = Series(file, nominal, None)
+        for frame in frames:
+            series.add(None, frame)
+        series.close()
+
+
+def _virtual(data: Any, shape: tuple[int, int], dtype: np.dtype[Any], pieces: Sequence[Piece]) -> None:
+    """The virtual dataset of the pieces' images; h5py's own way would write the time of day into the file."""
+    import h5py
+
+    total = (sum(piece.images for piece in pieces), *shape)
+    space = h5py.h5s.create_simple(total)
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_layout(h5py.h5d.VIRTUAL)
+    made.set_obj_track_times(False)
+    first = 0
+    for piece in pieces:
+        part = (piece.images, *shape)
+        space.select_hyperslab((first, 0, 0), part)
+        made.set_virtual(space, os.fsencode(piece.name), b"/entry/data/data", h5py.h5s.create_simple(part))
+        first += piece.images
+    space.select_all()
+    h5py.h5d.create(data.id, b"data", h5py.h5t.py_create(dtype), space, made)
+
+
+def read_frames(path: str | os.PathLike[str]) -> list[Frame]:
+    """What a file that was written here tells of its images, but for crystals.
+
+    Raises :class:`InputError` when it cannot be read.
+    """
+    name = os.fspath(path)
+    h5py = need("h5py", name)
+    try:
+        with h5py.File(name, "r") as file:
+            turns = file["entry/sample/transformations"]
+            phi, width = (np.asarray(turns[key][()]) / DEGREES for key in ("omega", "omega_increment_set"))
+            waves = np.broadcast_to(file["entry/instrument/beam/incident_wavelength"][()], phi.shape)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{name}: found a damaged file, expected one of the series") from error
+    return [Frame(*values) for values in zip(waves.tolist(), phi.tolist(), width.tolist(), strict=True)]
+
+
+def _skeleton(file: Any, nominal: Resolved, dtype: np.dtype[Any], scale: CountScale) -> Any:
+    """Write all but what differs from image to image; gives the group of the pixels."""
+    import h5py
+
     from nanobragg import _core
 
-    first = resolved[0]
-    turn = laboratory_to_nexus(first.geometry)
+    turn = laboratory_to_nexus(nominal.geometry)
     file.attrs["default"] = "entry"
     file.attrs["creator"] = f"nanobragg {_core.__version__}"
     entry = _group(file, "entry", "NXentry", default="data")
@@ -119,64 +267,49 @@ def _write(
     _value(source, "name", "nanobragg", short_name="simulation")
     instrument = _group(entry, "instrument", "NXinstrument")
     _value(instrument, "name", "nanobragg", short_name="simulation")
-    _beam(instrument, resolved)
-    _detector(instrument, pixels, first, turn, scale)
-    _sample(entry, resolved, turn)
-    _data(h5py, plugin, entry, pixels, resolved)
-
-
-def _data(h5py: Any, plugin: Any, entry: Any, pixels: Sequence[NDArray[Any]], resolved: Sequence[Resolved]) -> None:
+    _detector(instrument, dtype, nominal, turn, scale)
     data = _group(entry, "data", "NXdata", signal="data")
-    shape = pixels[0].shape
-    stack = data.create_dataset(
-        "data",
-        shape=(len(pixels), *shape),
-        dtype=pixels[0].dtype,
-        chunks=(1, *shape),
-        **plugin.Bitshuffle(cname="lz4"),
-    )
-    for number, (image, source) in enumerate(zip(pixels, resolved, strict=True)):
-        stack[number] = with_masked(image, source)
     entry["instrument/detector/data"] = h5py.SoftLink("/entry/data/data")
+    return data
 
 
-def _beam(instrument: Any, resolved: Sequence[Resolved]) -> None:
+def _beam(instrument: Any, nominal: Resolved, frames: Sequence[Frame]) -> None:
     beam = _group(instrument, "beam", "NXbeam")
-    waves = [source.radiation.wavelength * 1e10 for source in resolved]
+    waves = [frame.wavelength for frame in frames]
     _value(beam, "incident_wavelength", waves[0] if len(set(waves)) == 1 else waves, units="angstrom")
-    first = resolved[0].experiment.beam
-    size = 1e-3 * (0.1 if first.size is None else first.size)
+    said = nominal.experiment.beam
+    size = 1e-3 * (0.1 if said.size is None else said.size)
     _value(beam, "incident_beam_size", [size, size], units="m")
-    if first.flux:
-        _value(beam, "total_flux", first.flux, units="Hz")
-    kahn = resolved[0].radiation.kahn_factor
+    if said.flux:
+        _value(beam, "total_flux", said.flux, units="Hz")
+    kahn = nominal.radiation.kahn_factor
     _value(beam, "incident_polarization_stokes", [1.0, kahn, 0.0, 0.0])
 
 
 def _detector(
-    instrument: Any, pixels: Sequence[NDArray[Any]], first: Resolved, turn: NDArray[np.float64], scale: CountScale
+    instrument: Any, dtype: np.dtype[Any], nominal: Resolved, turn: NDArray[np.float64], scale: CountScale
 ) -> None:
-    panel = only_panel(first.scene.panels, "NXmx")
+    panel = only_panel(nominal.scene.panels, "NXmx")
     detector = _group(instrument, "detector", "NXdetector")
     _value(detector, "depends_on", f"{_TRANSFORMATIONS}/distance")
     _value(detector, "description", "nanobragg simulation")
     _value(detector, "type", "simulation")
     _value(detector, "sensor_material", panel.sensor_material)
     _value(detector, "sensor_thickness", max(panel.sensor_thickness, THINNEST), units="m")
-    fast, slow, distance = direct_beam(panel, first.geometry)
+    fast, slow, distance = direct_beam(panel, nominal.geometry)
     if distance > 0.0:  # upstream, they would be taken for those of a detector in front
         _value(detector, "distance", distance, units="m")
         _value(detector, "beam_center_x", fast, units="pixel")
         _value(detector, "beam_center_y", slow, units="pixel")
     _value(detector, "x_pixel_size", panel.pixel_size[0], units="m")
     _value(detector, "y_pixel_size", panel.pixel_size[1], units="m")
-    exposure = first.experiment.beam.exposure
+    exposure = nominal.experiment.beam.exposure
     for time in ("count_time", "frame_time"):
         _value(detector, time, 1.0 if exposure is None else exposure, units="s")
     _value(detector, "underload_value", int(scale.lowest))
-    if pixels[0].dtype.kind in "iu":
-        _value(detector, "saturation_value", scale.saturation(pixels[0].dtype, panel.saturation))
-        _value(detector, "bit_depth_readout", 8 * pixels[0].dtype.itemsize)
+    if dtype.kind in "iu":
+        _value(detector, "saturation_value", scale.saturation(dtype, panel.saturation))
+        _value(detector, "bit_depth_readout", 8 * dtype.itemsize)
     unused = np.zeros(panel.shape, np.uint32) if panel.mask is None else (panel.mask == 0).astype(np.uint32)
     detector.create_dataset("pixel_mask", data=unused, compression="gzip", shuffle=True)
     _value(detector, "pixel_mask_applied", True)
@@ -198,18 +331,18 @@ def _module(detector: Any, panel: ScenePanel, distance: float, turn: NDArray[np.
         _move(module, f"{axis}_pixel_direction", size, turn @ vector, offset)
 
 
-def _sample(entry: Any, resolved: Sequence[Resolved], turn: NDArray[np.float64]) -> None:
+def _sample(entry: Any, nominal: Resolved, frames: Sequence[Frame], turn: NDArray[np.float64]) -> None:
     sample = _group(entry, "sample", "NXsample")
     _value(sample, "name", "simulated crystal")
     _value(sample, "depends_on", "/entry/sample/transformations/omega")
-    _value(sample, "unit_cell", np.array([source.sample.cell for source in resolved]), units="angstrom, degree")
-    # Rows a, b, c at omega = 0 in NeXus' frame, Å: what indexing should find.
-    vectors = [np.array([s.sample.a0, s.sample.b0, s.sample.c0]) * 1e10 @ turn.T for s in resolved]
-    _value(sample, "real_space_vectors", np.array(vectors), units="angstrom")
+    axes = [frame.axes for frame in frames if frame.axes is not None]
+    if len(axes) == len(frames):
+        _value(sample, "unit_cell", np.array([frame.cell for frame in frames]), units="angstrom, degree")
+        # Rows a, b, c at omega = 0 in NeXus' frame, Å: what indexing should find.
+        _value(sample, "real_space_vectors", np.array([rows @ turn.T for rows in axes]), units="angstrom")
     chain = _group(sample, "transformations", "NXtransformations")
-    start = np.array([source.radiation.phi for source in resolved]) * DEGREES
-    width = np.array([source.radiation.oscillation for source in resolved]) * DEGREES
-    axis = turn @ np.array(resolved[0].geometry.spindle)
+    start, width = (np.array([frame[i] for frame in frames]) * DEGREES for i in (1, 2))
+    axis = turn @ np.array(nominal.geometry.spindle)
     attributes = {"transformation_type": "rotation", "vector": axis, "depends_on": ".", "units": "deg"}
     _value(chain, "omega", start, **attributes)
     _value(chain, "omega_end", start + width, units="deg")

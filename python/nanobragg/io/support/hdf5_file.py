@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from typing import Any
 
+from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
 
@@ -21,8 +23,66 @@ def new_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
     with atomic_write(path) as file:
         if not file.raw.readable():
             raise OSError(0, "it is not a regular file")
+        bytes_of_it = _Patient(file.raw)
         try:
-            with h5py.File(file.raw, "w") as hdf5:
+            with h5py.File(bytes_of_it, "w") as hdf5:
                 yield hdf5
-        except (RuntimeError, ValueError) as error:  # what h5py makes of a full disk
+        except InputError:
+            raise
+        except (RuntimeError, ValueError) as error:
             raise OSError(0, str(error)) from error
+        if bytes_of_it.error is not None:
+            raise bytes_of_it.error
+
+
+class _Patient:
+    """A file that takes every byte, and remembers that it could not.
+
+    After an error of its file HDF5 cannot close it, and ends the process when it is to forget it; nor does h5py notice
+    that a full disk took only some of the bytes.
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, unless something could not be written before."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while left and self.error is None:
+                left = left[self._raw.write(left) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int) -> int:
+        """Cut the file, or lengthen it."""
+        try:
+            return self._raw.truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+    def readinto(self, buffer: Any) -> int:
+        """Read; what was not written is 0."""
+        found = self._raw.readinto(buffer) or 0
+        view = memoryview(buffer).cast("B")
+        view[found:] = bytes(len(view) - found)
+        return len(view)
+
+    def read(self, size: int = -1) -> bytes:
+        """By which h5py tells a file from a name."""
+        return self._raw.read(size) or b""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte."""
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._raw.tell()
+
+    def flush(self) -> None:
+        """Nothing is kept back."""

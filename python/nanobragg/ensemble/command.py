@@ -1,0 +1,266 @@
+"""``nanobragg ensemble``: many shots of one experiment, in files (``specs/ensembles.md``)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    from nanobragg.ensemble.plan import Draw, Plan
+    from nanobragg.ensemble.shot import Maker
+
+
+class Word(NamedTuple):
+    """An option of the command."""
+
+    help: str
+    value: str = ""
+    """What follows it; empty: nothing."""
+
+
+WORDS = {
+    "-o": Word("where all files go", "FOLDER"),
+    "-workers": Word("processes of this machine, one core each; default: all cores; 1: none besides this one", "N"),
+    "-scheduler": Word("have the workers of a running Dask scheduler do it", "ADDRESS"),
+    "-dry_run": Word("show ten drawn shots, and about how much time and space all will take"),
+    "-status": Word("say how far the ensemble in the folder has come"),
+}
+USAGE = (
+    """usage: nanobragg ensemble SET.toml -o FOLDER [options]
+
+Makes the shots that the file's table [ensemble] describes: HDF5 files of images (NXmx), a master file that shows all of
+them, tables of what was drawn, and checksums. Shot i depends on the file and i alone: the files are the same whatever
+the workers. The same command goes on where another one was stopped.
+
+"""
+    + "".join(f"  {name + ' ' + word.value:<20} {word.help}\n" for name, word in WORDS.items())
+    + "\nOptions may begin with two dashes, too. The table and the files are described in specs/ensembles.md.\n"
+)
+PROBED = 10
+"""Shots of which one must be an experiment, or the file is wrong."""
+SHOWN = 10
+"""Shots of a dry run."""
+
+
+@dataclass
+class _Request:
+    file: str | None = None
+    folder: str | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    dry_run: bool = False
+    status: bool = False
+
+
+def ensemble(words: Sequence[str]) -> int:
+    """Carry out ``nanobragg ensemble`` with the words after it, and give the exit status.
+
+    Raises :class:`InputError` for wrong words, a wrong file, and files that cannot be read or written.
+    """
+    if not words or any(word in ("-h", "--help", "-help") for word in words):
+        print(USAGE, end="")
+        return 0 if words else 9
+    request = _parsed(words)
+    if request.status:
+        return _tell_status(_said(request.folder, "-o FOLDER"))
+    from nanobragg.ensemble.reading import read_ensemble
+
+    plan = read_ensemble(_said(request.file, "SET.toml"))
+    for note in plan.notes:
+        print(note)
+    if request.dry_run:
+        return _dry_run(plan)
+    return _make(plan, _said(request.folder, "-o FOLDER"), request)
+
+
+def _said(value: str | None, what: str) -> str:
+    if value is None:
+        raise InputError(f"ensemble: found no {what}, expected nanobragg ensemble SET.toml -o FOLDER")
+    return value
+
+
+def _parsed(words: Sequence[str]) -> _Request:
+    request = _Request()
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name = word[1:] if word.startswith("--") else word
+        if not word.startswith("-"):
+            if request.file is not None:
+                raise InputError(f"ensemble: found {request.file!r} and {word!r}, expected one file")
+            request.file = word
+        elif name not in WORDS:
+            raise InputError(f"ensemble: found the option {word!r}, expected a file, {', '.join(WORDS)}")
+        elif not WORDS[name].value:
+            setattr(request, name[1:], True)
+        elif not rest:
+            raise InputError(f"{name}: found too few words after it, expected {WORDS[name].value}")
+        else:
+            value = rest.pop(0)
+            key = {"-o": "folder"}.get(name, name[1:])
+            setattr(request, key, _workers(value) if name == "-workers" else value)
+    if request.workers is not None and request.scheduler is not None:
+        raise InputError(
+            "-workers and -scheduler: found both, expected one of them: a scheduler has workers of its own"
+        )
+    return request
+
+
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10_000):
+        raise InputError(f"-workers: found {text!r}, expected a whole number, 1 or more")
+    return int(text)
+
+
+# ---- the work -----------------------------------------------------------------------------------------------
+
+
+def _make(plan: Plan, path: str, request: _Request) -> int:
+    from nanobragg.ensemble.engine import make_files, make_files_with_dask
+    from nanobragg.ensemble.folder import Folder
+    from nanobragg.ensemble.progress import FileProgress
+    from nanobragg.ensemble.shot import Maker
+    from nanobragg.ensemble.shot_file import file_count, nominal_of, shots_of
+    from nanobragg.io.support.extras import need
+
+    for package in ("h5py", "hdf5plugin"):
+        need(package, "ensemble")
+    nominal = nominal_of(plan)
+    _probe(Maker(plan))
+    folder = Folder(path, plan)
+    missing, files = folder.missing(), file_count(plan)
+    if len(missing) < files:
+        print(f"{files - len(missing)} of {files} files are there")
+    workers = 1 if request.scheduler else _number_of_workers(request.workers, len(missing))
+    shots = sum(len(shots_of(plan, number)) for number in missing)
+    with FileProgress(files, files - len(missing), shots, shown=plan.run.progress) as progress:
+        made = (plan, path, folder.identity, missing, lambda number: progress(len(shots_of(plan, number))))
+        if missing and (request.scheduler or workers > 1):
+            make_files_with_dask(*made, workers=workers, scheduler=request.scheduler)
+        elif missing:
+            make_files(*made)
+    failed = folder.finish(nominal)
+    for row in failed[:5]:
+        print(f"shot {row['shot']}: {row['error']}", file=sys.stderr)
+    more = f"; {len(failed)} of them failed, see shots.csv" if failed else ""
+    print(f"{plan.settings.shots} shots in {files} file{'s' if files > 1 else ''} in {path}{more}")
+    return 0
+
+
+def _number_of_workers(said: int | None, files: int) -> int:
+    """As said, or one for each core where Dask is installed; never more than files."""
+    if said is not None:
+        return max(min(said, files), 1)
+    from importlib.util import find_spec
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = max(min(cores, files), 1)
+    if workers > 1 and find_spec("distributed") is None:
+        print("one process: no package distributed (pip install 'nanobragg[ensemble]')")
+        return 1
+    return workers
+
+
+def _probe(maker: Maker) -> Draw:
+    """The first shot with a crystal that is an experiment; where there is none, any; else the first one's error.
+
+    Raises :class:`InputError`: what is wrong with all of some shots is wrong with the file.
+    """
+    first, blank = None, None
+    for number in range(min(PROBED, maker.plan.settings.shots)):
+        found = _checked(maker, number)
+        if isinstance(found, InputError):
+            first = first or found
+        elif found.crystals:
+            return found
+        else:
+            blank = blank or found
+    if first is None and blank is not None:
+        return blank
+    assert first is not None
+    raise first
+
+
+def _checked(maker: Maker, number: int) -> Draw | InputError:
+    """A shot that is an experiment, or why it is none."""
+    from nanobragg.resolver.resolve import resolve
+    from nanobragg.resolver.response import detector_model
+
+    try:
+        draw = maker.plan.draw(number)
+        for experiment in draw.experiments:
+            detector_model(resolve(experiment))
+    except InputError as error:
+        return error
+    return draw
+
+
+def _tell_status(folder: str) -> int:
+    from nanobragg.ensemble.folder import status_of
+
+    found = status_of(folder)
+    failed = f", {found.failed} of them failed" if found.failed else ""
+    state = "finished" if found.finished else "not finished"
+    print(
+        f"{folder}: {found.files}/{found.all_files} files, {found.shots}/{found.all_shots} shots{failed}, "
+        f"{found.bytes / 1e6:.3g} MB, {state}"
+    )
+    return 0
+
+
+# ---- a dry run ------------------------------------------------------------------------------------------------
+
+
+def _dry_run(plan: Plan) -> int:
+    from nanobragg.ensemble.progress import duration
+    from nanobragg.ensemble.shot import Maker
+
+    maker = Maker(plan, threads=1)
+    for number in range(min(SHOWN, plan.settings.shots)):
+        found = _checked(maker, number)
+        print(f"shot {number}: {found}" if isinstance(found, InputError) else _shown(found))
+    draw = _probe(maker)
+    maker.made(draw)  # reads the files
+    began = time.perf_counter()
+    shot = maker.made(draw)
+    seconds = (time.perf_counter() - began) * plan.settings.shots
+    size = _compressed(shot.image.data) * plan.settings.shots
+    print(
+        f"{plan.settings.shots} shots like shot {draw.number}: about {duration(seconds)} on one core, "
+        f"{size / 1e9:.3g} GB of images"
+    )
+    return 0
+
+
+def _shown(draw: Draw) -> str:
+    """What was drawn, on one line for the shot and one for each crystal."""
+    count = f"{draw.crystals} crystal{'s' if draw.crystals != 1 else ''}"
+    lines = [f"shot {draw.number}: {', '.join([count, *_values(draw.parameters)])}"]
+    lines += [f"    crystal {i}: {', '.join(_values(own))}" for i, own in enumerate(draw.of_crystals) if own]
+    return "\n".join(lines)
+
+
+def _values(parameters: dict[str, Any]) -> list[str]:
+    return [f"{name} = {_value(value)}" for name, value in parameters.items()]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_value(part) for part in value)}]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _compressed(pixels: Any) -> int:
+    """Bytes of an image in a file."""
+    from nanobragg.io.support.extras import need
+
+    h5py, plugin = need("h5py", "-dry_run"), need("hdf5plugin", "-dry_run")
+    with h5py.File("none", "w", driver="core", backing_store=False) as file:
+        data = file.create_dataset("data", data=pixels, chunks=pixels.shape, **plugin.Bitshuffle(cname="lz4"))
+        return data.id.get_storage_size()

@@ -1,0 +1,135 @@
+"""All files of an ensemble: one after the other in this process, or by the workers of Dask's scheduler."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from nanobragg.ensemble.reading import plan_of
+from nanobragg.ensemble.shot import Maker
+from nanobragg.ensemble.shot_file import Nominal, nominal_of, shots_name, write_shots
+from nanobragg.errors import InputError
+from nanobragg.io.support.extras import need
+
+if TYPE_CHECKING:
+    from nanobragg.ensemble.plan import Plan
+
+TASKS_PER_WORKER = 2
+"""Files that a worker has in hand or in wait: more would fill the scheduler for nothing."""
+_KEPT: dict[str, tuple[Maker, Nominal]] = {}
+"""Of a worker: what the shots of an ensemble have in common, by its identity."""
+
+Done = Callable[[int], object]
+"""Told the number of every file that is there."""
+
+
+def make_files(plan: Plan, folder: str, identity: str, numbers: list[int], done: Done) -> None:
+    """Make files in this process, one after the other.
+
+    Args:
+        plan: the ensemble.
+        folder: where.
+        identity: of the ensemble.
+        numbers: of the files.
+        done: called after each.
+
+    Raises:
+        InputError: when a file cannot be written.
+
+    """
+    maker, nominal = Maker(plan), nominal_of(plan)
+    for number in numbers:
+        write_shots(maker, nominal, folder, number, identity)
+        done(number)
+
+
+def make_one(document: dict[str, Any], path: str, folder: str, identity: str, number: int) -> int:
+    """A task of a worker: one file, in one thread."""
+    if identity not in _KEPT:
+        plan = plan_of(document, path)
+        _KEPT.clear()
+        _KEPT[identity] = Maker(plan, threads=1), nominal_of(plan)
+    write_shots(*_KEPT[identity], folder, number, identity)
+    return number
+
+
+def make_files_with_dask(
+    plan: Plan, folder: str, identity: str, numbers: list[int], done: Done, *, workers: int, scheduler: str | None
+) -> None:
+    """Make files with workers: ``workers`` processes of this machine, or those of a scheduler.
+
+    Raises:
+        InputError: without the package distributed, for a scheduler that does not answer, when a file cannot be
+            written, and when workers are killed over one file again and again.
+
+    """
+    need("distributed", "-scheduler" if scheduler else "-workers", extra="ensemble")
+    shared = (plan.document, os.path.abspath(plan.path), os.path.abspath(folder), identity)
+    with _client(workers, scheduler) as client:
+        from distributed import as_completed
+
+        left = iter(numbers)
+        slots = TASKS_PER_WORKER * max(sum(client.ncores().values()), workers, 1)
+
+        def submitted(count: int) -> list[Any]:
+            return [
+                client.submit(make_one, *shared, number, pure=False, key=_key(identity, number))
+                for number in islice(left, count)
+            ]
+
+        running = as_completed(submitted(slots))
+        for future in running:
+            done(_result(future))
+            running.update(submitted(1))
+
+
+def _key(identity: str, number: int) -> str:
+    """The name of a task, in Dask's pages too. A file that was begun twice is made once."""
+    return f"{shots_name(number)}-{identity[:12]}"
+
+
+def _result(future: Any) -> int:
+    from distributed.scheduler import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        name = str(future.key).rpartition("-")[0]
+        raise InputError(
+            f"{name}: found its workers killed again and again, expected enough memory for them"
+        ) from error
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
+    """A connection to a scheduler, or to one of our own with as many processes."""
+    import logging
+
+    import dask
+    import distributed
+
+    if scheduler is not None:
+        try:
+            client = distributed.Client(scheduler, timeout=20)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(f"-scheduler: found no scheduler at {scheduler!r}, expected one of Dask's") from error
+        with client:
+            yield client
+        return
+    # What a worker does with memory is the renderer's affair; its warnings would be about shared libraries.
+    settings = {"distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False}
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client

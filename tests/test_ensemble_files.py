@@ -1,0 +1,371 @@
+"""`nanobragg ensemble`: the same files whatever the workers and however often it was killed, and what is in them."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401 - h5py reads what it compresses
+import numpy as np
+import pytest
+
+from nanobragg import Ensemble
+from nanobragg.cli import main
+
+SET = """
+quirks = "none"
+progress = false
+[beam]
+wavelength = 1.0
+fluence = 1e26
+[crystal]
+structure_factors = "../list.hkl"
+cell = [60, 70, 80, 90, 90, 90]
+cells = 12
+water = 1.0
+[detector]
+shape = [64, 48]
+pixel_size = 0.8
+distance = 100
+[sampling]
+oversample = 1
+[response]
+preset = "eiger"
+[ensemble]
+shots = 11
+shots_per_file = 2
+blank = 0.1
+reflections = true
+crystals = { range = [1, 2] }
+[ensemble.crystal]
+misset = { orientations = "uniform" }
+cells = { log_normal = [12, 3], least = 8 }
+[ensemble.detector]
+distance = { add = { normal = [0, 0.1] } }
+[ensemble.spectrum]
+bandwidth = 0.5
+spike = 0.1
+wavelengths = 8
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with an ensemble in it and its structure factors beside it."""
+    indices = itertools.product(range(-9, 10), repeat=3)
+    lines = "".join(f"{h} {k} {m} {100 + h}\n" for h, k, m in indices)
+    (tmp_path / "list.hkl").write_text(lines, encoding="utf-8")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "set.toml").write_text(SET, encoding="utf-8")
+    monkeypatch.chdir(inner)
+    return inner
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """Checksums of all files of an ensemble, which are those of its manifest."""
+    found = {
+        path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    told = json.loads((folder / "manifest.json").read_text())["files"]
+    assert {name: file["sha256"] for name, file in told.items()}.items() <= found.items()
+    return found
+
+
+def run(*words: str, **options: Any) -> subprocess.Popen[bytes]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "nanobragg", "ensemble", *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
+
+
+def finished(process: subprocess.Popen[bytes]) -> None:
+    """Wait for it; it must have done its work."""
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+
+
+def changed(folder: Path, old: str, new: str) -> None:
+    """Change the ensemble's file."""
+    text = (folder / "set.toml").read_text()
+    assert old in text
+    (folder / "set.toml").write_text(text.replace(old, new), encoding="utf-8")
+
+
+# ---- the same files ---------------------------------------------------------------------------------------
+
+SCHEDULER = """
+import sys, distributed
+from nanobragg.cli import main
+
+if __name__ == "__main__":
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0") as cluster:
+        sys.exit(main(["ensemble", "set.toml", "-o", "c", "--scheduler", cluster.scheduler_address]))
+"""
+
+
+def test_files_do_not_depend_on_workers(folder: Path) -> None:
+    """One process, two, a scheduler's two threads: the same bytes, and no others."""
+    (folder / "scheduler.py").write_text(SCHEDULER, encoding="utf-8")
+    two = run("set.toml", "-o", "b", "-workers", "2")
+    scheduler = subprocess.Popen([sys.executable, "scheduler.py"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
+    finished(two)
+    finished(scheduler)
+    assert sums(folder / "a") == sums(folder / "b") == sums(folder / "c")
+
+
+KILLS = """
+import os, random, signal, sys, time
+from nanobragg.cli import main
+
+draw = random.Random(3)
+
+
+def forked(folder):
+    child = os.fork()
+    if not child:
+        sys.stdout = open(os.devnull, "w")
+        os._exit(main(["ensemble", "set.toml", "-o", folder, "-workers", "1"]))
+    return child
+
+
+began = time.monotonic()
+os.waitpid(forked("whole"), 0)
+seconds = time.monotonic() - began
+for number in range(20):
+    child = forked("killed")
+    time.sleep(draw.uniform(0.0, 0.4 * seconds))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+assert os.waitpid(forked("killed"), 0)[1] == 0
+"""
+
+
+def test_runs_that_were_killed_go_on(folder: Path) -> None:
+    """Twenty times killed at any moment: in the end there are the files of a run that was left alone, and no others."""
+    subprocess.run([sys.executable, "-c", KILLS], check=True, timeout=300)
+    assert sums(folder / "whole") == sums(folder / "killed")
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_are_replaced(folder: Path) -> None:
+    """A worker that the system kills costs time, not the run, nor a byte."""
+    import psutil
+
+    assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
+    (folder / "set.toml").write_text(SET, encoding="utf-8")
+    process = run("set.toml", "-o", "b", "-workers", "2")
+    until = time.monotonic() + 60
+    killed = 0
+    while killed < 2 and process.poll() is None and time.monotonic() < until:
+        workers = [p for p in psutil.Process(process.pid).children() if "spawn_main" in " ".join(p.cmdline())]
+        if any((folder / "b" / "parts").glob("*.json")) and len(workers) > 1:
+            workers[0].kill()
+            killed += 1
+            time.sleep(0.3)
+        time.sleep(0.01)
+    finished(process)
+    assert killed > 0
+    assert sums(folder / "a") == sums(folder / "b")
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What could not be written is not there; with space again, the rest is made."""
+    assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
+    capfd.readouterr()
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        os._exit(main(["ensemble", "set.toml", "-o", "b", "-workers", "1"]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    errors = capfd.readouterr().err
+    assert "shots_000000.h5: cannot be written (" in errors
+    assert errors.count("\n") == 1
+    assert sorted(path.name for path in (folder / "b").iterdir()) == ["ensemble.json", "parts", "set.toml"]
+    assert main(["ensemble", "set.toml", "-o", "b", "-workers", "1"]) == 0
+    assert sums(folder / "a") == sums(folder / "b")
+
+
+def test_the_folder_makes_itself_again(folder: Path) -> None:
+    """``set.toml`` of the folder, which may be moved with its inputs, makes the same shots."""
+    assert main(["ensemble", "set.toml", "-o", "../deep/a", "-workers", "1"]) == 0
+    assert main(["ensemble", "../deep/a/set.toml", "-o", "b", "-workers", "1"]) == 0
+    text = (folder.parent / "deep" / "a" / "set.toml").read_text()
+    assert text == SET.replace('"../list.hkl"', '"../../list.hkl"')
+    assert sums(folder.parent / "deep" / "a") == sums(folder / "b")
+
+
+# ---- what is in them --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(folder: Path) -> Path:
+    """The folder of an ensemble that is finished."""
+    assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
+    return folder / "out"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_files_hold_the_shots_of_python(made: Path) -> None:
+    """Images, parameters and reflections are those of ``Ensemble``, and the master file shows all of them."""
+    ensemble = Ensemble("set.toml", threads=1)
+    shots = rows(made / "shots.csv")
+    crystals = rows(made / "crystals.csv")
+    assert len(shots) == len(ensemble) == 11
+    with h5py.File(made / "master.h5") as master:
+        stack = master["entry/data/data"]
+        waves = master["entry/instrument/beam/incident_wavelength"][()]
+        assert stack.shape == (11, 64, 48)
+        for i in (0, 3, 10):
+            image, truth = ensemble[i]
+            np.testing.assert_array_equal(stack[i], image.data)
+            assert waves[i] == pytest.approx(float(shots[i]["mean_wavelength"]))
+            assert float(shots[i]["detector.distance"]) == truth.parameters["detector.distance"]
+            assert int(shots[i]["crystals"]) == len(truth.crystals)
+            own = [row for row in crystals if int(row["shot"]) == i]
+            assert len(own) == len(truth.crystals)
+            for row, crystal in zip(own, truth.crystals, strict=True):
+                axes = [float(row[f"a[{axis}]"]) for axis in range(3)]
+                assert axes == pytest.approx(np.array(crystal.resolved.sample.a0) * 1e10)
+                assert int(row["crystal.cells"]) == crystal.parameters["crystal.cells"]
+            with h5py.File(made / shots[i]["file"]) as file:
+                np.testing.assert_array_equal(file["entry/data/data"][int(shots[i]["image"])], image.data)
+            with h5py.File(made / shots[i]["file"].replace("shots", "reflections")) as file:
+                mine = file["truth/shot"][()] == i
+                np.testing.assert_array_equal(file["truth/intensity"][()][mine], truth.reflections()["intensity"])
+
+
+def test_files_tell_the_nominal_detector(made: Path) -> None:
+    """A distance that jitters is not known in an experiment: whoever refines it compares with shots.csv."""
+    with h5py.File(made / "shots_000001.h5") as file:
+        detector = file["entry/instrument/detector"]
+        assert detector["distance"][()] == pytest.approx(0.1)
+        assert detector["saturation_value"][()] == 2**31 - 1
+        assert "unit_cell" not in file["entry/sample"]
+
+
+def test_a_shot_that_fails_is_told_and_the_rest_is_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One draw in a hundred thousand that is no experiment does not end the night's work."""
+    text = SET.replace(
+        "[ensemble.spectrum]", "[ensemble.response]\nbits = { list = [16, 16, 40] }\n[ensemble.spectrum]"
+    )
+    (folder / "set.toml").write_text(text, encoding="utf-8")
+    assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
+    said = capsys.readouterr()
+    assert "11 shots in 6 files in out; 3 of them failed, see shots.csv" in said.out
+    assert "shot 2: -bits: found 40, expected 1 to 32" in said.err
+    found = rows(folder / "out" / "shots.csv")
+    assert [int(row["shot"]) for row in found if row["error"]] == [2, 5, 8]
+    with h5py.File(folder / "out" / "master.h5") as master:
+        assert not master["entry/data/data"][2].any()
+        assert master["entry/data/data"][3].any()
+    assert [row["shot"] for row in json.loads((folder / "out" / "manifest.json").read_text())["failed"]] == [2, 5, 8]
+
+
+# ---- what is said -----------------------------------------------------------------------------------------
+
+
+def test_status_and_dry_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """How far it is, and what it would be, without making anything."""
+    assert main(["ensemble", "set.toml", "-dry_run"]) == 0
+    said = capsys.readouterr().out
+    assert [line.split(":")[0] for line in said.splitlines() if line.startswith("shot ")] == [
+        f"shot {i}" for i in range(10)
+    ]
+    assert "crystal.misset = [" in said
+    assert "11 shots like shot 0: about 0:00:0" in said
+    assert not (folder / "out").exists()
+    assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
+    (folder / "out" / "manifest.json").unlink()
+    (folder / "out" / "shots_000003.h5").unlink()
+    assert main(["ensemble", "-o", "out", "--status"]) == 0
+    assert "out: 5/6 files, 9/11 shots, " in capsys.readouterr().out
+    assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
+    assert "5 of 6 files are there" in capsys.readouterr().out
+
+
+def test_mistakes_are_one_sentence(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Wrong words and files end with status 9, one sentence, and nothing written."""
+    cases = [
+        ("set.toml", "ensemble: found no -o FOLDER, expected nanobragg ensemble SET.toml -o FOLDER"),
+        ("-o out", "ensemble: found no SET.toml"),
+        ("set.toml other.toml -o out", "ensemble: found 'set.toml' and 'other.toml', expected one file"),
+        ("set.toml -o", "-o: found too few words after it, expected FOLDER"),
+        ("set.toml -o out -workers 0", "-workers: found '0', expected a whole number, 1 or more"),
+        ("set.toml -o out -wrokers 2", "ensemble: found the option '-wrokers', expected a file, -o, -workers"),
+        ("set.toml -o out -workers 2 -scheduler x:1", "-workers and -scheduler: found both, expected one of them"),
+        ("no.toml -o out", "no.toml: cannot be read (no such file or folder)"),
+        ("-o out -status", "out/ensemble.json: cannot be read (no such file or folder)"),
+    ]
+    for words, sentence in cases:
+        assert main(["ensemble", *words.split()]) == 9
+        said = capfd.readouterr()
+        assert f"nanobragg: {sentence}" in said.err
+        assert said.err.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("change", ["file", "input"])
+def test_another_ensemble_does_not_go_on_in_the_folder(
+    made: Path, change: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the shots from one file and half from another would be nobody's."""
+    if change == "file":
+        changed(made.parent, "shots = 11", "shots = 12")
+    else:
+        with (made.parent.parent / "list.hkl").open("a") as file:
+            file.write("30 0 0 5\n")
+    before = sums(made)
+    capfd.readouterr()
+    assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 9
+    assert "out: found the shots of another ensemble" in capfd.readouterr().err
+    assert sums(made) == before
+
+
+def test_a_file_of_which_no_shot_is_an_experiment_is_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A mistake that every shot has is told at once, not a hundred thousand times."""
+    changed(folder, "cells = 12", "cells = 12\nmosaic_spread = 0.1\nmosaic_domains = 90000000")
+    assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 9
+    assert "-mosaic_dom: found 1 x 90000000 orientations" in capfd.readouterr().err
+    assert not (folder / "out").exists()
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """``nanobragg ensemble -h``."""
+    assert main(["ensemble", "-h"]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("-o FOLDER", "-workers N", "-scheduler ADDRESS", "-dry_run", "-status"))
+    assert main(["ensemble"]) == 9
+
+
+def test_one_worker_needs_no_dask(folder: Path) -> None:
+    """The plain loop is for machines without Dask: nothing of it is imported."""
+    code = textwrap.dedent(
+        """
+        import sys
+        from nanobragg.cli import main
+        assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
+        assert not {"dask", "distributed"} & set(sys.modules)
+        """
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
