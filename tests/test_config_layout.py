@@ -192,13 +192,14 @@ def laid_out(text: str, draw: Any) -> str:
     out, number = ["# 0 of the file\n"], 1
     headers: list[str] = []
     for section, body in [("", top), *zip(sections[::2], sections[1::2], strict=True)]:
-        body, *tables = body.split("\n[[detector.panels]]\n")
+        body, *tables = re.split(r"\n\[\[\w+\.(\w+)\]\]\n", body)  # of one list: its name, and a table, in turn
+        of_list, tables = "".join(tables[:1]), tables[1::2]
         found = [match for match in map(_LINE.fullmatch, body.split("\n")) if match]
         style = draw(st.sampled_from(["header", "dotted", "inline"])) if section else "top"
         if tables and style != "header":
             items = (", ".join(filter(None, table.split("\n"))) for table in tables)
-            panels = _LINE.fullmatch(f"panels = [{', '.join(f'{{{item}}}' for item in items)}]")
-            found += [panels] if panels else []
+            records = _LINE.fullmatch(f"{of_list} = [{', '.join(f'{{{item}}}' for item in items)}]")
+            found += [records] if records else []
         if style == "inline":
             out.append(f"{section} = {{{', '.join(match[0] for match in found)}}} # {number} of {section}\n")
             number += 1
@@ -216,7 +217,7 @@ def laid_out(text: str, draw: Any) -> str:
             comment, number = (f"  # {number}", number + 1) if draw(st.booleans()) else ("", number)
             lines.append(f"{dotted}{match[1]} = {value}{comment}\n")
         if tables and style == "header":
-            lines += [f"\n[[detector.panels]]\n{table}\n" for table in tables]
+            lines += [f"\n[[{section}.{of_list}]]\n{table}\n" for table in tables]
     # Keys at the top come before headers.
     return "".join(out + headers + [f"# {number} at the end\n"])
 
@@ -242,7 +243,7 @@ def test_any_run_in_any_layout_is_read_back_and_keeps_the_comments(
     Path("in.toml").write_bytes(text.encode())
     assert contents(read_config("in.toml")) == contents(base)
     experiment = base.experiment
-    for section in ("beam", "crystal", "detector", "sampling"):
+    for section in ("beam", "crystal", "detector", "sampling", "around", "response"):
         if data.draw(st.booleans()):
             experiment = replace(experiment, **{section: getattr(run.experiment, section)})
     mixed = replace(base, experiment=experiment, threads=run.threads)

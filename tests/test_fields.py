@@ -13,6 +13,7 @@ from nanobragg.errors import InputError
 from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.records import kinds
+from nanobragg.records.around import Around, Material
 from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Panel, Sampling
 from nanobragg.records.fields import Place, assembled, checked, own_places, places
 from nanobragg.records.kinds import Kind
@@ -20,7 +21,7 @@ from nanobragg.records.response import Response
 from nanobragg.records.run import Output, Run
 from nanobragg.records.shapes import SHAPES, CrystalShape
 
-RECORDS = (Beam, Crystal, Panel, Detector, Sampling, Response, Experiment, Output, Run)
+RECORDS = (Beam, Crystal, Panel, Detector, Sampling, Material, Around, Response, Experiment, Output, Run)
 PLACES = {place.name: place for place in places(Run)}
 
 ANNOTATIONS = {
@@ -65,7 +66,7 @@ def _sets(option: Option) -> set[str]:
 def test_every_field_has_a_row(record: type) -> None:
     """Else it could be neither read from TOML nor checked."""
     rows = {place.name for place in own_places(record)}
-    parts = {"beam", "crystal", "detector", "sampling", "response", "experiment", "output"}
+    parts = {"beam", "crystal", "detector", "sampling", "around", "response", "experiment", "output"}
     others = {"warnings", "parse_quirks"} if record is Run else set()
     assert {f.name for f in fields(record)} - (parts - rows) == rows | others
 

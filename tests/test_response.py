@@ -51,6 +51,13 @@ def check_moments(values: np.ndarray, mean: float, variance: float, fourth: floa
     assert near(values.var(dtype=np.float64), variance, variance * math.sqrt((fourth - 1.0) / values.size))
 
 
+def cut(image: Image, slow: int, fast: int) -> Image:
+    """Its first rows and columns, as an image of a smaller detector."""
+    panel = replace(image.resolved.scene.panels[0], shape=(slow, fast), mask=None, roi=None)
+    resolved = replace(image.resolved, scene=replace(image.resolved.scene, panels=(panel,)))
+    return Image(np.ascontiguousarray(image.data[:slow, :fast]), resolved)
+
+
 # ---- counting, gain, read-out -----------------------------------------------------------------------------
 
 
@@ -152,10 +159,10 @@ def test_counts_do_not_depend_on_the_order_of_panels_and_shots(flat: Image) -> N
 
 
 def test_seeds_are_numbers_of_64_bits(flat: Image) -> None:
-    tiny = replace(flat, data=flat.data[:4, :4])
+    tiny = cut(flat, 4, 4)
     assert not np.array_equal(tiny.measured(seed=-1).data, tiny.measured(seed=2**63 - 1).data)
     assert (
-        tiny.measured(seed=-1).photons == measure([tiny.data], model_of(flat), shot_of(2**64 - 1, 0), [(1, 1)]).photons
+        tiny.measured(seed=-1).photons == measure([tiny.data], model_of(tiny), shot_of(2**64 - 1, 0), [(1, 1)]).photons
     )
     for said in ({"seed": 2**64}, {"seed": 1, "shot": -1}, {"seed": 1.5}):
         with pytest.raises(InputError, match="expected a whole number"):
@@ -295,7 +302,7 @@ def _arrivals(rng: np.random.Generator, n: int, dead_time: float, *, paralyzable
 
 
 def test_dead_time_takes_counts(flat: Image) -> None:
-    bright = replace(flat, data=flat.data[:200, :200] * np.float32(5e3))
+    bright = cut(replace(flat, data=flat.data * np.float32(5e3)), 200, 200)
     response = Response(reading="counting", dead_time=1000, count_rate="nonparalyzable", bits=32)
     found = bright.measured(seed=13, response=response)
     x = 1e5 * 1e-6
@@ -400,7 +407,7 @@ def test_presets_are_real_detectors(flat: Image) -> None:
         ({"psf_kernel": np.ones((3, 3)), "psf": "gauss"}, "found one besides -psf gauss, expected one of them"),
         (
             {"gain_map": np.ones((3, 3))},
-            "-gain_map: found 1 x (3, 3) pixels, expected 1 x (1000, 1000)",
+            "-gain_map: found 3 x 3 pixels, expected 1000 x 1000 pixels (slow x fast)",
         ),
         ({"bad_pixels": np.full((SIDE, SIDE), 3)}, "expected 0 good, 1 dead, 2 hot"),
         ({"capture": 1.5}, "capture: found 1.5, expected a number from 0 to 1"),
@@ -468,6 +475,25 @@ def test_pixels_that_are_not_rendered_hold_nothing() -> None:
     inside = np.zeros_like(mask)
     inside[5:26, 3:31] = 1
     assert np.array_equal(found > 0, inside == 1)
+
+
+def test_panels_of_unequal_shapes_are_measured_one_after_the_other(flat: Image) -> None:
+    one = flat.resolved.scene.panels[0]
+    panels = (replace(one, shape=(30, 40)), replace(one, shape=(20, 10), roi=(2, 6, 0, 19)))
+    resolved = replace(flat.resolved, scene=replace(flat.resolved.scene, panels=panels))
+    image = Image(np.full(1400, MEAN, np.float32), resolved)
+    found = image.measured(seed=3, response=Response(offset=5.0), stages=True)
+    model = detector_model(resolved, Response(offset=5.0))
+    whole = measure(
+        [image.data[:1200].reshape(30, 40), image.data[1200:].reshape(20, 10)], model, shot_of(3, 0), [(1, 1)] * 2
+    )
+    assert np.array_equal(found.data[:1200], whole.panels[0].ravel())
+    second = found.data[1200:].reshape(20, 10)
+    assert np.array_equal(second[:, 2:7], whole.panels[1][:, 2:7])
+    assert not second[:, :2].any()
+    assert not second[:, 7:].any()
+    assert found.stages is not None
+    assert found.stages["photons"].shape == (1400,)
 
 
 def test_every_field_has_an_option() -> None:

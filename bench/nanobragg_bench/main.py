@@ -82,13 +82,15 @@ def _settings(args: argparse.Namespace, scratch: Path) -> Settings:
 
 
 def _others() -> dict[str, Callable[[Settings], list[Row]]]:
+    from nanobragg_bench.counts_step import measure_counts_6m, measure_series_1024
     from nanobragg_bench.noise_step import measure_noise
     from nanobragg_bench.reading import measure_reading
     from nanobragg_bench.scaling import measure_scaling
     from nanobragg_bench.small_scene import measure_small_scene
     from nanobragg_bench.starting import measure_starting
 
-    measures = (measure_noise, measure_reading, measure_starting, measure_small_scene, measure_scaling)
+    counts = (measure_counts_6m, measure_series_1024)
+    measures = (measure_noise, *counts, measure_reading, measure_starting, measure_small_scene, measure_scaling)
     return dict(zip(OTHERS, measures, strict=True))
 
 

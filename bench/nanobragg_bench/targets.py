@@ -55,6 +55,8 @@ _PROCESS = {"cubic_4096": 5.0, "real_crystal": 10.0}
 _OTHER = {
     ("noise_4096", "fast"): Target("ratio", 5.0),
     ("noise_4096", "exact"): Target("ratio", 1.0),
+    **{(case, "no psf"): Target("ratio", 10.0) for case in ("counts_6m", "series_1024")},
+    **{(case, "fiber psf"): Target("ratio", 8.0) for case in ("counts_6m", "series_1024")},
     ("read_hkl", "text"): Target("ratio", 5.0),
     **{("small_scene", way): Target("seconds", 50e-6) for way in ("double render", "mixed render", "double turned")},
     ("start", "--version"): Target("seconds", 0.030),

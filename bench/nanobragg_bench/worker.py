@@ -280,6 +280,55 @@ def noise(
     }
 
 
+def counts(
+    words: list[str],
+    materials: dict[str, list[float]],
+    frames: int,
+    seed: int,
+    threads: int,
+    at_least: float,
+    at_most: int,
+) -> dict[str, Any]:
+    """Time a background and so many images of counts made of it; the background is kept as bare floats.
+
+    ``materials``: thickness, density and molecular weight by name; their tables are written for the original.
+    """
+    import numpy as np
+
+    from nanobragg import Around, Material, resolve
+    from nanobragg.inputs.words import parse_words
+    from nanobragg.rendering.surroundings import surrounded
+    from nanobragg.resolver.materials import SUBSTANCES
+    from nanobragg.resolver.response import detector_model
+    from nanobragg.results.measured import counts_of
+
+    for name in materials:
+        np.savetxt(f"{name}.stol", np.column_stack(SUBSTANCES[name].profile()), fmt="%.6g")
+    around = Around(materials=tuple(Material(None, f"{name}.stol", *said) for name, said in materials.items()))
+    resolved = resolve(replace(parse_words(words).experiment, around=around, quirks="none"))
+    model = detector_model(resolved)
+    dark = np.zeros(resolved.scene.image_shape, np.float32)
+    kept: dict[str, Any] = {}
+
+    def once() -> None:
+        kept.clear()
+        kept["background"] = surrounded(dark, resolved, threads=threads)
+        for shot in range(frames):
+            kept["counts"] = counts_of(kept["background"], resolved, model, seed=seed, shot=shot, threads=threads)
+
+    times = _timed(once, at_least, at_most)
+    peak = peak_memory()
+    kept["background"].tofile("background.bin")
+    expected = float(kept["background"].sum(dtype=float))
+    return {
+        "seconds": statistics.median(times),
+        "first_seconds": times[0],
+        "deviation": abs(kept["counts"].photons - expected) / max(1.0, expected) ** 0.5,
+        "mean": float(kept["counts"].panels[0].mean()),
+        "peak_memory_bytes": peak,
+    }
+
+
 def read(file: str, kind: str, at_least: float, at_most: int) -> dict[str, Any]:
     """Time the reading of structure factors."""
     import numpy as np
@@ -310,6 +359,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "reference": reference,
     "excuse": excuse,
     "noise": noise,
+    "counts": counts,
     "read": read,
     "cache": cache,
 }

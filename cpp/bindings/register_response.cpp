@@ -41,7 +41,10 @@ AmorphousScene scene_of(const py::object& p) {
     s.fast_axis = vec3_of(p, "fast_axis");
     s.slow_axis = vec3_of(p, "slow_axis");
     s.beam = vec3_of(p, "beam");
-    s.pixel_size = p.attr("pixel_size").cast<double>();
+    const auto pixel = p.attr("pixel_size").cast<std::array<double, 2>>();
+    s.pixel_size = pixel[0];
+    s.pixel_height = pixel[1];
+    s.pixel_area = p.attr("pixel_area").cast<double>();
     s.close_distance = p.attr("close_distance").cast<double>();
     s.distance = p.attr("distance").cast<double>();
     s.oversample = p.attr("oversample").cast<std::int64_t>();

@@ -12,6 +12,7 @@ same names for type checkers and editors.
 from __future__ import annotations
 
 _HOMES = {
+    "Around": "records.around",
     "Beam": "records.experiment",
     "ChosenDevice": "rendering.devices",
     "Crystal": "records.experiment",
@@ -28,6 +29,7 @@ _HOMES = {
     "Image": "results.image",
     "InputError": "errors",
     "Interpolation": "records.scene",
+    "Material": "records.around",
     "NoiseImage": "response.photons",
     "Output": "records.run",
     "Panel": "records.experiment",
@@ -36,6 +38,7 @@ _HOMES = {
     "Renderer": "rendering.renderer",
     "Resolved": "records.resolved",
     "Response": "records.response",
+    "RingProfile": "rendering.background",
     "Run": "records.run",
     "Sample": "records.resolved",
     "Sampling": "records.experiment",
@@ -46,6 +49,7 @@ _HOMES = {
     "Statistics": "response.statistics",
     "Trace": "rendering.trace",
     "Truth": "ensemble.shot",
+    "background_profile": "rendering.background",
     "choose_device": "rendering.devices",
     "cuda_system": "rendering.devices",
     "parse_words": "inputs.words",

@@ -10,6 +10,8 @@ from nanobragg.inputs.toml import read_config as read_config
 from nanobragg.inputs.toml import write_config as write_config
 from nanobragg.inputs.words import parse_words as parse_words
 from nanobragg.io.any_image import read_pixels as read_pixels
+from nanobragg.records.around import Around as Around
+from nanobragg.records.around import Material as Material
 from nanobragg.records.experiment import Beam as Beam
 from nanobragg.records.experiment import Crystal as Crystal
 from nanobragg.records.experiment import Detector as Detector
@@ -28,6 +30,8 @@ from nanobragg.records.scene import Factor as Factor
 from nanobragg.records.scene import Interpolation as Interpolation
 from nanobragg.records.scene import Scene as Scene
 from nanobragg.records.shapes import Shape as Shape
+from nanobragg.rendering.background import RingProfile as RingProfile
+from nanobragg.rendering.background import background_profile as background_profile
 from nanobragg.rendering.devices import ChosenDevice as ChosenDevice
 from nanobragg.rendering.devices import CudaDevice as CudaDevice
 from nanobragg.rendering.devices import CudaSystem as CudaSystem

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
+from nanobragg.records.around import Around
 from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Sampling
 from nanobragg.records.response import Response
 
@@ -31,6 +32,7 @@ def simulate(
     beam: Beam | None = None,
     detector: Detector | None = None,
     sampling: Sampling | None = None,
+    around: Around | None = None,
     response: Response | None = None,
     args: str | Sequence[str] | None = None,
     quirks: str | None = None,
@@ -49,9 +51,10 @@ def simulate(
         beam: the incident X-rays.
         detector: the detector.
         sampling: rotation and fineness.
+        around: amorphous materials, the way to the detector, and what stands in it.
         response: what the detector makes of photons, for :meth:`~nanobragg.Image.measured`.
-        args: a command line of the ``nanobragg`` program, as one string or a list of words (output options are
-            ignored). Words that nobody knows are named in the image's ``resolved.warnings``.
+        args: a command line, as one string or a list of words, whose output options are ignored; words that nobody
+            knows are named in the image's ``resolved.warnings``.
         quirks: which of nanoBragg.c's deviations from physics to keep (``specs/quirks.md``); default ``"all"``.
         precision: ``double``, or ``mixed``: about twice as fast, relative error below 1e-5.
         threads: 0 for all processors; the image does not depend on it.
@@ -61,12 +64,10 @@ def simulate(
     Returns:
         The :class:`~nanobragg.Image`: float32, (slow, fast), photons per pixel.
 
-    Raises:
-        InputError: one sentence naming what was found and what was expected.
-
+    Raises :class:`InputError`: one sentence naming what was found and what was expected.
     """
     parts: dict[str, Any] = {"crystal": crystal, "beam": beam, "detector": detector, "sampling": sampling}
-    parts |= {"response": response, "quirks": quirks}
+    parts |= {"around": around, "response": response, "quirks": quirks}
     resolved = _resolved(experiment, args, {name: part for name, part in parts.items() if part is not None})
     return _rendered(resolved, precision=precision, threads=threads, device=device, progress=progress)
 
@@ -97,10 +98,12 @@ def _resolved(experiment: Experiment | None, args: str | Sequence[str] | None, p
 
 def _rendered(resolved: Resolved, **how: Any) -> Image:
     from nanobragg.rendering.render import render_scene
+    from nanobragg.rendering.surroundings import surrounded
     from nanobragg.results.image import Image
 
     result = render_scene(resolved.scene, **how)
-    return Image(result.image.reshape(resolved.scene.image_shape), resolved, solid_angle=result.solid_angle)
+    image = surrounded(result.image.reshape(resolved.scene.image_shape), resolved, threads=how.get("threads", 0))
+    return Image(image, resolved, solid_angle=result.solid_angle)
 
 
 # ---- methods of Experiment --------------------------------------------------------------------------------

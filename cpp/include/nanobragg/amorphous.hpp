@@ -55,8 +55,8 @@ struct AmorphousScene {
     std::int64_t roi[4] = {0, 0, 0, 0};  // fast first, last, slow first, last; may reach beyond the panel
     Vec3 origin, fast_axis, slow_axis;   // m; unit vectors
     Vec3 beam;                           // unit vector of travel
-    double pixel_size = 0;
-    double close_distance = 0, distance = 0;  // m; to the plane, and along the beam
+    double pixel_size = 0, pixel_height = 0, pixel_area = 0;  // along fast and slow
+    double close_distance = 0, distance = 0;                  // m; to the plane, and along the beam
     std::int64_t oversample = 1;
     bool curved = false, point_pixel = false;
 

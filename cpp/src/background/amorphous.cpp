@@ -36,10 +36,13 @@ struct Sight {
     const Profile& profile;
     std::vector<Beam> beams;
     double weights = 0;  // sum of the beams' weights, over the subpixels
-    double subpixel;
+    double subpixel, subheight;
 
     Sight(const AmorphousScene& s, const Profile& p)
-        : scene(s), profile(p), subpixel(s.pixel_size / static_cast<double>(s.oversample)) {
+        : scene(s),
+          profile(p),
+          subpixel(s.pixel_size / static_cast<double>(s.oversample)),
+          subheight(s.pixel_height / static_cast<double>(s.oversample)) {
         for (const AmorphousSource& source : s.sources) {
             beams.push_back(beam_of(source, s.polarization_axis));
             weights += source.weight;
@@ -68,7 +71,8 @@ struct Evaluation {
                                              std::int64_t subslow, std::int64_t subfast, Rays& rays) {
     const AmorphousScene& s = sight.scene;
     const double oversample = static_cast<double>(s.oversample), half = sight.subpixel / 2.0;
-    const double down = sight.subpixel * (static_cast<double>(slow) * oversample + static_cast<double>(subslow)) + half;
+    const double down = sight.subheight * (static_cast<double>(slow) * oversample + static_cast<double>(subslow)) +
+                        sight.subheight / 2.0;
     const Vec3 from = down * s.slow_axis, axis = s.fast_axis, origin = s.origin;
     const double sub = static_cast<double>(subfast), subpixel = sight.subpixel;
     const auto first = static_cast<std::int32_t>(fast);
@@ -95,7 +99,7 @@ void bend(const AmorphousScene& s, Rays& rays) {
 
 // From positions to unit vectors and solid angles.
 [[gnu::always_inline]] inline void directions(const AmorphousScene& s, Rays& rays) {
-    const double area = s.pixel_size * s.pixel_size, close_distance = s.close_distance;
+    const double area = s.pixel_area, close_distance = s.close_distance;
     const bool point = s.point_pixel;
     for (std::size_t i = 0; i < batch; ++i) {
         const double x = rays.x[i], y = rays.y[i], z = rays.z[i];

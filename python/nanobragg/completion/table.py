@@ -43,6 +43,8 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "-pgmfile": _suffixes_of(PGM.extensions),
     "-noisefile": _written(floats=False),
     "-countsfile": _written(floats=False),
+    "-around": ("stol",),
+    "-shadow": IMAGES,
     "-psf_kernel": IMAGES,
     "-gain_map": IMAGES,
     "-dark_map": IMAGES,

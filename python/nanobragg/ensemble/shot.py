@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nanobragg.rendering.renderer import Renderer
+from nanobragg.rendering.surroundings import surrounded
 from nanobragg.resolver.resolve import resolve
 from nanobragg.results.image import Image
 
@@ -103,6 +104,7 @@ class Maker:
         total = images[0].data
         for image in images[1:]:
             total = total + image.data
+        total = surrounded(total, images[0].resolved, threads=self.threads)
         whole = Image(total, images[0].resolved, solid_angle=images[0].solid_angle)
         counts = whole.measured(self.plan.settings.seed, shot=draw.number, threads=self.threads)
         crystals = tuple(

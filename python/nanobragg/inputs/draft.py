@@ -73,6 +73,19 @@ class Draft:
             name, _, index = target.rpartition(".")
             self._values[name][int(index)] = value
 
+    def append(self, target: str, value: object) -> None:
+        """Add to a field that is a list; the first time to an empty one, whatever the file says."""
+        before = self._values[target] if target in self._said else ()
+        self.set(target, (*before, value))
+
+    def replace_last(self, target: str, **changes: object) -> bool:
+        """Change fields of the record that was added last; whether there is one."""
+        if target not in self._said:
+            return False
+        *before, last = self._values[target]
+        self.set(target, (*before, replace(last, **changes)))
+        return True
+
     def set_cell(self, position: int, value: float) -> None:
         """Set one of the six cell constants; later ones keep what was said before."""
         cell = self._values["crystal.cell"]

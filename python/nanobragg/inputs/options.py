@@ -21,11 +21,12 @@ GROUPS = (
     "Detector",
     "Detector position",
     "Rotation and sampling",
+    "Around the crystal",
     "Counts",
     "Output",
     "Running",
 )
-_FILES, _CRYSTAL, _BEAM, _DETECTOR, _POSITION, _SAMPLING, _COUNTS, _OUTPUT, _RUNNING = GROUPS
+_FILES, _CRYSTAL, _BEAM, _DETECTOR, _POSITION, _SAMPLING, _AROUND, _COUNTS, _OUTPUT, _RUNNING = GROUPS
 
 
 _SHORT = {
@@ -343,6 +344,41 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-sf_dmin=", _FILES, "crystal.sf_dmin"),
     _own("-k_sol=", _FILES, "crystal.k_sol"),
     _own("-b_sol=", _FILES, "crystal.b_sol"),
+    option(
+        "-around=",
+        _AROUND,
+        "one more amorphous material in the beam: water, ice, nanoice, paratone, air, helium, or a file of structure "
+        "factors; its thickness, mm",
+        values="tr",
+        arguments="name mm",
+        action=own_actions.add_material,
+        sets="around.materials",
+    ),
+    option(
+        "-around_density=",
+        _AROUND,
+        "density of the material before, g/cm³ (its own, of materials by name)",
+        values="r",
+        arguments="g/cm³",
+        action=own_actions.set_density,
+        sets="around.materials",
+    ),
+    option(
+        "-around_MW=",
+        _AROUND,
+        "molecular weight of the material before, g/mol (its own, of materials by name)",
+        values="r",
+        arguments="g/mol",
+        action=own_actions.set_molecular_weight,
+        sets="around.materials",
+    ),
+    _own("-flight_path=", _AROUND, "around.flight_path"),
+    _own("-flight_start=", _AROUND, "around.flight_start"),
+    _own("-beamstop=", _AROUND, "around.beamstop"),
+    _own("-beamstop_shape=", _AROUND, "around.beamstop_shape"),
+    _own("-beamstop_distance=", _AROUND, "around.beamstop_distance"),
+    _own("-beamstop_penumbra=", _AROUND, "around.beamstop_penumbra"),
+    _own("-shadow=", _AROUND, "around.shadow"),
     _own("-response=", _COUNTS, "response.preset"),
     _own("-reading=", _COUNTS, "response.reading"),
     _own("-flicker=", _COUNTS, "response.flicker"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nanobragg.errors import InputError
 from nanobragg.maths.c_numbers import leading_real
-from nanobragg.records.kinds import Mismatch
+from nanobragg.records.around import material_of_words
+from nanobragg.records.kinds import NOT_NEGATIVE, POSITIVE, Mismatch
 
 if TYPE_CHECKING:
     from nanobragg.inputs.option import Said
@@ -23,6 +25,40 @@ def set_value(said: Said) -> int:
         raise row.kind.refusal(mismatch, " ".join(words), said.word, row.unit) from None
     said.draft.set(said.option.sets[0], value)
     return len(words)
+
+
+def add_material(said: Said) -> int:
+    """``-around``: a name or a file, and a thickness; one more material."""
+    name, word = said.following(2)
+    try:
+        material = material_of_words(str(_read(name, "t")), NOT_NEGATIVE.read(_read(word, "r")))
+    except Mismatch:
+        raise InputError(
+            f"{said.word}: found {name!r} and {word!r}, expected a name or a file, and a thickness (mm)"
+        ) from None
+    said.draft.append(said.option.sets[0], material)
+    return 2
+
+
+def set_density(said: Said) -> int:
+    """``-around_density``: of the material before."""
+    return _of_material(said, "density")
+
+
+def set_molecular_weight(said: Said) -> int:
+    """``-around_MW``: of the material before."""
+    return _of_material(said, "molecular_weight")
+
+
+def _of_material(said: Said, name: str) -> int:
+    (word,) = said.following(1)
+    try:
+        value = POSITIVE.read(_read(word, "r"))
+    except Mismatch:
+        raise POSITIVE.refusal(Mismatch(), word, said.word, said.option.arguments) from None
+    if not said.draft.replace_last(said.option.sets[0], **{name: value}):
+        raise InputError(f"{said.word}: found {word} before any material, expected -around before it")
+    return 1
 
 
 def _read(word: str, letter: str) -> float | int | str:

@@ -201,13 +201,13 @@ def smv_header(resolved: ResolvedNonBragg) -> bytes:
 
     r, scene = resolved, resolved.scene
     numbers = {
-        "PIXEL_SIZE": scene.pixel_size * 1000.0,
+        "PIXEL_SIZE": scene.pixel_size[0] * 1000.0,
         "DISTANCE": scene.distance * 1000.0,
         "WAVELENGTH": r.wavelength * 1e10,
         "BEAM_CENTER_X": r.Xbeam * 1000.0,
         "BEAM_CENTER_Y": (r.detsize[1] - r.Ybeam) * 1000,
-        "ORGX": r.Xclose / scene.pixel_size,
-        "ORGY": r.Yclose / scene.pixel_size,
+        "ORGX": r.Xclose / scene.pixel_size[0],
+        "ORGY": r.Yclose / scene.pixel_size[0],
         "CLOSE_DISTANCE": scene.close_distance * 1000.0,
         "PHI": r.phi * DEGREES,
         "OSC_START": r.phi * DEGREES,
@@ -225,7 +225,7 @@ def _last_subpixel(resolved: ResolvedNonBragg, at: int) -> tuple[float, float]:
         return 0.0, 0.0
     slow, fast = divmod(at, resolved.scene.shape[1])
     oversample = resolved.scene.oversample
-    subpixel = resolved.scene.pixel_size / oversample
+    subpixel = resolved.scene.pixel_size[0] / oversample
     return (
         subpixel * (fast * oversample + oversample - 1) + subpixel / 2.0,
         subpixel * (slow * oversample + oversample - 1) + subpixel / 2.0,

@@ -64,8 +64,8 @@ def _detector(r: ResolvedNonBragg) -> None:
     scene = r.scene
     slow, fast = scene.shape
     print(
-        f"  distance={scene.distance:g} detsize={r.detsize[0]:g}x{r.detsize[1]:g}  pixel={scene.pixel_size:g} meters "
-        f"({fast}x{slow} pixels)"
+        f"  distance={scene.distance:g} detsize={r.detsize[0]:g}x{r.detsize[1]:g}  pixel={scene.pixel_size[0]:g} "
+        f"meters ({fast}x{slow} pixels)"
     )
     print(f"  Xbeam={r.Xbeam:g} Ybeam={r.Ybeam:g}")
     for name, vector in (

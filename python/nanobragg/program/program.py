@@ -67,6 +67,7 @@ def _tell(request: Request) -> None:
 
 def _simulate(request: Request, run: Run) -> None:
     from nanobragg.program.progress import Progress
+    from nanobragg.rendering.surroundings import surrounded
     from nanobragg.resolver.resolve import resolve
 
     shown = run.progress and not run.printout
@@ -79,7 +80,7 @@ def _simulate(request: Request, run: Run) -> None:
     _introduce(run, resolved, seed)
     _write_dump(resolved)
     result = _render(run, resolved)
-    image = result.image.reshape(resolved.scene.image_shape)
+    image = surrounded(result.image.reshape(resolved.scene.image_shape), resolved, threads=run.threads)
     if result.device != "cpu":
         print(f"rendered on {result.device}")
     elif result.note:

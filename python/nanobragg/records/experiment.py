@@ -1,10 +1,10 @@
 """What the user says: the experiment, in the user's units.
 
 Frozen dataclasses (:class:`Beam`, :class:`Crystal`, :class:`Detector`, :class:`Sampling`,
-:class:`~nanobragg.records.response.Response`) make an :class:`Experiment`; a detector may be made of :class:`Panel`
-objects. A field left at ``None`` is *unset*, which is not the same as zero: the step-count rules of
-``specs/geometry.md`` ask what was said and what was not. Nothing is computed here; that is the task of
-:mod:`nanobragg.resolver`, which turns an experiment into a :class:`nanobragg.Scene`.
+:class:`~nanobragg.records.around.Around`, :class:`~nanobragg.records.response.Response`) make an :class:`Experiment`;
+a detector may be made of :class:`Panel` objects. A field left at ``None`` is *unset*, which is not the same as zero:
+the step-count rules of ``specs/geometry.md`` ask what was said and what was not. Nothing is computed here; that is the
+task of :mod:`nanobragg.resolver`, which turns an experiment into a :class:`nanobragg.Scene`.
 
 Each field is one row (:func:`nanobragg.records.fields.row`): its kind, what it is, its unit, and the option of the
 command line that sets it.
@@ -16,6 +16,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from nanobragg.records.around import Around
 from nanobragg.records.detectors import DETECTOR, detector_name
 from nanobragg.records.fields import document, list_of, part, row
 from nanobragg.records.kinds import (
@@ -480,6 +481,7 @@ class Experiment:
     crystal: Crystal = part(Crystal)
     detector: Detector = part(Detector)
     sampling: Sampling = part(Sampling)
+    around: Around = part(Around)
     response: Response = part(Response)
     quirks: str = row(
         QUIRK_NAMES,

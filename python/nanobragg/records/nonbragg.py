@@ -148,7 +148,10 @@ class AmorphousScene:
     slow_axis: Vec
     beam: Vec
     """Unit vectors."""
-    pixel_size: float
+    pixel_size: tuple[float, float]
+    """m, along fast and slow."""
+    pixel_area: float
+    """m²"""
     close_distance: float
     """m; its sign is that of the solid angle."""
     distance: float

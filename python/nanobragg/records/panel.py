@@ -82,6 +82,13 @@ class ScenePanel:
         """``roi``, or that of all pixels."""
         return (0, self.shape[1] - 1, 0, self.shape[0] - 1) if self.roi is None else self.roi
 
+    @property
+    def area(self) -> float:
+        """m²: ``pixel_area``, or that of the parallelogram."""
+        if self.pixel_area is not None:
+            return self.pixel_area
+        return self.pixel_size[0] * self.pixel_size[1] * float(np.linalg.norm(np.cross(self.fast, self.slow)))
+
     def at(self, fast: ArrayLike, slow: ArrayLike) -> NDArray[np.float64]:
         """Positions (..., 3) m of points in pixels: 0, 0 is the outer corner of the first one, 0.5, 0.5 its centre."""
         along_fast = np.asarray(fast, dtype=float)[..., None] * self.pixel_size[0]

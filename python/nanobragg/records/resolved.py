@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nanobragg.records.around import Surroundings
     from nanobragg.records.experiment import Experiment
     from nanobragg.records.scene import Scene
 
@@ -133,6 +134,8 @@ class Resolved:
     geometry: Geometry
     sample: Sample
     radiation: Radiation
+    surroundings: Surroundings | None
+    """``None``: nothing is around the crystal."""
     notes: tuple[str, ...]
     """plain remarks, in order (files read, choices made)"""
     warnings: tuple[str, ...]

@@ -25,6 +25,9 @@ class Memory:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._begin()
+        if hasattr(os, "register_at_fork"):
+            # Another thread of the parent may hold the locks for ever.
+            os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
         self._lock = allocate_lock()
@@ -108,10 +111,6 @@ def _lock_arrays(value: Any) -> int:
 
 FILES = Memory()
 """The files of this process: whatever :mod:`nanobragg.resolver.files` reads, and the grids made of it."""
-
-if hasattr(os, "register_at_fork"):
-    # Another thread of the parent may hold the locks for ever.
-    os.register_at_fork(after_in_child=FILES._begin)
 
 
 def once(read: Callable[..., Value], path: str | os.PathLike[str], *arguments: Any) -> Value:

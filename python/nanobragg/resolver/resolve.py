@@ -15,6 +15,7 @@ from nanobragg.records.fields import checked
 from nanobragg.records.quirks import QUIRKS, parse_quirks
 from nanobragg.records.resolved import Resolved
 from nanobragg.resolver import report, resolution
+from nanobragg.resolver.around import surroundings_of
 from nanobragg.resolver.beam import light_of
 from nanobragg.resolver.crystal import cell_constants
 from nanobragg.resolver.factors import factors_of, water_of
@@ -55,13 +56,16 @@ def resolve(experiment: Experiment, progress: Callable[[float], object] | None =
     if said.body is not None:
         quirks = frozenset()  # they are nanoBragg.c's, which has one flat panel
     stages = stages_of(said, quirks, progress)
-    log = stages.log
+    scene = scene_of(stages)
+    surroundings, told = surroundings_of(experiment, scene, stages.light.fluence)
+    log = stages.log + told
     return Resolved(
         experiment=experiment,
-        scene=scene_of(stages),
+        scene=scene,
         geometry=report.geometry_of(stages),
         sample=report.sample_of(stages),
         radiation=report.radiation_of(stages),
+        surroundings=surroundings,
         notes=log.notes,
         warnings=log.warnings,
         random_state=stages.crystal.random_state,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.any_image import read_pixels
 from nanobragg.maths.constants import ENERGY
 from nanobragg.records.fields import checked, own_places
 from nanobragg.records.presets import PRESETS
 from nanobragg.records.response import DetectorModel, Response
-from nanobragg.resolver.memory import once
+from nanobragg.resolver.maps import panel_maps, pixels_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,15 +71,15 @@ def detector_model(resolved: Resolved, response: Response | None = None) -> Dete
         calibration=known("calibration"),
         calibration_seed=said.calibration_seed,
         gain=_gain(said, known, resolved.radiation.wavelength),
-        gain_map=_map(said.gain_map, "gain_map", shapes, np.float32),
+        gain_map=panel_maps(said.gain_map, _OPTIONS["gain_map"], shapes, np.float32),
         offset=known("offset"),
-        dark_map=_map(said.dark_map, "dark_map", shapes, np.float32),
+        dark_map=panel_maps(said.dark_map, _OPTIONS["dark_map"], shapes, np.float32),
         readout=known("readout"),
         paralyzable=known("count_rate") == "paralyzable",
         dead_time=_dead_time(known, resolved.experiment.beam.exposure),
         dead=known("dead"),
         hot=known("hot"),
-        bad_pixels=_map(said.bad_pixels, "bad_pixels", shapes, np.uint8),
+        bad_pixels=_bad_pixels(said, shapes),
         lowest=lowest,
         highest=highest,
     )
@@ -152,18 +150,12 @@ def _dead_time(known: _Known, exposure: float | None) -> float:
 # ---- files and arrays -------------------------------------------------------------------------------------
 
 
-def _pixels(given: Any, name: str) -> Any:
-    if isinstance(given, (str, os.PathLike)):
-        return once(read_pixels, given)
-    return given
-
-
 def _kernel(said: Response) -> NDArray[np.float64] | None:
     """The user's point spread function, of sum 1."""
     if said.psf_kernel is None:
         return None
     option = _OPTIONS["psf_kernel"]
-    kernel = np.asarray(_pixels(said.psf_kernel, "psf_kernel"), np.float64)
+    kernel = np.asarray(pixels_of(said.psf_kernel), np.float64)
     if kernel.ndim != 2 or not all(n % 2 for n in kernel.shape):
         raise InputError(f"{option}: found an array of shape {kernel.shape}, expected odd numbers of rows and columns")
     if not np.isfinite(kernel).all() or not kernel.sum() > 0.0:
@@ -171,21 +163,9 @@ def _kernel(said: Response) -> NDArray[np.float64] | None:
     return kernel / kernel.sum()
 
 
-def _map(given: Any, name: str, shapes: Sequence[tuple[int, int]], kind: type) -> tuple[NDArray[Any], ...] | None:
-    """An array for each panel."""
-    if given is None:
-        return None
-    pixels, option = _pixels(given, name), _OPTIONS[name]
-    several = pixels if isinstance(pixels, (list, tuple)) or np.ndim(pixels) == 3 else [pixels]
-    arrays = [np.asarray(each) for each in several]
-    if [array.shape for array in arrays] != list(shapes):
-        found = ", ".join(str(shape) for shape in dict.fromkeys(array.shape for array in arrays))
-        expected = ", ".join(str(shape) for shape in dict.fromkeys(shapes))
-        raise InputError(
-            f"{option}: found {len(arrays)} x {found} pixels, expected {len(shapes)} x {expected} (slow, fast)"
-        )
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise InputError(f"{option}: found numbers that are not finite, expected finite ones")
-    if kind is np.uint8 and not all(np.isin(array, (0, 1, 2)).all() for array in arrays):
+def _bad_pixels(said: Response, shapes: Sequence[tuple[int, int]]) -> tuple[NDArray[np.uint8], ...] | None:
+    option = _OPTIONS["bad_pixels"]
+    maps = panel_maps(said.bad_pixels, option, shapes, np.float64)
+    if maps is not None and not all(np.isin(each, (0, 1, 2)).all() for each in maps):
         raise InputError(f"{option}: found other values than 0, 1 and 2, expected 0 good, 1 dead, 2 hot")
-    return tuple(np.ascontiguousarray(array, kind) for array in arrays)
+    return None if maps is None else tuple(each.astype(np.uint8) for each in maps)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.records.counts import CountScale
+from nanobragg.records.panel import panel_views
 from nanobragg.resolver.response import detector_model
 from nanobragg.response.measure import Counts, measure, shot_of
 
@@ -58,18 +59,17 @@ def counts_of(
 ) -> Counts:
     """Counts of the panels of an image, float32 photons; pixels that were not rendered hold 0."""
     panels = resolved.scene.panels
-    images = [data] if data.ndim == 2 else list(data)
     sizes = [panel.pixel_size for panel in panels]
-    found = measure(images, model, shot_of(seed, shot), sizes, stages=stages, threads=threads)
-    x0, x1, y0, y1 = resolved.geometry.roi
+    found = measure(panel_views(data, panels), model, shot_of(seed, shot), sizes, stages=stages, threads=threads)
     for counts, panel in zip(found.panels, panels, strict=True):
+        x0, x1, y0, y1 = panel.region
         if panel.mask is not None:
             counts[panel.mask == 0] = 0
-        counts[: max(y0, 0)] = counts[max(y1 + 1, 0) :] = 0
-        counts[:, : max(x0, 0)] = counts[:, max(x1 + 1, 0) :] = 0
+        counts[:y0] = counts[y1 + 1 :] = 0
+        counts[:, :x0] = counts[:, x1 + 1 :] = 0
     return found
 
 
 def whole_image(panels: Sequence[np.ndarray], like: np.ndarray) -> np.ndarray:
     """The arrays of panels as one, as ``like`` has them."""
-    return panels[0] if like.ndim == 2 else np.stack(panels)
+    return panels[0] if like.ndim == 2 else np.concatenate([panel.ravel() for panel in panels]).reshape(like.shape)
