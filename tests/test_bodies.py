@@ -332,6 +332,8 @@ ALONG = replace(ONE, fast_axis=(1, 0, 0), origin=(9, 9, 9))
         ({"panels": [replace(ONE, origin=(0, 1, 0))]}, "panel p0: found a plane that goes through the sample"),
         ({"panels": [replace(ONE, name="a"), replace(ONE, name="a")]}, r"detector\.panels: found two panels a"),
         ({"panels": [ONE, replace(ONE, place=(0, 0))]}, r"detector\.panels: found places in the file's array for some"),
+        ({"panels": [replace(ONE, place=(0, 0)), replace(ONE, place=(2, 3))]}, "found p0 and p1 at one place"),
+        ({"panels": [replace(ONE, place=(0, 0)), replace(ONE, place=(1, 0, 0))]}, "places in a slab and in a stack"),
         ({"panels": [replace(ONE, bad=[(0, 4, 0, 0)])]}, "panel p0: found the bad region 0 4 0 0, expected .* 4 x 3"),
         ({"panels": [replace(ONE, mask=np.ones((4, 3)))]}, r"panel p0: found a mask of 4 x 3 pixels, expected 3 x 4"),
         ({"panels": [ONE], "mask": np.ones((2, 4))}, "-mask: found 2 x 4 pixels in an array, expected .* panel p0"),

@@ -200,6 +200,14 @@ def test_places_in_the_data_follow_its_dimensions(dims: Any, places: Any, tmp_pa
     assert [panel.place for panel in found.scene.panels] == places
 
 
+def test_panels_that_share_pixels_of_the_data_are_told(tmp_path: Path) -> None:
+    """As where the last row of a panel is said to be the first of the next: whose counts are these?"""
+    assert resolved(geometry(tmp_path)).warnings == ()
+    assert resolved(geometry(tmp_path, **{"a/max_ss = 2": "a/max_ss = 3"})).warnings == (
+        "panels a and c share pixels of the file's array",
+    )
+
+
 def test_masks_beside_a_geometry_are_used(tmp_path: Path) -> None:
     """Bits that must be set and bits that must not, of two files, in both spellings; a file that is away is named."""
     rng = np.random.default_rng(3)
@@ -334,6 +342,18 @@ def test_dials_hierarchies_are_followed(tmp_path: Path) -> None:
     assert np.argwhere(panels[3].mask == 0).tolist() == [[s, f] for s in (1, 2, 3) for f in (0, 1)]
     assert found.radiation.wavelength == pytest.approx(1.2e-10)
     assert found.radiation.kahn_factor == pytest.approx(0.9)
+
+
+def test_dials_panels_without_a_place_make_a_stack(tmp_path: Path) -> None:
+    """Most experiments say no raw_image_offset: images are lists of panels."""
+    path, _ = experiment_list(tmp_path)
+    document = json.loads(path.read_text())
+    for panel in document["detector"][0]["panels"]:
+        panel["raw_image_offset"] = [0, 0]
+    path.write_text(json.dumps(document))
+    found = resolved(path)
+    assert [panel.place for panel in found.scene.panels] == [(0, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 0)]
+    assert found.warnings == ()
 
 
 # ---- NXmx -------------------------------------------------------------------------------------------------

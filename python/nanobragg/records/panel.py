@@ -103,6 +103,17 @@ def only_panel(panels: Sequence[ScenePanel], what: str) -> ScenePanel:
     return panels[0]
 
 
+def usual_places(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """Places in the file's array of panels of which nobody says any: a stack where shapes (slow, fast) agree, else a
+    slab, each below the one before.
+    """
+    if len(shapes) == 1:
+        return [(0, 0)]
+    if len(set(shapes)) == 1:
+        return [(number, 0, 0) for number in range(len(shapes))]
+    return [(sum(shape[0] for shape in shapes[:number]), 0) for number in range(len(shapes))]
+
+
 def panel_views(image: NDArray[Any], panels: Sequence[ScenePanel]) -> list[NDArray[Any]]:
     """The pixels (slow, fast) of each panel in an image of the shape ``Scene.image_shape``; views, not copies."""
     flat = image.reshape(-1)

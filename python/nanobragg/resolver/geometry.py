@@ -12,7 +12,7 @@ from nanobragg.records.panel import ScenePanel
 from nanobragg.resolver.body import Body, place_body
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
-from nanobragg.resolver.panels import with_mask
+from nanobragg.resolver.panels import overlapping, with_mask
 from nanobragg.resolver.sensor import Sensor, sensor_of
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
         panels = with_mask(panels, said.mask, said.mask_name)
     largest = (max(panel.shape[0] for panel in panels), max(panel.shape[1] for panel in panels))
     roi, doubts = _roi(detector.roi, largest)
+    if shared := overlapping(panels):
+        doubts = (*doubts, f"panels {shared[0]} and {shared[1]} share pixels of the file's array")
     sensor = sensor_of(detector, frozenset())
     return PlacedDetector(
         pixels=pixels,

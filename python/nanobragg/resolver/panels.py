@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.records.panel import ScenePanel
+from nanobragg.records.panel import ScenePanel, usual_places
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -56,10 +56,15 @@ def panels_of_user(detector: Detector, frame: Frame, masks: Sequence[NDArray[Any
     if double is not None:
         raise InputError(f"detector.panels: found two panels {double}, expected a name for each")
     places = _places(said)
-    return tuple(
+    if len({len(place) for place in places}) > 1:
+        raise InputError("detector.panels: found places in a slab and in a stack, expected one of them")
+    panels = tuple(
         _panel_of_user(panel, name, place, detector, frame, mask)
         for panel, name, place, mask in zip(said, names, places, masks, strict=True)
     )
+    if shared := overlapping(panels):
+        raise InputError(f"detector.panels: found {shared[0]} and {shared[1]} at one place of the file's array")
+    return panels
 
 
 def _places(said: Sequence[Panel]) -> list[tuple[int, ...]]:
@@ -69,12 +74,7 @@ def _places(said: Sequence[Panel]) -> list[tuple[int, ...]]:
         return [tuple(place) for place in given if place is not None]
     if any(place is not None for place in given):
         raise InputError("detector.panels: found places in the file's array for some panels, expected them for all")
-    shapes = [panel.shape or (0, 0) for panel in said]
-    if len(said) == 1:
-        return [(0, 0)]
-    if len(set(shapes)) == 1:
-        return [(number, 0, 0) for number in range(len(said))]
-    return [(sum(shape[0] for shape in shapes[:number]), 0) for number in range(len(said))]
+    return usual_places([panel.shape or (0, 0) for panel in said])
 
 
 def _panel_of_user(
@@ -115,6 +115,15 @@ def _panel_of_user(
         mask=_mask_of_user(panel, name, shape, mask),
         place=place,
     )
+
+
+def overlapping(panels: Sequence[ScenePanel]) -> tuple[str, str] | None:
+    """The names of two panels that share pixels of the file's array; ``None``: there are none."""
+    corners = np.array([((0, *panel.place)[-3:]) for panel in panels])
+    ends = corners + [(1, *panel.shape) for panel in panels]
+    apart = (corners[:, None] >= ends[None]) | (corners[None] >= ends[:, None])
+    shared = np.argwhere(np.triu(~apart.any(axis=2), 1))
+    return (panels[shared[0][0]].name, panels[shared[0][1]].name) if len(shared) else None
 
 
 def _unit(what: str, vector: ArrayLike) -> NDArray[np.float64]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nanobragg.io.geometry.types import FilePanel, Vec, vec_of
 from nanobragg.maths.rotations import rotation
+from nanobragg.records.panel import usual_places
 
 
 class Incomplete(ValueError):
@@ -27,8 +29,12 @@ def panels_of(detector: dict[str, Any]) -> list[FilePanel]:
     if not detector["panels"]:
         raise Incomplete("no panels")
     frames = _frames(detector.get("hierarchy"))
-    panels = enumerate(detector["panels"])
-    return [_numbered(number, panel, *frames.get(number, (np.eye(4), ""))) for number, panel in panels]
+    numbered = enumerate(detector["panels"])
+    panels = [_numbered(number, panel, *frames.get(number, (np.eye(4), ""))) for number, panel in numbered]
+    if any(any(panel.place) for panel in panels):
+        return panels
+    places = usual_places([panel.shape for panel in panels])
+    return [replace(panel, place=place) for panel, place in zip(panels, places, strict=True)]
 
 
 def _numbered(number: int, panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePanel:
