@@ -66,7 +66,18 @@ def toml_keys() -> str:
     for section, value in properties.items():
         if value.get("type") == "object":
             parts.append(f"## [{section}]\n\n{_sentence(value['description'])}\n\n" + _keys(value["properties"]))
+            for key, inner in value["properties"].items():
+                if _is_tables(inner):
+                    table = inner["items"]
+                    parts.append(
+                        f"## [[{section}.{key}]]\n\n{_sentence(table['description'])}\n\n" + _keys(table["properties"])
+                    )
     return "\n".join(parts)
+
+
+def _is_tables(value: dict[str, Any]) -> bool:
+    """Whether a key holds an array of tables."""
+    return value.get("type") == "array" and value.get("items", {}).get("type") == "object"
 
 
 def _keys(properties: dict[str, dict[str, Any]]) -> str:
@@ -84,6 +95,8 @@ def _sentence(text: str) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -95,12 +108,27 @@ def _kind(value: dict[str, Any]) -> str:
         return ", ".join(f"`{_toml(name)}`" for name in value["enum"])
     if "const" in value:
         return f"`{_toml(value['const'])}`"
+    if _is_tables(value):
+        return "tables, see below"
     if value["type"] == "array":
         least, most = value["minItems"], value["maxItems"]
         return f"{least if least == most else f'{least} to {most}'} × {_kind(value['items'])}"
     return {"number": "number", "integer": "whole number", "string": "text", "boolean": "`true`, `false`"}[
         value["type"]
     ]
+
+
+# ---- ready-made detectors ---------------------------------------------------------------------------------
+
+
+def detectors() -> str:
+    """All ready-made detectors, with the sources of their dimensions."""
+    from nanobragg.records.detectors import DETECTORS
+
+    rows = [
+        (f"`{d.name}`", ", ".join(f"`{name}`" for name in d.also), d.description, d.source) for d in DETECTORS.values()
+    ]
+    return _table(("name", "also", "panels", "dimensions from"), rows)
 
 
 # ---- how to cite ------------------------------------------------------------------------------------------
@@ -133,4 +161,4 @@ def citation() -> str:
 """
 
 
-PARTS = {"options": options, "TOML keys": toml_keys, "citation": citation}
+PARTS = {"options": options, "TOML keys": toml_keys, "detectors": detectors, "citation": citation}

@@ -295,8 +295,8 @@ class Panel:
     )
     place: tuple[int, ...] | None = row(
         ELEMENT,
-        "first pixel in the file's array: slow and fast in a slab; number, slow and fast in a stack",
-        unset="a stack of panels of one shape; else a slab, one panel below the other",
+        "place of the first pixel in the file's array: slow and fast, before them its number in a stack",
+        unset="a stack of panels of one shape, else a slab, one panel below the other",
     )
 
 
