@@ -4,9 +4,7 @@ EDF or PILATUS image gets another experiment if these fail.
 
 from __future__ import annotations
 
-import contextlib
 import struct
-import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +16,6 @@ import fabio.mar345image
 import fabio.tifimage
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, resolve
 from nanobragg.io.any_image import read_pixels
@@ -400,22 +396,6 @@ def test_what_cannot_be_is_one_sentence(write: Callable[[Path], Path], expected:
     sampling = Sampling(phi=0, oscillation=1)
     resolve(Experiment(crystal=crystal, detector=said, beam=Beam(wavelength=1), sampling=sampling))
     assert "\n" not in str(caught.value)
-
-
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-@pytest.mark.parametrize("name", [*WRITERS, "a.0001"])
-def test_damaged_headers_are_used_or_refused(name: str, tmp_path: Path, data: st.DataObject) -> None:
-    path = (_bruker if name == "a.0001" else WRITERS[name])(tmp_path / name)
-    content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, min(len(content), 5000) - 1))
-        content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=6))
-    path.write_bytes(bytes(content))
-    with warnings.catch_warnings(), contextlib.suppress(InputError):
-        warnings.simplefilter("ignore")
-        found = read_file_geometry(path)
-        assert found.bad or (found.nfast or 0) > 0
 
 
 # ---- what iotbx reads in the same files -------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanobragg.errors import InputError
 from nanobragg.io.geometry.any_file import is_smv, read_file_geometry
 from nanobragg.io.images.formats import format_of
 from nanobragg.io.images.smv import read_smv
@@ -23,8 +24,8 @@ def read_pixels(path: str | os.PathLike[str], shape: tuple[int, int] | None = No
     name = os.fspath(path)
     found = format_of(name)
     pixels = None if found is None else found.read(name, shape)
-    if pixels is not None:
-        return pixels
-    if is_smv(name):
-        return read_smv(name).pixels
-    return np.asarray(read_file_geometry(name, mask=True).pixels)
+    if pixels is None:
+        pixels = read_smv(name).pixels if is_smv(name) else np.asarray(read_file_geometry(name, mask=True).pixels)
+    if not pixels.size:
+        raise InputError(f"{name}: found no pixels, expected an image")
+    return pixels

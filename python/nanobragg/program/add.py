@@ -156,8 +156,9 @@ def _sum(images: Sequence[NDArray[np.float32]], request: _Request) -> NDArray[np
 def _print_statistics(total: NDArray[np.float32]) -> None:
     import numpy as np
 
-    values = total.astype(np.float64)
-    if not values.size:
-        return
-    print(f"max = {values.max():g} min = {values.min():g}")
-    print(f"mean = {values.mean():g} rms = {np.sqrt(np.mean(values**2)):g} rmsd = {values.std():g}")
+    with np.errstate(all="ignore"):  # numbers that are not finite
+        values = total.astype(np.float64)
+        if not values.size:
+            return
+        print(f"max = {values.max():g} min = {values.min():g}")
+        print(f"mean = {values.mean():g} rms = {np.sqrt(np.mean(values**2)):g} rmsd = {values.std():g}")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
+from nanobragg.errors import InputError
+
 LIMIT = 1 << 30
 """bytes of all that is kept; what is larger than this alone is not kept"""
 
@@ -120,7 +122,10 @@ def once(read: Callable[..., Value], path: str | os.PathLike[str], *arguments: A
     if identity is None:
         return read(name, *arguments)
     key = (read, identity, arguments)
-    value = FILES.get(key, lambda: read(name, *arguments), extra=identity[-1])
+    try:
+        value = FILES.get(key, lambda: read(name, *arguments), extra=identity[-1])
+    except MemoryError as error:
+        raise InputError(f"{name}: found more than fits into memory, expected a smaller file") from error
     if identity_of(name) != identity:
         FILES.drop(key)
     return value

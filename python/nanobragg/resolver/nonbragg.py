@@ -93,7 +93,7 @@ def _scene(
         steps=steps_of(known, sources.weights) * oversample * oversample,
         signed_intensity="negative_intensity" in run.quirks,
         show=_shown(known, len(sources.positions) * oversample),
-        profile_stol=(profile[:, 0] * _FACTORS[run.profile_unit]).tolist(),
+        profile_stol=profile[:, 0].tolist(),
         profile_amplitude=profile[:, 1].tolist(),
         profile_held="linear_extrapolation" not in run.quirks,
     )
@@ -120,7 +120,7 @@ def _shown(known: Known, evaluations: int) -> int:
 
 
 def _profile(known: Known) -> NDArray[np.float64]:
-    """The table (n, 2), as the quirks leave it."""
+    """The table (n, 2) of sin(theta)/lambda (1/m) and F, as the quirks leave it."""
     run, name = known.run, known.run.profile
     titles = "text_lines_are_points" in run.quirks
     table = read_table(name, 2, titles=titles, expected="lines of sin(theta)/lambda and F")
@@ -128,13 +128,14 @@ def _profile(known: Known) -> NDArray[np.float64]:
         raise InputError(f"{name}: found no number, expected lines of sin(theta)/lambda and F")
     known.touches("text_lines_are_points", table.without_number > 0)
     values = table.values
-    backwards = not bool((np.diff(values[:, 0]) >= 0.0).all())
+    backwards = not bool((values[1:, 0] >= values[:-1, 0]).all())
     if backwards and not known.touches("unsorted_profile"):
         values = values[np.argsort(values[:, 0], kind="stable")]
     distinct, index = np.unique(values[:, 0], return_inverse=True)
     if len(distinct) < len(values) and not known.touches("duplicate_points"):
         values = _merged(values, distinct, index.ravel())
-    return values
+    with np.errstate(over="ignore"):
+        return values * [_FACTORS[run.profile_unit], 1.0]
 
 
 def _merged(values: NDArray[np.float64], distinct: NDArray[np.float64], index: NDArray[np.intp]) -> NDArray[np.float64]:

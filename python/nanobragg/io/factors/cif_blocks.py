@@ -9,6 +9,7 @@ from nanobragg.errors import InputError
 from nanobragg.io.factors.cells import checked_cell
 from nanobragg.io.factors.kinds import read_text
 from nanobragg.io.factors.symmetry import Said
+from nanobragg.io.support.digits import whole_number
 from nanobragg.io.support.reasons import reason
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def values_of(block: Any, tag: str) -> list[str]:
 def symmetry_said(block: Any) -> Said:
     """What a block says about its symmetry."""
     first = [next(iter(values_of(block, tag)), "") for tag in (*_NUMBERS, *_SETTINGS)]
-    number = next((int(text) for text in first[:-1] if text.isdigit()), None)
+    number = next((found for text in first[:-1] if (found := whole_number(text)) is not None), None)
     hall = next((text for tag in _HALL for text in values_of(block, tag)), "")
     names = [text for tag in _NAMES for text in values_of(block, tag)[:1]]
     operators = next((found for tag in _OPERATORS if (found := values_of(block, tag))), [])

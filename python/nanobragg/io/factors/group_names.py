@@ -29,6 +29,7 @@ _REPLACED = (
     (r"^(R.+?)\s*:?\s*R\s*$", r"\1:R"),
     (r"\s*:\s*", ":"),
 )
+_LONGEST_NAME = 200
 _AXES = re.compile(r":(-?[abc]\d?|(?:-?[abc]){3})$", re.IGNORECASE)
 """The setting of a monoclinic or orthorhombic group after its standard name: ``:b1``, ``:cab``."""
 
@@ -110,6 +111,7 @@ def rotations_of(group: Any) -> np.ndarray:
 
 def _spellings(text: str) -> Iterator[str]:
     """What a name can mean, the most literal first."""
+    text = text[:_LONGEST_NAME]
     for underscores in ("", " "):
         name = text.strip().replace("_", underscores)
         for pattern, replacement in _REPLACED:

@@ -21,18 +21,18 @@ _PDB_RECORDS = re.compile(
     rb"(HEADER|CRYST1|REMARK|TITLE|ATOM  |HETATM|COMPND|AUTHOR|MODEL |SEQRES|ORIGX|SCALE|EXPDTA|OBSLTE|SPLIT|CAVEAT)"
 )
 _CIF_START = re.compile(rb"data_\S", re.IGNORECASE)
-_CIF_REFLECTIONS = re.compile(rb"^\s*_(diffrn_)?refln[._]index_h", re.IGNORECASE | re.MULTILINE)
-_CIF_ATOMS = re.compile(rb"^\s*_atom_site[._](fract|cartn)_x", re.IGNORECASE | re.MULTILINE)
+_CIF_REFLECTIONS = re.compile(rb"^[ \t]*_(diffrn_)?refln[._]index_h", re.IGNORECASE | re.MULTILINE)
+_CIF_ATOMS = re.compile(rb"^[ \t]*_atom_site[._](fract|cartn)_x", re.IGNORECASE | re.MULTILINE)
 _CRYSTFEL = re.compile(rb"CrystFEL reflection list|\s*h\s+k\s+l\s+I\s", re.IGNORECASE)
-_SCALEPACK_MERGED = re.compile(rb"\s*1\s*\n\s*-98[57]\s*\n(\s+[\d.]+){6}\s")
-_SCALEPACK_UNMERGED = re.compile(rb"\s*\d+ +[A-Za-z]\S*[^\n]*\n(\s+-?[01]){9}\s*\n", re.IGNORECASE)
+_SCALEPACK_MERGED = re.compile(rb"\s*1\s{0,80}\n\s{0,80}-98[57]\s{0,80}\n(\s+[\d.]+){6}\s")
+_SCALEPACK_UNMERGED = re.compile(rb"\s*\d+ +[A-Za-z][^\n]*\n(\s+-?[01]){9}\s*\n", re.IGNORECASE)
 _SHELX_LINE = rb"[ \d-]{3}\d[ \d-]{3}\d[ \d-]{3}\d[ \d.+-]{7}[\d.][ \d.+-]{7}[\d.][^\n]{0,52}\n"
 _SHELX_TABLE = re.compile(rb"(?:" + _SHELX_LINE + rb"|[ \t]*\n)+")
 _SHELX_END = re.compile(rb"^   0   0   0 *0?\.0+ *0?\.0+ *(?: \d+ *)?\r?$", re.MULTILINE)
 _TOUCHING = re.compile(rb"^(?:.{4}|.{8}|.{12}|.{20})[^ \n]", re.MULTILINE)
 _EXTENSIONS: dict[str, FileKind] = {".mtz": "mtz", ".pdb": "model", ".ent": "model"}
 _OTHERS = (
-    (re.compile(rb"\s*(\{[^\n]*\}\s*)*(NREF|INDE|ANOM)\w*[ =]", re.IGNORECASE), "CNS reflections"),
+    (re.compile(rb"\s*(\{[^\n{}]*\}\s*)*(NREF|INDE|ANOM)\w*[ =]", re.IGNORECASE), "CNS reflections"),
     (re.compile(rb"\x89HDF\r\n"), "an HDF5 file"),
     (re.compile(rb".{0,32}dials::af::reflection_table", re.DOTALL), "a DIALS table of reflections"),
     (re.compile(rb"\x93NUMPY"), "a NumPy array"),
@@ -173,7 +173,7 @@ def _cif_kind(name: str, block: str | None) -> FileKind:
 def _block_of(content: bytes, block: str) -> bytes:
     """The text from ``data_block`` to the next one; all of it where there is none (whoever reads it says so)."""
     wanted = block.lower().removeprefix("data_").encode()
-    starts = [*re.finditer(rb"^\s*data_(\S+)", content, re.IGNORECASE | re.MULTILINE)]
+    starts = [*re.finditer(rb"^[ \t]*data_(\S+)", content, re.IGNORECASE | re.MULTILINE)]
     for number, start in enumerate(starts):
         if start[1].lower() == wanted:
             return content[start.start() : starts[number + 1].start() if number + 1 < len(starts) else None]

@@ -7,12 +7,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nanobragg.errors import InputError
 from nanobragg.io.factors.cells import checked_cell
 from nanobragg.io.factors.cif_blocks import choose_block, described_blocks, read_document, with_cell
 from nanobragg.io.factors.elements import Elements
 from nanobragg.io.factors.kinds import read_text
-from nanobragg.io.factors.models import ModelFile, atoms_of
+from nanobragg.io.factors.models import ModelFile, are_usual, atoms_of, check_atoms
 from nanobragg.io.factors.small_molecule import read_small_molecule
 from nanobragg.io.factors.symmetry import Said, Symmetry, no_symmetry, of_triplets, symmetry_of
 from nanobragg.io.factors.types import Choice
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from nanobragg.io.factors.cif_blocks import Blocks
     from nanobragg.maths.lattice import Cell
 
-_REMARK_290 = re.compile(r"^REMARK 290 +\d+555 +(\S*[XYZ]\S*,\S+,\S+)", re.MULTILINE)
+_LARGEST_BOX = 2e10
+"""Å³"""
+_RIGID = 0.1
+"""How far the axes of an NCS operator may be from a rotation's."""
+_REMARK_290 = re.compile(r"^REMARK 290 +\d+555 +(\S{0,20}[XYZ]\S{0,20},\S{1,40},\S{1,40})", re.MULTILINE)
 
 
 def read_model(path: str | os.PathLike[str], choice: Choice | None = None) -> ModelFile:
@@ -105,7 +111,9 @@ def _symmetry(gemmi: Any, name: str, said: Said, cell: Cell | None, choice: Choi
 def _macromolecule(gemmi: Any, name: str, structure: Any, symmetry: Symmetry) -> ModelFile:
     warnings = [*symmetry.warnings]
     structure.setup_entities()
+    check_atoms(name, structure)
     if structure.ncs:
+        _check_copies(name, structure)
         structure.expand_ncs(gemmi.HowToNameCopiedChain.Short)
     if len(structure) > 1:
         warnings.append(f"{name}: found {len(structure)} models, the first is used")
@@ -129,6 +137,24 @@ def _macromolecule(gemmi: Any, name: str, structure: Any, symmetry: Symmetry) ->
         contents=f"{images} x {count} atoms in the cell" if images > 1 else f"{count} atoms in the cell",
         warnings=tuple(warnings),
     )
+
+
+def _check_copies(name: str, structure: Any) -> None:
+    """Raises :class:`InputError` for NCS operators that are no rotations, or strew copies over more space than a box
+    can be laid around.
+    """
+    places = np.array([atom.pos.tolist() for model in structure for atom in atoms_of(model)]).reshape(-1, 3)
+    everywhere = [places]
+    for operation in structure.ncs:
+        matrix, vector = np.array(operation.tr.mat.tolist()), np.array(operation.tr.vec.tolist())
+        if not are_usual(*matrix.ravel(), *vector) or np.abs(matrix @ matrix.T - np.eye(3)).max() > _RIGID:
+            raise InputError(f"{name}: found the NCS operator {operation.id}, which is no rotation, expected one")
+        if not operation.given:
+            everywhere.append(places @ matrix.T + vector)
+    extent = np.ptp(np.concatenate(everywhere), axis=0) if len(places) else np.zeros(3)
+    if np.prod(extent + 1.0) > _LARGEST_BOX:
+        lengths = " x ".join(f"{length:.0f}" for length in extent)
+        raise InputError(f"{name}: found NCS operators that strew its atoms over {lengths} Å, expected a molecule")
 
 
 def _find_elements(residue: Any, elements: Elements) -> None:

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanobragg.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nanobragg.io.factors.symmetry import Symmetry
     from nanobragg.maths.lattice import Cell
+
+_LARGEST = 1e5
+_LEAST_B, _LEAST_U = -100.0, -1.0
+"""Å²; refinement leaves some a little below 0"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +40,27 @@ class ModelFile:
 def atoms_of(model: Any) -> Iterator[Any]:
     """The atoms of a gemmi.Model."""
     return (atom for chain in model for residue in chain for atom in residue)
+
+
+def check_atoms(name: str, structure: Any) -> None:
+    """Raises :class:`InputError` for numbers that no atom has: they would take memory and time without end, and
+    displacements that are far below 0 make infinities.
+    """
+    for atom in (atom for model in structure for atom in atoms_of(model)):
+        tensor = atom.aniso.elements_pdb()
+        sane = are_usual(*atom.pos.tolist(), atom.occ, atom.b_iso, *tensor) and atom.b_iso > _LEAST_B
+        if sane and max(map(abs, tensor)) > -_LEAST_U:
+            sane = float(np.linalg.eigvalsh(atom.aniso.as_mat33().tolist())[0]) > _LEAST_U
+        if not sane:
+            raise InputError(
+                f"{name}: found the atom {atom.name} {atom.serial} with numbers that no atom has, expected "
+                "coordinates, occupancy and displacement parameters (Å, Å²)"
+            )
+
+
+def are_usual(*numbers: float) -> bool:
+    """Whether numbers are those of a molecule (Å, Å²)."""
+    return all(-_LARGEST < number < _LARGEST for number in numbers)
 
 
 def in_group(gemmi: Any, model: ModelFile) -> Any:

@@ -37,6 +37,11 @@ def read_mtz(name: str, choice: Choice) -> ReflectionFile:
     Raises :class:`InputError` when the file is damaged, has no such column, or holds partial reflections.
     """
     gemmi = need("gemmi", name)
+    with np.errstate(invalid="ignore"):  # bits that are no numbers are NaN, which is found afterwards
+        return _reflections(gemmi, name, choice)
+
+
+def _reflections(gemmi: Any, name: str, choice: Choice) -> ReflectionFile:
     mtz, header = _read(gemmi, name)
     types: dict[str, str] = {}
     for item in mtz.columns:
@@ -74,7 +79,7 @@ def _read(gemmi: Any, name: str) -> tuple[Any, list[str]]:
     start, end = _header(data)
     # Labels and titles may hold letters that are no ASCII, which gemmi does not decode.
     header = bytes(byte if byte < 128 else ord("?") for byte in data[start:end])
-    size = re.search(rb"NCOL +(\d+) +(\d+)", header)
+    size = re.search(rb"NCOL +(\d{1,9}) +(\d{1,9})", header)
     if size is None or 4 * int(size[1]) * int(size[2]) > len(data):
         raise InputError(f"{name}: found fewer numbers than its header says, expected an MTZ file")
     # gemmi reads MTZ from files only, and a compressed one has no name of its own.

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nanobragg.io.factors.types import ReflectionFile
     from nanobragg.maths.lattice import Cell
 
+_LARGEST = 1e100
+"""An amplitude or intensity beyond this is none."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Expanded:
@@ -48,6 +51,12 @@ def read_reflection_file(path: str | os.PathLike[str], kind: FileKind, choice: C
     file: ReflectionFile = getattr(import_module(module), function)(os.fspath(path), choice or Choice())
     if not np.isfinite(file.values).any():
         raise InputError(f"{file.name}: found no value in {file.column.described}, expected structure factors")
+    absurd = np.abs(file.values) > _LARGEST
+    if absurd.any():
+        raise InputError(
+            f"{file.name}: found {file.values[int(np.argmax(absurd))]:g} in {file.column.described}, expected "
+            "structure factors"
+        )
     return file
 
 

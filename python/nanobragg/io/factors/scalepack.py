@@ -14,6 +14,7 @@ from nanobragg.io.factors.kinds import read_text
 from nanobragg.io.factors.symmetry import Said, symmetry_of
 from nanobragg.io.factors.text_tables import fixed_numbers, free_numbers
 from nanobragg.io.factors.types import Column, ReflectionFile
+from nanobragg.io.support.digits import whole_number
 from nanobragg.io.support.extras import need
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _merged(gemmi: Any, name: str, lines: list[str], choice: Choice) -> Reflecti
 def _unmerged(gemmi: Any, name: str, lines: list[str], choice: Choice) -> ReflectionFile:
     count, _, group = lines[0].strip().partition(" ")
     # Each operation is a line of its rotation and one of its translation.
-    rows = _data(lines, 1 + 2 * int(count))
+    rows = _data(lines, 1 + 2 * (whole_number(count) or 0))
     table = free_numbers(rows, (len(_UNMERGED),))
     if table is None:
         table = fixed_numbers(name, rows, _UNMERGED, "a reflection of an unmerged file")

@@ -10,7 +10,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.factors.cif_blocks import values_of, with_cell
 from nanobragg.io.factors.elements import Elements, parse_formula
-from nanobragg.io.factors.models import ModelFile
+from nanobragg.io.factors.models import ModelFile, check_atoms
 from nanobragg.io.factors.symmetry import of_group, symmetry_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SAME_PLACE = 0.3
 """Å; an atom and its image that are nearer are one atom on a symmetry element"""
+_FAR = 1e4
+"""cells; coordinates beyond are none"""
 _MANY = 0.02
 """relative; a cell whose atoms differ by more from the formula is doubtful"""
 
@@ -45,9 +47,11 @@ def read_small_molecule(gemmi: Any, name: str, blocks: Blocks, choice: Choice) -
     places = np.array([site.fract.tolist() for site in sites])
     symmetry, doubt = _of_origin(name, _Contents(block, formula, cell, places, sites), symmetry)
     multiplicity = len(symmetry.rotations) // _site_symmetry(symmetry, places, cell)
+    structure = _structure(gemmi, small, sites, multiplicity / len(symmetry.rotations))
+    check_atoms(name, structure)
     return ModelFile(
         name=name,
-        structure=_structure(gemmi, small, sites, multiplicity / len(symmetry.rotations)),
+        structure=structure,
         cell=cell,
         symmetry=symmetry,
         macromolecule=False,
@@ -62,13 +66,14 @@ def _sites(gemmi: Any, name: str, block: Any, small: Any, formula: dict[str, flo
     dummies, tensors = _dummies(block), _tensors_of_b(gemmi, block)
     sites, unplaced, still = [], [], 0
     for site in small.sites:
-        if site.label in dummies or not np.isfinite(site.fract.tolist()).all():
+        if site.label in dummies or not (np.abs(site.fract.tolist()) < _FAR).all():
             unplaced.append(site.label)
             continue
         found = elements.find(site.label, site.type_symbol, site.element)
         if found is not None:
             site.element = found
-            site.aniso = tensors.get(site.label, site.aniso)
+            tensor = tensors.get(site.label, site.aniso)
+            site.aniso = tensor if np.isfinite(tensor.elements_pdb()).all() else gemmi.SMat33d(0, 0, 0, 0, 0, 0)
             still += site.u_iso == 0.0 and not site.aniso.nonzero()
             sites.append(site)
     warnings = elements.warnings(name)

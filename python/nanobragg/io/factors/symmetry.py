@@ -10,6 +10,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.factors.group_names import Found, described, find_group, group_of_number, misfit
+from nanobragg.io.support.digits import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +126,7 @@ def no_symmetry(source: str) -> Symmetry:
 
 def _chosen(gemmi: Any, name: str, said: Said, cell: Cell | None, wanted: str | None) -> Symmetry | None:
     if wanted is not None:
-        number = int(wanted) if wanted.strip().isdigit() else 0
+        number = whole_number(wanted)
         found = group_of_number(gemmi, number, cell) if number else find_group(gemmi, wanted, cell)
         if found is None:
             raise InputError(f"-sf_group: found {wanted!r}, expected the name or the number of a space group")
@@ -243,10 +244,15 @@ def parse_operator(name: str, text: str) -> tuple[NDArray[np.int32], NDArray[np.
                 top, _, bottom = number.partition("/")
                 value *= float(top) / float(bottom or 1)
             if axis:
-                rotation[row, "xyz".index(axis)] += round(value)
+                rotation[row, "xyz".index(axis)] += round(min(max(value, -9.0), 9.0))
             elif number:
                 translation[row] += value
-    if len(parts) != 3 or abs(round(float(np.linalg.det(rotation)))) != 1 or np.abs(rotation).max() > 1:
+    if (
+        len(parts) != 3
+        or not np.isfinite(translation).all()
+        or abs(round(float(np.linalg.det(rotation)))) != 1
+        or np.abs(rotation).max() > 1
+    ):
         raise InputError(f"{name}: found the symmetry operator {text[:40]!r}, expected one such as -x,y+1/2,-z")
     # Decimals of thirds and sixths are rounded in files.
     nearest = np.round(translation * 24) / 24

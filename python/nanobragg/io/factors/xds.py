@@ -14,6 +14,7 @@ from nanobragg.io.factors.kinds import read_text
 from nanobragg.io.factors.symmetry import Said, no_symmetry, symmetry_of
 from nanobragg.io.factors.text_tables import numbers_of
 from nanobragg.io.factors.types import Column, ReflectionFile
+from nanobragg.io.support.digits import whole_number
 from nanobragg.io.support.extras import need
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from nanobragg.maths.lattice import Cell
 
 _KEY = re.compile(r"([A-Z][A-Z_'%0-9()-]*)\s*=\s*(.*?)(?=\s+[A-Z][A-Z_'%0-9()-]*\s*=|$)")
+
+_LONGEST_LINE = 1000
+"""Characters of a line of the header that are looked at."""
 
 
 def read_xds(name: str, choice: Choice) -> ReflectionFile:
@@ -37,7 +41,7 @@ def read_xds(name: str, choice: Choice) -> ReflectionFile:
     table = numbers_of(name, rows, [at - 1 for at in order], "h k l I σ")
     rejected = table[:, 4] < 0
     cell = _cell_of(name, header)
-    number = int(header["SPACE_GROUP_NUMBER"]) if header.get("SPACE_GROUP_NUMBER", "").isdigit() else None
+    number = whole_number(header.get("SPACE_GROUP_NUMBER", ""))
     symmetry = symmetry_of(gemmi, name, Said(number=number), cell, choice.group)
     said = [f"{int(rejected.sum())} reflections that were rejected (negative sigma) are left out"] * bool(
         rejected.any()
@@ -64,16 +68,17 @@ def _header(lines: list[str]) -> dict[str, str]:
     for line in lines:
         if line.startswith("!END_OF_HEADER") or not line.startswith("!"):
             break
-        header.update({key: value.strip() for key, value in _KEY.findall(line[1:])})
+        header.update({key: value.strip() for key, value in _KEY.findall(line[1:_LONGEST_LINE])})
     return header
 
 
 def _place(name: str, header: dict[str, str], item: str, usual: int) -> int:
     """The column of an item, counted from 1."""
     text = header.get(f"ITEM_{item}", str(usual))
-    if not text.isdigit() or not 1 <= int(text) <= 1000:
+    number = whole_number(text)
+    if number is None or not 1 <= number <= 1000:
         raise InputError(f"{name}: found ITEM_{item}={text[:20]}, expected the number of a column")
-    return int(text)
+    return number
 
 
 def _wavelength(header: dict[str, str]) -> float | None:

@@ -14,7 +14,9 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.fabio_image import begins_as_smv, read_fabio_geometry, read_fabio_image
 from nanobragg.io.geometry.types import FileGeometry
+from nanobragg.io.support.apart import read_apart
 from nanobragg.io.support.atomic import read_bytes
+from nanobragg.io.support.extras import need
 
 _JSON = re.compile(rb"\s*\{\s*[\"}]")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -111,16 +113,23 @@ def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
         _no_mask(name, mask)
         return read_experiment_list(name, experiment=wanted.experiment, phi=wanted.phi, oscillation=wanted.oscillation)
     if beginning.startswith(_HDF5):
-        from nanobragg.io.geometry.nexus import read_nexus_geometry
-
-        pixels = read_fabio_image(name).data if mask else None
-        return read_nexus_geometry(name, pixels)
+        need("h5py", name)
+        return read_apart(name, lambda: _read_hdf5(name, mask))
     if _CRYSTFEL.search(beginning) and b"\0" not in beginning:
         from nanobragg.io.geometry.crystfel import read_crystfel_geometry
 
         _no_mask(name, mask)
         return read_crystfel_geometry(name, clen=wanted.clen, data=wanted.data)
-    return read_fabio_geometry(name, mask=mask)
+    need("fabio", name)
+    return read_apart(name, lambda: read_fabio_geometry(name, mask=mask))
+
+
+def _read_hdf5(name: str, mask: bool) -> FileGeometry:
+    from nanobragg.io.geometry.nexus import read_nexus_geometry
+
+    image, doubts = read_fabio_image(name) if mask else (None, [])
+    found = read_nexus_geometry(name, None if image is None else np.asarray(image.data))
+    return replace(found, warnings=(*doubts, *found.warnings))
 
 
 def _no_mask(name: str, mask: bool) -> None:

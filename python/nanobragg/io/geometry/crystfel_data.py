@@ -10,6 +10,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.crystfel_text import GeometryText, Keys, Value, is_path
+from nanobragg.io.support.apart import read_apart
 from nanobragg.io.support.extras import need
 
 if TYPE_CHECKING:
@@ -29,9 +30,15 @@ _UNITS = {
 def read_array(path: str, data: str) -> NDArray[Any]:
     """A dataset of an HDF5 file. Raises :class:`InputError` where there is none that can be read."""
     h5py = need("h5py", path)
-    try:
+
+    def read() -> NDArray[Any]:
         with h5py.File(path, "r") as file:
             return np.asarray(file[data][()])
+
+    try:
+        return read_apart(path, read)
+    except InputError:
+        raise
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: found no array {data} that can be read, expected one") from error
 

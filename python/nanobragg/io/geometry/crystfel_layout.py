@@ -12,6 +12,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.crystfel_data import read_array
 from nanobragg.io.geometry.crystfel_text import Keys, Value
+from nanobragg.io.support.digits import whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,12 +33,13 @@ class Layout(NamedTuple):
 
 def layout_of(name: str, owner: str, keys: Keys) -> Layout:
     """What the dim keys of a panel say; by default slow, then fast. Raises :class:`InputError` for what is no axis."""
-    dims = sorted((int(key[3:]), value) for key, value in keys.items() if key[:3] == "dim" and key[3:].isdecimal())
+    named = ((whole_number(key[3:]), value) for key, value in keys.items() if key[:3] == "dim")
+    dims = sorted((number, value) for number, value in named if number is not None)
     fixed, order = [], []
     for number, value in dims:
         text = value.text
-        if text.isdecimal():
-            fixed.append(int(text))
+        if (at := whole_number(text)) is not None:
+            fixed.append(at)
         elif text in _AXES:
             order.append(text)
         elif text != "%":

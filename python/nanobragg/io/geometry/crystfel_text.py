@@ -57,6 +57,8 @@ _BEAM_KEYS = frozenset(
     ]
 )
 _GROUPS = ("group_", "rigid_group")
+_LONGEST = 1e6
+"""pixels along x, y or z for each along fs or ss"""
 _TERM = re.compile(r"([+-]*)([0-9.]*(?:[eE][+-]?[0-9]+)?)([xyz])")
 
 
@@ -168,7 +170,7 @@ def vector_of(name: str, key: str, value: Value) -> tuple[float, float, float]:
             size = 0.0 if term is None else float(term[2] or 1.0)
         except ValueError:
             term, size = None, 0.0
-        if term is None:
+        if term is None or size > _LONGEST:
             break
         found["xyz".index(term[3])] += -size if term[1].count("-") % 2 else size
         at = term.end()

@@ -299,7 +299,7 @@ def _edf(name: str, header: Mapping[str, Any]) -> Fields:
         text = values.get(key.lower())
         if text is None:
             return None
-        match = _WITH_UNIT.fullmatch(text)
+        match = _WITH_UNIT.fullmatch(text[:80])
         if match is None or match[2] not in units:
             raise InputError(f"{name}: found {key} {text[:40]!r}, expected a number{' of metres' * (len(units) > 1)}")
         return float(match[1]) * units[match[2]]

@@ -19,15 +19,19 @@ from nanobragg.io.geometry.units import ANGSTROMS, DEGREES, ELECTRONVOLTS, MILLI
 from nanobragg.io.images.smv import read_smv_header
 from nanobragg.io.support.atomic import read_bytes
 from nanobragg.io.support.extras import need
+from nanobragg.io.support.quiet import quiet
 from nanobragg.maths.constants import ENERGY
 
 _SMV = re.compile(rb"\{\s*HEADER_BYTES\s*=")
-_DTREK = re.compile(rb"[;{\n]\s*DETECTOR_NAMES\s*=")
-_PIXEL_SIZE = re.compile(rb"[;{\n]\s*PIXEL_SIZE\s*=")
+_DTREK = re.compile(rb"[;{\n][ \t\r]*DETECTOR_NAMES[ \t]*=")
+_PIXEL_SIZE = re.compile(rb"[;{\n][ \t\r]*PIXEL_SIZE[ \t]*=")
 _SMV_BEGINNING = 16384
 """bytes of a header, in which the key that tells d*TREK from SMV is looked for"""
 _MAR345 = (b"\x2d\x04", b"\xd2\x04", b"\x04\x2d", b"\x04\xd2")
 _PCK = re.compile(rb"CCP4 packed image(?: V2)?, X: *(\d{1,5}), Y: *(\d{1,5})")
+_BITS = (0, 4, 5, 6, 7, 8, 16, 32)
+_BITS_LATER = (0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32)
+"""Bits of a packed pixel by the code in its block; the later ones are those of V2."""
 _LARGEST_CBF_HEADER = 16 * 512
 """bytes of it that fabio reads"""
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
@@ -51,7 +55,7 @@ def read_fabio_geometry(name: str, *, mask: bool) -> FileGeometry:
 
     Raises :class:`InputError` as :func:`read_fabio_image` does, and for a header that says what cannot be used.
     """
-    image = read_fabio_image(name, pixels=mask)
+    image, doubts = read_fabio_image(name, pixels=mask)
     fields: Fields
     kind = type(image).__name__.removesuffix("Image")
     nslow, nfast = image.shape
@@ -73,12 +77,13 @@ def read_fabio_geometry(name: str, *, mask: bool) -> FileGeometry:
         nfast=int(nfast),
         nslow=int(nslow),
         pixels=np.asarray(image.data) if mask else None,
-        **fields,
+        **fields | {"warnings": (*doubts, *fields.get("warnings", ()))},
     )
 
 
-def read_fabio_image(name: str, *, pixels: bool = True) -> Any:
-    """The image; of a mar345 the header only where its ``pixels`` are not wanted: fabio crashes on damaged ones.
+def read_fabio_image(name: str, *, pixels: bool = True) -> tuple[Any, list[str]]:
+    """The image, and what libraries have to say of it; of a mar345 the header only where its ``pixels`` are not wanted:
+    fabio crashes on damaged ones.
 
     Raises :class:`InputError` when it is no image of two dimensions.
     """
@@ -89,14 +94,15 @@ def read_fabio_image(name: str, *, pixels: bool = True) -> Any:
     if mar345 and pixels:
         _check_mar345(name)
     try:
-        image = fabio.openheader(name) if mar345 and not pixels else fabio.open(name)
-        if len(image.shape) != 2 or (image.data is None and pixels):
-            raise ValueError("no image of two dimensions")
+        with quiet() as said:
+            image = fabio.openheader(name) if mar345 and not pixels else fabio.open(name)
+            if len(image.shape) != 2 or (pixels and (np.ndim(image.data) != 2 or not np.size(image.data))):
+                raise ValueError("no image of two dimensions")
     except Exception as error:  # fabio raises whatever its many readers do
         raise InputError(
             f"{name}: found no image that can be read, expected SMV, CBF, HDF5, TIFF or another format that fabio reads"
         ) from error
-    return image
+    return image, [f"{name}: {' '.join(sentence.split())[:200]}" for sentence in dict.fromkeys(said)]
 
 
 def _quiet() -> None:
@@ -140,6 +146,25 @@ def _check_mar345(name: str) -> None:
         raise InputError(f"{name}: found no packed pixels behind {high} high ones, expected a mar345 image")
     if width <= 0 or (int(packed[1]), int(packed[1]) * int(packed[2])) != (width, count):
         raise InputError(f"{name}: found {count} pixels in the header, expected {int(packed[1])} x {int(packed[2])}")
+    found = _packed_pixels(content[content.find(b"\n", packed.end()) + 1 :], count, later=packed[0].find(b"V2") > 0)
+    if found != count:
+        raise InputError(f"{name}: found {found} packed pixels, expected {count}")
+
+
+def _packed_pixels(packed: bytes, wanted: int, *, later: bool) -> int:
+    """The pixels of blocks until ``wanted`` are there. A block begins with the logarithm of their number and the code
+    of their bits (J. P. Abrahams; in CCP4's pack_c.c).
+    """
+    width, bits = (4, _BITS_LATER) if later else (3, _BITS)
+    mask, pixels, place, end = (1 << width) - 1, 0, 0, 8 * len(packed)
+    packed += b"\0\0"
+    while pixels < wanted and place < end:
+        byte = place >> 3
+        head = (packed[byte] | packed[byte + 1] << 8) >> (place & 7)
+        size = 1 << (head & mask)
+        pixels += size
+        place += 2 * width + size * bits[head >> width & mask]
+    return pixels if place <= end else 0
 
 
 def _cbf_lines(name: str) -> str:
@@ -155,6 +180,7 @@ def _pilatus_header(name: str, header: str) -> Fields:
 
     Detector_distance and Beam_xy are those of the detector before it is turned by Detector_2theta, through the sample.
     """
+    header = re.sub(r"[ \t]+", " ", header)  # long runs of blanks would be tried in all ways
 
     def quantity(key: str, units: dict[str, float], count: int = 1) -> list[float] | None:
         between = r"\s*(?:m|mm)?\s*[x,]?\s*"

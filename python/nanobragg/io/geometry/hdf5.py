@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _MOST_STEPS = 64
+_MOST_VALUES = 10_000_000
+"""Values of an item that is read whole; images are not."""
 _FAILURES = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, OverflowError)
 """What h5py and NumPy raise for items that cannot be read."""
 
@@ -75,10 +77,24 @@ def of_class(group: Any, nx_class: str, *names: str) -> list[Any]:
     ]
 
 
+def stored(item: Any) -> Any:
+    """The value of a dataset. Raises :class:`Unusable` for what would take memory beyond all use."""
+    if (getattr(item, "size", None) or 0) > _MOST_VALUES:
+        raise Unusable(f"found {item.size} values in {item.name}, expected at most {_MOST_VALUES}")
+    return item[()]
+
+
+def real_numbers(value: Any) -> NDArray[np.float64]:
+    """Numbers of a value. Raises :class:`TypeError` for complex ones, and what NumPy raises for anything else."""
+    if np.iscomplexobj(value):
+        raise TypeError("complex numbers")
+    return np.asarray(value, dtype=float)
+
+
 def numbers(item: Any) -> NDArray[np.float64]:
     """The numbers of a dataset, (n,). Raises :class:`Unusable` for anything else."""
     try:
-        values = np.atleast_1d(np.asarray(item[()], dtype=float)).ravel()
+        values = np.atleast_1d(real_numbers(stored(item))).ravel()
     except _FAILURES as error:
         raise Unusable(f"found no numbers in {item.name}, expected some") from error
     if not values.size or not np.isfinite(values[0]):
@@ -107,18 +123,19 @@ def factor_of(item: Any, unit: str, units: Mapping[str, float], default: str = "
 def vector_of(item: Any, key: str = "vector") -> NDArray[np.float64]:
     """A vector attribute, (3,). Raises :class:`Unusable` where it has not three numbers."""
     try:
-        vector = np.array(item.attrs[key], dtype=float).ravel()
+        vector = real_numbers(item.attrs[key]).ravel()
     except _FAILURES as error:
         raise Unusable(f"found no {key} of {item.name}, expected three numbers") from error
     if vector.shape != (3,) or not np.isfinite(vector).all():
-        raise Unusable(f"found the {key} {vector.tolist()} of {item.name}, expected three numbers")
+        raise Unusable(f"found the {key} {str(vector.tolist())[:60]} of {item.name}, expected three numbers")
     return vector
 
 
 def direction_of(item: Any) -> NDArray[np.float64]:
     """The unit vector of an axis. Raises :class:`Unusable` where it is none."""
     vector = vector_of(item)
-    length = float(np.linalg.norm(vector))
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(vector))
     if not 0.0 < length < math.inf:
         raise Unusable(f"found a vector of length {length:g} of {item.name}, expected a direction")
     return vector / length
@@ -244,7 +261,7 @@ class Said:
 
 def is_nan(item: Any) -> bool:
     """Whether the first number is none, as of what is not known."""
-    first = np.atleast_1d(np.asarray(item[()], dtype=float)).ravel()
+    first = np.atleast_1d(real_numbers(stored(item))).ravel()
     return bool(first.size and np.isnan(first[0]))
 
 
@@ -252,8 +269,8 @@ def is_known(item: Any) -> bool:
     """Whether a number is more than the 0 or -1 of what is not known. Raises :class:`Unusable` for a group."""
     if is_group(item):
         raise Unusable(f"found a group as {item.name}, expected a number")
-    values = item[()]
+    values = stored(item)
     if isinstance(values, (bytes, str)) or getattr(values, "dtype", np.dtype(float)).kind in "OSU":
         values = numbers(item)
-    first = np.atleast_1d(np.asarray(values, dtype=float)).ravel()
+    first = np.atleast_1d(real_numbers(values)).ravel()
     return bool(first.size and np.isfinite(first[0]) and first[0] not in (0.0, -1.0))

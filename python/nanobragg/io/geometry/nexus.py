@@ -27,6 +27,7 @@ from nanobragg.io.geometry.hdf5 import (
     of_class,
     offset_of,
     quantities,
+    stored,
     text,
 )
 from nanobragg.io.geometry.nexus_beam import beam_of
@@ -221,7 +222,7 @@ def _common(said: Said, detector: Any) -> dict[str, Any]:
     thickness = said.length("thickness", child(detector, "sensor_thickness"), MILLIMETRES, "m")
     for field in ("limits", "thickness"):  # nothing is made of them
         said.bad.pop(field, None)
-    name = "" if material is None or is_group(material) else text(material[()])
+    name = "" if material is None or is_group(material) else text(stored(material))
     return {"thickness": thickness, "material": name, "trusted_range": limits}
 
 
@@ -241,7 +242,7 @@ def _panel(
     place = child(module, "data_origin")
     name = child(module, "module_name")
     return FilePanel(
-        name=module.name.rsplit("/", 1)[1] if name is None or is_group(name) else text(name[()]),
+        name=module.name.rsplit("/", 1)[1] if name is None or is_group(name) else text(stored(name)),
         shape=shape,
         pixel_size=(sizes[0], sizes[1]),
         origin=vec_of(first[:3, :3] @ offset_of(module["fast_pixel_direction"]) + first[:3, 3]),
@@ -258,7 +259,7 @@ def _depends_on(item: Any, module: Any) -> str:
     for group in (module, module.parent):
         said = child(group, "depends_on")
         if not path and said is not None and not is_group(said):
-            path = text(said[()])
+            path = text(stored(said))
             if not path.startswith(("/", ".")):
                 path = f"{group.name}/{path}"
     return path or "."

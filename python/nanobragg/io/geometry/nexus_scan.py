@@ -19,6 +19,7 @@ from nanobragg.io.geometry.hdf5 import (
     members,
     of_class,
     quantities,
+    stored,
     text,
 )
 from nanobragg.io.geometry.types import Vec, vec_of
@@ -97,7 +98,7 @@ def _rotations(entry: Any, said: Said) -> list[Any]:
         depends = child(sample, "depends_on")
         path = attribute(sample, "depends_on")
         if depends is not None and not is_group(depends):
-            path = text(depends[()])
+            path = text(stored(depends))
         try:
             found = [] if path in ("", ".") else chain(sample if depends is None else depends, path)
         except Unusable as error:

@@ -75,7 +75,8 @@ def read_companion_header(path: str | os.PathLike[str], *, substring: bool) -> C
         raise InputError(f"{name}: found {len(data)} bytes, expected an SMV header of at least {_BLOCK}")
     if not data.startswith(_MAGIC):
         raise InputError(f"{name}: found no SMV header, expected a file that starts with {{ and HEADER_BYTES=")
-    size = int(min(_value(data[:_BLOCK], "HEADER_BYTES", substring) or 0.0, float(_LARGEST_HEADER)))
+    said = _value(data[:_BLOCK], "HEADER_BYTES", substring) or 0.0
+    size = int(min(max(said, 0.0), float(_LARGEST_HEADER)))
     if size < len(_MAGIC) or size > len(data):
         raise InputError(f"{name}: found HEADER_BYTES={size} in a file of {len(data)} bytes, expected a header's size")
     raw = data[:size]

@@ -10,6 +10,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.images.masked import with_masked
 from nanobragg.io.support.atomic import atomic_write
+from nanobragg.io.support.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -33,8 +34,9 @@ def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> 
     """The pixels (slow, fast). Raises :class:`InputError` for a file that is not NumPy's, or not of one image."""
     name = os.fspath(path)
     try:
-        pixels = np.load(name, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with quiet():
+            pixels = np.load(name, allow_pickle=False)
+    except Exception as error:  # NumPy evaluates the header as Python, and raises what its parser does
         raise InputError(f"{name}: found {str(error)[:80]}, expected a NumPy file") from error
     if pixels.ndim == 3 and len(pixels) == 1:  # as an image of one panel is rendered
         pixels = pixels[0]

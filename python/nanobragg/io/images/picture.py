@@ -54,7 +54,11 @@ def contrast(pixels: ArrayLike) -> tuple[float, float]:
     The background is the median; black lies 30 times the spread of the background above it, and not above the
     brightest of the image: weak spots show, strong ones saturate. Images that are mostly 0 go by their bright pixels.
     """
-    values = np.asarray(pixels, dtype=np.float64)
+    with np.errstate(all="ignore"):  # pixels of files may be any bytes
+        return _contrast(np.asarray(pixels, dtype=np.float64))
+
+
+def _contrast(values: NDArray[np.float64]) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
@@ -74,8 +78,9 @@ def contrast(pixels: ArrayLike) -> tuple[float, float]:
 def grey_levels(pixels: NDArray[Any], levels: tuple[float, float] | None = None) -> NDArray[np.uint8]:
     """(slow, fast) grey values of an image, 255 for the background, 0 for black; by the square root in between."""
     white, black = contrast(pixels) if levels is None else levels
-    with np.errstate(invalid="ignore"):
-        above = np.clip((np.nan_to_num(pixels.astype(np.float64)) - white) / (black - white), 0.0, 1.0)
+    with np.errstate(all="ignore"):
+        above = (np.nan_to_num(pixels.astype(np.float64)) - white) / (black - white)
+    above = np.clip(np.nan_to_num(above), 0.0, 1.0)
     return (255 - np.rint(255 * np.sqrt(above))).astype(np.uint8)
 
 

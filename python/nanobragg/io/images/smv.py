@@ -30,7 +30,7 @@ _BLOCK = 512
 _LARGEST_HEADER = 1 << 20
 
 _MAGIC = re.compile(rb"\{\s*HEADER_BYTES\s*=\s*(\d{1,7})\s*;")
-_ASSIGNMENT = re.compile(r"(?:^|[;{\r\n])[ \t]*([^={};\r\n]+?)[ \t]*=[ \t]*([^;\r\n]*)")
+_SEPARATORS = re.compile(r"[;\r\n]")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
 SWING_AXIS = "TWOTHETA_AXIS"
 """The key that tells headers whose keys mean the same in every convention (without the quirk header_by_convention)."""
@@ -137,7 +137,13 @@ def _parse_header(name: str, data: bytes) -> SmvHeader:
 
 def exact_keys(text: str) -> dict[str, str]:
     """Exact keys of a header, the last value of each."""
-    return {key: value.strip() for key, value in _ASSIGNMENT.findall(text.partition("}")[0])}
+    keys = {}
+    for statement in _SEPARATORS.split(text.partition("}")[0]):
+        key, equals, value = statement.partition("=")
+        name = key.rpartition("{")[2].strip(" \t")
+        if equals and name:
+            keys[name] = value.strip()
+    return keys
 
 
 def _pixels(name: str, key: str, text: str | None) -> int:

@@ -1,0 +1,86 @@
+"""Reading with libraries that crash or never end on damaged files: in a process of its own, which may die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import select
+import sys
+import warnings
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+from nanobragg.errors import InputError
+
+Value = TypeVar("Value")
+
+_SECONDS = 5
+"""Processor time, s."""
+_PATIENCE = 120.0
+"""s; a process that has neither ended nor answered then waits for something that only its parent has"""
+
+
+def read_apart(name: str, read: Callable[[], Value]) -> Value:
+    """What ``read`` gives or raises, done by a copy of this process; nothing that it prints is seen.
+
+    Raises :class:`InputError` when that process crashes, or computes without an end. Where there can be no other
+    process, ``read`` is called here.
+    """
+    here, there = os.pipe()
+    try:
+        with warnings.catch_warnings():  # a copy has no other threads, and needs none of their locks
+            warnings.simplefilter("ignore")
+            child = os.fork()
+    except OSError:
+        os.close(here)
+        os.close(there)
+        return read()
+    if child == 0:
+        _answer(read, there)
+    os.close(there)
+    try:
+        answer = _received(here)
+    finally:
+        os.close(here)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+    if answer is None:
+        return read()
+    if not answer:
+        raise InputError(f"{name}: found bytes on which its reader crashes or never ends, expected an undamaged file")
+    value, error = pickle.loads(answer)
+    if error is not None:
+        raise error
+    return value
+
+
+def _answer(read: Callable[[], object], pipe: int) -> NoReturn:
+    """Do the work of the copy."""
+    import resource
+
+    with contextlib.suppress(BaseException):
+        if "faulthandler" in sys.modules:
+            sys.modules["faulthandler"].disable()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        try:
+            answer = pickle.dumps((read(), None), protocol=5)
+        except Exception as error:
+            answer = pickle.dumps((None, error))
+        with os.fdopen(pipe, "wb") as file:
+            file.write(answer)
+    os._exit(0)
+
+
+def _received(pipe: int) -> bytearray | None:
+    """All that the copy writes; ``None`` where it never comes to an end."""
+    answer = bytearray()
+    while select.select([pipe], [], [], _PATIENCE)[0]:
+        block = os.read(pipe, 1 << 20)
+        if not block:
+            return answer
+        answer += block
+    return None
