@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Waves = tuple[NDArray[np.complex128], NDArray[np.complex128]]
+
 K_SOL = 0.35
 """electrons/Å³"""
 _RATE = 1.5
@@ -34,6 +36,8 @@ _GRID_LIMIT = 2**29
 """points of a density grid"""
 _MASK_LIMIT = 2**26
 """points of the solvent's grid; it becomes coarser in larger cells"""
+_TRANSFORMS = 0.7
+"""Fraction of the work that transforms of the atoms are."""
 _CHUNK = 2**19
 """reflections at a time"""
 
@@ -84,14 +88,13 @@ def model_factors(
     # A reflection at the limit may stand for one that rounding, or a cell that is a little off, puts beyond it.
     slack = recipe.resolution**-2 * (1 + 1e-9 + 0.04 * _misfit(model))
     unique = _core.unique_reflections(*group, metric, slack, ball_of(constants, slack)[1])
-    parts = _parts(gemmi, model, recipe, len(unique))
+    told = progress or (lambda fraction: None)
+    parts = _parts(gemmi, model, recipe, (unique, metric), told)
     minimum = (-bounds[0], -bounds[1], -bounds[2])
     grid = _core.grid_of_holes([2 * bound + 1 for bound in bounds])
-    for start in range(0, len(unique), _CHUNK):
-        hkl = unique[start : start + _CHUNK]
-        _core.spread_reflections(*group, hkl, *_amplitudes(parts, hkl, metric), minimum, grid)
-        if progress is not None:
-            progress(min(1.0, (start + _CHUNK) / len(unique)))
+    for piece in _pieces(len(unique)):
+        _core.spread_reflections(*group, unique[piece], *_amplitudes(parts, piece), minimum, grid)
+        told(parts.done + (1.0 - parts.done) * min(1.0, piece.stop / len(unique)))
     expected, missing, _ = _core.complete_grid(*group, metric, recipe.resolution**-2, bounds, default_F, grid)
     return StructureFactors(
         grid=grid, minimum=minimum, count=expected - missing + 1, warnings=(*model.warnings, *parts.warnings)
@@ -135,31 +138,46 @@ def _check_size(model: ModelFile, recipe: Recipe, bounds: tuple[int, int, int]) 
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """What adds up to the crystal's structure factors."""
+    """What adds up to the crystal's structure factors. Grids are let go of as soon as their values are taken."""
 
-    atoms: Callable[[NDArray[np.int32]], tuple[NDArray[np.complex128], NDArray[np.complex128]]]
-    """What f0 + f′ and what f″ give for reflections (n, 3)."""
-    solvent: Any | None
-    """gemmi.ReciprocalComplexGrid"""
-    k_sol: float
-    b_sol: float
-    solvent_limit: float
-    """1/d² (1/Å²) to which the solvent's grid reaches"""
+    atoms: Callable[[slice], Waves]
+    """What f0 + f′ and what f″ give for a piece of the reflections."""
+    solvent: NDArray[np.complex64] | None
+    """(n,) of all reflections"""
+    done: float
+    """Fraction of the work that they took."""
     warnings: tuple[str, ...] = ()
 
 
-def _parts(gemmi: Any, model: ModelFile, recipe: Recipe, reflections: int) -> _Parts:
+def _pieces(count: int) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+
+
+def _parts(
+    gemmi: Any,
+    model: ModelFile,
+    recipe: Recipe,
+    unique: tuple[NDArray[np.int32], NDArray[np.float64]],
+    told: Callable[[float], object],
+) -> _Parts:
+    """``unique``: reflections (n, 3) and the metric of the reciprocal lattice. ``told``: how far this has come."""
     points = model.structure.cell.volume * (2 * _RATE / recipe.resolution) ** 3
-    atoms: Any
-    if cost_of(model, reflections) <= max(1e9, 60 * points):
-        atoms = Summed(gemmi, model, recipe.energy)
+    atoms: Callable[[slice], Waves]
+    done = 0.0
+    if cost_of(model, len(unique[0])) <= max(1e9, 60 * points):
+        summed = Summed(gemmi, model, recipe.energy)
+
+        def atoms(piece: slice) -> Waves:
+            return summed(unique[0][piece])
+
     elif points > _GRID_LIMIT:
         raise InputError(
             f"{model.name}: found a cell of {points:.2g} grid points at {recipe.resolution:.3g} Å, expected at most "
             f"{_GRID_LIMIT:.2g}: set -sf_dmin"
         )
     else:
-        atoms = _Transformed(gemmi, in_group(gemmi, model), recipe)
+        atoms = _Transformed(gemmi, in_group(gemmi, model), recipe, unique[0], told)
+        done = _TRANSFORMS
     spacing = _mask_spacing(model, recipe)
     warnings = ()
     if recipe.k_sol and spacing > _usual_spacing(recipe):
@@ -167,34 +185,23 @@ def _parts(gemmi: Any, model: ModelFile, recipe: Recipe, reflections: int) -> _P
             f"{model.name}: the bulk solvent of so large a cell is computed on a grid of {spacing:.2g} Å, to "
             f"{2 * spacing:.2g} Å",
         )
-    return _Parts(
-        atoms,
-        _solvent(gemmi, model, recipe, spacing),
-        recipe.k_sol,
-        recipe.b_sol,
-        (2 * spacing) ** -2,
-        warnings,
-    )
+    return _Parts(atoms, _solvent(gemmi, in_group(gemmi, model), recipe, spacing, *unique), done, warnings)
 
 
-def _amplitudes(
-    parts: _Parts, hkl: NDArray[np.int32], metric: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """|F| (n,) of reflections and of their mates. f″ is a quarter turn ahead of f, so that the mates differ."""
-    total, absorbing = parts.atoms(hkl)
+def _amplitudes(parts: _Parts, piece: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """|F| (n,) of a piece and of its mates. f″ is a quarter turn ahead of f, so that the mates differ."""
+    total, absorbing = parts.atoms(piece)
     if parts.solvent is not None:
-        indices = hkl.astype(float)
-        d2 = np.einsum("ni,ij,nj->n", indices, metric, indices)
-        inside = d2 <= parts.solvent_limit
-        values = parts.solvent.get_value_by_hkl(np.ascontiguousarray(hkl[inside]))
-        total[inside] += parts.k_sol * np.exp(-parts.b_sol / 4 * d2[inside]) * values
+        total += parts.solvent[piece]
     return np.abs(total + 1j * absorbing), np.abs(total - 1j * absorbing)
 
 
 class _Transformed:
     """Atoms on a grid, transformed."""
 
-    def __init__(self, gemmi: Any, structure: Any, recipe: Recipe) -> None:
+    def __init__(
+        self, gemmi: Any, structure: Any, recipe: Recipe, unique: NDArray[np.int32], told: Callable[[float], object]
+    ) -> None:
         model = structure[0]
         density = gemmi.DensityCalculatorX()
         density.d_min = recipe.resolution
@@ -206,30 +213,37 @@ class _Transformed:
         for z, element in elements.items():
             density.addends.set(element, shifts[z][0])
         density.put_model_density_on_grid(model)
-        self._blur = density.blur
-        self._scattering = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
-        self._absorbing = _absorbing(gemmi, density, model, {z: f[1] for z, f in shifts.items()})
+        told(0.2 * _TRANSFORMS)
+        self._scattering = _transformed(gemmi, density, unique)
+        told(0.5 * _TRANSFORMS)
+        absorbing = {z: f[1] for z, f in shifts.items()}
+        self._absorbing = None
+        if any(absorbing.values()):
+            _put_absorbing(density, model, absorbing)
+            told(0.7 * _TRANSFORMS)
+            self._absorbing = _transformed(gemmi, density, unique)
+        told(_TRANSFORMS)
 
-    def __call__(self, hkl: NDArray[np.int32]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-        hkl = np.ascontiguousarray(hkl)
-        total = np.array(self._scattering.get_value_by_hkl(hkl, unblur=self._blur), dtype=np.complex128)
-        if self._absorbing is None:
-            return total, np.zeros_like(total)
-        absorbing = self._absorbing.get_value_by_hkl(hkl, unblur=self._blur)
-        return total, np.array(absorbing, dtype=np.complex128)
+    def __call__(self, piece: slice) -> Waves:
+        """What f0 + f′ and what f″ give for a piece of the reflections."""
+        total = self._scattering[piece].astype(np.complex128)
+        return total, np.zeros_like(total) if self._absorbing is None else self._absorbing[piece].astype(np.complex128)
 
 
-def _absorbing(gemmi: Any, density: Any, model: Any, f_double_prime: dict[int, float]) -> Any | None:
-    """The transform of f″ at every atom."""
-    if not any(f_double_prime.values()):
-        return None
+def _transformed(gemmi: Any, density: Any, unique: NDArray[np.int32]) -> NDArray[np.complex64]:
+    """(n,) of reflections (n, 3): the transform of what is on the grid."""
+    grid = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
+    return np.array(grid.get_value_by_hkl(np.ascontiguousarray(unique), unblur=density.blur), dtype=np.complex64)
+
+
+def _put_absorbing(density: Any, model: Any, f_double_prime: dict[int, float]) -> None:
+    """f″ of every atom in place of its density."""
     density.initialize_grid()
     for atom in atoms_of(model):
         strength = f_double_prime[atom.element.atomic_number]
         if strength:
             density.add_c_contribution_to_grid(atom, strength)
     density.grid.symmetrize_sum()
-    return gemmi.transform_map_to_f_phi(density.grid, half_l=True)
 
 
 def _usual_spacing(recipe: Recipe) -> float:
@@ -241,11 +255,26 @@ def _mask_spacing(model: ModelFile, recipe: Recipe) -> float:
     return max(_usual_spacing(recipe), (model.structure.cell.volume / _MASK_LIMIT) ** (1 / 3))
 
 
-def _solvent(gemmi: Any, model: ModelFile, recipe: Recipe, spacing: float) -> Any | None:
+def _solvent(
+    gemmi: Any,
+    structure: Any,
+    recipe: Recipe,
+    spacing: float,
+    unique: NDArray[np.int32],
+    metric: NDArray[np.float64],
+) -> NDArray[np.complex64] | None:
+    """(n,) of reflections (n, 3), 0 beyond what a grid of that spacing reaches."""
     if recipe.k_sol == 0.0:
         return None
-    structure = in_group(gemmi, model)
     mask = gemmi.FloatGrid()
     mask.setup_from(structure, spacing=spacing)
     gemmi.SolventMasker(gemmi.AtomicRadiiSet.Refmac).put_mask_on_float_grid(mask, structure[0])
-    return gemmi.transform_map_to_f_phi(mask, half_l=True)
+    grid = gemmi.transform_map_to_f_phi(mask, half_l=True)
+    found = np.zeros(len(unique), np.complex64)
+    for piece in _pieces(len(unique)):
+        indices = unique[piece].astype(float)
+        d2 = np.einsum("ni,ij,nj->n", indices, metric, indices)
+        inside = d2 <= (2 * spacing) ** -2
+        values = grid.get_value_by_hkl(np.ascontiguousarray(unique[piece][inside]))
+        found[piece][inside] = recipe.k_sol * np.exp(-recipe.b_sol / 4 * d2[inside]) * values
+    return found

@@ -89,9 +89,8 @@ def reduced(pixels: NDArray[Any], largest: int = LARGEST) -> tuple[NDArray[Any],
     factor = max(1, math.ceil(max(pixels.shape) / largest))
     if factor == 1:
         return pixels, 1
-    slow, fast = (math.ceil(n / factor) * factor for n in pixels.shape)
-    padded = np.pad(pixels, ((0, slow - pixels.shape[0]), (0, fast - pixels.shape[1])), mode="edge")
-    return padded.reshape(slow // factor, factor, fast // factor, factor).max(axis=(1, 3)), factor
+    slow, fast = (np.arange(0, length, factor) for length in pixels.shape)
+    return np.maximum.reduceat(np.maximum.reduceat(pixels, slow, axis=0), fast, axis=1), factor
 
 
 def png_bytes(pixels: ArrayLike, resolved: Resolved | None = None, marks: Marks | None = None) -> bytes:
