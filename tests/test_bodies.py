@@ -18,6 +18,7 @@ from nanobragg import (
     Crystal,
     Detector,
     Experiment,
+    Image,
     InputError,
     Panel,
     Resolved,
@@ -115,6 +116,21 @@ def test_a_mask_is_cut_as_the_files_array_has_the_panels() -> None:
     assert b.mask is not None
     assert np.argwhere(a.mask == 0).tolist() == [[1, 2]]
     assert np.argwhere(b.mask == 0).tolist() == [[5, 7]]
+
+
+def test_the_geometry_of_a_masks_header_is_not_used(tmp_path: Path) -> None:
+    """It is that of one flat detector; its pixels are."""
+    flat = Experiment(crystal=CRYSTAL, detector=Detector(shape=(6, 8), distance=77.0))
+    pixels = np.ones((6, 8), np.int32)
+    pixels[2, 1] = 0
+    image = Image(np.zeros((6, 8), np.float32), resolve(flat)).integers()
+    replace(image, data=pixels).write(tmp_path / "mask.img")
+    found = resolved(Detector(panels=(replace(TILTED[0], place=(0, 0)),), mask=tmp_path / "mask.img"))
+    (panel,) = found.scene.panels
+    assert panel.origin.tolist() == [0.1, 0.001, 0.002]
+    assert panel.mask is not None
+    assert np.argwhere(panel.mask == 0).tolist() == [[2, 1]]
+    assert any("its distance and beam centre are not used" in warning for warning in found.warnings)
 
 
 def test_toml_has_panels_as_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,6 +300,9 @@ def _with_panels(said: Said) -> Said:
     if len(ways) > 1 or detector.header is not None:
         other = ways[1] if len(ways) > 1 else f"-img {detector.header}"
         raise InputError(f"{ways[0]}: found it with {other}, expected one of them")
+    if any(value is not None for value in (said.header.distance, said.header.beam_x, said.header.centre)):
+        doubt = f"{said.mask_name}: its distance and beam centre are not used, since the detector is one of panels"
+        said = said._replace(log=said.log + Log(warnings=(doubt,)))
     if detector.name is not None:
         return said._replace(body=body_of_name(experiment))
     masks = [None if panel.mask is None else _panel_mask(panel.mask) for panel in detector.panels or ()]
