@@ -123,7 +123,7 @@ def _kind(value: dict[str, Any]) -> str:
 
 def detectors() -> str:
     """All ready-made detectors, with the sources of their dimensions."""
-    from nanobragg.records.detectors import DETECTORS
+    from nanobragg.records.detector_table import DETECTORS
 
     rows = [
         (f"`{d.name}`", ", ".join(f"`{name}`" for name in d.also), d.description, d.source) for d in DETECTORS.values()

@@ -18,7 +18,7 @@ from nanobragg.errors import InputError
 from nanobragg.inputs.toml import read_config, write_config
 from nanobragg.inputs.words import parse_words
 from nanobragg.records import kinds
-from nanobragg.records.detectors import DETECTOR, DETECTORS
+from nanobragg.records.detectors import DETECTOR, NAMES
 from nanobragg.records.fields import Place, assembled, own_places, places
 from nanobragg.records.quirks import QUIRK_NAMES
 from nanobragg.records.run import Output, Run
@@ -60,7 +60,7 @@ STRATEGIES: dict[kinds.Kind, st.SearchStrategy[Any]] = {
     kinds.EDGES: edges | st.tuples(edges, edges),
     kinds.REGIONS: st.lists(st.tuples(wholes, wholes, wholes, wholes), max_size=2).map(tuple),
     kinds.ELEMENT: st.lists(st.integers(0, 10**6), min_size=2, max_size=3).map(tuple),
-    DETECTOR: st.sampled_from(list(DETECTORS)),
+    DETECTOR: st.sampled_from(list(NAMES)),
     QUIRK_NAMES: st.sampled_from(["all", "none", "all,-pix0_ignored", "stale_phi_zero"]),
 }
 

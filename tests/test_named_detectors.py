@@ -11,7 +11,8 @@ import pytest
 
 from nanobragg import Crystal, Detector, Experiment, InputError, Resolved, parse_words, resolve
 from nanobragg.completion.scripts import completion_script
-from nanobragg.records.detectors import DETECTORS, modules_of
+from nanobragg.records.detector_table import DETECTORS, modules_of
+from nanobragg.records.detectors import NAMES
 
 CRYSTAL = Crystal(cell=[50], default_F=1.0)
 FLAT = [name for name in DETECTORS if name != "P12M"]
@@ -125,6 +126,11 @@ def test_agipd_quadrants_are_turned() -> None:
         sense = 1 if number < 2 else -1
         assert first.slow[:2] == (-sense, 0)
         assert first.fast[:2] == (0, sense)
+
+
+def test_every_name_is_of_a_detector() -> None:
+    """The names are apart from the table, so that command lines are read without it."""
+    assert list(NAMES) == list(DETECTORS)
 
 
 @pytest.mark.parametrize("spelt", ["EIGER2 16M", "eiger2_16m", "Eiger2 X 16M", "EIGER2-XE-16M"])

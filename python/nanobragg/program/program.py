@@ -60,7 +60,7 @@ def _tell(request: Request) -> None:
 
         print(describe(), end="")
     elif request.tell == "detectors":
-        from nanobragg.records.detectors import table
+        from nanobragg.records.detector_table import table
 
         print(table(), end="")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.records.detectors import DETECTORS, Module, NamedDetector, modules_of
+from nanobragg.records.detector_table import DETECTORS, Module, NamedDetector, modules_of
 from nanobragg.records.panel import ScenePanel
 from nanobragg.records.pivots import convention_of
 from nanobragg.resolver.body import Body, Plane
