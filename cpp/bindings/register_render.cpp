@@ -196,4 +196,5 @@ void register_render(py::module_& m) {
         py::arg("precision") = "double", py::arg("seconds") = 0.2,
         "Floating-point operations per second of one core, in double or single precision.");
     m.def("thread_count", &thread_count, py::arg("threads") = 0, "Threads that a number of threads stands for.");
+    register_derivatives(m);
 }

@@ -3,7 +3,7 @@
 separate_arguments(objects UNIX_COMMAND "${OBJECTS}")
 set(checked 0)
 foreach(object ${objects})
-  if(NOT object MATCHES "kernel_")
+  if(NOT object MATCHES "(kernel|slopes)_")
     continue()
   endif()
   math(EXPR checked "${checked} + 1")

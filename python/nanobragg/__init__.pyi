@@ -29,9 +29,12 @@ from nanobragg.records.run import Run as Run
 from nanobragg.records.scene import Factor as Factor
 from nanobragg.records.scene import Interpolation as Interpolation
 from nanobragg.records.scene import Scene as Scene
+from nanobragg.records.scene_change import SceneChange as SceneChange
 from nanobragg.records.shapes import Shape as Shape
 from nanobragg.rendering.background import RingProfile as RingProfile
 from nanobragg.rendering.background import background_profile as background_profile
+from nanobragg.rendering.derivatives import render_jvp as render_jvp
+from nanobragg.rendering.derivatives import render_vjp as render_vjp
 from nanobragg.rendering.devices import ChosenDevice as ChosenDevice
 from nanobragg.rendering.devices import CudaDevice as CudaDevice
 from nanobragg.rendering.devices import CudaSystem as CudaSystem

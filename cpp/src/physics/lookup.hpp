@@ -8,19 +8,24 @@ namespace nanobragg {
 
 enum class Lookup { constant, nearest, tricubic };
 
-NANOBRAGG_FN double nearest_whole(double x) {
+template <class Real>
+NANOBRAGG_FN Real nearest_whole(Real x) {
     // Ties go down, as ceil(x - 1/2) does.
-    const double whole = round_whole(x);
+    const Real whole = round_whole(x);
     return whole - x == 0.5 ? whole - 1.0 : whole;
 }
 
 // Place of a nearest grid point in the grid, or -1 outside. Without short circuits, so that it becomes a selection.
-NANOBRAGG_FN int32_t grid_place(const KernelScene& s, double h0, double k0, double l0) {
-    const double h = h0 - (double)s.f_min[0], k = k0 - (double)s.f_min[1], l = l0 - (double)s.f_min[2];
-    const bool inside = (h >= 0) & (h < (double)s.f_shape[0]) & (k >= 0) & (k < (double)s.f_shape[1]) & (l >= 0) &
+template <class Real>
+NANOBRAGG_FN Real grid_number(const KernelScene& s, Real h0, Real k0, Real l0) {
+    const Real h = h0 - (double)s.f_min[0], k = k0 - (double)s.f_min[1], l = l0 - (double)s.f_min[2];
+    const auto inside = (h >= 0) & (h < (double)s.f_shape[0]) & (k >= 0) & (k < (double)s.f_shape[1]) & (l >= 0) &
                         (l < (double)s.f_shape[2]);
-    const double at = (h * (double)s.f_shape[1] + k) * (double)s.f_shape[2] + l;
-    return (int32_t)(inside ? at : -1.0);
+    const Real at = (h * (double)s.f_shape[1] + k) * (double)s.f_shape[2] + l;
+    return inside ? at : filled<Real>(-1.0);
+}
+NANOBRAGG_FN int32_t grid_place(const KernelScene& s, double h0, double k0, double l0) {
+    return (int32_t)grid_number(s, h0, k0, l0);
 }
 
 // Place of a grid point from whole indices that are all too large by `bias`; the place behind the last grid point
@@ -44,6 +49,15 @@ NANOBRAGG_FN void lagrange_weights(double t, double& w0, double& w1, double& w2,
     w1 = a * b * c * 0.5;
     w2 = a * t * c * -0.5;
     w3 = a * t * b * (1.0 / 6.0);
+}
+
+// And the slopes of these weights.
+NANOBRAGG_FN void lagrange_slopes(double t, double& w0, double& w1, double& w2, double& w3) {
+    const double a = t + 1, b = t - 1, c = t - 2;
+    w0 = (b * c + t * (b + c)) * (-1.0 / 6.0);
+    w1 = (b * c + a * (b + c)) * 0.5;
+    w2 = (t * c + a * (t + c)) * -0.5;
+    w3 = (t * b + a * (t + b)) * (1.0 / 6.0);
 }
 
 // All 64 points of a cubic interpolation lie in the grid. Without short circuits, so that it becomes a selection.

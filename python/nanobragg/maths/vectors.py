@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from nanobragg.maths.duals import cos, sin, sqrt
 
 Vec = tuple[float, float, float]
 
@@ -19,7 +19,7 @@ def cross(u: Vec, v: Vec) -> Vec:
 
 def norm(v: Vec) -> float:
     """|v|."""
-    return math.sqrt(dot(v, v))
+    return sqrt(dot(v, v))
 
 
 def scale(factor: float, v: Vec) -> Vec:
@@ -43,20 +43,20 @@ def rotate(v: Vec, rx: float, ry: float, rz: float) -> Vec:
     """V turned about lab x by rx, then lab y by ry, then lab z by rz (radians, right-handed)."""
     x, y, z = v
     if rx != 0.0:
-        c, s = math.cos(rx), math.sin(rx)
+        c, s = cos(rx), sin(rx)
         y, z = y * c + z * -s, y * s + z * c
     if ry != 0.0:
-        c, s = math.cos(ry), math.sin(ry)
+        c, s = cos(ry), sin(ry)
         x, z = x * c + z * s, x * -s + z * c
     if rz != 0.0:
-        c, s = math.cos(rz), math.sin(rz)
+        c, s = cos(rz), sin(rz)
         x, y = x * c + y * -s, x * s + y * c
     return (x, y, z)
 
 
 def rotate_axis(v: Vec, axis: Vec, angle: float) -> Vec:
     """Rodrigues' formula, literally, also when ``axis`` is not a unit vector (radians)."""
-    s, c = math.sin(angle), math.cos(angle)
+    s, c = sin(angle), cos(angle)
     along = dot(axis, v) * (1.0 - c)
     turned = cross(axis, v)
     return (

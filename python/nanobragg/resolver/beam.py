@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import ENERGY
+from nanobragg.maths.duals import isfinite
 from nanobragg.maths.vectors import Vec, rotate_axis, scale, unit
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.steps import sweep
@@ -110,7 +111,7 @@ def fluence_of(beam: Beam) -> float:
         if size == 0:
             raise InputError("-beamsize: found 0 mm with a -flux, expected a positive size")
         fluence = beam.flux * exposure / size / size
-    if not math.isfinite(fluence):
+    if not isfinite(fluence):
         raise InputError(f"-fluence: found {fluence:g} photons/m^2, expected a finite number")
     return fluence
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.duals import cos, isfinite, number, sin, sqrt
 from nanobragg.maths.vectors import Vec, cross, dot, norm, rescale, rotate, scale
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def cell_of(values: Sequence[float]) -> Cell:
 
     Raises :class:`InputError` for a cell that cannot exist.
     """
-    said = [float(v) for v in values]
+    said = [number(v) for v in values]
     text = " ".join(f"{v:g}" for v in said)
     said += [0.0] * (6 - len(said))
     a = said[0]
@@ -49,12 +50,12 @@ def cell_of(values: Sequence[float]) -> Cell:
     right = math.pi / 2
     alpha, beta, gamma = (v / DEGREES if v > 0.0 else right for v in said[3:])
     half = (alpha + beta + gamma) / 2
-    skew = math.sin(half) * math.sin(half - alpha) * math.sin(half - beta) * math.sin(half - gamma)
+    skew = sin(half) * sin(half - alpha) * sin(half - beta) * sin(half - gamma)
     possible = a > 0.0 and all(0.0 < v < math.pi for v in (alpha, beta, gamma))
     # A skew below this is what rounding leaves of none.
     if not possible or not skew > 1e-14:
         raise InputError(f"-cell: found {text!r}, which has no volume, expected a possible unit cell (Å, degrees)")
-    volume = 2.0 * lengths[0] * lengths[1] * lengths[2] * math.sqrt(skew)
+    volume = 2.0 * lengths[0] * lengths[1] * lengths[2] * sqrt(skew)
     return Cell(lengths, (alpha, beta, gamma), volume)
 
 
@@ -72,17 +73,17 @@ def reciprocal_of(cell: Cell, quirks: frozenset[str]) -> tuple[Vec, Vec, Vec]:
     a, b, c = cell.lengths
     alpha, beta, gamma = cell.angles
     inverse = 1.0 / cell.volume
-    length_a = b * c * math.sin(alpha) * inverse
-    length_b = c * a * math.sin(beta) * inverse
-    length_c = a * b * math.sin(gamma) * inverse
+    length_a = b * c * sin(alpha) * inverse
+    length_b = c * a * sin(beta) * inverse
+    length_c = a * b * sin(gamma) * inverse
     sin_gamma = _clamp(c * inverse / length_a / length_b)
-    cos_alpha = (math.cos(beta) * math.cos(gamma) - math.cos(alpha)) / (math.sin(beta) * math.sin(gamma))
-    cos_beta = (math.cos(gamma) * math.cos(alpha) - math.cos(beta)) / (math.sin(gamma) * math.sin(alpha))
-    cos_gamma = (math.cos(alpha) * math.cos(beta) - math.cos(gamma)) / (math.sin(alpha) * math.sin(beta))
+    cos_alpha = (cos(beta) * cos(gamma) - cos(alpha)) / (sin(beta) * sin(gamma))
+    cos_beta = (cos(gamma) * cos(alpha) - cos(beta)) / (sin(gamma) * sin(alpha))
+    cos_gamma = (cos(alpha) * cos(beta) - cos(gamma)) / (sin(alpha) * sin(beta))
     cos_alpha, cos_beta, cos_gamma = _cosine(cos_alpha), _cosine(cos_beta), _cosine(cos_gamma)
     # c* . c = 1 with c along z: with the sine of gamma the z component is 1/c. Where the two agree but for rounding,
     # there is no quirk, and images without it are those with it to the last bit.
-    sine = math.sin(gamma)
+    sine = sin(gamma)
     if "cell_angles" in quirks or abs(sin_gamma - sine) < 1e-9:
         sine = sin_gamma
     return (
@@ -123,7 +124,7 @@ def lattice_of(
         a_star, b_star, c_star = (rotate(v, *misset) for v in (a_star, b_star, c_star))
     ab, bc, ca = cross(a_star, b_star), cross(b_star, c_star), cross(c_star, a_star)
     reciprocal_volume = dot(a_star, bc)
-    if reciprocal_volume == 0.0 or not math.isfinite(reciprocal_volume):
+    if reciprocal_volume == 0.0 or not isfinite(reciprocal_volume):
         raise InputError("-mat: found a matrix whose vectors span no volume, expected three independent vectors")
     if cell is not None:
         bc = rescale(bc, cell.lengths[0] / cell.volume)

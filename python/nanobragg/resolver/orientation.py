@@ -87,19 +87,13 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
     rotation = rotation_of(said.experiment.sampling, said.header, quirks)
     mosaic = _mosaic(crystal, rotation)
     misset, drawn = misset_of(crystal, table, quirks)
-    cell, log = _cell(said)
-    matrix = _matrix(said, wavelength)
-    turn = said.turn if matrix is None else None
-    lattice = crystals.turned(crystals.lattice_of(cell, matrix, wavelength, misset, quirks), turn)
+    lattice, log = lattice_at_zero(said, wavelength, misset, quirks)
     lengths = _lengths(lattice)
     said_cells, size = crystals.cells_of(crystal), crystals.sizes_of(crystal)
     cells, clipped = crystals.crystal_cells(said_cells, size, beam_size_of(said.experiment.beam), lengths)
     domains = domains_of(mosaic, table)
     phi = phi_cells(direct_cell(lattice), spindle, rotation, quirks)
-    touched = phi.touched | which(
-        random_misset_units=drawn,
-        cell_angles=matrix is None and cell is not None and crystals.changes_angles(cell),
-    )
+    touched = phi.touched | which(random_misset_units=drawn)
     return OrientedCrystal(
         lattice=lattice,
         misset=misset,
@@ -114,6 +108,16 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
         random_state=tuple(table.state()),
         log=_drawn(misset, drawn) + log + Log(warnings=(*mosaic.warnings, *clipped), touched=quirks & touched),
     )
+
+
+def lattice_at_zero(said: Said, wavelength: float, misset: Vec | None, quirks: frozenset[str]) -> tuple[Lattice, Log]:
+    """The crystal at phi = 0, with its ``misset`` (radians)."""
+    cell, log = _cell(said)
+    matrix = _matrix(said, wavelength)
+    turn = said.turn if matrix is None else None
+    lattice = crystals.turned(crystals.lattice_of(cell, matrix, wavelength, misset, quirks), turn)
+    angles = matrix is None and cell is not None and crystals.changes_angles(cell)
+    return lattice, log + Log(touched=quirks & which(cell_angles=angles))
 
 
 def _lengths(lattice: Lattice) -> Vec:

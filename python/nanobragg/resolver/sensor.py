@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
 from nanobragg.maths.absorption import mean_depth
+from nanobragg.maths.duals import isinf
 from nanobragg.resolver.steps import sweep
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def sensor_of(detector: Detector, quirks: frozenset[str]) -> Sensor:
     depth = detector.attenuation_depth
     if depth is None:
         attenuation = -1.0
-    elif math.isinf(depth) or depth == 0.0:
+    elif isinf(depth) or depth == 0.0:
         attenuation = 0.0
     else:
         attenuation = 1.0 / (depth * 1e-6)

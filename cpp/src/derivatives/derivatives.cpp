@@ -1,0 +1,339 @@
+// Threads, pieces of rows, and sums in one fixed order.
+#include "nanobragg/derivatives.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "cpu/isa.hpp"
+#include "derivatives/scene_edges.hpp"
+#include "derivatives/task.hpp"
+#include "nanobragg/error.hpp"
+#include "nanobragg/reference.hpp"
+#include "nanobragg/threads.hpp"
+#include "plan/precision.hpp"
+#include "plan/view.hpp"
+
+namespace nanobragg {
+namespace {
+
+const SlopeTable& chosen_slopes() {
+    const std::string name = chosen_kernels().name;
+#ifdef NANOBRAGG_X86
+    if (name == avx2::kSlopeTable.name) return avx2::kSlopeTable;
+    if (name == avx512::kSlopeTable.name) return avx512::kSlopeTable;
+#endif
+    return baseline::kSlopeTable;
+}
+
+void check_differentiable(const Scene& scene) {
+    validate(scene);
+    const char* reason = reason_for_reference(scene);
+    if (reason != nullptr) throw InputError(std::string("derivatives: found a scene without them: ") + reason);
+    for (const double n : scene.cells) {
+        if (!(n >= 1)) throw InputError("Scene: cells: found " + std::to_string(n) + ", expected at least 1");
+    }
+}
+
+// Pixels of a row that are computed together.
+struct Piece {
+    PixelRow row;
+    std::int64_t fast;  // in the panel
+    int count;
+};
+
+// A scene as the kernels of derivatives see it, in pieces. What depends on the order of evaluations is in pieces of one
+// pixel (specs/design.md, "Three renderers, one truth").
+class Pieces {
+  public:
+    Pieces(const Scene& scene, int threads)
+        : s(scene),
+          sources_(sources_of(scene)),
+          view(view_of(scene, sources_, nullptr)),
+          panels_(panels_of(scene)),
+          shape_(shape_parameters(scene, view)),
+          unit_(unit_of(scene, view)),
+          first_(locate_first_evaluation(scene)),
+          out_of_range_(locate_out_of_range(scene, threads)) {
+        for (const PixelRow& row : scene.rows()) divide(row);
+    }
+    Pieces(const Pieces&) = delete;  // its parts point to one another
+    Pieces& operator=(const Pieces&) = delete;
+
+    std::int64_t size() const { return static_cast<std::int64_t>(pieces_.size()); }
+    // Of the image.
+    std::int64_t pixel(std::int64_t number) const { return at(number).row.start + at(number).fast; }
+
+    // `interpolating` serves the one pixel that leaves the range of the interpolation.
+    SlopeTask task(std::int64_t number, bool& interpolating, double* image) const {
+        const Piece& piece = at(number);
+        const auto panel_number = static_cast<std::size_t>(piece.row.panel);
+        const Panel& panel = s.panels[panel_number];
+        const std::int64_t begin = pixel(number);
+        SlopeTask out{};
+        out.scene = &view;
+        out.panel = &panels_[panel_number];
+        out.panel_number = piece.row.panel;
+        out.first_fast = panel.first_fast;
+        out.first_slow = panel.first_slow;
+        out.slow = panel.first_slow + piece.row.slow;
+        out.fast = panel.first_fast + piece.fast;
+        out.count = piece.count;
+        out.shape = shape_.data();
+        out.unit = unit_;
+        out.first = begin == first_ ? &s.first_orientations.front().a.x : nullptr;
+        out.tricubic =
+            s.has_grid() && s.interpolation != Interpolation::nearest && (out_of_range_ < 0 || begin <= out_of_range_);
+        interpolating = true;
+        out.interpolating = begin == out_of_range_ ? &interpolating : nullptr;
+        out.mask = panel.mask == nullptr ? nullptr : panel.mask + piece.row.slow * panel.nfast + piece.fast;
+        out.image = image == nullptr ? nullptr : image + begin;
+        return out;
+    }
+
+  private:
+    const Piece& at(std::int64_t number) const { return pieces_[static_cast<std::size_t>(number)]; }
+
+    void divide(const PixelRow& row) {
+        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
+        for (std::int64_t fast = panel.roi[0], end = 0; fast <= panel.roi[1]; fast = end) {
+            end = std::min(fast + kSlopeChunk, panel.roi[1] + 1);
+            for (const std::int64_t pixel : {first_, out_of_range_}) {
+                const std::int64_t alone = pixel - row.start;
+                if (pixel < 0 || alone < fast || alone >= end) continue;
+                end = alone == fast ? fast + 1 : alone;
+            }
+            pieces_.push_back({row, fast, static_cast<int>(end - fast)});
+        }
+    }
+
+  public:
+    const Scene& s;
+
+  private:
+    std::vector<KernelSource> sources_;
+
+  public:
+    KernelScene view;
+
+  private:
+    std::vector<KernelPanel> panels_;
+    std::vector<double> shape_;
+    double unit_;
+    std::int64_t first_, out_of_range_;
+    std::vector<Piece> pieces_;
+};
+
+// ---- backward ---------------------------------------------------------------------------------------------
+
+// What one part of the image adds. (Kernels add to Sums, which hold one double.)
+struct Part {
+    std::vector<PanelSlopes<Sum>> panels;
+    std::vector<SourceSlopes<Sum>> sources;
+    std::vector<LayerSlopes<Sum>> layers;
+    std::vector<double> orientations, first_orientations, grid;
+    BackwardSums sums{};
+
+    Part(const Scene& s, bool with_grid)
+        : panels(s.panels.size()),
+          sources(s.sources.size()),
+          layers(s.layers.size()),
+          orientations(9 * s.orientations.size()),
+          first_orientations(9 * s.first_orientations.size()),
+          grid(with_grid ? static_cast<std::size_t>(s.grid_points()) : 0) {
+        sums.panels = panels.data();
+        sums.sources = sources.data();
+        sums.layers = layers.data();
+        sums.orientations = orientations.data();
+        sums.first_orientations = first_orientations.data();
+        sums.f_grid = grid.empty() ? nullptr : grid.data();
+    }
+};
+
+// How many parts an image is summed in: as many as keep many threads busy, if the memory that they take is modest. It
+// depends on the scene alone, and so does the result.
+std::int64_t part_count(const Scene& s, std::int64_t pieces, bool with_grid) {
+    const double bytes =
+        8.0 * (16.0 * static_cast<double>(s.panels.size()) + 11.0 * static_cast<double>(s.sources.size()) +
+               5.0 * static_cast<double>(s.layers.size()) +
+               9.0 * static_cast<double>(s.orientations.size() + s.first_orientations.size()) +
+               (with_grid ? static_cast<double>(s.grid_points()) : 0.0));
+    const double most = std::min(256.0, 256e6 / bytes);
+    return std::clamp(static_cast<std::int64_t>(most), std::int64_t{1}, std::max<std::int64_t>(1, pieces));
+}
+
+// Adds numbers that lie in a row in both: structs of doubles, or of Sums.
+template <class From, class To>
+void add(const From* from, To* to, std::size_t count) {
+    static_assert(sizeof(From) % sizeof(double) == 0 && sizeof(From) == sizeof(To), "numbers in a row");
+    double theirs = 0, ours = 0;
+    for (std::size_t i = 0; i < count * sizeof(From) / sizeof(double); ++i) {
+        std::memcpy(&theirs, reinterpret_cast<const char*>(from) + i * sizeof(double), sizeof(double));
+        std::memcpy(&ours, reinterpret_cast<const char*>(to) + i * sizeof(double), sizeof(double));
+        ours += theirs;
+        std::memcpy(reinterpret_cast<char*>(to) + i * sizeof(double), &ours, sizeof(double));
+    }
+}
+
+void add_part(const Part& part, KernelChange& kernel, SceneChange& result) {
+    add(part.panels.data(), kernel.panels.data(), kernel.panels.size());
+    add(part.sources.data(), kernel.sources.data(), kernel.sources.size());
+    add(part.layers.data(), kernel.layers.data(), kernel.layers.size());
+    add(&part.sums.common, &kernel.common, 1);
+    kernel.default_F += part.sums.default_F;
+    for (std::size_t i = 0; i < part.grid.size(); ++i) result.f_grid[i] += part.grid[i];
+    const auto turn = [](const std::vector<double>& from, std::vector<Orientation>& to) {
+        for (std::size_t i = 0; i < to.size(); ++i) {
+            Vec3* axes[3] = {&to[i].a, &to[i].b, &to[i].c};
+            for (std::size_t j = 0; j < 3; ++j) {
+                const double* v = from.data() + 9 * i + 3 * j;
+                *axes[j] = *axes[j] + Vec3{v[0], v[1], v[2]};
+            }
+        }
+    };
+    turn(part.orientations, result.orientations);
+    turn(part.first_orientations, result.first_orientations);
+}
+
+SceneChange zeros(const Scene& s, bool with_grid) {
+    SceneChange out;
+    out.panels.resize(s.panels.size());
+    out.layers.resize(s.layers.size());
+    out.sources.resize(s.sources.size());
+    out.orientations.resize(s.orientations.size());
+    out.first_orientations.resize(s.first_orientations.size());
+    out.f_grid.resize(with_grid ? static_cast<std::size_t>(s.grid_points()) : 0);
+    return out;
+}
+
+// ---- forward ----------------------------------------------------------------------------------------------
+
+template <class Numbers>
+void check_size(const char* name, const Numbers& found, std::size_t expected) {
+    if (found.empty() || found.size() == expected) return;
+    throw InputError(std::string("direction: ") + name + ": found " + std::to_string(found.size()) +
+                     " changes, expected none or " + std::to_string(expected));
+}
+
+void check_sizes(const Scene& s, const SceneChange& d) {
+    check_size("panels", d.panels, s.panels.size());
+    check_size("layers", d.layers, s.layers.size());
+    check_size("sources", d.sources, s.sources.size());
+    check_size("orientations", d.orientations, s.orientations.size());
+    check_size("first_orientations", d.first_orientations, s.first_orientations.size());
+    check_size("f_grid", d.f_grid, static_cast<std::size_t>(s.grid_points()));
+}
+
+template <class Slopes>
+bool any_change(const Slopes* slopes, std::size_t count) {
+    const auto* numbers = reinterpret_cast<const char*>(slopes);
+    double number = 0;
+    for (std::size_t i = 0; i < count * sizeof(Slopes); i += sizeof number) {
+        std::memcpy(&number, numbers + i, sizeof number);
+        if (number != 0) return true;
+    }
+    return false;
+}
+
+// Directions as kernels see them.
+class Columns {
+  public:
+    Columns(const Scene& s, const KernelScene& view, const std::vector<SceneChange>& directions) {
+        kernels_.reserve(directions.size());
+        for (const SceneChange& d : directions) {
+            check_sizes(s, d);
+            kernels_.push_back(kernel_change(s, view, d));
+            add(d, kernels_.back());
+        }
+    }
+
+    const ForwardColumn* data() const { return columns_.data(); }
+
+  private:
+    void add(const SceneChange& d, const KernelChange& kernel) {
+        ForwardColumn column{};
+        column.panels = kernel.panels.data();
+        column.sources = kernel.sources.data();
+        column.layers = kernel.layers.data();
+        column.common = kernel.common;
+        column.orientations = d.orientations.empty() ? nullptr : &d.orientations.front().a.x;
+        column.first_orientations = d.first_orientations.empty() ? nullptr : &d.first_orientations.front().a.x;
+        column.f_grid = d.f_grid.empty() ? nullptr : d.f_grid.data();
+        column.default_F = kernel.default_F;
+        const CommonSlopes<double>& c = kernel.common;
+        column.moves_factors = any_change(kernel.panels.data(), kernel.panels.size()) ||
+                               any_change(kernel.sources.data(), kernel.sources.size()) ||
+                               any_change(kernel.layers.data(), kernel.layers.size()) || c.curved_distance != 0 ||
+                               any_change(c.beam, 3) || c.attenuation != 0 || c.kahn_factor != 0;
+        columns_.push_back(column);
+    }
+
+    std::vector<KernelChange> kernels_;
+    std::vector<ForwardColumn> columns_;
+};
+
+// Memory for one thread, where full registers begin.
+class Scratch {
+  public:
+    explicit Scratch(std::int64_t bytes) : bytes_(static_cast<std::size_t>(bytes) + 64), memory_(new char[bytes_]) {}
+    void* data() {
+        void* start = memory_.get();
+        return std::align(64, bytes_ - 64, start, bytes_);
+    }
+
+  private:
+    std::size_t bytes_;
+    std::unique_ptr<char[]> memory_;
+};
+
+}  // namespace
+
+SceneChange render_vjp(const Scene& scene, const double* weights, const DerivativeOptions& options) {
+    check_differentiable(scene);
+    const int threads = thread_count(options.threads);
+    const SlopeTable& kernels = chosen_slopes();
+    const Pieces pieces(scene, threads);
+    const bool grid = options.grid && scene.has_grid();
+    if (options.image != nullptr) std::fill(options.image, options.image + scene.pixels(), 0.0);
+    const std::int64_t count = part_count(scene, pieces.size(), grid);
+    std::vector<std::unique_ptr<Part>> parts;
+    for (std::int64_t i = 0; i < count; ++i) parts.push_back(std::make_unique<Part>(scene, grid));
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (std::int64_t number = 0; number < count; ++number) {
+        BackwardSums& sums = parts[static_cast<std::size_t>(number)]->sums;
+        for (std::int64_t i = number; i < pieces.size(); i += count) {
+            bool interpolating = true;
+            kernels.backward({pieces.task(i, interpolating, options.image), weights + pieces.pixel(i), &sums});
+        }
+    }
+    KernelChange kernel = no_change(scene);
+    SceneChange result = zeros(scene, grid);
+    for (const auto& part : parts) add_part(*part, kernel, result);
+    put_down(scene, pieces.view, kernel, result);
+    return result;
+}
+
+void render_jvp(const Scene& scene, const std::vector<SceneChange>& directions, double* changes,
+                const DerivativeOptions& options) {
+    check_differentiable(scene);
+    const int threads = thread_count(options.threads);
+    const SlopeTable& kernels = chosen_slopes();
+    const Pieces pieces(scene, threads);
+    const Columns columns(scene, pieces.view, directions);
+    const auto count = static_cast<std::int64_t>(directions.size());
+    std::fill(changes, changes + count * scene.pixels(), 0.0);
+    if (options.image != nullptr) std::fill(options.image, options.image + scene.pixels(), 0.0);
+#pragma omp parallel num_threads(threads)
+    {
+        Scratch scratch(kernels.forward_scratch(count));
+#pragma omp for schedule(dynamic, 1)
+        for (std::int64_t i = 0; i < pieces.size(); ++i) {
+            bool interpolating = true;
+            kernels.forward({pieces.task(i, interpolating, options.image), columns.data(), count,
+                             changes + pieces.pixel(i), scene.pixels(), scratch.data()});
+        }
+    }
+}
+
+}  // namespace nanobragg

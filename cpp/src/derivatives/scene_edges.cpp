@@ -1,0 +1,216 @@
+#include "derivatives/scene_edges.hpp"
+
+#include <cmath>
+
+#include "physics/lattice_slopes.hpp"
+
+namespace nanobragg {
+namespace {
+
+Depends depends_of(const Scene& scene) {
+    return with_slopes(ShapesWithSlopes(), scene.shape, [](auto shape) { return decltype(shape)::depends; });
+}
+
+// The components of a vector, and of one that may change.
+const double* parts(const Vec3& v) { return &v.x; }
+double* parts(Vec3& v) { return &v.x; }
+
+template <class Pass, class A, class B>
+void cross_edges(const Pass& pass, Vec3 a, Vec3 b, A* d_a, B* d_b, double* d_out) {
+    const double *u = parts(a), *v = parts(b);
+    for (int i = 0; i < 3; ++i) {
+        const int j = (i + 1) % 3, k = (i + 2) % 3;
+        pass(d_a[j], d_out[i], v[k]);
+        pass(d_a[k], d_out[i], -v[j]);
+        pass(d_b[k], d_out[i], u[j]);
+        pass(d_b[j], d_out[i], -u[k]);
+    }
+}
+
+template <class Pass>
+void unit_edges(const Pass& pass, Vec3 v, double* d_v, double* d_out) {
+    const double length = norm(v);
+    if (length == 0) return;
+    const Vec3 u = unit(v);
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j) {
+            pass(d_v[j], d_out[i], ((i == j ? 1.0 : 0.0) - parts(u)[i] * parts(u)[j]) / length);
+        }
+    }
+}
+
+// Directions of E and B, too (sources_of).
+template <class Pass, class Change, class Axis>
+void source_edges(const Pass& pass, const Scene& scene, const Source& source, Change& d_source, Axis& d_axis,
+                  SourceSlopes<double>& d_out) {
+    const Vec3 across = cross(scene.polarization_axis, source.direction), magnetic = unit(across);
+    auto* d_direction = parts(d_source.direction);
+    double d_across[3] = {}, d_magnetic[3] = {}, d_electric[3] = {};
+    const auto first = [&] {
+        pass.in_order(
+            [&] { cross_edges(pass, scene.polarization_axis, source.direction, parts(d_axis), d_direction, d_across); },
+            [&] { unit_edges(pass, across, d_across, d_magnetic); });
+    };
+    const auto second = [&] {
+        pass.in_order([&] { cross_edges(pass, source.direction, magnetic, d_direction, d_magnetic, d_electric); },
+                      [&] { unit_edges(pass, cross(source.direction, magnetic), d_electric, d_out.electric); });
+    };
+    pass.in_order(first, [&] {
+        pass.in_order(second, [&] {
+            for (int i = 0; i < 3; ++i) {
+                pass(d_magnetic[i], d_out.magnetic[i], 1.0);
+                pass(d_direction[i], d_out.direction[i], 1.0);
+            }
+            pass(d_source.wavelength, d_out.inverse_wavelength, -1.0 / (source.wavelength * source.wavelength));
+            pass(d_source.weight, d_out.weight, 1.0);
+        });
+    });
+}
+
+template <class Pass, class Change>
+void panel_edges(const Pass& pass, const Panel& panel, Change& d_panel, PanelSlopes<double>& d_out) {
+    for (int i = 0; i < 3; ++i) {
+        pass(parts(d_panel.origin)[i], d_out.origin[i], 1.0);
+        pass(parts(d_panel.fast)[i], d_out.fast[i], 1.0);
+        pass(parts(d_panel.slow)[i], d_out.slow[i], 1.0);
+        pass(parts(d_panel.normal)[i], d_out.normal[i], 1.0);
+    }
+    pass(d_panel.pixel_fast, d_out.pixel_fast, 1.0);
+    pass(d_panel.pixel_slow, d_out.pixel_slow, 1.0);
+    pass(d_panel.close_distance, d_out.close_distance, 1.0);
+    if (panel.area > 0) {
+        pass(d_panel.area, d_out.pixel_area, 1.0);
+        return;
+    }
+    const Vec3 across = cross(panel.fast, panel.slow), u = unit(across);
+    const double product = panel.pixel_fast * panel.pixel_slow;
+    double d_across[3] = {};
+    pass.in_order(
+        [&] { cross_edges(pass, panel.fast, panel.slow, parts(d_panel.fast), parts(d_panel.slow), d_across); },
+        [&] {
+            for (int i = 0; i < 3; ++i) pass(d_across[i], d_out.pixel_area, product * parts(u)[i]);
+            pass(d_panel.pixel_fast, d_out.pixel_area, panel.pixel_slow * norm(across));
+            pass(d_panel.pixel_slow, d_out.pixel_area, panel.pixel_fast * norm(across));
+        });
+}
+
+// Metric of the miss (view_crystal), times fudge.
+template <class Pass, class Change>
+void metric_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d,
+                  CommonSlopes<double>& d_out) {
+    const double size = block_size(view), factor = 2 * scene.fudge * size * size;
+    const Vec3 stars[3] = {scene.a_star, scene.b_star, scene.c_star};
+    decltype(&d.a_star) d_stars[3] = {&d.a_star, &d.b_star, &d.c_star};
+    for (int i = 0; i < 3; ++i) {
+        const int j = (i + 1) % 3;
+        for (int c = 0; c < 3; ++c) {
+            pass(parts(*d_stars[i])[c], d_out.shape[i], factor * parts(stars[i])[c]);
+            pass(parts(*d_stars[i])[c], d_out.shape[3 + i], factor * parts(stars[j])[c]);
+            pass(parts(*d_stars[j])[c], d_out.shape[3 + i], factor * parts(stars[i])[c]);
+        }
+    }
+    for (int i = 0; i < kShapeParameters; ++i) {
+        pass(d.fudge, d_out.shape[i], view.metric[i]);
+        for (int axis = 0; axis < 3; ++axis) {
+            pass(d.cells[axis], d_out.shape[i], 2 * scene.fudge * view.metric[i] / scene.cells[axis]);
+        }
+    }
+}
+
+template <class Pass, class Change>
+void shape_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d,
+                 CommonSlopes<double>& d_out) {
+    const Depends depends = depends_of(scene);
+    if (depends == Depends::on_metric) metric_edges(pass, scene, view, d, d_out);
+    for (int axis = 0; axis < 3; ++axis) {
+        const double n = scene.cells[axis];
+        if (depends == Depends::on_cells) {
+            pass(d.cells[axis], d_out.shape[axis], 1.0);
+        } else {
+            pass(d.cells[axis], d_out.unit, 2 * unit_of(scene, view) / n);
+        }
+        if (depends == Depends::on_squares) {
+            pass(d.cells[axis], d_out.shape[axis], 2 * scene.fudge * n);
+            pass(d.fudge, d_out.shape[axis], n * n);
+        }
+    }
+}
+
+// Unit of the lattice factor alone.
+double lattice_unit(const Scene& scene, const KernelScene& view) {
+    return with_slopes(ShapesWithSlopes(), scene.shape,
+                       [&](auto shape) { return decltype(shape)::Lattice::unit(view); });
+}
+
+template <class Pass, class Change, class Kernel>
+void scene_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d, Kernel& d_out) {
+    for (std::size_t i = 0; i < d.panels.size(); ++i) panel_edges(pass, scene.panels[i], d.panels[i], d_out.panels[i]);
+    // A change of the axis alone changes E and B of every source, too.
+    SourceChange none;
+    for (std::size_t i = 0; i < scene.sources.size(); ++i) {
+        if (d.sources.empty()) {
+            source_edges(pass, scene, scene.sources[i], none, d.polarization_axis, d_out.sources[i]);
+        } else {
+            source_edges(pass, scene, scene.sources[i], d.sources[i], d.polarization_axis, d_out.sources[i]);
+        }
+    }
+    for (std::size_t i = 0; i < d.layers.size(); ++i) {
+        pass(d.layers[i].depth, d_out.layers[i].depth, 1.0);
+        pass(d.layers[i].front, d_out.layers[i].front, 1.0);
+        pass(d.layers[i].back, d_out.layers[i].back, 1.0);
+        pass(d.layers[i].incidence_depth, d_out.layers[i].incidence_depth, 1.0);
+        pass(d.layers[i].thickness, d_out.layers[i].thickness, 1.0);
+    }
+    auto& common = d_out.common;
+    for (int i = 0; i < 3; ++i) pass(parts(d.beam_direction)[i], common.beam[i], 1.0);
+    pass(d.curved_distance, common.curved_distance, 1.0);
+    pass(d.attenuation, common.attenuation, 1.0);
+    pass(d.sensor_depth, common.sensor_depth, 1.0);
+    pass(d.kahn_factor, common.kahn_factor, 1.0);
+    pass(d.background_sum, common.background_sum, 1.0);
+    pass(d.background, common.background, 1.0);
+    pass(d.scale, common.scale, 1.0 / scene.steps);
+    shape_edges(pass, scene, view, d, common);
+    if (scene.has_grid()) {
+        pass(d.default_F, d_out.default_F, 1.0);
+    } else {
+        pass(d.default_F, common.unit, 2 * scene.default_F * lattice_unit(scene, view));
+    }
+}
+
+}  // namespace
+
+KernelChange no_change(const Scene& scene) {
+    KernelChange out;
+    out.panels.resize(scene.panels.size());
+    out.sources.resize(scene.sources.size());
+    out.layers.resize(scene.layers.size());
+    return out;
+}
+
+std::vector<double> shape_parameters(const Scene& scene, const KernelScene& view) {
+    const Depends depends = depends_of(scene);
+    std::vector<double> out(kShapeParameters);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(parameters_of(depends)); ++i) {
+        if (depends == Depends::on_metric) out[i] = scene.fudge * view.metric[i];
+        if (depends == Depends::on_squares) out[i] = scene.fudge * scene.cells[i] * scene.cells[i];
+        if (depends == Depends::on_cells) out[i] = scene.cells[i];
+    }
+    return out;
+}
+
+double unit_of(const Scene& scene, const KernelScene& view) {
+    return lattice_unit(scene, view) * (scene.has_grid() ? 1.0 : scene.default_F * scene.default_F);
+}
+
+KernelChange kernel_change(const Scene& scene, const KernelScene& view, const SceneChange& direction) {
+    KernelChange out = no_change(scene);
+    scene_edges(Forward(), scene, view, direction, out);
+    return out;
+}
+
+void put_down(const Scene& scene, const KernelScene& view, KernelChange& kernel, SceneChange& result) {
+    scene_edges(Backward(), scene, view, result, kernel);
+}
+
+}  // namespace nanobragg

@@ -1,0 +1,2 @@
+#define NANOBRAGG_KERNEL_NAMESPACE avx512
+#include "derivatives/slopes.inl"

@@ -1,0 +1,2 @@
+#define NANOBRAGG_KERNEL_NAMESPACE baseline
+#include "derivatives/slopes.inl"

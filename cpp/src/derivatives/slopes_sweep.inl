@@ -1,0 +1,226 @@
+// The orientations of the crystal swept over the pixels, with the derivatives of their terms. A part of slopes.inl.
+
+// Structure factors of a register's pixels with their slopes by h, k and l, and the grid points they are made of.
+struct GridFactors {
+    Doubles value, slope[3];
+    int64_t place[kHalf];  // in the grid; -1: default_F
+    bool cubic[kHalf];     // the first of 64 points, with these weights along each axis
+    double weights[kHalf][3][4];
+};
+
+// visit(place, weight) for the grid points of one pixel.
+template <class Visit>
+NANOBRAGG_FN void visit_points(const KernelScene& s, const GridFactors& f, int lane, const Visit& visit) {
+    if (!f.cubic[lane]) {
+        visit(f.place[lane], 1.0);
+        return;
+    }
+    const auto& w = f.weights[lane];
+    for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < 4; ++j) {
+            const int64_t row = f.place[lane] + (i * s.f_shape[1] + j) * s.f_shape[2];
+            for (int m = 0; m < 4; ++m) visit(row + m, w[0][i] * w[1][j] * w[2][m]);
+        }
+    }
+}
+
+void interpolate(const KernelScene& s, const double h[3], int lane, GridFactors& out) {
+    double slopes[3][4], start[3];
+    auto& w = out.weights[lane];
+    for (int axis = 0; axis < 3; ++axis) {
+        const double below = floor_whole(h[axis]), t = h[axis] - below;
+        lagrange_weights(t, w[axis][0], w[axis][1], w[axis][2], w[axis][3]);
+        lagrange_slopes(t, slopes[axis][0], slopes[axis][1], slopes[axis][2], slopes[axis][3]);
+        start[axis] = below - 1 - (double)s.f_min[axis];
+    }
+    const double first = (start[0] * (double)s.f_shape[1] + start[1]) * (double)s.f_shape[2] + start[2];
+    out.place[lane] = (int64_t)first;
+    double value = 0, by[3] = {0, 0, 0};
+    for (int i = 0; i < 4; ++i) {
+        double plane = 0, plane_k = 0, plane_l = 0;
+        for (int j = 0; j < 4; ++j) {
+            const double* points = s.f_grid + out.place[lane] + (i * s.f_shape[1] + j) * s.f_shape[2];
+            double row = 0, row_l = 0;
+            for (int m = 0; m < 4; ++m) {
+                row += w[2][m] * points[m];
+                row_l += slopes[2][m] * points[m];
+            }
+            plane += w[1][j] * row;
+            plane_k += slopes[1][j] * row;
+            plane_l += w[1][j] * row_l;
+        }
+        value += w[0][i] * plane;
+        by[0] += slopes[0][i] * plane;
+        by[1] += w[0][i] * plane_k;
+        by[2] += w[0][i] * plane_l;
+    }
+    out.value[lane] = value;
+    for (int axis = 0; axis < 3; ++axis) out.slope[axis][lane] = by[axis];
+}
+
+template <Lookup lookup>
+NANOBRAGG_FN void look_up(const Row& row, const Doubles h[3], const Doubles whole[3], const Doubles& squared,
+                          GridFactors& out) {
+    const KernelScene& s = row.s;
+    const Doubles places = grid_number(s, whole[0], whole[1], whole[2]);
+    for (Doubles& slope : out.slope) slope = Doubles{};
+    for (int i = 0; i < kHalf; ++i) {
+        out.cubic[i] = false;
+        if constexpr (lookup == Lookup::tricubic) {
+            bool* interpolating = row.task.interpolating;
+            const bool still = interpolating == nullptr || *interpolating;
+            out.cubic[i] = still && tricubic_inside(s, h[0][i], h[1][i], h[2][i]);
+            // The first one out of range that counts ends it.
+            const bool counts = squared[i] != 0 || s.background_sum != 0;
+            if (interpolating != nullptr && !out.cubic[i] && counts) *interpolating = false;
+            if (out.cubic[i]) {
+                const double at[3] = {h[0][i], h[1][i], h[2][i]};
+                interpolate(s, at, i, out);
+                continue;
+            }
+        }
+        out.place[i] = (int64_t)places[i];
+        out.value[i] = out.place[i] < 0 ? s.default_F : s.f_grid[out.place[i]];
+    }
+}
+
+// One evaluation of a register's pixels, as a direction takes it.
+struct Evaluated {
+    int64_t orientation;
+    int r;
+    const Doubles* q;         // (3)
+    const Doubles* by_index;  // (3): of F^2 F_latt^2, by h, k and l
+    Doubles by_factor;        // by F, where there is a grid
+    const GridFactors* factors;
+};
+
+template <class Slopes, Lookup lookup, class Direction>
+void sweep_with(Row& row, const double* orientations, const Direction& direction) {
+    constexpr int kParameters = parameters_of(Slopes::depends);
+    const KernelScene& s = row.s;
+    RowWork& w = row.work;
+    GridFactors f{};
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = orientations + 9 * m;
+        typename Direction::Local local{};
+        for (int r = 0; r < row.registers; ++r) {
+            const Doubles q[3] = {doubles_at(w.q[0], r), doubles_at(w.q[1], r), doubles_at(w.q[2], r)};
+            Doubles h[3], whole[3], miss[3];
+            for (int i = 0; i < 3; ++i) {
+                h[i] = o[3 * i] * q[0] + (o[3 * i + 1] * q[1] + o[3 * i + 2] * q[2]);
+                whole[i] = nearest_whole(h[i]);
+                miss[i] = h[i] - whole[i];
+            }
+            auto value = Slopes::of(s, row.task.shape, miss);
+            Evaluated found{m, r, q, value.by_index, {}, nullptr};
+            if constexpr (lookup != Lookup::constant) {
+                look_up<lookup>(row, h, whole, value.squared, f);
+                const Doubles square = f.value * f.value;
+                found.by_factor = 2.0 * f.value * value.squared;
+                found.factors = &f;
+                for (int i = 0; i < 3; ++i) {
+                    value.by_index[i] = square * value.by_index[i] + found.by_factor * f.slope[i];
+                }
+                for (int i = 0; i < kParameters; ++i) value.by_shape[i] *= square;
+                value.squared *= square;
+            }
+            doubles_at(w.sum, r) += value.squared;
+            for (int i = 0; i < kParameters; ++i) doubles_at(w.by_shape[i], r) += value.by_shape[i];
+            for (int j = 0; j < 3; ++j) {
+                doubles_at(w.by_q[j], r) +=
+                    o[j] * value.by_index[0] + (o[3 + j] * value.by_index[1] + o[6 + j] * value.by_index[2]);
+            }
+            direction.template take<lookup>(row, local, found);
+        }
+        direction.end(local, m);
+    }
+}
+
+template <class Direction>
+void sweep(Row& row, const double* orientations, const Direction& direction) {
+    const KernelScene& s = row.s;
+    const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
+    with_slopes(ShapesWithSlopes(), s.shape, [&](auto shape) {
+        using Slopes = decltype(shape);
+        if (!grid) return sweep_with<Slopes, Lookup::constant>(row, orientations, direction);
+        if (row.task.tricubic) return sweep_with<Slopes, Lookup::tricubic>(row, orientations, direction);
+        return sweep_with<Slopes, Lookup::nearest>(row, orientations, direction);
+    });
+}
+
+// The sums of the columns take their changes of orientations and structure factors.
+template <class Work>
+struct ForwardSweep {
+    const ForwardColumn* columns;
+    int64_t count;
+    Work* works;
+    bool first;
+
+    struct Local {};
+
+    template <Lookup lookup>
+    NANOBRAGG_FN_MEMBER void take(const Row& row, Local&, const Evaluated& e) const {
+        Doubles by[9];
+        for (int i = 0; i < 9; ++i) by[i] = e.by_index[i / 3] * e.q[i % 3];
+        for (int64_t k = 0; k < count; ++k) {
+            const ForwardColumn& column = columns[k];
+            const double* changes = first ? column.first_orientations : column.orientations;
+            if (changes != nullptr) {
+                const double* o = changes + 9 * e.orientation;
+                Doubles change{};
+                for (int i = 0; i < 9; ++i) change += by[i] * o[i];
+                doubles_at(works[k].sum, e.r) += change;
+            }
+            if constexpr (lookup != Lookup::constant) {
+                if (column.f_grid == nullptr && column.default_F == 0) continue;
+                Doubles change{};
+                for (int i = 0; i < kHalf; ++i) {
+                    visit_points(row.s, *e.factors, i, [&](int64_t place, double weight) {
+                        const double inside = column.f_grid == nullptr || place < 0 ? 0.0 : column.f_grid[place];
+                        change[i] += weight * (place < 0 ? column.default_F : inside);
+                    });
+                }
+                doubles_at(works[k].sum, e.r) += e.by_factor * change;
+            }
+        }
+    }
+    NANOBRAGG_FN_MEMBER void end(const Local&, int64_t) const {}
+};
+template <class Work>
+ForwardSweep(const ForwardColumn*, int64_t, Work*, bool) -> ForwardSweep<Work>;
+
+// Orientations and structure factors get what the weighted sum of pixels depends on them.
+struct BackwardSweep {
+    const double* term;  // how much it depends on each pixel's sum of this source
+    double* orientations;
+    BackwardSums& sums;
+
+    struct Local {
+        Doubles by[9];
+    };
+
+    template <Lookup lookup>
+    NANOBRAGG_FN_MEMBER void take(const Row& row, Local& local, const Evaluated& e) const {
+        const Doubles seed = doubles_at(term, e.r);
+        for (int i = 0; i < 3; ++i) {
+            const Doubles by_index = seed * e.by_index[i];
+            for (int j = 0; j < 3; ++j) local.by[3 * i + j] += by_index * e.q[j];
+        }
+        if constexpr (lookup != Lookup::constant) {
+            const Doubles by_factor = seed * e.by_factor;
+            for (int i = 0; i < kHalf; ++i) {
+                if (by_factor[i] == 0) continue;
+                visit_points(row.s, *e.factors, i, [&](int64_t place, double weight) {
+                    if (place < 0) {
+                        sums.default_F += weight * by_factor[i];
+                    } else if (sums.f_grid != nullptr) {
+                        sums.f_grid[place] += weight * by_factor[i];
+                    }
+                });
+            }
+        }
+    }
+    NANOBRAGG_FN_MEMBER void end(const Local& local, int64_t m) const {
+        for (int i = 0; i < 9; ++i) orientations[9 * m + i] += sum_of(local.by[i]);
+    }
+};

@@ -1,0 +1,96 @@
+// Between the renderer of derivatives and its kernels: plain data, and one table of functions per instruction set. The
+// rules of cpu/kernel.hpp hold here too.
+#pragma once
+
+#include <stdint.h>
+
+#include "physics/kernel_scene.hpp"
+#include "physics/passes.hpp"
+
+namespace nanobragg {
+
+// Most pixels of a row that are computed together.
+constexpr int kSlopeChunk = 128;
+
+// One direction in which the numbers of a scene change, as kernels see them.
+struct ForwardColumn {
+    const PanelSlopes<double>* panels;
+    const SourceSlopes<double>* sources;
+    const LayerSlopes<double>* layers;
+    CommonSlopes<double> common;
+    const double *orientations, *first_orientations;  // 9 each; null: they stay
+    const double* f_grid;                             // null: they stay
+    double default_F;                                 // what is outside of a grid
+    bool moves_factors;                               // changes scattering vectors, or factors inside the sum
+};
+
+// A sum over a register's pixels.
+struct Sum {
+    double value;
+
+    template <class Register>
+    NANOBRAGG_FN_MEMBER void operator+=(Register x) {
+        for (int i = 0; i < (int)(sizeof x / sizeof value); ++i) value += x[i];
+    }
+};
+
+// How much the weighted sum of pixels depends on each number.
+struct BackwardSums {
+    PanelSlopes<Sum>* panels;
+    SourceSlopes<Sum>* sources;
+    LayerSlopes<Sum>* layers;
+    CommonSlopes<Sum> common;
+    double *orientations, *first_orientations;  // 9 each
+    double* f_grid;                             // null: not asked for
+    double default_F;
+};
+
+struct SlopeTask {
+    const KernelScene* scene;
+    const KernelPanel* panel;
+    int64_t panel_number;
+    int64_t first_fast, first_slow;  // where the panel begins in its raster
+    int64_t slow, fast;              // where the first pixel is in the raster
+    int count;                       // pixels, at most kSlopeChunk
+    const double* shape;             // the parameters of the shape (lattice_slopes.hpp)
+    double unit;                     // what the sums leave out
+    const double* first;             // orientations of the very first evaluation, which this only pixel has; or null
+    bool tricubic;
+    bool* interpolating;  // state of this only pixel, which leaves the range of the interpolation; or null
+    const uint8_t* mask;  // count values, 0: masked; or null
+    double* image;        // count values; or null
+};
+
+struct ForwardTask {
+    SlopeTask task;
+    const ForwardColumn* columns;
+    int64_t column_count;
+    double* changes;  // the first pixel's in the first column
+    int64_t stride;   // from column to column
+    void* scratch;    // forward_scratch(column_count) bytes, on a multiple of 64
+};
+
+struct BackwardTask {
+    SlopeTask task;
+    const double* weights;  // count values
+    BackwardSums* sums;
+};
+
+struct SlopeTable {
+    const char* name;
+    void (*forward)(const ForwardTask&);
+    void (*backward)(const BackwardTask&);
+    int64_t (*forward_scratch)(int64_t columns);
+};
+
+namespace baseline {
+extern const SlopeTable kSlopeTable;
+}
+namespace avx2 {
+extern const SlopeTable kSlopeTable;
+}
+namespace avx512 {
+extern const SlopeTable kSlopeTable;
+}
+
+}  // namespace nanobragg

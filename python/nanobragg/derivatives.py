@@ -1,0 +1,141 @@
+"""Derivatives of the image by what users say (``specs/derivatives.md``).
+
+    from nanobragg.derivatives import gradient, jacobian, parameters
+    image, columns = jacobian(experiment, ["crystal.misset[0]", "detector.distance"])   # photons per degree, per mm
+    slopes = gradient(experiment, weights, ["crystal.cell[0]", "crystal.misset"])       # slopes of Σ weights · image
+
+Both are exact: nothing is a difference of two images. Parameters have the names and units of the experiment's fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanobragg.differentiation.fields import Parameter, known
+from nanobragg.differentiation.names import choose
+from nanobragg.differentiation.point import point_of
+from nanobragg.differentiation.tangents import tangents
+from nanobragg.errors import InputError
+from nanobragg.records.experiment import Experiment
+from nanobragg.rendering.derivatives import render_jvp, render_vjp
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from nanobragg.records.scene_change import SceneChange
+
+Region = tuple[int, int, int, int]
+_GRID = "crystal.structure_factors"
+
+
+def parameters(experiment: Experiment) -> Mapping[str, Parameter]:
+    """What the image of an experiment can be differentiated by, by name, with value, unit, shape and smoothness.
+
+    Fields that nobody said are not among them, but for those that may be said without another effect
+    (``crystal.misset``, ``beam.wavelength``, ``beam.fluence``, ``sampling.phi``).
+
+    Raises:
+        InputError: as :func:`nanobragg.resolve` does.
+
+    """
+    return {name: parameter for name, (_, parameter) in known(point_of(experiment)).items()}
+
+
+def jacobian(
+    experiment: Experiment,
+    names: Sequence[str],
+    *,
+    precision: str = "double",
+    threads: int = 0,
+    device: str = "cpu",
+    roi: Region | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The image, and its derivatives by some parameters.
+
+    Args:
+        experiment: what is simulated.
+        names: k of them, each of one number: ``beam.wavelength``, ``crystal.misset[2]``, ``crystal.cell[0]``;
+            ``crystal.cell.hexagonal.a`` (a and b together), for the free numbers of each crystal system;
+            ``crystal.structure_factors[1,2,3]`` (h, k, l, in P 1).
+        precision: ``double`` so far.
+        threads: 0 for all processors. The result does not depend on it.
+        device: ``cpu`` so far.
+        roi: fast first, fast last, slow first, slow last; all else is 0.
+
+    Returns:
+        The image, float64 (slow, fast), or as :attr:`nanobragg.Scene.image_shape` has it for several panels; and the
+        columns, (k, slow, fast), photons per unit of the parameter.
+
+    Raises:
+        InputError: for a name that there is not, with those that there are; for an image that depends on the order of
+            evaluations (quirk running_product); and as :func:`nanobragg.resolve` does.
+
+    """
+    _check_how(precision, device)
+    point = point_of(experiment, roi)
+    chosen = choose(names, point)
+    return render_jvp(point.scene, list(tangents(chosen, point)), threads=threads)
+
+
+def gradient(
+    experiment: Experiment,
+    weights: ArrayLike,
+    names: Sequence[str] | None = None,
+    *,
+    precision: str = "double",
+    threads: int = 0,
+    device: str = "cpu",
+    roi: Region | None = None,
+) -> dict[str, float | NDArray[np.float64]]:
+    """The derivatives of Σ weights · image by some parameters, at the price of few images however many they are.
+
+    Args:
+        experiment: what is simulated.
+        weights: one for each pixel, in the image's shape: for a target function, its derivative by the pixel.
+        names: as :func:`jacobian` has them; without an index, of all numbers of a field; ``None``: everything in
+            :func:`parameters`.
+        precision: ``double`` so far.
+        threads: 0 for all processors. The result does not depend on it.
+        device: ``cpu`` so far.
+        roi: fast first, fast last, slow first, slow last.
+
+    Returns:
+        A number for each name, or an array of the parameter's shape; of structure factors (H, K, L) on whole indices
+        from ``scene.f_min`` on.
+
+    Raises:
+        InputError: as :func:`jacobian` does, and for weights of another shape.
+
+    """
+    _check_how(precision, device)
+    point = point_of(experiment, roi)
+    there = known(point)
+    asked = list(there) if names is None else list(names)
+    grid = _GRID in asked or any(name.startswith(f"{_GRID}[") for name in asked) or "crystal.default_F" in asked
+    _, change = render_vjp(point.scene, weights, threads=threads, grid=grid)
+    wholes = {name for name in asked if name != _GRID and name in there and there[name][1].shape}
+    numbers = {name: [f"{name}[{i}]" for i in range(there[name][1].shape[0])] for name in wholes}
+    chosen = choose(
+        [n for name in asked if name != _GRID or name not in there for n in numbers.get(name, [name])], point
+    )
+    slopes = iter([tangent.dot(change) for tangent in tangents(chosen, point)])
+    return {name: _taken(name, numbers.get(name), slopes, change) for name in asked}
+
+
+def _taken(
+    name: str, numbers: list[str] | None, slopes: Iterator[float], change: SceneChange
+) -> float | NDArray[np.float64]:
+    """The derivatives by a name, from those by all numbers in their order."""
+    if name == _GRID and change.f_grid is not None:
+        return change.f_grid
+    return next(slopes) if numbers is None else np.array([next(slopes) for _ in numbers])
+
+
+def _check_how(precision: str, device: str) -> None:
+    if precision != "double":
+        raise InputError(f"precision: found {precision!r}, expected double: derivatives are in double precision")
+    if device != "cpu":
+        raise InputError(f"device: found {device!r}, expected cpu: derivatives are computed there")

@@ -1,0 +1,1 @@
+"""From changes of what users say to changes of the Scene."""

@@ -1,0 +1,192 @@
+"""The numbers of an experiment that its image can be differentiated by: names, values, units, and how smooth it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from nanobragg.records.experiment import Experiment
+from nanobragg.records.fields import places
+
+if TYPE_CHECKING:
+    from nanobragg.differentiation.point import Point
+
+Smoothness = Literal["smooth", "piecewise smooth"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A number, or several, that the image can be differentiated by."""
+
+    name: str
+    """The experiment's own: ``detector.distance``, ``crystal.misset``."""
+    value: Any
+    """As it is said, or what is taken where nothing is; of structure factors, ``None``."""
+    unit: str
+    shape: tuple[int, ...]
+    """() of one number; of several, each has a name of its own: ``crystal.misset[0]``."""
+    smoothness: Smoothness
+    why: str
+    """What the image has steps or kinks at, and what is held."""
+
+
+class Row(NamedTuple):
+    """How one field is differentiated."""
+
+    name: str
+    value: Callable[[Point], Any]
+    """As users say it; ``None``: the image is not differentiated by it, since it is not said, or in vain."""
+    kind: Literal["said", "scene"] = "said"
+    """``said``: by dual numbers through the resolver; ``scene``: it is a number of the Scene (``scene_numbers.py``)."""
+    smoothness: Smoothness = "piecewise smooth"
+    why: str = "indices"
+
+
+WHY = {
+    "indices": "half-integer Miller indices, dmin, and the range of interpolated structure factors",
+    "tophat": "the edge of the spots, which are steps: nothing else changes with indices",
+    "model": "half-integer Miller indices, dmin, and the range of interpolated structure factors; those of a model are "
+    "held",
+    "none": "",
+    "cells": "1, below which there are none; whole numbers of cells are no steps on the way",
+    "first": "a value of 0, where no spread is drawn; half-integer Miller indices",
+    "size": "numbers of pixels and half-integer Miller indices",
+}
+
+
+def _experiment(point: Point) -> Experiment:
+    return point.said.experiment
+
+
+def _said(name: str) -> Callable[[Point], Any]:
+    part, _, field = name.partition(".")
+    return lambda point: getattr(getattr(_experiment(point), part), field)
+
+
+def _positive(name: str) -> Callable[[Point], Any]:
+    """A width, which at 0 is none at all."""
+    said = _said(name)
+
+    def value(point: Point) -> Any:
+        found = said(point)
+        return found if found is not None and 0.0 < found < float("inf") else None
+
+    return value
+
+
+def _of_one_panel(name: str, value: Callable[[Point], Any] | None = None) -> Row:
+    found = value or _said(name)
+    return Row(name, lambda point: found(point) if point.said.body is None else None)
+
+
+def _misset(point: Point) -> Any:
+    said = _experiment(point).crystal.misset
+    return (0.0, 0.0, 0.0) if said is None else None if isinstance(said, str) else said
+
+
+def _wavelength(point: Point) -> Any:
+    beam = _experiment(point).beam
+    return point.light.wavelength * 1e10 if beam.wavelength is None and beam.energy is None else beam.wavelength
+
+
+def _fluence(point: Point) -> Any:
+    beam = _experiment(point).beam
+    if beam.flux:
+        return None
+    return point.light.fluence if beam.fluence is None else beam.fluence
+
+
+def _phi(point: Point) -> Any:
+    said = _experiment(point).sampling.phi
+    stale = point.crystal.first_orientations.size or 0.0 in point.crystal.rotation.angles
+    if stale and "stale_phi_zero" in point.quirks:
+        return None  # the image has a step there
+    return point.said.header.phi or 0.0 if said is None else said
+
+
+def _cells(point: Point) -> Any:
+    crystal = _experiment(point).crystal
+    return tuple(point.crystal.cells) if crystal.size is None else None
+
+
+def _fudge(point: Point) -> Any:
+    crystal = _experiment(point).crystal
+    return None if crystal.shape == "square" else crystal.fudge
+
+
+def _spread(point: Point) -> Any:
+    return _experiment(point).crystal.mosaic_spread if point.crystal.mosaic.spread > 0.0 else None
+
+
+def _grid(point: Point) -> Any:
+    return point.grid.values if point.grid.values.size else None
+
+
+def _flux(point: Point) -> Any:
+    return _experiment(point).beam.flux or None
+
+
+ROWS: tuple[Row, ...] = (
+    Row("beam.wavelength", _wavelength, why="model"),
+    Row("beam.energy", _said("beam.energy"), why="model"),
+    Row("beam.fluence", _fluence, smoothness="smooth", why="none"),
+    Row("beam.flux", _flux, smoothness="smooth", why="none"),
+    Row("beam.dispersion", _positive("beam.dispersion")),
+    Row("beam.horizontal_divergence", _positive("beam.horizontal_divergence")),
+    Row("beam.vertical_divergence", _positive("beam.vertical_divergence")),
+    Row("beam.polarization", _said("beam.polarization"), "scene", "smooth", "none"),
+    Row("crystal.cell", _said("crystal.cell"), why="model"),
+    Row("crystal.misset", _misset),
+    Row("crystal.cells", _cells, "scene", "piecewise smooth", "cells"),
+    Row("crystal.fudge", _fudge, "scene", "smooth", "none"),
+    Row("crystal.structure_factors", _grid, "scene", "smooth", "none"),
+    Row("crystal.default_F", _said("crystal.default_F"), "scene", "smooth", "none"),
+    Row("crystal.mosaic_spread", _spread, "scene", why="first"),
+    Row("crystal.water", _said("crystal.water"), smoothness="smooth", why="none"),
+    _of_one_panel("detector.distance"),
+    _of_one_panel("detector.close_distance"),
+    _of_one_panel("detector.beam_x"),
+    _of_one_panel("detector.beam_y"),
+    _of_one_panel("detector.close_x"),
+    _of_one_panel("detector.close_y"),
+    _of_one_panel("detector.orgx"),
+    _of_one_panel("detector.orgy"),
+    _of_one_panel("detector.rotx"),
+    _of_one_panel("detector.roty"),
+    _of_one_panel("detector.rotz"),
+    _of_one_panel("detector.twotheta"),
+    _of_one_panel("detector.pixel_size")._replace(why="size"),
+    Row("detector.attenuation_depth", _positive("detector.attenuation_depth"), smoothness="smooth", why="none"),
+    Row("detector.thickness", _positive("detector.thickness"), smoothness="smooth", why="none"),
+    Row("sampling.phi", _phi),
+    Row("sampling.oscillation", _positive("sampling.oscillation")),
+)
+
+_UNITS = {place.name: place.row.unit for place in places(Experiment)}
+
+
+def parameter_of(row: Row, point: Point) -> Parameter | None:
+    """What is known of a field; ``None`` where the image is not differentiated by it."""
+    value = row.value(point)
+    if value is None:
+        return None
+    grid = row.name == "crystal.structure_factors"
+    shape = point.grid.values.shape if grid else (len(value),) if isinstance(value, (tuple, list)) else ()
+    why = WHY[row.why]
+    if row.kind == "said" and row.smoothness != "smooth" and _experiment(point).crystal.shape == "tophat":
+        why = WHY["tophat"]
+    return Parameter(
+        name=row.name,
+        value=None if grid else value,
+        unit="electrons" if grid else _UNITS[row.name],
+        shape=shape,
+        smoothness=row.smoothness,
+        why=why,
+    )
+
+
+def known(point: Point) -> dict[str, tuple[Row, Parameter]]:
+    """All fields that the image of this experiment is differentiated by."""
+    found = ((row, parameter_of(row, point)) for row in ROWS)
+    return {row.name: (row, parameter) for row, parameter in found if parameter is not None}

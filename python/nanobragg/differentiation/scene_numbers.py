@@ -1,0 +1,90 @@
+"""Changes of the Scene with fields that are numbers of it, or nearly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanobragg.maths.constants import DEGREES
+from nanobragg.records.scene_change import SceneChange
+from nanobragg.resolver.files import read_files
+from nanobragg.resolver.mosaic import with_domains
+from nanobragg.resolver.orientation import direct_cell, phi_cells
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nanobragg.differentiation.names import Chosen
+    from nanobragg.differentiation.point import Point
+
+
+def change_of(chosen: Chosen, point: Point) -> SceneChange:
+    """How the Scene changes with a field that is a number of it."""
+    return _CHANGES[chosen.parameter.name](chosen.index, point)
+
+
+def _polarization(index: tuple[int, ...], point: Point) -> SceneChange:
+    return SceneChange(kahn_factor=1.0)
+
+
+def _cells(index: tuple[int, ...], point: Point) -> SceneChange:
+    return SceneChange(cells=np.eye(3)[index[0]])
+
+
+def _fudge(index: tuple[int, ...], point: Point) -> SceneChange:
+    return SceneChange(fudge=1.0)
+
+
+def _factor(index: tuple[int, ...], point: Point) -> SceneChange:
+    change = np.zeros(point.grid.values.shape)
+    change[tuple(i - low for i, low in zip(index, point.grid.minimum, strict=True))] = 1.0
+    return SceneChange(f_grid=change)
+
+
+def _default_F(index: tuple[int, ...], point: Point) -> SceneChange:
+    """Grid points that no list has hold it, too: those that are others with another default."""
+    grid = point.grid.values
+    if not grid.size:
+        return SceneChange(default_F=1.0)
+    from nanobragg.resolver.resolve import stages_of
+
+    experiment = point.said.experiment
+    other = replace(experiment, crystal=replace(experiment.crystal, default_F=experiment.crystal.default_F + 1.0))
+    changed = stages_of(read_files(other, point.quirks), point.quirks).grid.values
+    return SceneChange(default_F=1.0, f_grid=(changed != grid).astype(np.float64))
+
+
+def _mosaic_spread(index: tuple[int, ...], point: Point) -> SceneChange:
+    """Each domain is turned about an axis of its own by a share of the spread."""
+    crystal, frame = point.crystal, point.detector.placement.frame
+    domains = point.domains
+    logarithms = np.array([_logarithm(turn) for turn in domains])
+    slopes = logarithms @ domains / (crystal.mosaic.spread * DEGREES)
+    phi = phi_cells(direct_cell(crystal.lattice), frame.spindle, crystal.rotation, point.quirks)
+    first = phi.first if crystal.first_orientations.size else None
+    return SceneChange(
+        orientations=with_domains(phi.general, slopes),
+        first_orientations=None if first is None else with_domains(first, slopes),
+    )
+
+
+def _logarithm(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The antisymmetric matrix (3, 3) whose exponential a rotation below 180 degrees is."""
+    skew = (turn - turn.T) / 2.0
+    sine = float(np.sqrt((skew * skew).sum() / 2.0))
+    if sine == 0.0:
+        return skew
+    return skew * (np.arctan2(sine, (np.trace(turn) - 1.0) / 2.0) / sine)
+
+
+_CHANGES: dict[str, Callable[[tuple[int, ...], Point], SceneChange]] = {
+    "beam.polarization": _polarization,
+    "crystal.cells": _cells,
+    "crystal.fudge": _fudge,
+    "crystal.structure_factors": _factor,
+    "crystal.default_F": _default_F,
+    "crystal.mosaic_spread": _mosaic_spread,
+}

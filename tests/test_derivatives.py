@@ -1,0 +1,294 @@
+"""Derivatives by what users say: exact, in their units, or refused in a sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nanobragg import Experiment, InputError, parse_words, resolve
+from nanobragg.derivatives import gradient, jacobian, parameters
+from nanobragg.differentiation.names import choose
+from nanobragg.differentiation.point import point_of
+from nanobragg.differentiation.systems import SYSTEMS
+from nanobragg.differentiation.tangents import tangents
+from nanobragg.maths.duals import Dual, cos, sin, sqrt
+from nanobragg.rendering.derivatives import render_jvp
+
+CRYSTAL = "-cell 55 65 75 80 95 100 -N 5 -misset 10 20 30 -detpixels 12 -pixel 1"
+STILL = f"{CRYSTAL} -default_F 100 -lambda 1.2 -distance 80 -water 20 -oversample 2"
+TURNED = (
+    f"{CRYSTAL} -default_F 50 -energy 11000 -close_distance 70 -detector_rotx 3 -detector_roty -4 -detector_rotz 20 "
+    "-twotheta 12 -phi 1 -osc 2 -phisteps 3 -mosaic 0.4 -mosaic_domains 4 -polar 0.9 -flux 1e12 -beamsize 0.2 "
+    "-detector_thick 400 -detector_abs 300 -detector_thicksteps 3 -hdiv 3 -hdivsteps 2 -dispersion 2 -dispsteps 3 "
+    "-gauss_xtal -fudge 10 -oversample 1"
+)
+BEAM = f"{CRYSTAL} -default_F 10 -Xbeam 5 -Ybeam 6.5 -distance 90 -round_xtal -oversample_omega -quirks none"
+DENZO = f"{CRYSTAL} -default_F 10 -Xclose 5 -Yclose 6 -denzo -vdiv 2 -vdivsteps 2 -polar 0.5 -fluence 1e20"
+XDS = f"{CRYSTAL} -default_F 10 -ORGX 5 -ORGY 6 -xds -distance 100 -curved_det -tophat_spots -fudge 1"
+EXPERIMENTS = {"still": STILL, "turned": TURNED, "beam": BEAM, "denzo": DENZO, "xds": XDS}
+
+
+def experiment_of(words: str) -> Experiment:
+    """What a command line says."""
+    return parse_words(words).experiment
+
+
+def numbers_of(experiment: Experiment) -> list[str]:
+    """Names of all single numbers that the image can be differentiated by."""
+    names = []
+    for name, parameter in parameters(experiment).items():
+        names += [f"{name}[{i}]" for i in range(parameter.shape[0])] if len(parameter.shape) == 1 else [name]
+    return [name for name in names if name != "crystal.structure_factors"]
+
+
+def moved(experiment: Experiment, name: str, step: float) -> Experiment:
+    """The experiment with one number changed."""
+    field, _, index = name.partition("[")
+    part, _, key = field.partition(".")
+    value = parameters(experiment)[field].value
+    if index:
+        value = [v + step if i == int(index[:-1]) else v for i, v in enumerate(value)]
+        value = value if key == "cell" else tuple(value)
+    else:
+        value += step
+    return replace(experiment, **{part: replace(getattr(experiment, part), **{key: value})})
+
+
+SAME_NAMES = (
+    *("curved_distance", "beam_direction", "layers", "attenuation", "sensor_depth", "kahn_factor", "polarization_axis"),
+    *(
+        "orientations",
+        "first_orientations",
+        "fudge",
+        "reciprocal",
+        "default_F",
+        "background_sum",
+        "background",
+        "scale",
+    ),
+)
+
+
+def scene_numbers(experiment: Experiment) -> dict[str, np.ndarray]:
+    """The numbers of its Scene, as a SceneChange has them."""
+    s = resolve(experiment).scene
+    panels = [
+        [*p.origin, *p.fast, *p.slow, *p.normal, *p.pixel_size, p.pixel_area or 0.0, p.close_distance] for p in s.panels
+    ]
+    return {
+        "panels": np.array(panels),
+        "sources": np.hstack([s.source_direction, s.source_wavelength[:, None], s.source_weight[:, None]]),
+        **{name: np.asarray(getattr(s, name), dtype=float) for name in SAME_NAMES},
+    }
+
+
+@pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_scenes_change_with_every_number_as_differences_say(words: str) -> None:
+    """A wrong slope here would send a refinement astray, or make it slow without a word."""
+    experiment = experiment_of(words)
+    names = [name for name in numbers_of(experiment) if not name.startswith("crystal.cells")]
+    point = point_of(experiment)
+    now = scene_numbers(experiment)
+    for name, change in zip(names, tangents(choose(names, point), point), strict=True):
+        value = parameters(experiment)[name.partition("[")[0]].value
+        size = abs(value[int(name[-2])] if name.endswith("]") else value)
+        # (The spread is rounded to single precision.)
+        share = 0.2 if name == "crystal.mosaic_spread" else 1e-3
+        steps = (share * size or share, share / 2 * size or share / 2)
+        slopes = []
+        for step in steps:
+            more, less = scene_numbers(moved(experiment, name, step)), scene_numbers(moved(experiment, name, -step))
+            slopes.append({key: (more[key] - less[key]) / (2 * step) for key in now})
+        for key, number in now.items():
+            found = getattr(change, key)
+            expected = (4 * slopes[1][key] - slopes[0][key]) / 3
+            noise = 1e-9 * float(np.abs(number).max(initial=0.0)) / steps[0]
+            scale = max(float(np.abs(expected).max(initial=0.0)), noise)
+            off = np.abs((np.zeros(number.shape) if found is None else found) - expected)
+            assert off.max(initial=0.0) <= 1e-6 * scale, (name, key)
+
+
+@pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_columns_are_what_the_image_changes_by(words: str) -> None:
+    """In photons per unit of each field, all numbers at once."""
+    experiment = experiment_of(words)
+    names = numbers_of(experiment)
+    image, columns = jacobian(experiment, names)
+    assert image.dtype == columns.dtype == np.float64
+    assert columns.shape == (len(names), *image.shape) == (len(names), 12, 12)
+    simulated = np.asarray(resolve_image(experiment))
+    np.testing.assert_allclose(image, simulated, rtol=1e-6, atol=1e-7 * float(simulated.max()))
+    for name, column in zip(names, columns, strict=True):
+        if name.startswith("crystal.cells") or name == "crystal.mosaic_spread":
+            continue  # they are whole; it is rounded to single precision, which hides so small a step
+        value = parameters(experiment)[name.partition("[")[0]].value
+        size = abs(value[int(name[-2])] if name.endswith("]") else value)
+        step = 1e-7 * max(size, 1e-2)
+        more, less = (exact_image(moved(experiment, name, sign * step)) for sign in (1, -1))
+        expected = (more - less) / (2 * step)
+        off = float(np.linalg.norm(column - expected))
+        noise = 1e-10 * float(np.linalg.norm(image)) / step
+        assert off <= 3e-5 * float(np.linalg.norm(expected)) + noise, name
+
+
+def exact_image(experiment: Experiment) -> np.ndarray:
+    """The image in double precision."""
+    return render_jvp(resolve(experiment).scene, [])[0]
+
+
+def resolve_image(experiment: Experiment) -> np.ndarray:
+    """The image as users get it."""
+    from nanobragg import simulate
+
+    return simulate(experiment).data
+
+
+@pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_a_gradient_is_the_weighted_sum_of_columns(words: str) -> None:
+    """Both ways to the same number: what one of them gets wrong, the other shows."""
+    experiment = experiment_of(words)
+    names = numbers_of(experiment)
+    _, columns = jacobian(experiment, names)
+    weights = np.random.default_rng(1).normal(size=columns.shape[1:])
+    found = gradient(experiment, weights, names)
+    for name, column in zip(names, columns, strict=True):
+        expected, scale = float((weights * column).sum()), float(np.abs(weights * column).sum())
+        assert abs(found[name] - expected) <= 1e-11 * scale, name
+    everything = gradient(experiment, weights)
+    assert list(everything) == list(parameters(experiment))
+    np.testing.assert_array_equal(everything["crystal.misset"], [found[f"crystal.misset[{i}]"] for i in range(3)])
+
+
+def with_factors(**also: Any) -> Experiment:
+    """A crystal with a few structure factors; all others are the default."""
+    rng = np.random.default_rng(2)
+    indices = [(h, k, l) for h in range(-9, 10) for k in range(-9, 10) for l in range(-9, 10) if (h + k + l) % 3]  # noqa: E741
+    factors = np.column_stack([np.array(indices, float), rng.uniform(10, 100, len(indices))])
+    experiment = experiment_of(f"{CRYSTAL} -default_F 7 -distance 80 -oversample 1")
+    return replace(experiment, crystal=replace(experiment.crystal, structure_factors=factors, **also))
+
+
+@pytest.mark.parametrize("interpolate", [False, True])
+def test_structure_factors_have_derivatives_as_a_grid_and_one_by_one(interpolate: bool) -> None:
+    """Also where they are interpolated, and the default of reflections that are not listed."""
+    experiment = with_factors(interpolate=interpolate)
+    scene = resolve(experiment).scene
+    weights = np.ones(scene.image_shape)
+    found = gradient(experiment, weights, ["crystal.structure_factors", "crystal.default_F"])
+    grid = found["crystal.structure_factors"]
+    assert isinstance(grid, np.ndarray)
+    assert grid.shape == scene.f_grid.shape
+    place = np.unravel_index(int(grid.argmax()), grid.shape)
+    h, k, l = (int(i) + low for i, low in zip(place, scene.f_min, strict=True))  # noqa: E741
+    _, columns = jacobian(experiment, [f"crystal.structure_factors[{h},{k},{l}]", "crystal.default_F"])
+    assert columns[0].sum() == pytest.approx(grid.max(), rel=1e-11)
+    assert columns[1].sum() == pytest.approx(found["crystal.default_F"], rel=1e-11)
+    more, less = (exact_image(with_factors(interpolate=interpolate, default_F=7 + step)) for step in (1e-3, -1e-3))
+    np.testing.assert_allclose(columns[1], (more - less) / 2e-3, rtol=1e-7, atol=1e-7 * float(columns[1].max()))
+
+
+CELLS = {
+    "triclinic": (55, 65, 75, 80, 95, 100),
+    "monoclinic": (55, 65, 75, 90, 95, 90),
+    "orthorhombic": (55, 65, 75, 90, 90, 90),
+    "tetragonal": (55, 55, 75, 90, 90, 90),
+    "rhombohedral": (55, 55, 55, 80, 80, 80),
+    "hexagonal": (55, 55, 75, 90, 90, 120),
+    "cubic": (55, 55, 55, 90, 90, 90),
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_cells_of_all_crystal_systems_keep_their_shape(system: str) -> None:
+    """A tetragonal cell is refined by a and c: what moves one of two equal edges alone would break its symmetry."""
+    still = experiment_of(f"{CRYSTAL} -default_F 10 -distance 80 -oversample 1")
+    experiment = replace(still, crystal=replace(still.crystal, cell=CELLS[system]))
+    free = SYSTEMS[system]
+    _, columns = jacobian(experiment, [f"crystal.cell.{system}.{name}" for name in free])
+    _, single = jacobian(experiment, [f"crystal.cell[{i}]" for i in range(6)])
+    for column, numbers in zip(columns, free.values(), strict=True):
+        np.testing.assert_allclose(column, single[list(numbers)].sum(axis=0), rtol=1e-9, atol=1e-12 * single.max())
+
+
+def test_a_region_of_interest_is_that_part_of_the_image() -> None:
+    """Shoeboxes around spots are what refinement looks at."""
+    experiment = experiment_of(STILL)
+    image, columns = jacobian(experiment, ["detector.distance"], roi=(2, 6, 3, 9))
+    whole, all_columns = jacobian(experiment, ["detector.distance"])
+    np.testing.assert_array_equal(image[3:10, 2:7], whole[3:10, 2:7])
+    np.testing.assert_array_equal(columns[0, 3:10, 2:7], all_columns[0, 3:10, 2:7])
+    assert image.sum() == pytest.approx(whole[3:10, 2:7].sum())
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "sentence"),
+    [
+        (STILL, "detector.nonsense", "detector.nonsense: found no parameter of this name, expected one of beam"),
+        (STILL, "crystal.misset", "crystal.misset: found 3 numbers, expected one of them, such as crystal.misset[0]"),
+        (STILL, "crystal.misset[3]", "crystal.misset[3]: found an index that is outside"),
+        (STILL, "beam.wavelength[0]", "expected beam.wavelength without an index"),
+        (STILL, "beam.energy", "beam.energy: found that the image of this experiment does not depend on it"),
+        (STILL, "crystal.cell.cubic.a", "found the cell 55 65 75 80 95 100, expected a cubic one"),
+        (STILL, "crystal.cell.cubic.c", "crystal.cell.cubic.c: found no such number of a cell"),
+        (STILL, "beam.wavelength.cubic.a", "expected it after crystal.cell"),
+        (f"{STILL} -oversample_omega", "beam.wavelength", "multiply the running sum"),
+        (f"{STILL} -around water 1", "beam.wavelength", "around: found something around the crystal"),
+        (f"{STILL} -misset random", "beam.wavelength", "found 'random' without a seed"),
+        (f"{STILL} -phi 0 -osc 1 -phisteps 3", "sampling.phi", "sampling.phi: found that the image"),
+    ],
+)
+def test_what_there_is_not_is_refused_in_a_sentence(words: str, name: str, sentence: str) -> None:
+    """Rather than by a column of zeros."""
+    with pytest.raises(InputError) as caught:
+        jacobian(experiment_of(words), [name])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_precision_and_device_are_checked() -> None:
+    """Each is named."""
+    experiment = experiment_of(STILL)
+    with pytest.raises(InputError, match=r"weights: found an array of shape \(3, 4\), expected the image's"):
+        gradient(experiment, np.ones((3, 4)), ["beam.wavelength"])
+    with pytest.raises(InputError, match="precision: found 'mixed', expected double"):
+        jacobian(experiment, ["beam.wavelength"], precision="mixed")
+    with pytest.raises(InputError, match="device: found 'cuda', expected cpu"):
+        jacobian(experiment, ["beam.wavelength"], device="cuda")
+    with pytest.raises(InputError, match="names: found the text"):
+        jacobian(experiment, "beam.wavelength")
+
+
+def test_parameters_say_what_they_are() -> None:
+    """With units, values where nothing is said, and what they are smooth in."""
+    found = parameters(experiment_of(f"{STILL} -misset 0 0 0"))
+    wavelength = found["beam.wavelength"]
+    assert (wavelength.value, wavelength.unit, wavelength.shape) == (1.2, "Å", ())
+    assert wavelength.smoothness == "piecewise smooth"
+    assert "half-integer" in wavelength.why
+    assert found["crystal.misset"].value == (0.0, 0.0, 0.0)
+    assert found["beam.fluence"].smoothness == "smooth"
+    assert "crystal.fudge" not in found  # it says nothing about square crystals
+    assert "detector.beam_x" not in found  # said, it would move the pivot
+    assert "steps" in parameters(experiment_of(XDS))["crystal.misset"].why
+
+
+def test_dual_numbers_are_differentiated_as_their_formulas() -> None:
+    """What the resolver's arithmetic is made of; and nothing takes one for a plain number."""
+    x, y = Dual(0.7, (1.0, 0.0)), Dual(-1.3, (0.0, 1.0))
+    found = 2 / (x * y) - sin(x) * cos(y) + sqrt(x + 3) ** 3 - abs(y) + (1 - x) / y - -x
+    assert found.value == pytest.approx(
+        2 / (0.7 * -1.3) - math.sin(0.7) * math.cos(-1.3) + math.sqrt(3.7) ** 3 - 1.3 + 0.3 / -1.3 + 0.7
+    )
+    by_x = -2 / (0.7**2 * -1.3) - math.cos(0.7) * math.cos(-1.3) + 1.5 * math.sqrt(3.7) - 1 / -1.3 + 1
+    by_y = -2 / (0.7 * 1.3**2) + math.sin(0.7) * math.sin(-1.3) + 1 - 0.3 / 1.3**2
+    assert found.slopes == pytest.approx((by_x, by_y))
+    assert Dual(0.0, (1.0,)) != 0.0
+    assert Dual(0.0, (0.0,)) == 0.0
+    with pytest.raises(TypeError):
+        math.sin(x)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        np.array([x], dtype=np.float64)
