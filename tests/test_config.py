@@ -202,7 +202,7 @@ def test_a_linked_folder_does_not_lead_astray(folder: Path) -> None:
         ('precision = "half"', ("precision", "mixed")),
         ('quirks = "nonsense"', ("quirks", "nonsense")),
         ("quirks = 5", ("quirks", "all, none or names")),
-        ("trace_pixel = [1]", ("trace_pixel", "two whole numbers")),
+        ("trace_pixel = [1]", ("trace_pixel", "two or three whole numbers")),
         ("a = ", ("TOML",)),
         ("a = " + "[" * 5000, ("TOML",)),
         ("[beam]\nwavelength = 1" + "0" * 400, ("beam.wavelength", "a finite number")),

@@ -221,7 +221,7 @@ def made(folder: Path) -> Path:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """Of a CSV file."""
+    """The rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from nanobragg import (
     resolve,
     trace_pixel,
 )
-from nanobragg.io.images.picture import Marks, png_bytes
 from nanobragg.maths.projection import pixels_of_rays
 from nanobragg.program.printout import print_pixels
 from nanobragg.records.panel import panel_views
@@ -295,17 +293,3 @@ def test_panels_of_several_shapes_have_no_common_one() -> None:
     object.__setattr__(scene, "panels", (panel(), panel(shape=(8, 9))))
     with pytest.raises(InputError, match="found the shapes 7 x 9, 8 x 9"):
         _ = scene.shape
-
-
-@pytest.mark.parametrize(("name", "format_name"), [("a.img", "SMV"), ("a.cbf", "CBF"), ("a.h5", "NXmx")])
-def test_files_of_one_panel_are_not_written_for_several(
-    whole: Resolved, name: str, format_name: str, tmp_path: Path
-) -> None:
-    """A file of half of the detector, or of panels under each other, would be wrong without a word."""
-    two = halves(whole)
-    image = Image(render(two.scene), two).integers()
-    with pytest.raises(InputError, match=f"{format_name}: found a detector of 2 panels, expected one"):
-        image.write(tmp_path / name)
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(InputError, match="found a detector of 2 panels"):
-        png_bytes(image.data[0], two, Marks(beam=True))

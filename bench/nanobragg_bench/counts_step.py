@@ -39,7 +39,7 @@ class CountsCase:
     pixel: float
     frames: int
     original_frames: int
-    """Of them the original makes so many; its time is scaled."""
+    """How many of them the original makes; its time is scaled."""
 
     def small(self) -> CountsCase:
         """The same on few pixels."""

@@ -22,23 +22,19 @@ template <class Pixel>
 using Pixels = py::array_t<Pixel, py::array::c_style>;
 using Mask = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;
 using Matrices = py::array_t<double, py::array::c_style>;
-using Roi = std::array<std::int64_t, 4>;
+// Of each panel: slow and fast pixels; fast first, fast last, slow first, slow last of its region of interest.
+using Regions = std::vector<std::array<std::int64_t, 6>>;
 
-// The frame of an image (slow, fast) or (panel, slow, fast).
-Frame frame_of(const Image& image, const Roi& roi) {
-    const auto dimensions = image.ndim();
-    if (dimensions != 2 && dimensions != 3) {
-        throw InputError("image: found an array of " + std::to_string(dimensions) +
-                         " dimensions, expected (slow, fast) or (panel, slow, fast)");
-    }
+Frame frame_of(const Image& image, const Regions& regions) {
     Frame frame;
-    frame.panels = dimensions == 3 ? static_cast<std::size_t>(image.shape(0)) : 1;
-    frame.slow = static_cast<std::size_t>(image.shape(dimensions - 2));
-    frame.fast = static_cast<std::size_t>(image.shape(dimensions - 1));
-    frame.fast_first = roi[0];
-    frame.fast_last = roi[1];
-    frame.slow_first = roi[2];
-    frame.slow_last = roi[3];
+    for (const auto& panel : regions) {
+        frame.panels.push_back({static_cast<std::size_t>(panel[0]), static_cast<std::size_t>(panel[1]), panel[2],
+                                panel[3], panel[4], panel[5]});
+    }
+    if (frame.pixels() != static_cast<std::size_t>(image.size())) {
+        throw InputError("image: found " + std::to_string(image.size()) + " pixels, expected " +
+                         std::to_string(frame.pixels()) + " of its panels");
+    }
     return frame;
 }
 
@@ -48,9 +44,9 @@ Pixels<Pixel> pixels_like(const Image& image) {
 }
 
 template <class Pixel>
-py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Stream stream, RandomTable& table,
+py::tuple noise_exact(const Image& image, double adc_offset, const Regions& regions, Stream stream, RandomTable& table,
                       double gain) {
-    const Frame frame = frame_of(image, roi);
+    const Frame frame = frame_of(image, regions);
     Pixels<Pixel> pixels = pixels_like<Pixel>(image);
     const float* in = image.data();
     Pixel* out = pixels.mutable_data();
@@ -63,8 +59,8 @@ py::tuple noise_exact(const Image& image, double adc_offset, const Roi& roi, Str
 }
 
 template <class Pixel>
-py::tuple noise_fast(const Image& image, double adc_offset, const Roi& roi, std::uint64_t seed, int threads) {
-    const Frame frame = frame_of(image, roi);
+py::tuple noise_fast(const Image& image, double adc_offset, const Regions& regions, std::uint64_t seed, int threads) {
+    const Frame frame = frame_of(image, regions);
     Pixels<Pixel> pixels = pixels_like<Pixel>(image);
     const float* in = image.data();
     Pixel* out = pixels.mutable_data();
@@ -76,8 +72,8 @@ py::tuple noise_fast(const Image& image, double adc_offset, const Roi& roi, std:
     return py::make_tuple(std::move(pixels), counts.photons, counts.overloads);
 }
 
-py::tuple statistics_of(const Image& image, const Roi& roi, const py::object& mask, int threads) {
-    const Frame frame = frame_of(image, roi);
+py::tuple statistics_of(const Image& image, const Regions& regions, const py::object& mask, int threads) {
+    const Frame frame = frame_of(image, regions);
     Mask bytes;
     if (!mask.is_none()) {
         bytes = Mask::ensure(mask);
@@ -94,8 +90,8 @@ py::tuple statistics_of(const Image& image, const Roi& roi, const py::object& ma
 }
 
 template <class Pixel>
-Pixels<Pixel> integers_of(const Image& image, double scale, double offset, const Roi& roi, int threads) {
-    const Frame frame = frame_of(image, roi);
+Pixels<Pixel> integers_of(const Image& image, double scale, double offset, const Regions& regions, int threads) {
+    const Frame frame = frame_of(image, regions);
     Pixels<Pixel> pixels = pixels_like<Pixel>(image);
     const float* in = image.data();
     Pixel* out = pixels.mutable_data();
@@ -150,24 +146,25 @@ void register_random(py::module_& module) {
                py::arg("table"), "Matrices (count, 3, 3) float64 of mosaic domains, the first the identity.");
     module.def("rotation_angles", &angles_of, py::arg("matrix"), "Missetting angles (radians) of a matrix (3, 3).");
 
-    module.def("noise_exact", &noise_exact<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+    module.def("noise_exact", &noise_exact<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("regions"),
                py::arg("stream"), py::arg("table"), py::arg("gain") = 1.0,
                "Pixels (uint16), sum of the deviates, overloads; nanoBragg.c's generator.");
-    module.def("noise_exact_wide", &noise_exact<std::int32_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
-               py::arg("stream"), py::arg("table"), py::arg("gain") = 1.0, "The same in 32 bits (int32).");
-    module.def("noise_fast", &noise_fast<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+    module.def("noise_exact_wide", &noise_exact<std::int32_t>, py::arg("image"), py::arg("adc_offset"),
+               py::arg("regions"), py::arg("stream"), py::arg("table"), py::arg("gain") = 1.0,
+               "The same in 32 bits (int32).");
+    module.def("noise_fast", &noise_fast<std::uint16_t>, py::arg("image"), py::arg("adc_offset"), py::arg("regions"),
                py::arg("seed"), py::arg("threads"),
                "Pixels (uint16), sum of the deviates, overloads; the counter-based generator.");
-    module.def("noise_fast_wide", &noise_fast<std::int32_t>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
-               py::arg("seed"), py::arg("threads"), "The same in 32 bits (int32).");
-    module.def("noise_fast_photons", &noise_fast<float>, py::arg("image"), py::arg("adc_offset"), py::arg("roi"),
+    module.def("noise_fast_wide", &noise_fast<std::int32_t>, py::arg("image"), py::arg("adc_offset"),
+               py::arg("regions"), py::arg("seed"), py::arg("threads"), "The same in 32 bits (int32).");
+    module.def("noise_fast_photons", &noise_fast<float>, py::arg("image"), py::arg("adc_offset"), py::arg("regions"),
                py::arg("seed"), py::arg("threads"), "The same as photons (float32).");
-    module.def("statistics", &statistics_of, py::arg("image"), py::arg("roi"), py::arg("mask"), py::arg("threads"),
+    module.def("statistics", &statistics_of, py::arg("image"), py::arg("regions"), py::arg("mask"), py::arg("threads"),
                "Mean, rms, rmsd, maximum and the flat index of its first pixel (-1: none).");
     module.def("integers", &integers_of<std::uint16_t>, py::arg("image"), py::arg("scale"), py::arg("offset"),
-               py::arg("roi"), py::arg("threads"), "floor(float32(p scale + offset + 1/2)) as uint16.");
+               py::arg("regions"), py::arg("threads"), "floor(float32(p scale + offset + 1/2)) as uint16.");
     module.def("integers_wide", &integers_of<std::int32_t>, py::arg("image"), py::arg("scale"), py::arg("offset"),
-               py::arg("roi"), py::arg("threads"), "The same in 32 bits (int32).");
+               py::arg("regions"), py::arg("threads"), "The same in 32 bits (int32).");
     module.def("pixel_poisson", &philox_poisson, py::arg("mean"), py::arg("seed"), py::arg("first"), py::arg("count"),
                "Deviates of the counter-based generator for `count` pixels of one mean, before offset and rounding.");
 }

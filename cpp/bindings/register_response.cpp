@@ -101,13 +101,8 @@ void render_rows(AmorphousRenderer& renderer, std::size_t first, std::size_t end
 py::tuple statistics_in_order(const Image& image, const std::array<std::int64_t, 4>& roi, std::int64_t count,
                               bool shifted) {
     if (image.ndim() != 2) throw InputError("image: expected an array (slow, fast)");
-    const Frame frame{1,
-                      static_cast<std::size_t>(image.shape(0)),
-                      static_cast<std::size_t>(image.shape(1)),
-                      roi[0],
-                      roi[1],
-                      roi[2],
-                      roi[3]};
+    const auto slow = static_cast<std::size_t>(image.shape(0)), fast = static_cast<std::size_t>(image.shape(1));
+    const Frame frame{{{slow, fast, roi[0], roi[1], roi[2], roi[3]}}};
     const float* pixels = image.data();
     OrderedStatistics found;
     {

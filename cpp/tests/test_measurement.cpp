@@ -95,11 +95,7 @@ TEST_CASE("photons that are counted later are the photons of a noise image") {
     const float means[] = {0.0F, 0.3F, 9.9F, 10.0F, 40.0F, 3e3F, 2e6F, -1.0F, std::numeric_limits<float>::quiet_NaN()};
     std::vector<float> image(9000), photons(image.size());
     for (std::size_t i = 0; i < image.size(); ++i) image[i] = means[(i * 7 + i / 64) % std::size(means)];
-    Frame frame;
-    frame.slow = 90;
-    frame.fast = 100;
-    frame.slow_last = 89;
-    frame.fast_last = 99;
+    const Frame frame{{{90, 100, 0, 99, 0, 89}}};
     noise_image_fast(image.data(), frame, 0.0, 5, 2, photons.data());
     for (std::size_t i = 0; i < image.size(); ++i) {
         const double deviate = pixel_poisson(image[i], 5, i);

@@ -16,12 +16,7 @@ using namespace nanobragg;
 namespace {
 
 Frame whole(std::size_t slow, std::size_t fast) {
-    Frame frame;
-    frame.slow = slow;
-    frame.fast = fast;
-    frame.fast_last = static_cast<std::int64_t>(fast) - 1;
-    frame.slow_last = static_cast<std::int64_t>(slow) - 1;
-    return frame;
+    return {{{slow, fast, 0, static_cast<std::int64_t>(fast) - 1, 0, static_cast<std::int64_t>(slow) - 1}}};
 }
 
 // Means in every branch of both generators, and beyond.
@@ -160,11 +155,7 @@ TEST_CASE("images of 32 bits hold the same photons beyond 65535") {
 TEST_CASE("a region draws the exact generator's numbers in reading order") {
     const std::size_t slow = 9, fast = 11;
     const std::vector<float> image = some_means(slow * fast);
-    Frame frame = whole(slow, fast);
-    frame.fast_first = 2;
-    frame.fast_last = 100;
-    frame.slow_first = -4;
-    frame.slow_last = 5;
+    const Frame frame{{{slow, fast, 2, 100, -4, 5}}};
     std::vector<std::uint16_t> pixels(image.size(), 7);
     RandomTable table, same_table;
     noise_image_exact(image.data(), frame, 40.0, Stream::from_user_seed(5), table, pixels.data());

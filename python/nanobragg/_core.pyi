@@ -43,6 +43,8 @@ def vjp(
 ) -> tuple[NDArray[np.float64], dict[str, Any]]: ...
 
 # random numbers (register_random.cpp)
+_Regions = Sequence[tuple[int, int, int, int, int, int]]
+
 class Stream:
     """One stream of uniform deviates."""
 
@@ -61,26 +63,36 @@ def random_rotation(spread: float, stream: Stream, table: RandomTable) -> NDArra
 def mosaic_rotations(spread: float, count: int, stream: Stream, table: RandomTable) -> NDArray[np.float64]: ...
 def rotation_angles(matrix: ArrayLike) -> tuple[float, float, float]: ...
 def noise_exact(
-    image: ArrayLike, adc_offset: float, roi: Sequence[int], stream: Stream, table: RandomTable, gain: float = 1.0
+    image: ArrayLike,
+    adc_offset: float,
+    regions: _Regions,
+    stream: Stream,
+    table: RandomTable,
+    gain: float = 1.0,
 ) -> tuple[NDArray[np.uint16], float, int]: ...
 def noise_exact_wide(
-    image: ArrayLike, adc_offset: float, roi: Sequence[int], stream: Stream, table: RandomTable, gain: float = 1.0
+    image: ArrayLike,
+    adc_offset: float,
+    regions: _Regions,
+    stream: Stream,
+    table: RandomTable,
+    gain: float = 1.0,
 ) -> tuple[NDArray[np.int32], float, int]: ...
 def noise_fast(
-    image: ArrayLike, adc_offset: float, roi: Sequence[int], seed: int, threads: int
+    image: ArrayLike, adc_offset: float, regions: _Regions, seed: int, threads: int
 ) -> tuple[NDArray[np.uint16], float, int]: ...
 def noise_fast_wide(
-    image: ArrayLike, adc_offset: float, roi: Sequence[int], seed: int, threads: int
+    image: ArrayLike, adc_offset: float, regions: _Regions, seed: int, threads: int
 ) -> tuple[NDArray[np.int32], float, int]: ...
 def noise_fast_photons(
-    image: ArrayLike, adc_offset: float, roi: Sequence[int], seed: int, threads: int
+    image: ArrayLike, adc_offset: float, regions: _Regions, seed: int, threads: int
 ) -> tuple[NDArray[np.float32], float, int]: ...
 def statistics(
-    image: ArrayLike, roi: Sequence[int], mask: ArrayLike | None, threads: int
+    image: ArrayLike, regions: _Regions, mask: ArrayLike | None, threads: int
 ) -> tuple[float, float, float, float, int]: ...
-def integers(image: ArrayLike, scale: float, offset: float, roi: Sequence[int], threads: int) -> NDArray[np.uint16]: ...
+def integers(image: ArrayLike, scale: float, offset: float, regions: _Regions, threads: int) -> NDArray[np.uint16]: ...
 def integers_wide(
-    image: ArrayLike, scale: float, offset: float, roi: Sequence[int], threads: int
+    image: ArrayLike, scale: float, offset: float, regions: _Regions, threads: int
 ) -> NDArray[np.int32]: ...
 def pixel_poisson(mean: float, seed: int, first: int, count: int) -> list[float]: ...
 

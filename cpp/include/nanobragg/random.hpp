@@ -81,12 +81,25 @@ class ReferencePoisson {
     std::vector<float> log_factorials_;  // of the numbers that were asked for; NaN: not yet
 };
 
-/// Shape of an image, fast axis fastest, and the pixels to draw: inclusive, and clipped to the panel.
-struct Frame {
-    std::size_t panels = 1, slow = 0, fast = 0;
+/// Shape of a panel of an image, and its region of interest: inclusive, and clipped to the panel.
+struct FramePanel {
+    std::size_t slow = 0, fast = 0;
     std::int64_t fast_first = 0, fast_last = -1, slow_first = 0, slow_last = -1;
+};
 
-    std::size_t pixels() const { return panels * slow * fast; }
+/// A row of an image: its first pixel and their number, and which of them, counted from the first one, are in the
+/// region of interest (none where `end` is `begin`).
+struct FrameRow {
+    std::size_t start, pixels, begin, end;
+};
+
+/// An image: panels one after the other, each with its fast axis fastest.
+struct Frame {
+    std::vector<FramePanel> panels;
+
+    std::size_t pixels() const;
+    /// All rows, in reading order.
+    std::vector<FrameRow> rows() const;
 };
 
 struct NoiseCounts {

@@ -477,20 +477,17 @@ void AmorphousRenderer::rows(std::size_t first, std::size_t end, int threads, fl
 }
 
 OrderedStatistics ordered_statistics(const float* image, const Frame& frame, std::int64_t count, bool shifted) {
-    const auto slow = static_cast<std::int64_t>(frame.slow), fast = static_cast<std::int64_t>(frame.fast);
-    const std::int64_t slow_begin = std::clamp<std::int64_t>(frame.slow_first, 0, slow),
-                       slow_end = std::min(slow - 1, frame.slow_last) + 1,
-                       fast_begin = std::clamp<std::int64_t>(frame.fast_first, 0, fast),
-                       fast_end = std::min(fast - 1, frame.fast_last) + 1;
+    const std::vector<FrameRow> rows = frame.rows();
+    const std::size_t whole = frame.pixels();
     OrderedStatistics out;
     double sum = 0, squares = 0;
     std::int64_t pixels = 0;
-    for (std::int64_t s = slow_begin; s < slow_end; ++s) {
-        for (std::int64_t at = s * fast + fast_begin; at < s * fast + fast_end; ++at) {
+    for (const FrameRow& row : rows) {
+        for (std::size_t at = row.start + row.begin; at < row.start + row.end; ++at) {
             const float p = image[at], square = p * p;
             if (p > out.maximum) {
                 out.maximum = p;
-                out.maximum_at = at;
+                out.maximum_at = static_cast<std::int64_t>(at);
             }
             sum += static_cast<double>(p);
             squares += static_cast<double>(square);
@@ -503,10 +500,10 @@ OrderedStatistics ordered_statistics(const float* image, const Frame& frame, std
     used = std::max<std::int64_t>(used, 2);
     out.rms = std::sqrt(squares / static_cast<double>(used - 1));
     double deviations = 0;
-    for (std::int64_t s = slow_begin; s < slow_end; ++s) {
-        for (std::int64_t at = s * fast + fast_begin; at < s * fast + fast_end; ++at) {
-            const std::int64_t from = shifted ? at + 1 : at;
-            const double p = from < slow * fast ? static_cast<double>(image[from]) : 0.0;
+    for (const FrameRow& row : rows) {
+        for (std::size_t at = row.start + row.begin; at < row.start + row.end; ++at) {
+            const std::size_t from = shifted ? at + 1 : at;
+            const double p = from < whole ? static_cast<double>(image[from]) : 0.0;
             deviations += (p - out.mean) * (p - out.mean);
         }
     }

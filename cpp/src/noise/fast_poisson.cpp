@@ -8,7 +8,6 @@
 #include "nanobragg/random.hpp"
 #include "nanobragg/render.hpp"
 #include "nanobragg/threads.hpp"
-#include "noise/span.hpp"
 #include "physics/philox.hpp"
 
 namespace nanobragg {
@@ -224,27 +223,22 @@ NoiseCounts noise_of_run(const float* image, std::size_t begin, std::size_t end,
 template <class Pixel>
 NoiseCounts noise_image_fast(const float* image, const Frame& frame, double adc_offset, std::uint64_t seed, int threads,
                              Pixel* out) {
-    const Span slow = clip(frame.slow_first, frame.slow_last, frame.slow);
-    const Span fast = clip(frame.fast_first, frame.fast_last, frame.fast);
-    const std::size_t height = slow.end - slow.begin;
-    const auto rows = static_cast<std::int64_t>(frame.panels * frame.slow);
+    const std::vector<FrameRow> rows = frame.rows();
+    const auto row_count = static_cast<std::int64_t>(rows.size());
     const DrawBatch<Pixel> draw = choose_draw<Pixel>();
     // Summed in the order of the rows afterwards, for the same rounding every time.
-    std::vector<NoiseCounts> counts(static_cast<std::size_t>(rows));
-    const auto noise_of_row = [&](std::size_t row) {
-        const std::size_t first = row * frame.fast;
-        if (row % frame.slow - slow.begin >= height) {
-            std::fill_n(out + first, frame.fast, Pixel{0});
-            return;
-        }
-        std::fill_n(out + first, fast.begin, Pixel{0});
-        std::fill(out + first + fast.end, out + first + frame.fast, Pixel{0});
-        counts[row] = noise_of_run(image, first + fast.begin, first + fast.end, adc_offset, seed, draw, out);
+    std::vector<NoiseCounts> counts(rows.size());
+    const auto noise_of_row = [&](std::size_t number) {
+        const FrameRow& row = rows[number];
+        Pixel* first = out + row.start;
+        std::fill_n(first, row.begin, Pixel{0});
+        std::fill(first + row.end, first + row.pixels, Pixel{0});
+        counts[number] = noise_of_run(image, row.start + row.begin, row.start + row.end, adc_offset, seed, draw, out);
     };
     constexpr std::size_t small = 1 << 16;  // pixels; fewer are drawn sooner than threads start
     const int team = frame.pixels() < small ? 1 : thread_count(threads);
 #pragma omp parallel for schedule(dynamic, 8) num_threads(team)
-    for (std::int64_t row = 0; row < rows; ++row) noise_of_row(static_cast<std::size_t>(row));
+    for (std::int64_t row = 0; row < row_count; ++row) noise_of_row(static_cast<std::size_t>(row));
 
     NoiseCounts total;
     for (const NoiseCounts& sums : counts) {

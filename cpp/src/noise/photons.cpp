@@ -10,31 +10,30 @@
 namespace nanobragg {
 namespace {
 
-// The rows of the frame's region, over all panels.
+// The rows of the regions of interest, over all panels.
 struct Rows {
-    std::int64_t begin, end;             // fast
-    std::int64_t first, per_panel, all;  // slow
-    std::int64_t slow, fast;             // pixels of the image along each axis
+    struct Row {
+        std::int64_t at, width;  // index of the first pixel in the region; pixels in it
+    };
+    std::vector<Row> rows;
+    std::int64_t all = 0, pixels = 0;  // rows, and pixels in the region
 
-    explicit Rows(const Frame& f)
-        : begin(std::max<std::int64_t>(f.fast_first, 0)),
-          end(std::min(f.fast_last, static_cast<std::int64_t>(f.fast) - 1) + 1),
-          first(std::max<std::int64_t>(f.slow_first, 0)),
-          per_panel(
-              std::max<std::int64_t>(0, std::min(f.slow_last, static_cast<std::int64_t>(f.slow) - 1) + 1 - first)),
-          all(begin < end ? per_panel * static_cast<std::int64_t>(f.panels) : 0),
-          slow(static_cast<std::int64_t>(f.slow)),
-          fast(static_cast<std::int64_t>(f.fast)) {}
-
-    // Index of the row's first pixel at fast = 0.
-    std::int64_t start(std::int64_t row) const { return ((row / per_panel) * slow + first + row % per_panel) * fast; }
-    std::int64_t width() const { return end - begin; }
+    explicit Rows(const Frame& frame) {
+        for (const FrameRow& row : frame.rows()) {
+            if (row.end == row.begin) continue;
+            rows.push_back(
+                {static_cast<std::int64_t>(row.start + row.begin), static_cast<std::int64_t>(row.end - row.begin)});
+            pixels += rows.back().width;
+        }
+        all = static_cast<std::int64_t>(rows.size());
+    }
+    const Row& operator[](std::int64_t row) const { return rows[static_cast<std::size_t>(row)]; }
 };
 
-// Threads for a pass over the rows: starting them costs more than a small image.
-int team_of(const Rows& rows, int threads) {
-    constexpr std::int64_t small = 1 << 16;
-    return rows.slow * rows.fast < small ? 1 : thread_count(threads);
+// Threads for a pass over the image: starting them costs more than a small one.
+int team_of(const Frame& frame, int threads) {
+    constexpr std::size_t small = 1 << 16;
+    return frame.pixels() < small ? 1 : thread_count(threads);
 }
 
 struct RowSums {
@@ -79,8 +78,8 @@ constexpr std::int64_t in_order = 1 << 20;
 template <class Visit>
 void each_pixel(const float* image, const std::uint8_t* mask, const Rows& rows, Visit visit) {
     for (std::int64_t row = 0; row < rows.all; ++row) {
-        const std::int64_t at = rows.start(row) + rows.begin;
-        for (std::int64_t i = at; i < at + rows.width(); ++i) visit(mask != nullptr && mask[i] == 0 ? 0.0F : image[i]);
+        const auto [at, width] = rows[row];
+        for (std::int64_t i = at; i < at + width; ++i) visit(mask != nullptr && mask[i] == 0 ? 0.0F : image[i]);
     }
 }
 
@@ -90,12 +89,12 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
     const Rows rows(frame);
     const auto count = static_cast<std::size_t>(rows.all);
     std::vector<RowSums> sums(count);
-    const int team = team_of(rows, threads);
+    const int team = team_of(frame, threads);
     const auto mask_of = [&](std::int64_t at) { return mask == nullptr ? nullptr : mask + at; };
 #pragma omp parallel for schedule(static) num_threads(team)
     for (std::int64_t row = 0; row < rows.all; ++row) {
-        const std::int64_t at = rows.start(row) + rows.begin;
-        sums[static_cast<std::size_t>(row)] = sum_row(image + at, mask_of(at), rows.width());
+        const auto [at, width] = rows[row];
+        sums[static_cast<std::size_t>(row)] = sum_row(image + at, mask_of(at), width);
     }
     ImageStatistics out;
     double total = 0, squares = 0;
@@ -110,7 +109,7 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
             largest_row = row;
         }
     }
-    const std::int64_t all = rows.all * rows.width();
+    const std::int64_t all = rows.pixels;
     if (all <= in_order) {
         total = squares = 0;
         each_pixel(image, mask, rows, [&](float p) {
@@ -120,9 +119,9 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
         });
     }
     if (largest_row >= 0) {
-        const std::int64_t at = rows.start(largest_row) + rows.begin;
+        const auto [at, width] = rows[largest_row];
         const float* begin = image + at;
-        for (std::int64_t i = 0; i < rows.width() && out.maximum_at < 0; ++i) {
+        for (std::int64_t i = 0; i < width && out.maximum_at < 0; ++i) {
             const bool seen = mask == nullptr || mask[at + i] != 0;
             if (seen && begin[i] == out.maximum) out.maximum_at = at + i;
         }
@@ -138,9 +137,8 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
         std::vector<double> deviations(count);
 #pragma omp parallel for schedule(static) num_threads(team)
         for (std::int64_t row = 0; row < rows.all; ++row) {
-            const std::int64_t at = rows.start(row) + rows.begin;
-            deviations[static_cast<std::size_t>(row)] =
-                deviations_of_row(image + at, mask_of(at), rows.width(), out.mean);
+            const auto [at, width] = rows[row];
+            deviations[static_cast<std::size_t>(row)] = deviations_of_row(image + at, mask_of(at), width, out.mean);
         }
         for (const double d : deviations) deviation += d;
     }
@@ -151,17 +149,16 @@ ImageStatistics image_statistics(const float* image, const Frame& frame, const s
 
 template <class Pixel>
 void image_integers(const float* image, const Frame& frame, double scale, double offset, int threads, Pixel* out) {
-    const Rows rows(frame);
-    const auto panels = static_cast<std::int64_t>(frame.panels);
-#pragma omp parallel for schedule(static) num_threads(team_of(rows, threads))
-    for (std::int64_t row = 0; row < panels * rows.slow; ++row) {
-        const std::int64_t slow = row % rows.slow;
-        Pixel* to = out + row * rows.fast;
-        const float* from = image + row * rows.fast;
-        const bool inside = rows.begin < rows.end && slow >= rows.first && slow < rows.first + rows.per_panel;
-        if (!inside || rows.begin > 0 || rows.end < rows.fast) std::fill_n(to, rows.fast, Pixel{0});
-        if (!inside) continue;
-        for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    const std::vector<FrameRow> rows = frame.rows();
+    const auto count = static_cast<std::int64_t>(rows.size());
+#pragma omp parallel for schedule(static) num_threads(team_of(frame, threads))
+    for (std::int64_t number = 0; number < count; ++number) {
+        const FrameRow& row = rows[static_cast<std::size_t>(number)];
+        Pixel* to = out + row.start;
+        const float* from = image + row.start;
+        std::fill_n(to, row.begin, Pixel{0});
+        std::fill(to + row.end, to + row.pixels, Pixel{0});
+        for (std::size_t i = row.begin; i < row.end; ++i) {
             const double value = static_cast<double>(from[i]) * scale + offset;
             const double low = value > 0.0 ? value : 0.0;  // NaN becomes 0
             const double clamped = low < largest_pixel(Pixel{}) ? low : largest_pixel(Pixel{});

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "nanobragg/error.hpp"
-#include "noise/span.hpp"
 #include "physics/philox.hpp"
 
 namespace nanobragg {
@@ -199,20 +198,15 @@ template <class Pixel>
 NoiseCounts noise_image_exact(const float* image, const Frame& frame, double adc_offset, Stream stream,
                               RandomTable& table, Pixel* out, double gain) {
     std::fill_n(out, frame.pixels(), Pixel{0});
-    const Span slow = clip(frame.slow_first, frame.slow_last, frame.slow);
-    const Span fast = clip(frame.fast_first, frame.fast_last, frame.fast);
     ReferencePoisson poisson_deviate(stream, table);
     NoiseCounts counts;
-    for (std::size_t panel = 0; panel < frame.panels; ++panel) {
-        for (std::size_t s = slow.begin; s < slow.end; ++s) {
-            const std::size_t row = (panel * frame.slow + s) * frame.fast;
-            for (std::size_t f = fast.begin; f < fast.end; ++f) {
-                const double deviate = poisson_deviate.draw(image[row + f]);
-                counts.photons += deviate;
-                const double value = deviate * gain + adc_offset;
-                counts.overloads += value > largest_pixel(Pixel{});
-                out[row + f] = pixel_of<Pixel>(value);
-            }
+    for (const FrameRow& row : frame.rows()) {
+        for (std::size_t pixel = row.start + row.begin; pixel < row.start + row.end; ++pixel) {
+            const double deviate = poisson_deviate.draw(image[pixel]);
+            counts.photons += deviate;
+            const double value = deviate * gain + adc_offset;
+            counts.overloads += value > largest_pixel(Pixel{});
+            out[pixel] = pixel_of<Pixel>(value);
         }
     }
     return counts;

@@ -114,7 +114,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Normal:
-    """Of mean and rms; between ``least`` and ``most`` only."""
+    """A mean and an rms; between ``least`` and ``most`` only."""
 
     mean: float
     rms: float
@@ -131,7 +131,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """Of mean and rms (of the value, not of its logarithm); between ``least`` and ``most`` only."""
+    """A mean and an rms (of the value, not of its logarithm); between ``least`` and ``most`` only."""
 
     mean: float
     rms: float

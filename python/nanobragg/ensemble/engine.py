@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TASKS_PER_WORKER = 2
 """Files that a worker has in hand or in wait: more would fill the scheduler for nothing."""
 _KEPT: dict[str, tuple[Maker, Nominal]] = {}
-"""Of a worker: what the shots of an ensemble have in common, by its identity."""
+"""What a worker keeps: what the shots of an ensemble have in common, by its identity."""
 
 Done = Callable[[int], object]
 """Told the number of every file that is there."""

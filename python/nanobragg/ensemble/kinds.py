@@ -32,7 +32,7 @@ from nanobragg.records.fields import Place, Row
 from nanobragg.records.kinds import FLAG, NAME, NUMBER, WHOLE, Kind, Mismatch, shown
 
 MOST_MEAN = 500.0
-"""of a Poisson number"""
+"""the largest mean of a Poisson number"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Field(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """Of the field."""
+        """The field's kind."""
         return self.place.row.kind
 
     @property

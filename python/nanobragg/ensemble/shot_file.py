@@ -14,7 +14,6 @@ from nanobragg.io.images.masked import with_masked
 from nanobragg.io.images.nexus import Frame, new_series
 from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.tables import write_truth
-from nanobragg.records.panel import only_panel
 from nanobragg.resolver.resolve import resolve
 from nanobragg.resolver.response import detector_model
 from nanobragg.results.measured import scale_of
@@ -39,7 +38,6 @@ class Nominal(NamedTuple):
 def nominal_of(plan: Plan) -> Nominal:
     """The detector without what varies. Raises :class:`InputError` for what cannot be one."""
     resolved = resolve(plan.nominal())
-    only_panel(resolved.scene.panels, "NXmx")
     return Nominal(resolved, scale_of(detector_model(resolved)))
 
 

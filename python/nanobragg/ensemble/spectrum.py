@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "spectrum"
-"""of its random numbers"""
+"""the name of its random numbers"""
 REACH = 1.5
 """times the bandwidth to either side: beyond is 0.2 percent of the mean spectrum's height"""
 POINTS = 6
-"""of a spike's width, on the grid that spectra are made on"""
+"""points of a spike's width, on the grid that spectra are made on"""
 _WIDTH = 2.0 * math.sqrt(2.0 * math.log(2.0))
 """full width at half maximum of a Gaussian of rms 1"""
 

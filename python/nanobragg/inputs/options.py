@@ -338,6 +338,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-sf_block=", _FILES, "crystal.sf_block"),
     _own("-sf_group=", _FILES, "crystal.sf_group"),
     _own("-detector=", _DETECTOR, "detector.name"),
+    _own("-panels=", _DETECTOR, "detector.rendered", arguments="a,b"),
     _own("-experiment=", _DETECTOR, "detector.experiment"),
     _own("-clen=", _POSITION, "detector.clen"),
     _own("-geomdata=", _POSITION, "detector.geometry_data"),
@@ -431,7 +432,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-png_rings=", _OUTPUT, "output.png_rings"),
     _own("-png_beam=", _OUTPUT, "output.png_beam"),
     _own("-png_roi=", _OUTPUT, "output.png_roi"),
-    _own("-trace_pixel=", _OUTPUT, "trace_pixel", arguments="s f"),
+    _own("-trace_pixel=", _OUTPUT, "trace_pixel", arguments="[p] s f"),
     option(
         "-trace_json=",
         _OUTPUT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
@@ -14,17 +15,32 @@ if TYPE_CHECKING:
 
 
 def set_value(said: Said) -> int:
-    """Set the option's field to the words that follow, which must be of its kind."""
+    """Set the option's field to the words that follow, which must be of its kind: those that must be there, and as many
+    of those that may as are such words.
+    """
     row = said.option.row
     assert row is not None, "only options of one field have this action"
     words = said.following(len(said.option.values))
     try:
         read = [_read(word, letter) for word, letter in zip(words, said.option.values, strict=True)]
+        read += _possible(said)
         value = row.kind.read(read[0] if len(read) == 1 else read)
     except Mismatch as mismatch:
         raise row.kind.refusal(mismatch, " ".join(words), said.word, row.unit) from None
     said.draft.set(said.option.sets[0], value)
-    return len(words)
+    return len(read)
+
+
+def _possible(said: Said) -> Iterator[float | int | str]:
+    """What the words that may follow those that must are, up to the first that is none of them."""
+    option = said.option
+    words = said.following(len(option.values) + len(option.more))[len(option.values) :]
+    for word, letter in zip(words, option.more, strict=False):
+        try:
+            value = _read(word, letter)
+        except Mismatch:
+            return
+        yield value
 
 
 def add_material(said: Said) -> int:

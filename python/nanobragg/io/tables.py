@@ -27,6 +27,9 @@ UNITS = {
     "background": "photons per pixel around the footprint",
     "pixels": "pixels of the footprint",
     "overlap": "the footprint touches another reflection's",
+    "panel": "number of the panel, from 0; fast and slow are on it",
+    "slab_fast": "pixels, likewise, in the file's array",
+    "slab_slow": "pixels, likewise, in the file's array",
 }
 
 

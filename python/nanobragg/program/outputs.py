@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from nanobragg.errors import InputError
 from nanobragg.records.counts import CountScale
-from nanobragg.records.panel import only_panel
+from nanobragg.records.run import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +29,7 @@ def write_outputs(
     Args:
         run: the run.
         resolved: its experiment, resolved.
-        image: (slow, fast) float32, photons per pixel.
+        image: float32 of the shape ``Scene.image_shape``, photons per pixel.
         seed: of the noise image and of the counts; ``None``: neither is written.
         detector: of the counts; ``None``: they are not written.
 
@@ -54,14 +57,46 @@ def write_outputs(
         _write_truth(run, resolved, image)
 
 
+def without_stacks(run: Run, resolved: Resolved) -> Run:
+    """``run`` without those images of its own accord that cannot hold panels behind each other in the file's array.
+
+    Raises :class:`InputError` naming the option where one was asked for.
+    """
+    from nanobragg.io.images.formats import PGM, PNG, option_format
+    from nanobragg.io.images.slab import is_stack
+
+    if not is_stack(resolved.scene.panels):
+        return run
+    unasked = Output()
+    left_out = []
+    for field in ("floatfile", "intfile", "noisefile", "countsfile", "pgmfile", "pngfile"):
+        name = getattr(run.output, field)
+        if name is None:
+            continue
+        pictures = {"pgmfile": PGM, "pngfile": PNG}
+        chosen = pictures[field] if field in pictures else option_format(name, floats=field == "floatfile")
+        if chosen.stacks:
+            continue
+        if name != getattr(unasked, field):
+            raise InputError(
+                f"-{field}: found {os.fspath(name)!r} for {len(resolved.scene.panels)} panels in a stack, expected "
+                "panels with a place in one slab, or .h5 or .npy"
+            )
+        left_out.append(field)
+    if left_out:
+        print(f"not written, since the panels are in a stack and not in a slab: {', '.join(left_out)}")
+    nothing: dict[str, Any] = dict.fromkeys(left_out)
+    return replace(run, output=replace(run.output, **nothing))
+
+
 def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     """Statistics, and the images that are scaled by them."""
     from nanobragg.io.images.formats import PGM, option_format
     from nanobragg.response.integers import integer_scale, pgm_scale, to_integers, to_pgm_bytes
     from nanobragg.response.statistics import statistics
 
-    output, roi = run.output, resolved.geometry.roi
-    found = statistics(image, roi, resolved.scene.image_mask, threads=run.threads)
+    output, panels = run.output, resolved.scene.panels
+    found = statistics(image, mask=resolved.scene.image_mask, panels=panels, threads=run.threads)
     x, y = (0.0, 0.0) if found.maximum_at is None else _last_subpixel(resolved, found.maximum_at)
     print(f"max_I = {found.maximum:g}  at {x:g} {y:g}")
     print(f"mean= {found.mean:g} rms= {found.rms:g} rmsd= {found.rmsd:g}")
@@ -69,13 +104,13 @@ def _write_pictures(run: Run, resolved: Resolved, image: np.ndarray) -> None:
     if output.intfile is not None:
         print(f"intfile_scale = {scale:g}")
         wide = option_format(output.intfile, floats=False).bits > 16
-        pixels = to_integers(image, scale, output.adc_offset, roi, wide=wide, threads=run.threads)
+        pixels = to_integers(image, scale, output.adc_offset, panels=panels, wide=wide, threads=run.threads)
         _write_integers(output.intfile, pixels, resolved, CountScale(offset=output.adc_offset))
     if output.pgmfile is not None:
         grey = pgm_scale(output.pgm_scale, found.rmsd, scale)
         print(f"pgm_scale = {grey:g}")
         print(f"writing {output.pgmfile} as 1-byte integers")
-        PGM.write(output.pgmfile, to_pgm_bytes(image, grey, roi), resolved, scale=grey)
+        PGM.write(output.pgmfile, to_pgm_bytes(image, grey, panels=panels), resolved, scale=grey)
 
 
 def _write_integers(name: str, pixels: np.ndarray, resolved: Resolved, scale: CountScale) -> None:
@@ -130,7 +165,7 @@ def _write_noise(run: Run, resolved: Resolved, image: np.ndarray, seed: int | No
         seed=seed,
         rng=output.noise_rng,
         adc_offset=output.adc_offset,
-        roi=resolved.geometry.roi,
+        panels=resolved.scene.panels,
         random_state=resolved.random_state,
         wide=option_format(output.noisefile, floats=False).bits > 16,
         threads=run.threads,
@@ -155,7 +190,7 @@ def _write_counts(run: Run, resolved: Resolved, image: np.ndarray, seed: int, de
 def _last_subpixel(resolved: Resolved, index: tuple[int, ...]) -> tuple[float, float]:
     """Where on the detector (fast, slow; m) the original says that a pixel is: its last subpixel."""
     panels, (slow, fast) = resolved.scene.panels, index[-2:]
-    pixel_size = (panels[index[0]] if len(index) > 2 else only_panel(panels, "max_I")).pixel_size
+    pixel_size = panels[index[0] if len(index) > 2 else 0].pixel_size
     oversample = resolved.radiation.oversample
 
     def last(pixel: int, size: float) -> float:

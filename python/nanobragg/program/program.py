@@ -66,6 +66,7 @@ def _tell(request: Request) -> None:
 
 
 def _simulate(request: Request, run: Run) -> None:
+    from nanobragg.program.outputs import without_stacks
     from nanobragg.program.progress import Progress
     from nanobragg.rendering.surroundings import surrounded
     from nanobragg.resolver.resolve import resolve
@@ -74,6 +75,7 @@ def _simulate(request: Request, run: Run) -> None:
     with Progress(label="structure factors") as progress:
         resolved = resolve(run.experiment, progress if shown else None)
     _check_trace_pixel(run, resolved)
+    run = without_stacks(run, resolved)
     detector = _detector(run, resolved)
     _write_config(request, run)
     seed = _noise_seed(run)
@@ -208,14 +210,26 @@ def _render(run: Run, resolved: Resolved) -> RenderResult:
         )
 
 
+def _traced(run: Run) -> tuple[int, int, int] | None:
+    """Panel, slow and fast of the pixel to trace."""
+    if run.trace_pixel is None:
+        return None
+    panel, slow, fast = (0, *run.trace_pixel)[-3:]
+    return panel, slow, fast
+
+
 def _check_trace_pixel(run: Run, resolved: Resolved) -> None:
-    nslow, nfast = resolved.scene.shape
-    if run.trace_pixel is not None:
-        slow, fast = run.trace_pixel
-        if slow >= nslow or fast >= nfast:
-            raise InputError(
-                f"-trace_pixel: found slow {slow}, fast {fast}, expected a pixel of {nslow} (slow) x {nfast} (fast)"
-            )
+    traced, panels = _traced(run), resolved.scene.panels
+    if traced is None:
+        return
+    panel, slow, fast = traced
+    if panel >= len(panels):
+        raise InputError(f"-trace_pixel: found panel {panel}, expected one from 0 to {len(panels) - 1}")
+    nslow, nfast = panels[panel].shape
+    if slow >= nslow or fast >= nfast:
+        raise InputError(
+            f"-trace_pixel: found slow {slow}, fast {fast}, expected a pixel of {nslow} (slow) x {nfast} (fast)"
+        )
 
 
 def _print_pixels(run: Run, resolved: Resolved, image: np.ndarray, trace_json: str | None) -> None:
@@ -223,11 +237,12 @@ def _print_pixels(run: Run, resolved: Resolved, image: np.ndarray, trace_json: s
         from nanobragg.program.printout import print_pixels
 
         print_pixels(resolved, run.printout_pixel, image)
-    if run.trace_pixel is not None:
+    traced = _traced(run)
+    if traced is not None:
         from nanobragg.rendering.trace import format_trace, trace_pixel
 
-        slow, fast = run.trace_pixel
-        trace = trace_pixel(resolved.scene, slow=slow, fast=fast)
+        panel, slow, fast = traced
+        trace = trace_pixel(resolved.scene, slow=slow, fast=fast, panel=panel)
         for line in format_trace(trace):
             print(line)
         if trace_json is not None:

@@ -317,6 +317,14 @@ class Detector:
         "None of nanoBragg.c's quirks touches a detector of panels.",
     )
 
+    rendered: str | None = row(
+        NAME,
+        "panels to render, by name or number from 0, with commas between",
+        option="-panels",
+        unset="all",
+        more="The others' pixels are 0, as outside the region of interest.",
+    )
+
     shape: tuple[int | None, int | None] | None = row(
         TWO_WHOLE, "pixels, slow and fast; stronger than the size", option="-detpixels", unset="from the size"
     )

@@ -125,6 +125,16 @@ def panel_views(image: NDArray[Any], panels: Sequence[ScenePanel]) -> list[NDArr
     return views
 
 
+def panel_position(panels: Sequence[ScenePanel], pixel: int) -> tuple[int, int, int]:
+    """Panel, slow and fast index of a pixel, counted through an image of the shape ``Scene.image_shape``."""
+    for number, panel in enumerate(panels):
+        size = panel.shape[0] * panel.shape[1]
+        if pixel < size:
+            return (number, *divmod(pixel, panel.shape[1]))
+        pixel -= size
+    raise InputError(f"panels: found pixel {pixel} beyond the last one, expected one of the image")
+
+
 def common_shape(panels: Sequence[ScenePanel]) -> tuple[int, int]:
     """(slow, fast) pixels of every panel. Raises :class:`InputError` where they differ, or there is none."""
     shapes = sorted({tuple(panel.shape) for panel in panels})

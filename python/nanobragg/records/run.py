@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import document, part, places, row
-from nanobragg.records.kinds import DEVICE, FLAG, NATURAL, NUMBER, OUTPUT_FILE, PIXEL, RINGS, WHOLE, choice
+from nanobragg.records.kinds import DEVICE, ELEMENT, FLAG, NATURAL, NUMBER, OUTPUT_FILE, PIXEL, RINGS, WHOLE, choice
 
 NoiseGenerator = Literal["exact", "fast"]
 Precision = Literal["double", "mixed"]
@@ -103,8 +103,11 @@ class Run:
     printout_pixel: tuple[int, int] | None = row(
         PIXEL, "print the values of one pixel, fast axis first", option="-printout_pixel"
     )
-    trace_pixel: tuple[int, int] | None = row(
-        PIXEL, "print every intermediate quantity of one pixel, slow axis first", option="-trace_pixel"
+    trace_pixel: tuple[int, ...] | None = row(
+        ELEMENT,
+        "print every intermediate quantity of one pixel, slow axis first",
+        option="-trace_pixel",
+        more="Of a detector of panels, the number of the panel, from 0, stands before (0 if it does not).",
     )
     warnings: tuple[str, ...] = ()
     """What the words or the file made doubtful: trailing characters, unknown options with the nearest name."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanobragg.errors import InputError
 from nanobragg.maths.constants import THOMSON
 from nanobragg.records.scene import Scene
 from nanobragg.records.shapes import SHAPES
@@ -18,7 +20,30 @@ if TYPE_CHECKING:
 def scene_of(stages: Stages) -> Scene:
     """Everything that the renderers need, in SI units."""
     scene = Scene(**_detector(stages), **_factors(stages), **_beam(stages), **_crystal(stages), **_sampling(stages))
-    return scene.cropped(stages.detector.roi)
+    return _of_chosen_panels(scene.cropped(stages.detector.roi), stages.said.experiment.detector.rendered)
+
+
+def _of_chosen_panels(scene: Scene, wanted: str | None) -> Scene:
+    """The Scene in which only the panels that a user names, or numbers, are rendered."""
+    if wanted is None:
+        return scene
+    names = [panel.name for panel in scene.panels]
+    chosen = set()
+    for word in wanted.split(","):
+        said = word.strip()
+        if said in names:
+            chosen.add(names.index(said))
+        elif said.isdecimal() and int(said) < len(names):
+            chosen.add(int(said))
+        else:
+            known = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            raise InputError(
+                f"-panels: found {said!r}, expected names ({known}) or numbers from 0 to {len(names) - 1}, with commas"
+            )
+    panels = [
+        panel if number in chosen else replace(panel, roi=(0, -1, 0, -1)) for number, panel in enumerate(scene.panels)
+    ]
+    return replace(scene, panels=tuple(panels))
 
 
 def _detector(stages: Stages) -> dict[str, Any]:

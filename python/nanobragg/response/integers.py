@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanobragg.response.region import Roi, float_image, region_limits, row_blocks
+from nanobragg.response.region import Roi, blocks, float_image, regions_of
 from nanobragg.response.statistics import statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
+
+    from nanobragg.records.panel import ScenePanel
 
 
 def integer_scale(scale: float | None, maximum: float) -> float:
@@ -37,10 +41,13 @@ def to_integers(
     roi: Roi | None = None,
     maximum: float | None = None,
     *,
+    panels: Sequence[ScenePanel] | None = None,
     wide: bool = False,
     threads: int = 0,
 ) -> NDArray[np.uint16] | NDArray[np.int32]:
     """``floor(float32(p·scale + adc_offset + ½))``, clamped to 0…65535; 0 outside ``roi``, and for NaN.
+
+    ``panels``: the Scene's, whose regions of interest take the place of ``roi``.
 
     ``wide``: int32 instead of uint16, the same up to 65535, and above that up to 2³¹ - 1 without float32 in between.
 
@@ -49,23 +56,28 @@ def to_integers(
     """
     from nanobragg import _core
 
-    pixels = np.ascontiguousarray(float_image(image))
+    pixels = np.ascontiguousarray(float_image(image, panels))
     if (scale is None or scale <= 0.0) and maximum is None:
-        maximum = statistics(pixels, roi, threads=threads).maximum
+        maximum = statistics(pixels, roi, panels=panels, threads=threads).maximum
     factor = integer_scale(scale, 0.0 if maximum is None else maximum)
     convert = _core.integers_wide if wide else _core.integers
-    return convert(pixels, factor, adc_offset, region_limits(pixels, roi), threads)
+    return convert(pixels, factor, adc_offset, regions_of(pixels, roi, panels), threads)
 
 
-def to_pgm_bytes(image: ArrayLike, scale: float, roi: Roi | None = None) -> NDArray[np.uint8]:
-    """``trunc(min(255, p·scale))``, 0 outside ``roi`` and for NaN; negative values wrap around, as in nanoBragg.c."""
-    pixels = float_image(image)
+def to_pgm_bytes(
+    image: ArrayLike, scale: float, roi: Roi | None = None, *, panels: Sequence[ScenePanel] | None = None
+) -> NDArray[np.uint8]:
+    """``trunc(min(255, p·scale))``, 0 outside ``roi`` (with the Scene's ``panels``: their regions) and for NaN.
+
+    Negative values wrap around, as in nanoBragg.c.
+    """
+    pixels = np.ascontiguousarray(float_image(image, panels))
     result = np.zeros(pixels.shape, np.uint8)
     with np.errstate(over="ignore", invalid="ignore"):
-        for block in row_blocks(pixels.shape, roi):
-            values = pixels[block].astype(np.float64)
+        for block, grey in blocks(pixels, result, regions_of(pixels, roi, panels)):
+            values = block.astype(np.float64)
             values *= scale
             values[~(values > -2147483649.0)] = 0.0  # NaN, and what no 32-bit integer holds
             np.fmin(values, 255.0, out=values)
-            result[block] = values.astype(np.int32).astype(np.uint8)
+            grey[...] = values.astype(np.int32).astype(np.uint8)
     return result

@@ -19,6 +19,7 @@ import numpy as np
 from nanobragg import _core
 from nanobragg.errors import InputError
 from nanobragg.response.convolution import Spreading, spread_by_kernel, spread_image
+from nanobragg.response.region import regions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,8 +96,9 @@ def measure_panel(
     means = _means(expected, model, shot, panel, threads)
     if model.counting:
         means = _spread(means, model, pixel_size, threads)
-    region = (0, means.shape[1] - 1, 0, means.shape[0] - 1)
-    drawn, total, _ = _core.noise_fast_photons(means, 0.0, region, shot.key(Stream.COUNTING, panel), threads)
+    drawn, total, _ = _core.noise_fast_photons(
+        means, 0.0, regions_of(means, None), shot.key(Stream.COUNTING, panel), threads
+    )
     recorded = drawn
     if model.counting:
         recorded = _counted(drawn, model, shot.key(Stream.COUNT_RATE, panel), threads)

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanobragg.response.region import Roi, float_image, region_limits
+from nanobragg.records.panel import panel_position
+from nanobragg.response.region import Roi, float_image, regions_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
+
+    from nanobragg.records.panel import ScenePanel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +35,28 @@ class Statistics:
 
 
 def statistics(
-    image: ArrayLike, roi: Roi | None = None, mask: ArrayLike | None = None, *, threads: int = 0
+    image: ArrayLike,
+    roi: Roi | None = None,
+    mask: ArrayLike | None = None,
+    *,
+    panels: Sequence[ScenePanel] | None = None,
+    threads: int = 0,
 ) -> Statistics:
     """Statistics of ``image`` (slow, fast) or (panel, slow, fast) within ``roi``.
+
+    With the Scene's ``panels``: of an image of the shape ``Scene.image_shape``, within their regions of interest.
 
     Pixels where ``mask`` (the image's shape, or one panel's) is 0 are left out as :class:`Statistics` says.
     Squares are rounded to float32, as nanoBragg.c's are; sums are double, and do not depend on ``threads``.
     """
     from nanobragg import _core
 
-    pixels = np.ascontiguousarray(float_image(image))
+    pixels = np.ascontiguousarray(float_image(image, panels))
     used = None if mask is None else np.broadcast_to(np.asarray(mask) != 0, pixels.shape).astype(np.uint8)
-    limits = region_limits(pixels, roi)
-    mean, rms, rmsd, maximum, at = _core.statistics(pixels, limits, used, threads)
-    index = None if at < 0 else tuple(int(i) for i in np.unravel_index(at, pixels.shape))
+    mean, rms, rmsd, maximum, at = _core.statistics(pixels, regions_of(pixels, roi, panels), used, threads)
+    index: tuple[int, ...] | None = None
+    if at >= 0 and panels is not None and len(panels) > 1:
+        index = panel_position(panels, at)
+    elif at >= 0:
+        index = tuple(int(i) for i in np.unravel_index(at, pixels.shape))
     return Statistics(mean=mean, rms=rms, rmsd=rmsd, maximum=maximum, maximum_at=index)

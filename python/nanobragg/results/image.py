@@ -8,18 +8,30 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.records.counts import CountScale
+from nanobragg.records.panel import panel_views
 
 if TYPE_CHECKING:
     from nanobragg.io.images.formats import Format
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Resolved
     from nanobragg.records.response import Response
     from nanobragg.response.statistics import Statistics
+
+
+class PanelImage(NamedTuple):
+    """What an image has of one panel."""
+
+    name: str
+    pixels: np.ndarray
+    """(slow, fast)"""
+    geometry: ScenePanel
+    """Where the pixels are, m."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +43,8 @@ class Image:
     """
 
     data: np.ndarray
-    """(slow, fast) of one panel, (panel, slow, fast) of several"""
+    """(slow, fast) of one panel, (panel, slow, fast) of several of one shape; where shapes differ (pixels,), one panel
+    after the other"""
     resolved: Resolved = field(repr=False)
     """the experiment and the Scene that it was made from"""
     solid_angle: float = 0.0
@@ -57,11 +70,21 @@ class Image:
         """The shape of ``data``."""
         return self.data.shape
 
+    @property
+    def panels(self) -> tuple[PanelImage, ...]:
+        """Name, pixels (slow, fast; a view of ``data``) and geometry of each panel."""
+        panels = self.resolved.scene.panels
+        return tuple(
+            PanelImage(panel.name, pixels, panel)
+            for panel, pixels in zip(panels, panel_views(self.data, panels), strict=True)
+        )
+
     def statistics(self) -> Statistics:
         """Mean, rms, rmsd and maximum over the region of interest (``specs/physics.md``)."""
         from nanobragg.response.statistics import statistics
 
-        return statistics(self.data, self.resolved.geometry.roi, self.resolved.scene.image_mask)
+        scene = self.resolved.scene
+        return statistics(self.data, mask=scene.image_mask, panels=scene.panels)
 
     def _photons_only(self, what: str) -> None:
         if self.data.dtype != np.float32:
@@ -95,7 +118,7 @@ class Image:
             seed=seed,
             rng=rng,
             adc_offset=adc_offset,
-            roi=self.resolved.geometry.roi,
+            panels=self.resolved.scene.panels,
             random_state=self.resolved.random_state,
             wide=True,
             threads=threads,
@@ -147,7 +170,7 @@ class Image:
         _finite("adc_offset", adc_offset)
         if scale is not None:
             _finite("scale", scale)
-        pixels = to_integers(self.data, scale, adc_offset, self.resolved.geometry.roi, wide=True)
+        pixels = to_integers(self.data, scale, adc_offset, panels=self.resolved.scene.panels, wide=True)
         return Image(pixels, self.resolved, solid_angle=self.solid_angle, scale=CountScale(offset=adc_offset))
 
     def truth(self, *, tolerance: float | None = None, radius: int | None = None) -> np.ndarray:
@@ -241,7 +264,7 @@ def _held(image: Image, chosen: Format, name: str) -> tuple[np.ndarray, dict[str
 
         found = image.statistics()
         scale = pgm_scale(None, found.rmsd, integer_scale(None, found.maximum))
-        return to_pgm_bytes(image.data, scale, image.resolved.geometry.roi), {"scale": scale}
+        return to_pgm_bytes(image.data, scale, panels=image.resolved.scene.panels), {"scale": scale}
     if image.data.dtype != np.float32 or chosen.floats or chosen.picture:
         return image.data, {"scale": image.scale} if chosen.scaled else {}
     if not chosen.original:

@@ -72,4 +72,4 @@ def counts_of(
 
 def whole_image(panels: Sequence[np.ndarray], like: np.ndarray) -> np.ndarray:
     """The arrays of panels as one, as ``like`` has them."""
-    return panels[0] if like.ndim == 2 else np.concatenate([panel.ravel() for panel in panels]).reshape(like.shape)
+    return np.concatenate([panel.ravel() for panel in panels]).reshape(like.shape)

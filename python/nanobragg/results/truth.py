@@ -42,6 +42,9 @@ COLUMNS = np.dtype(
         ("background", np.float64),
         ("pixels", np.int32),
         ("overlap", np.bool_),
+        ("panel", np.int32),
+        ("slab_fast", np.float64),
+        ("slab_slow", np.float64),
     ]
 )
 _MOST_REFLECTIONS = 20_000_000
@@ -57,7 +60,7 @@ def truth(
 
     Args:
         resolved: what was simulated.
-        image: (slow, fast) float32 photons per pixel, without noise.
+        image: float32 photons per pixel, without noise, of the shape ``Scene.image_shape``.
         tolerance: how far from the sphere, 1/Å; default: three half widths of a spot with the spread of wavelengths,
             divergence and mosaicity.
         radius: half width of the square footprint, pixels; default: from the size of the crystal's transform and the
@@ -130,8 +133,8 @@ def _predictions(resolved: Resolved, limit: float, width: float) -> list[NDArray
         near = np.abs(excess) <= limit
         if near.any():
             rows, rays = _rows(resolved, hkl[near], q[near], phi[near], excess[near], width)
-            for panel, of_panel in zip(scene.panels, found, strict=True):
-                of_panel.append(_on_panel(panel, rows, rays, scene))
+            for number, of_panel in enumerate(found):
+                of_panel.append(_on_panel(number, scene, rows, rays))
     return [np.concatenate(of_panel) for of_panel in found]
 
 
@@ -196,14 +199,17 @@ def _rows(
     return rows, rays
 
 
-def _on_panel(panel: ScenePanel, rows: NDArray[Any], rays: NDArray[np.float64], scene: Scene) -> NDArray[Any]:
-    """The rows whose rays meet the panel, and where its sensor records them."""
+def _on_panel(number: int, scene: Scene, rows: NDArray[Any], rays: NDArray[np.float64]) -> NDArray[Any]:
+    """The rows whose rays meet a panel, and where its sensor records them."""
+    panel = scene.panels[number]
     at = pixels_of_rays(panel, rays, mean_depth_in_layers(scene.layers, scene.attenuation, rays @ panel.normal))
     slow, fast = panel.shape
     with np.errstate(invalid="ignore"):
         on = (at[:, 0] >= 0) & (at[:, 0] < fast) & (at[:, 1] >= 0) & (at[:, 1] < slow)
     met = rows[on]
+    met["panel"] = number
     met["fast"], met["slow"] = at[on].T
+    met["slab_fast"], met["slab_slow"] = met["fast"] + panel.place[-1], met["slow"] + panel.place[-2]
     return met
 
 
@@ -221,9 +227,14 @@ def _factors(resolved: Resolved, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 def _footprint(resolved: Resolved, panel: ScenePanel, width: float) -> int:
-    """Half width of a spot's square, pixels: three half widths at the detector's distance."""
+    """Half width of a spot's square, pixels: three half widths at the distance of the detector, or of the panel's
+    middle where there are several.
+    """
     wavelength = resolved.radiation.wavelength * 1e10
-    pixels = 3.0 * width * wavelength * resolved.geometry.distance / min(panel.pixel_size)
+    several = len(resolved.scene.panels) > 1
+    middle = panel.at(0.5 * panel.shape[1], 0.5 * panel.shape[0])
+    distance = float(np.linalg.norm(middle)) if several else resolved.geometry.distance
+    pixels = 3.0 * width * wavelength * distance / min(panel.pixel_size)
     return int(min(max(2, math.ceil(abs(pixels))), max(2, min(panel.shape) // 4)))
 
 

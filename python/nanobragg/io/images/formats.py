@@ -48,6 +48,8 @@ class Format(NamedTuple):
     scaled: bool = False
     """Whether their headers tell what whole numbers mean: ``write`` takes a ``scale``
     (:class:`~nanobragg.records.counts.CountScale`)."""
+    panels: bool = False
+    """Whether they hold several panels, each with its geometry; else they have the array of them all."""
 
     def check(self, what: str) -> None:
         """Find out before the work whether the packages are there. Raises :class:`InputError` naming ``what``."""
@@ -56,22 +58,44 @@ class Format(NamedTuple):
         for package in self.packages:
             need(package, what, module=_MODULES.get(package))
 
+    @property
+    def stacks(self) -> bool:
+        """Whether they hold panels that are behind each other in the file's array."""
+        return self.panels or not (self.geometry or self.picture)
+
     def write(self, path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved, **details: Any) -> None:
-        """Write (slow, fast) pixels of a type that the format holds; ``details`` are the module's own.
+        """Write pixels, of the shape ``Scene.image_shape`` and a type that the format holds; ``details`` are the
+        module's own.
 
         Raises :class:`InputError` for others, and when the file cannot be written.
         """
+        panels = resolved.scene.panels
+        if len(panels) > 1 and not self.panels:
+            from nanobragg.io.images import slab
+            from nanobragg.io.images.masked import with_masked
+
+            if slab.is_stack(panels) and self.stacks:
+                pixels = slab.in_file(with_masked(pixels, resolved), panels)
+                self._module().write(path, pixels, None, **details)
+                return
+            one = slab.as_one_panel(resolved, os.fspath(path))
+            pixels, resolved = slab.in_file(pixels, panels), one
         self._module().write(path, pixels, resolved, **details)
 
     def doubt(self, resolved: Resolved) -> str | None:
         """What the format cannot say about this geometry, as a sentence; ``None`` if it says it all."""
         tell = getattr(self._module(), "doubt", None)
-        return None if tell is None else tell(resolved)
+        if tell is None or self.panels or len(resolved.scene.panels) == 1:
+            return None if tell is None else tell(resolved)
+        from nanobragg.io.images import slab
+
+        return slab.doubt(resolved.scene.panels) or tell(slab.as_one_panel(resolved, self.name))
 
     def advice(self, name: str, resolved: Resolved) -> str | None:
         """What DIALS is to be told of a file of this format besides its name, as a line; ``None`` for nothing."""
         tell = getattr(self._module(), "advice", None)
-        return None if tell is None else tell(name, resolved)
+        several = len(resolved.scene.panels) > 1 and not self.panels
+        return None if tell is None or several else tell(name, resolved)
 
     def read(self, path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any] | None:
         """The pixels (slow, fast) of a file, of ``shape`` where it does not tell; ``None``: fabio reads the format.
@@ -134,6 +158,7 @@ FORMATS = (
         floats=True,
         bits=32,
         packages=("h5py", "hdf5plugin"),
+        panels=True,
         geometry=True,
         scaled=True,
     ),

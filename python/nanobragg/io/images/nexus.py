@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.images import for_dials
-from nanobragg.io.images.masked import with_masked
+from nanobragg.io.images import for_dials, slab
+from nanobragg.io.images.masked import NO_PIXEL, with_masked
 from nanobragg.io.support.extras import need
 from nanobragg.io.support.hdf5_file import new_hdf5
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import direct_beam
 from nanobragg.records.counts import CountScale
-from nanobragg.records.panel import THINNEST, only_panel
+from nanobragg.records.panel import THINNEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
 def write(
     path: str | os.PathLike[str], pixels: NDArray[Any], resolved: Resolved, *, scale: CountScale | None = None
 ) -> None:
-    """Write one image (slow, fast). Raises :class:`InputError` when the file cannot be written."""
+    """Write one image, of the shape ``Scene.image_shape``. Raises :class:`InputError` when it cannot be written."""
     write_series([pixels], [resolved], path, scale=scale)
 
 
@@ -49,7 +49,7 @@ def write_series(
     """Write one image or a series (a rotation scan, or shots) into one file, compressed by bitshuffle and LZ4.
 
     Args:
-        pixels: (slow, fast), of one detector and one type.
+        pixels: of the shape ``Scene.image_shape``, of one detector and one type.
         resolved: what they were made from, one for one; phi, crystal and wavelength may differ from image to image.
         path: ``.h5`` or ``.nxs``.
         scale: what the whole numbers of all images mean.
@@ -79,11 +79,15 @@ def advice(name: str, resolved: Resolved) -> str | None:
 
 def _same_detector(one: Resolved, other: Resolved) -> bool:
     a, b = one.geometry, other.geometry
-    p, q = (only_panel(resolved.scene.panels, "NXmx") for resolved in (one, other))
-    if (a.beam, a.spindle) != (b.beam, b.spindle):
+    ours, theirs = one.scene.panels, other.scene.panels
+    if (a.beam, a.spindle) != (b.beam, b.spindle) or len(ours) != len(theirs):
         return False
-    fields = ("shape", "pixel_size", "origin", "fast", "slow", "sensor_thickness")
-    return all(np.array_equal(getattr(p, field), getattr(q, field)) for field in fields)
+    fields = ("shape", "pixel_size", "origin", "fast", "slow", "sensor_thickness", "place")
+    return all(
+        np.array_equal(getattr(p, field), getattr(q, field))
+        for p, q in zip(ours, theirs, strict=True)
+        for field in fields
+    )
 
 
 def laboratory_to_nexus(geometry: Geometry) -> NDArray[np.float64]:
@@ -127,9 +131,11 @@ class Series:
         self._frames: list[Frame] = []
 
     def add(self, pixels: NDArray[Any] | None, frame: Frame) -> None:
-        """Write the next image, (slow, fast); ``None``: its pixels are 0."""
+        """Write the next image, of the shape ``Scene.image_shape``; ``None``: its pixels are 0."""
         if pixels is not None:
-            self._stack[len(self._frames)] = pixels
+            # In signed numbers a gap is what a masked pixel is.
+            gap = NO_PIXEL if pixels.dtype.kind == "i" else 0
+            self._stack[len(self._frames)] = slab.in_file(pixels, slab.flattened(self._nominal.scene.panels), gap)
         self._frames.append(frame)
 
     def close(self) -> None:
@@ -157,12 +163,12 @@ def new_series(
         scale: what whole numbers mean.
 
     Raises:
-        InputError: for a detector of several panels, and when the file cannot be written.
+        InputError: for panels whose places in the file's array overlap, and when the file cannot be written.
 
     """
     name = os.fspath(path)
     plugin = need("hdf5plugin", name)
-    shape = only_panel(nominal.scene.panels, "NXmx").shape
+    shape = slab.array_shape(slab.flattened(nominal.scene.panels))
     with new_hdf5(path) as file:
         data = _skeleton(file, nominal, dtype, scale or CountScale())
         stack = data.create_dataset(
@@ -206,14 +212,14 @@ def write_master(
     need("h5py", os.fspath(path))
     with new_hdf5(path) as file:
         data = _skeleton(file, nominal, dtype, scale or CountScale())
-        _virtual(data, only_panel(nominal.scene.panels, "NXmx").shape, dtype, pieces)
+        _virtual(data, slab.array_shape(slab.flattened(nominal.scene.panels)), dtype, pieces)
         series = Series(file, nominal, None)
         for frame in frames:
             series.add(None, frame)
         series.close()
 
 
-def _virtual(data: Any, shape: tuple[int, int], dtype: np.dtype[Any], pieces: Sequence[Piece]) -> None:
+def _virtual(data: Any, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Sequence[Piece]) -> None:
     """The virtual dataset of the pieces' images; h5py's own way would write the time of day into the file."""
     import h5py
 
@@ -289,7 +295,8 @@ def _beam(instrument: Any, nominal: Resolved, frames: Sequence[Frame]) -> None:
 def _detector(
     instrument: Any, dtype: np.dtype[Any], nominal: Resolved, turn: NDArray[np.float64], scale: CountScale
 ) -> None:
-    panel = only_panel(nominal.scene.panels, "NXmx")
+    panels = slab.flattened(nominal.scene.panels)
+    panel = panels[0]
     detector = _group(instrument, "detector", "NXdetector")
     _value(detector, "depends_on", f"{_TRANSFORMATIONS}/distance")
     _value(detector, "description", "nanobragg simulation")
@@ -297,8 +304,11 @@ def _detector(
     _value(detector, "sensor_material", panel.sensor_material)
     _value(detector, "sensor_thickness", max(panel.sensor_thickness, THINNEST), units="m")
     fast, slow, distance = direct_beam(panel, nominal.geometry)
+    if len(panels) > 1:
+        distance = nominal.geometry.distance
     if distance > 0.0:  # upstream, they would be taken for those of a detector in front
         _value(detector, "distance", distance, units="m")
+    if distance > 0.0 and len(panels) == 1:
         _value(detector, "beam_center_x", fast, units="pixel")
         _value(detector, "beam_center_y", slow, units="pixel")
     _value(detector, "x_pixel_size", panel.pixel_size[0], units="m")
@@ -308,27 +318,34 @@ def _detector(
         _value(detector, time, 1.0 if exposure is None else exposure, units="s")
     _value(detector, "underload_value", int(scale.lowest))
     if dtype.kind in "iu":
-        _value(detector, "saturation_value", scale.saturation(dtype, panel.saturation))
+        limits = [each.saturation for each in panels if each.saturation is not None]
+        _value(detector, "saturation_value", scale.saturation(dtype, min(limits, default=None)))
         _value(detector, "bit_depth_readout", 8 * dtype.itemsize)
-    unused = np.zeros(panel.shape, np.uint32) if panel.mask is None else (panel.mask == 0).astype(np.uint32)
+    mask = nominal.scene.image_mask
+    used = np.ones(nominal.scene.image_shape, np.uint8) if mask is None else mask
+    unused = (slab.in_file(used, panels) == 0).astype(np.uint32)
     detector.create_dataset("pixel_mask", data=unused, compression="gzip", shuffle=True)
     _value(detector, "pixel_mask_applied", True)
     chain = _group(detector, "transformations", "NXtransformations")
     _move(chain, "distance", distance, (0.0, 0.0, 1.0), ".")
-    _module(detector, panel, distance, turn)
+    # Readers take modules in the order of their names.
+    digits = len(str(len(panels) - 1))
+    for number, each in enumerate(panels):
+        _module(detector, "module" if len(panels) == 1 else f"module_{number:0{digits}d}", each, distance, turn)
 
 
-def _module(detector: Any, panel: ScenePanel, distance: float, turn: NDArray[np.float64]) -> None:
-    module = _group(detector, "module", "NXdetector_module")
+def _module(detector: Any, name: str, panel: ScenePanel, distance: float, turn: NDArray[np.float64]) -> None:
+    module = _group(detector, name, "NXdetector_module")
     _value(module, "data_origin", np.array(panel.place, np.int64))
     _value(module, "data_size", np.array(panel.shape, np.int64))
     corner = turn @ panel.origin - [0.0, 0.0, distance]
     length = float(np.linalg.norm(corner))
     direction = corner / length if length > 0 else np.array([1.0, 0.0, 0.0])
     _move(module, "module_offset", length, direction, f"{_TRANSFORMATIONS}/distance")
-    offset = "/entry/instrument/detector/module/module_offset"
+    offset = f"/entry/instrument/detector/{name}/module_offset"
     for axis, vector, size in (("fast", panel.fast, panel.pixel_size[0]), ("slow", panel.slow, panel.pixel_size[1])):
-        _move(module, f"{axis}_pixel_direction", size, turn @ vector, offset)
+        scale = float(np.linalg.norm(vector))
+        _move(module, f"{axis}_pixel_direction", size * scale, turn @ vector / scale, offset)
 
 
 def _sample(entry: Any, nominal: Resolved, frames: Sequence[Frame], turn: NDArray[np.float64]) -> None:

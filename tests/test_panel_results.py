@@ -1,0 +1,279 @@
+"""What is made of an image of panels of several shapes: statistics, counts, tables, traces, each on its panel."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from nanobragg import (
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    Image,
+    InputError,
+    Panel,
+    Resolved,
+    Sampling,
+    resolve,
+    simulate,
+    trace_pixel,
+)
+from nanobragg.cli import main
+from nanobragg.io.any_image import read_pixels as read_image
+from nanobragg.io.images.nexus import laboratory_to_nexus
+from nanobragg.records.panel import panel_views
+
+CRYSTAL = Crystal(cell=(50, 60, 70, 80, 95, 100), cells=8, default_F=100, misset=(10, 20, 30))
+PANELS = (
+    Panel(name="near", shape=(30, 50), pixel_size=0.5, origin=(60, 14.0, -26.0), fast_axis=(0, 0, 1),
+          slow_axis=(0, -1, 0), place=(0, 0)),
+    Panel(name="far", shape=(20, 40), pixel_size=(0.5, 1.0), origin=(70, 14.0, 3.0), fast_axis=(0.1, 0, 1),
+          slow_axis=(0, -1, 0.05), place=(35, 4)),
+    Panel(name="low", shape=(10, 60), pixel_size=0.5, origin=(65, -8.0, -15.0), fast_axis=(0, 0, 1),
+          slow_axis=(0.3, -1, 0), place=(60, 2)),
+)  # fmt: skip
+DETECTOR = Detector(panels=PANELS)
+EXPERIMENT = Experiment(
+    crystal=CRYSTAL,
+    detector=DETECTOR,
+    beam=Beam(wavelength=1.0, flux=1e13),
+    quirks="none",
+    sampling=Sampling(oversample=1),
+)
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    """An image of three panels of three shapes."""
+    return simulate(EXPERIMENT)
+
+
+def alone(number: int, **changes: Any) -> Image:
+    """The image of one of the panels."""
+    return simulate(replace(EXPERIMENT, detector=replace(DETECTOR, panels=(PANELS[number],), **changes)))
+
+
+def test_each_panel_is_found_in_the_image(image: Image) -> None:
+    """By name, as a view of the flat data; the pixels are those that the panel alone would have."""
+    assert image.data.shape == (30 * 50 + 20 * 40 + 10 * 60,)
+    assert [panel.name for panel in image.panels] == ["near", "far", "low"]
+    for number, panel in enumerate(image.panels):
+        assert panel.pixels.shape == PANELS[number].shape
+        assert np.shares_memory(panel.pixels, image.data)
+        assert panel.geometry is image.resolved.scene.panels[number]
+        np.testing.assert_allclose(panel.pixels, alone(number).data, rtol=1e-6)
+        assert panel.pixels.any()
+
+
+def test_statistics_are_those_of_all_pixels(image: Image) -> None:
+    """And the maximum is on its panel."""
+    found = image.statistics()
+    pixels = image.data.astype(float)
+    assert found.mean == pytest.approx(pixels.mean())
+    assert found.rmsd == pytest.approx(pixels.std(ddof=1))
+    assert found.maximum == pixels.max()
+    assert found.maximum_at is not None
+    panel, slow, fast = found.maximum_at
+    assert image.panels[panel].pixels[slow, fast] == found.maximum
+
+
+@pytest.mark.parametrize("rng", ["exact", "fast"])
+def test_noise_is_drawn_in_the_order_of_the_panels(image: Image, rng: Any) -> None:
+    """An image of one long row has the same: no pixel is left out or drawn twice."""
+    from nanobragg import poisson_noise
+
+    noisy = image.noisy(seed=5, rng=rng, adc_offset=7)
+    row = poisson_noise(image.data[None], seed=5, rng=rng, adc_offset=7, wide=True)
+    assert noisy.data.shape == image.data.shape
+    np.testing.assert_array_equal(noisy.data, row.pixels[0])
+    assert noisy.photons == row.photons
+
+
+def test_regions_are_each_panels(image: Image) -> None:
+    """-roi holds for every panel, as far as it has such pixels."""
+    part = simulate(replace(EXPERIMENT, detector=replace(DETECTOR, roi=(5, 45, 8, 25))))
+    for whole, panel in zip(image.panels, part.panels, strict=True):
+        inside = np.zeros(panel.pixels.shape, bool)
+        inside[8:26, 5:46] = True
+        np.testing.assert_array_equal(panel.pixels, whole.pixels * inside)
+        noisy = panel_views(part.noisy(seed=1).data, part.resolved.scene.panels)
+        assert all(((view == 0) | (view >= 40)).all() for view in noisy)
+    inside = part.data > 0
+    assert (part.integers().data[inside] > 0).all()
+    assert part.statistics().mean == pytest.approx(part.data[inside].mean(dtype=float))
+
+
+def test_only_the_chosen_panels_are_rendered(image: Image) -> None:
+    """-panels by name or number."""
+    part = simulate(replace(EXPERIMENT, detector=replace(DETECTOR, rendered="low, 0")))
+    near, far, low = (panel.pixels for panel in part.panels)
+    np.testing.assert_array_equal(near, image.panels[0].pixels)
+    np.testing.assert_array_equal(low, image.panels[2].pixels)
+    assert not far.any()
+    with pytest.raises(
+        InputError, match=r"-panels: found 'q9', expected names \(near, far, low\) or numbers from 0 to 2"
+    ):
+        resolve(replace(EXPERIMENT, detector=replace(DETECTOR, rendered="near,q9")))
+    with pytest.raises(InputError, match="-panels: found '3'"):
+        resolve(replace(EXPERIMENT, detector=replace(DETECTOR, rendered="3")))
+
+
+def test_reflections_are_on_their_panels(image: Image) -> None:
+    """The table says which panel, where on it, and where in the file's array."""
+    table = image.truth()
+    assert set(table["panel"].tolist()) == {0, 1, 2}
+    for number, panel in enumerate(image.panels):
+        rows = table[table["panel"] == number]
+        own = alone(number).truth()
+        strong = {tuple(row) for row in own[["h", "k", "l"]].tolist()}
+        assert {tuple(row) for row in rows[["h", "k", "l"]].tolist()} >= strong or len(rows) >= len(own)
+        slow, fast = panel.geometry.place
+        np.testing.assert_allclose(rows["slab_fast"] - rows["fast"], fast)
+        np.testing.assert_allclose(rows["slab_slow"] - rows["slow"], slow)
+        assert (rows["fast"] < panel.pixels.shape[1]).all()
+        at = panel.geometry.at(rows["fast"], rows["slow"])
+        two_theta = np.degrees(np.arccos(at[:, 0] / np.linalg.norm(at, axis=1)))
+        np.testing.assert_allclose(two_theta, rows["two_theta"], atol=1e-9)
+
+
+def test_counts_are_each_panels(image: Image) -> None:
+    """The response of the detector is applied to every panel, and its pixels stay where they are."""
+    counts = image.measured(seed=3)
+    assert counts.data.shape == image.data.shape
+    total = image.data.sum(dtype=float)
+    assert counts.photons == pytest.approx(total, abs=6 * np.sqrt(total))
+
+
+def test_a_trace_is_of_the_panel(image: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """-trace_pixel PANEL SLOW FAST, with the panel in the JSON."""
+    config, traced = tmp_path / "panels.toml", tmp_path / "trace.json"
+    EXPERIMENT.to_toml(config)
+    words = ["-config", str(config), "-trace_json", str(traced), "-nopgm", "-floatfile", str(tmp_path / "a.npy")]
+    assert main([*words, "-trace_pixel", "1", "3", "4", "-nointimage", "-nonoise"]) in (0, None)
+    found = json.loads(traced.read_text())
+    assert (found["panel"], found["pixel"]) == (1, [3, 4])
+    expected = trace_pixel(image.resolved.scene, 3, 4, panel=1)
+    assert found["value"] == pytest.approx(expected.value)
+    at = np.array(found["evaluations"][0]["position"])
+    np.testing.assert_allclose(at, image.panels[1].geometry.at(4.5, 3.5), atol=1e-12)
+    assert main([*words, "-trace_pixel", "1", "20", "4"]) == 9
+    assert "-trace_pixel: found slow 20, fast 4, expected a pixel of 20 (slow) x 40 (fast)" in capsys.readouterr().err
+    assert main([*words, "-trace_pixel", "3", "2", "4"]) == 9
+    assert "-trace_pixel: found panel 3, expected one from 0 to 2" in capsys.readouterr().err
+
+
+# ---- files ------------------------------------------------------------------------------------------------
+
+
+def stacked() -> Experiment:
+    """Three panels of one shape, behind each other in the file's array."""
+    panels = tuple(
+        Panel(name=f"p{n}", shape=(20, 30), pixel_size=0.5, origin=(60 + n, 14.0 - 11 * n, -5.0), fast_axis=(0, 0, 1),
+              slow_axis=(0, -1, 0.01 * n))
+        for n in range(3)
+    )  # fmt: skip
+    return replace(EXPERIMENT, detector=Detector(panels=panels))
+
+
+def masked(image: Image) -> Image:
+    """With some pixels of the second panel masked."""
+    near, far, *others = image.resolved.scene.panels
+    mask = np.ones(far.shape, np.uint8)
+    mask[2:4, 5:9] = 0
+    scene = replace(image.resolved.scene, panels=(near, replace(far, mask=mask), *others))
+    return replace(image, resolved=replace(image.resolved, scene=scene))
+
+
+def read_back(path: Path, quirks: str = "none") -> Resolved:
+    """What nanobragg reads of its own file."""
+    return resolve(replace(EXPERIMENT, detector=Detector(header=path), quirks=quirks))
+
+
+@pytest.mark.parametrize("experiment", [EXPERIMENT, stacked()], ids=["slab", "stack"])
+def test_nxmx_holds_every_panel(experiment: Experiment, tmp_path: Path) -> None:
+    """Positions to 1e-9 m, masks, and the pixels at their places; a stack as a slab, which every reader takes."""
+    made = masked(simulate(experiment).noisy(seed=1))
+    file = tmp_path / "a.h5"
+    made.write(file)
+    again = read_back(file)
+    turn = laboratory_to_nexus(made.resolved.geometry)
+    pixels = read_image(file)
+    for one, other, counts in zip(made.resolved.scene.panels, again.scene.panels, made.panels, strict=True):
+        assert one.shape == other.shape
+        corners = [0, one.shape[1]], [one.shape[0], 0]
+        np.testing.assert_allclose(other.at(*corners), one.at(*corners) @ turn.T, atol=1e-9)
+        slow, fast = other.place
+        part = pixels[slow : slow + one.shape[0], fast : fast + one.shape[1]]
+        mask = np.ones(one.shape, bool) if one.mask is None else one.mask != 0
+        np.testing.assert_array_equal(part, np.where(mask, counts.pixels, -1))
+        np.testing.assert_array_equal(np.ones(one.shape) if other.mask is None else other.mask, mask)
+    with h5py.File(file) as content:
+        detector = content["entry/instrument/detector"]
+        assert [name for name in detector if name.startswith("module")] == [f"module_{n}" for n in range(3)]
+        inside = np.zeros(pixels.shape, bool)
+        for panel in again.scene.panels:
+            inside[
+                panel.place[0] : panel.place[0] + panel.shape[0], panel.place[1] : panel.place[1] + panel.shape[1]
+            ] = True
+        assert (detector["pixel_mask"][()][~inside] != 0).all()
+        assert (pixels[~inside] == -1).all()
+
+
+@pytest.mark.parametrize("extension", [".npy", ".tif", ".cbf"])
+def test_a_slab_has_every_panel_at_its_place(image: Image, extension: str, tmp_path: Path) -> None:
+    """And says so where its header cannot hold the geometry; gaps are marked as masked pixels are."""
+    counts, file = image.noisy(seed=1), tmp_path / f"a{extension}"
+    if extension == ".cbf":
+        with pytest.warns(UserWarning, match="one flat panel, and of the 3 panels some are up to .* mm elsewhere"):
+            counts.write(file)
+    else:
+        counts.write(file)
+    pixels = read_image(file)
+    assert pixels.shape == (70, 62)
+    assert (pixels == -1).sum() == pixels.size - image.data.size
+    for panel in counts.panels:
+        slow, fast = panel.geometry.place
+        nslow, nfast = panel.pixels.shape
+        np.testing.assert_array_equal(pixels[slow : slow + nslow, fast : fast + nfast], panel.pixels)
+
+
+def test_a_detector_cut_along_its_gaps_is_one_slab(tmp_path: Path) -> None:
+    """The header of the slab has the geometry of all of it, and no doubt is told."""
+    one = Panel(
+        name="a", shape=(40, 30), pixel_size=0.5, origin=(60, 10.0, -10.0), fast_axis=(0, 0, 1), slow_axis=(0, -1, 0)
+    )
+    other = replace(one, name="b", origin=(60, 10.0, -10.0 + 0.5 * 35), place=(0, 35))
+    detector = Detector(panels=(replace(one, place=(0, 0)), other))
+    made = simulate(replace(EXPERIMENT, detector=detector)).noisy(seed=1)
+    file = tmp_path / "a.cbf"
+    made.write(file)
+    again = resolve(replace(EXPERIMENT, detector=Detector(header=file, convention="mosflm"))).scene.panels[0]
+    np.testing.assert_allclose(again.at(35, 0), made.resolved.scene.panels[1].at(0, 0), atol=1e-7)
+    assert (read_image(file)[:, 30:35] == -1).all()
+
+
+def test_what_holds_no_stack_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the work where it was asked for; else it is not written, and that is told."""
+    made = simulate(stacked())
+    for name in ("a.cbf", "a.tif", "a.img"):
+        with pytest.raises(InputError, match="found 3 panels in a stack, expected panels with a place"):
+            made.noisy(seed=1).write(tmp_path / name)
+    made.write(tmp_path / "a.npy")
+    assert np.load(tmp_path / "a.npy").shape == (3, 20, 30)
+    config = tmp_path / "a.toml"
+    stacked().to_toml(config)
+    words = ["-config", str(config), "-noprogress", "-floatfile", str(tmp_path / "b.npy")]
+    assert main([*words, "-noisefile", str(tmp_path / "b.cbf")]) == 9
+    assert "-noisefile: found" in capsys.readouterr().err
+    assert not (tmp_path / "b.npy").exists()
+    assert main([*words, "-noisefile", str(tmp_path / "b.h5")]) in (0, None)
+    assert "not written, since the panels are in a stack and not in a slab: intfile, pgmfile" in capsys.readouterr().out
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), made.data)
+    assert read_image(tmp_path / "b.h5").shape == (60, 30)
