@@ -311,6 +311,7 @@ def test_no_quirk_touches_a_detector_of_panels(said: dict[str, Any]) -> None:
     kept, none = (resolved(detector, quirks=quirks, **parts) for quirks in ("all", "none"))
     assert scenes_differ(kept, none) == []
     assert kept.quirks == ()
+    assert kept.experiment.quirks == "none"  # which SMV files are written by
     assert (kept.random_state, kept.warnings) == (none.random_state, none.warnings)
 
 

@@ -6,6 +6,7 @@ Each stage is a function of the experiment and of the stages before it and gives
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +55,8 @@ def resolve(experiment: Experiment, progress: Callable[[float], object] | None =
     quirks = parse_quirks(experiment.quirks)
     said = read_files(experiment, quirks)
     if said.body is not None:
-        quirks = frozenset()  # they are nanoBragg.c's, which has one flat panel
+        # They are nanoBragg.c's, which has one flat panel. Files that are written ask for them, too.
+        experiment, quirks = replace(experiment, quirks="none"), frozenset()
     stages = stages_of(said, quirks, progress)
     scene = scene_of(stages)
     surroundings, told = surroundings_of(experiment, scene, stages.light.fluence)
