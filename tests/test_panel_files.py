@@ -435,6 +435,21 @@ def test_nxmx_modules_in_all_layouts(layout: str, tmp_path: Path) -> None:
     assert f"{bad.sum()} bad pixels" in line
 
 
+@pytest.mark.parametrize("layout", ["slab of offset", "stack of offsets"])
+def test_images_of_modules_are_masks(layout: str, tmp_path: Path) -> None:
+    """A slab or a stack: its pixels below 0 are gaps, those of its pixel_mask are bad, and zeros are no photons."""
+    path, _, bad = nxmx(tmp_path, layout)
+    gaps = np.random.default_rng(5).random((3, 4, 6)) < 0.2
+    with h5py.File(path, "a") as file:
+        first = np.where(gaps, -1, 0) if layout.startswith("stack") else np.concatenate(list(np.where(gaps, -1, 0)))
+        file["entry/data/data"][0] = first
+    for said in ({"header": path, "mask": path}, {"mask": path}):
+        found = resolve(Experiment(crystal=CRYSTAL, detector=Detector(**said)))
+        for number, panel in enumerate(found.scene.panels):
+            assert panel.mask is not None
+            assert ((panel.mask == 0) == (bad[number] | gaps[number])).all()
+
+
 def test_a_mask_of_another_layout_is_said_not_to_be_used(tmp_path: Path) -> None:
     path, _, _ = nxmx(tmp_path, "slab of offset")
     with h5py.File(path, "a") as file:

@@ -185,6 +185,8 @@ def rendered_pixels(file: FileGeometry) -> tuple[NDArray[np.bool_], str]:
     0 in a mask is a pixel that is not. An image of counts has something else where there are no pixels: numbers below
     0, or, where it has no sign, the largest; its zeros are pixels without counts.
     """
+    from nanobragg.io.geometry.types import holds
+
     pixels = np.asarray(file.pixels)
     kept = pixels != 0
     what = ""
@@ -199,5 +201,8 @@ def rendered_pixels(file: FileGeometry) -> tuple[NDArray[np.bool_], str]:
             kept, what = ~gaps, f"of {largest - 1} and {largest}"
     if file.bad_pixels is not None and file.bad_pixels.shape == kept.shape:
         kept = kept & ~file.bad_pixels
+    for panel in file.panels if file.several else ():
+        if panel.bad is not None and holds(kept, panel):
+            kept[panel.where] &= ~panel.bad
     comment = f"it is an image of counts: its pixels {what} are not rendered, those of 0 are" if what else ""
     return kept, comment

@@ -127,9 +127,11 @@ def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
 def _read_hdf5(name: str, mask: bool) -> FileGeometry:
     from nanobragg.io.geometry.nexus import read_nexus_geometry
 
-    image, doubts = read_fabio_image(name) if mask else (None, [])
-    found = read_nexus_geometry(name, None if image is None else np.asarray(image.data))
-    return replace(found, warnings=(*doubts, *found.warnings))
+    found = read_nexus_geometry(name, stack=mask)
+    if not mask or found.pixels is not None:
+        return found
+    image, doubts = read_fabio_image(name)
+    return replace(found, pixels=np.asarray(image.data), warnings=(*doubts, *found.warnings))
 
 
 def _no_mask(name: str, mask: bool) -> None:

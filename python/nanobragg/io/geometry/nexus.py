@@ -47,6 +47,8 @@ from nanobragg.io.support.extras import need
 from nanobragg.records.panel import THINNEST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 _BEAM: Vec = (0.0, 0.0, 1.0)
@@ -54,8 +56,8 @@ _HORIZONTAL: Vec = (-1.0, 0.0, 0.0)
 """Polarization and spindle where a file names none: NXmx has no axis for the one, and this is the usual other."""
 
 
-def read_nexus_geometry(path: str | os.PathLike[str], pixels: NDArray[Any] | None = None) -> FileGeometry:
-    """What an entry with a detector tells. ``pixels`` go into the result.
+def read_nexus_geometry(path: str | os.PathLike[str], *, stack: bool = False) -> FileGeometry:
+    """What an entry with a detector tells; ``stack``: with the pixels of the first image, if modules lie in a stack.
 
     Raises :class:`InputError` when there is no detector.
     """
@@ -63,7 +65,7 @@ def read_nexus_geometry(path: str | os.PathLike[str], pixels: NDArray[Any] | Non
     h5py = need("h5py", name)
     try:
         with h5py.File(name, "r") as file:
-            return _geometry(name, file, pixels)
+            return _geometry(name, file, stack)
     except Unusable as error:
         raise InputError(f"{name}: {error}") from error
     except InputError:
@@ -72,7 +74,7 @@ def read_nexus_geometry(path: str | os.PathLike[str], pixels: NDArray[Any] | Non
         raise InputError(f"{name}: found a damaged file, expected an HDF5 image (NeXus NXmx)") from error
 
 
-def _geometry(name: str, file: Any, pixels: NDArray[Any] | None) -> FileGeometry:
+def _geometry(name: str, file: Any, stack: bool) -> FileGeometry:
     said = Said(name)
     entry, detector = _detector(file, said)
     modules = sorted(of_class(detector, "NXdetector_module", "module"), key=lambda item: item.name)
@@ -102,7 +104,7 @@ def _geometry(name: str, file: Any, pixels: NDArray[Any] | None) -> FileGeometry
             "real_space": None if real_space is None else said.attempt("crystal", lambda: _first_cell(real_space)),
             "turn": scan.turn if framed else None,
             "bad_pixels": bad_pixels(said, detector) if len(modules) <= 1 else None,
-            "pixels": pixels,
+            "pixels": _stack(fields.get("panels", ()), data) if stack else None,
             "bad": said.bad | fields.get("bad", {}),
             "comments": tuple(said.comments),
             "unused": (*fields.get("unused", ()), *said.unused),
@@ -380,6 +382,13 @@ def _scalar_shape(said: Said, detector: Any, modules: list[Any], data: Any) -> t
     if len(modules) == 1:
         return _shape(said, modules[0], None, alone=True)
     raise Unusable("found no image, expected data of two or three dimensions")
+
+
+def _stack(panels: Sequence[FilePanel], data: Any) -> NDArray[Any] | None:
+    """(module, slow, fast) of the first image, where modules lie in a stack."""
+    if not panels or len(panels[0].place) < 3 or data is None or data.ndim < 3:
+        return None
+    return np.asarray(data[(0,) * (data.ndim - 3)])
 
 
 def _first_cell(item: Any) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.io.geometry.hdf5 import Said, child
+from nanobragg.io.geometry.types import holds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,8 +48,4 @@ def _mask(said: Said, detector: Any, dimensions: int) -> NDArray[np.bool_] | Non
 
 def _part(panel: FilePanel, mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """What of a mask is a panel's; ``None`` where it does not hold the panel."""
-    if mask.ndim != len(panel.place) or any(at >= size for at, size in zip(panel.place, mask.shape, strict=True)):
-        return None
-    s0, f0 = panel.place[-2:]
-    part = mask[panel.place[:-2]][s0 : s0 + panel.shape[0], f0 : f0 + panel.shape[1]]
-    return part if part.shape == panel.shape else None
+    return mask[panel.where] if holds(mask, panel) else None

@@ -51,6 +51,12 @@ class FilePanel:
     place: tuple[int, ...] = (0, 0)
     """Where the first pixel is in the file's array: (slow, fast) in a slab, (module, slow, fast) in a stack."""
 
+    @property
+    def where(self) -> tuple[int | slice, ...]:
+        """Its pixels in the file's array."""
+        s0, f0 = self.place[-2:]
+        return (*self.place[:-2], slice(s0, s0 + self.shape[0]), slice(f0, f0 + self.shape[1]))
+
     def at(self, fast: ArrayLike, slow: ArrayLike) -> NDArray[np.float64]:
         """Positions (..., 3) mm of points in pixels: 0, 0 is the outer corner of the first one, 0.5, 0.5 its centre."""
         along_fast = np.asarray(fast, dtype=float)[..., None] * self.pixel_size[0]
@@ -219,6 +225,12 @@ def distance_along(panel: FilePanel, beam: Vec) -> float | None:
     normal = np.cross(panel.fast, panel.slow)
     across_beam = float(normal @ np.array(beam))
     return float(normal @ np.array(panel.origin)) / across_beam if abs(across_beam) > 1e-9 else None
+
+
+def holds(array: NDArray[Any], panel: FilePanel) -> bool:
+    """Whether an array, a slab or a stack, has all pixels of a panel at its place."""
+    ends = [*(index + 1 for index in panel.place[:-2]), *np.add(panel.place[-2:], panel.shape)]
+    return array.ndim == len(ends) and all(end <= size for end, size in zip(ends, array.shape, strict=True))
 
 
 def ray_on_plane(name: str, panel: FilePanel, beam: Vec) -> tuple[float, tuple[float, float]]:
