@@ -30,6 +30,7 @@ from nanobragg import (
     resolve,
     write_config,
 )
+from nanobragg.derivatives import jacobian
 from nanobragg.records.panel import panel_views
 
 CRYSTAL = Crystal(cell=(50, 60, 70, 80, 95, 100), cells=4, default_F=100.0, misset=(10, 20, 30))
@@ -366,3 +367,14 @@ def test_what_cannot_be_is_one_sentence(said: dict[str, Any], sentence: str) -> 
     with pytest.raises(InputError, match=sentence) as caught:
         resolved(Detector(**said))
     assert "\n" not in str(caught.value)
+
+
+def test_derivatives_of_a_detector_of_panels_are_those_of_its_image() -> None:
+    """Without quirks, as the image itself, whatever -quirks says."""
+    parts: dict[str, Any] = {"beam": Beam(wavelength=1.0), "sampling": Sampling(oversample=2)}
+    experiment = Experiment(crystal=CRYSTAL, detector=Detector(panels=TILTED[:2]), **parts)
+    image, columns = jacobian(experiment, ["crystal.misset[0]"])
+    np.testing.assert_allclose(image, render(resolve(experiment).scene), rtol=2e-6)
+    without = jacobian(replace(experiment, quirks="none"), ["crystal.misset[0]"])
+    assert (columns == without[1]).all()
+    assert np.abs(columns).max() > 0

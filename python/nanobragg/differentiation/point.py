@@ -8,12 +8,10 @@ from nanobragg import _core
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import checked
-from nanobragg.records.quirks import parse_quirks
 from nanobragg.resolver.around import surroundings_of
-from nanobragg.resolver.files import read_files
 from nanobragg.resolver.mosaic import domains_of
 from nanobragg.resolver.orientation import misset_of
-from nanobragg.resolver.resolve import stages_of
+from nanobragg.resolver.resolve import said_of, stages_of
 from nanobragg.resolver.scene import scene_of
 
 if TYPE_CHECKING:
@@ -54,8 +52,8 @@ def point_of(experiment: Experiment, roi: tuple[int, int, int, int] | None = Non
     experiment = checked(Experiment, experiment)
     if isinstance(experiment.crystal.misset, str) and experiment.crystal.misset_seed is None:
         raise InputError("-misset (crystal.misset): found 'random' without a seed, expected a misset_seed")
-    quirks = parse_quirks(experiment.quirks)
-    stages = stages_of(read_files(experiment, quirks), quirks)
+    said, quirks = said_of(experiment)
+    stages = stages_of(said, quirks)
     table = _core.RandomTable()
     misset_of(experiment.crystal, table, quirks)  # the domains are drawn after it
     scene = scene_of(stages)

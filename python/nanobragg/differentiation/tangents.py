@@ -104,7 +104,7 @@ def _dual_stages(said: Said, point: Point) -> DualStages:
     return DualStages(
         pixels=pixels,
         placement=placement,
-        sensor=sensor_of(experiment.detector, quirks if said.body is None else frozenset()),
+        sensor=sensor_of(experiment.detector, quirks),
         light=light,
         lattice=lattice,
         phi=phi_cells(direct_cell(lattice), placement.frame.spindle, rotation, quirks),

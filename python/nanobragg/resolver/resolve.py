@@ -52,11 +52,9 @@ def resolve(experiment: Experiment, progress: Callable[[float], object] | None =
 
     """
     experiment = checked(Experiment, experiment)
-    quirks = parse_quirks(experiment.quirks)
-    said = read_files(experiment, quirks)
+    said, quirks = said_of(experiment)
     if said.body is not None:
-        # They are nanoBragg.c's, which has one flat panel. Files that are written ask for them, too.
-        experiment, quirks = replace(experiment, quirks="none"), frozenset()
+        experiment = replace(experiment, quirks="none")  # files that are written ask for them, too
     stages = stages_of(said, quirks, progress)
     scene = scene_of(stages)
     surroundings, told = surroundings_of(experiment, scene, stages.light.fluence)
@@ -73,6 +71,15 @@ def resolve(experiment: Experiment, progress: Callable[[float], object] | None =
         random_state=stages.crystal.random_state,
         quirks=tuple((name, QUIRKS[name]) for name in QUIRKS if name in log.touched),
     )
+
+
+def said_of(experiment: Experiment) -> tuple[Said, frozenset[str]]:
+    """What the experiment and its files say, and the quirks that are kept: none of a detector of panels, since they are
+    those of nanoBragg.c, which has one flat panel.
+    """
+    quirks = parse_quirks(experiment.quirks)
+    said = read_files(experiment, quirks)
+    return said, quirks if said.body is None else frozenset()
 
 
 def stages_of(said: Said, quirks: frozenset[str], progress: Callable[[float], object] | None = None) -> Stages:
