@@ -101,6 +101,21 @@ def test_photons_are_in_proportion_to_molecules_and_add_up() -> None:
     assert np.allclose(both, spots + one, rtol=1e-6)
 
 
+@pytest.mark.parametrize("quirks", ["all", "none"])
+def test_blocks_of_a_crystal_add_up_and_nothing_else_does(quirks: str) -> None:
+    crystal = replace(NOTHING, cells=5, default_F=100.0)
+
+    def image(**said: Any) -> np.ndarray:
+        detector = Detector(shape=(30, 40), pixel_size=1.0, distance=100)
+        return simulate(crystal=replace(crystal, **said), beam=BEAM, detector=detector, quirks=quirks).data
+
+    spots, many = image(), image(blocks=1000.0)
+    assert np.allclose(many, 1000 * spots, rtol=1e-6)
+    crystal = replace(crystal, water=100.0)
+    wet, both = image(), image(blocks=1000.0)
+    assert np.allclose(both - many, wet - spots, rtol=1e-3, atol=1e-5 * many.max())
+
+
 def test_every_source_scatters_by_itself() -> None:
     """Its own direction and wavelength, by its weight."""
     sources = np.array([[-1.0, 0.0, 0.02, 1.0, 0.9e-10], [-1.0, 0.03, 0.0, 3.0, 1.4e-10]])

@@ -334,6 +334,7 @@ OPTIONS: tuple[Option, ...] = (
 """nanoBragg.c's options, in the order in which it tests a word; it looks for the first two in all words beforehand."""
 
 OWN_OPTIONS: tuple[Option, ...] = (
+    _own("-blocks=", _CRYSTAL, "crystal.blocks"),
     _own("-sf_column=", _FILES, "crystal.sf_column"),
     _own("-sf_block=", _FILES, "crystal.sf_block"),
     _own("-sf_group=", _FILES, "crystal.sf_group"),

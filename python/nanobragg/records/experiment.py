@@ -174,6 +174,13 @@ class Crystal:
     size: float | tuple[float | None, float | None, float | None] | None = row(
         SIZES, "size of the crystal along a, b and c; instead of unit cells", unit="mm", option="-xtalsize"
     )
+    blocks: float = row(
+        POSITIVE,
+        "mosaic blocks of that size in the beam, whose photons add up",
+        default=1.0,
+        option="-blocks",
+        more="One block is rendered; what is around the crystal is not multiplied.",
+    )
     shape: CrystalShape = row(_SHAPE, "shape of the crystal, and so of its spots", default="square")
     fudge: float = row(NUMBER, "scale of the spots' radius; not of square crystals", default=1.0, option="-fudge")
     structure_factors: PathOrArray | None = row(

@@ -98,12 +98,12 @@ def _crystal(stages: Stages) -> dict[str, Any]:
 
 
 def _sampling(stages: Stages) -> dict[str, Any]:
-    dmin = stages.said.experiment.sampling.dmin
+    dmin, blocks = stages.said.experiment.sampling.dmin, stages.said.experiment.crystal.blocks
     return {
         "oversample": stages.oversampling.number,
         "dmin": 0.0 if dmin is None else dmin * 1e-10,
-        "background_sum": stages.water.at_start,
+        "background_sum": stages.water.at_start / blocks,
         "background": stages.water.once,
-        "scale": THOMSON * stages.light.fluence,
+        "scale": THOMSON * stages.light.fluence * blocks,
         "steps": stages.samples,
     }
