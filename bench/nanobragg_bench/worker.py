@@ -297,7 +297,7 @@ def counts(
 
     from nanobragg import Around, Material, resolve
     from nanobragg.inputs.words import parse_words
-    from nanobragg.rendering.surroundings import surrounded
+    from nanobragg.rendering.surroundings import VEILS, surrounded
     from nanobragg.resolver.materials import SUBSTANCES
     from nanobragg.resolver.response import detector_model
     from nanobragg.results.measured import counts_of
@@ -312,6 +312,7 @@ def counts(
 
     def once() -> None:
         kept.clear()
+        VEILS.forget()
         kept["background"] = surrounded(dark, resolved, threads=threads)
         for shot in range(frames):
             kept["counts"] = counts_of(kept["background"], resolved, model, seed=seed, shot=shot, threads=threads)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 17
 """pixels whose rays are made at once"""
-_VEILS = Memory(limit=1 << 28)
+VEILS = Memory(limit=1 << 28)
+"""What does not depend on the crystal, by all that it depends on."""
 
 
 def surrounded(image: Floats, resolved: Resolved, *, threads: int = 0) -> Floats:
@@ -78,7 +79,7 @@ def _veil(scene: Scene, panel: ScenePanel, surroundings: Surroundings, threads: 
     placed = (panel.shape, panel.pixel_size, panel.origin.tolist(), panel.fast.tolist(), panel.slow.tolist())
     curved = (scene.curved_distance, scene.beam_direction.tolist())
     key = repr((materials, sensor, way, placed, curved))  # numbers with all their digits
-    return _VEILS.get(key, lambda: _computed(materials, scene, panel, surroundings, threads))
+    return VEILS.get(key, lambda: _computed(materials, scene, panel, surroundings, threads))
 
 
 def _computed(
