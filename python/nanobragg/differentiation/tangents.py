@@ -43,6 +43,7 @@ class DualStages(NamedTuple):
     phi: PhiSteps
     domains: NDArray[np.float64]
     water: Water
+    blocks: float
 
 
 def tangents(chosen: Sequence[Chosen], point: Point) -> Iterator[SceneChange]:
@@ -110,6 +111,7 @@ def _dual_stages(said: Said, point: Point) -> DualStages:
         phi=phi_cells(direct_cell(lattice), placement.frame.spindle, rotation, quirks),
         domains=point.domains,
         water=water_of(experiment.crystal, light.fluence, quirks),
+        blocks=experiment.crystal.blocks,
     )
 
 
@@ -142,9 +144,9 @@ def _tangent(number: int, count: int, dual: DualStages, point: Point) -> SceneCh
         orientations=with_domains(of_all(dual.phi.general), dual.domains),
         first_orientations=None if first is None else with_domains(of_all(first), dual.domains),
         reciprocal=of_all([lattice.a_star, lattice.b_star, lattice.c_star]),
-        background_sum=of(dual.water.at_start),
+        background_sum=of(dual.water.at_start / dual.blocks),
         background=of(dual.water.once),
-        scale=of(THOMSON * light.fluence),
+        scale=of(THOMSON * light.fluence * dual.blocks),
     )
 
 
