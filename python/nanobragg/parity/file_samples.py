@@ -48,7 +48,13 @@ _SMALL = "-lambda 1 -distance 100 -detpixels 8 -pixel 5 -N 2 -nodump"
 _LIST = (f"-hkl {{}} {_SMALL} -sf_dmin 4 {_CELL}",)
 _FACTORS = (f"-hkl {{}} {_SMALL} -sf_dmin 4", *_LIST)
 _NONBRAGG = "-distance 100 -lambda 1 -detpixels 8 -pixel 5"
-BESIDE = {"water.stol": texts.STOL, "image.bin": np.arange(480, dtype=np.float32).tobytes()}
+_RASTER = f"{_CRYSTAL} -lambda 1 -distance 100 -detpixels_x 24 -detpixels_y 20 -pixel 0.1 -quirks none"
+_MAPS = tuple(f"{option} {{}} {_RASTER}" for option in ("-gain_map", "-dark_map", "-bad_pixels", "-shadow"))
+BESIDE = {
+    "water.stol": texts.STOL,
+    "image.bin": np.arange(480, dtype=np.float32).tobytes(),
+    "paths.geom": texts.GEOM_PATHS.encode(),
+}
 """Files that command lines name besides."""
 
 
@@ -70,6 +76,7 @@ def samples() -> list[Sample]:
 def _texts() -> list[tuple[str, str, str, tuple[str, ...], Kind]]:
     matrix = (f"-mat {{}} -default_F 1 {_SMALL}",)
     sources = (f"-sourcefile {{}} -default_F 1 {_SMALL} {_CELL}",)
+    around = f"-around {{}} 0.1 -around_density 1 -around_MW 18 {_RASTER}"
     tables = ("nonbragg -stol {} ", "nonbragg -4stol {} ", "nonbragg -Q {} ")
     return [
         ("structure factors", "a.hkl", texts.HKL, _LIST, "text"),
@@ -85,7 +92,7 @@ def _texts() -> list[tuple[str, str, str, tuple[str, ...], Kind]]:
         ("TOML", "a.toml", texts.TOML, ("-config {}",), "text"),
         ("DIALS", "a.expt", texts.EXPT, (*_GEOMETRY, *_WITH_CRYSTAL), "json"),
         ("CrystFEL geometry", "a.geom", texts.GEOM, (*_GEOMETRY, f"-img {{}} {_CRYSTAL} -clen 100"), "text"),
-        ("table of stol", "a.stol", texts.STOL.decode(), tuple(way + _NONBRAGG for way in tables), "text"),
+        ("table of stol", "a.stol", texts.STOL.decode(), (*(way + _NONBRAGG for way in tables), around), "text"),
         ("nonbragg sources", "a.sources", texts.SOURCES,
          (f"nonbragg -stol water.stol -sourcefile {{}} {_NONBRAGG}",), "text"),
     ]  # fmt: skip
@@ -114,7 +121,8 @@ def _images(folder: Path) -> list[Sample]:
     for name, path, write in _foreign(folder):
         write(path)
         kind = "hdf5" if path.suffix == ".h5" else "bytes"
-        found.append(Sample(name, path.name, path.read_bytes(), _IMAGE, kind))
+        ways = _WAYS.get(name, _IMAGE)
+        found.append(Sample(name, path.name, path.read_bytes(), ways, kind))
     floats = np.asarray(image.data, np.float32).tobytes()
     found.append(Sample("bare floats", "a.bin", floats[: 4 * 400], ("view {} -o picture.png",)))
     pgm = b"P5\n24 20\n255\n" + _pixels().astype(np.uint8).tobytes()
@@ -156,7 +164,28 @@ def _foreign(folder: Path) -> list[tuple[str, Path, Callable[[Path], object]]]:
         ("Bruker", folder / "a.sfrm", bruker),
         ("mar345", folder / "a.mar345", mar345),
         ("DECTRIS master", folder / "master.h5", _master),
+        ("CrystFEL data", folder / "data.h5", _data),
+        ("NumPy map", folder / "map.npy", lambda path: np.save(path, np.ones(_SHAPE, np.float32))),
+        ("NumPy kernel", folder / "kernel.npy", lambda path: np.save(path, np.full((3, 5), 1 / 15))),
     ]
+
+
+_WAYS = {
+    "CrystFEL data": (f"-img paths.geom -geomdata {{}} {_CRYSTAL}",),
+    "NumPy map": _MAPS,
+    "NumPy kernel": (f"-psf_kernel {{}} {_RASTER}",),
+}
+"""By format, where an image is something else than a picture."""
+
+
+def _data(path: Path) -> None:
+    """What a geometry of CrystFEL leaves to a data file."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["LCLS/detector/clen"] = [0.1, 0.2]
+        file["LCLS/photon_energy_eV"] = 9500.0
+        file["mask"] = np.zeros(_SHAPE, np.uint16)
 
 
 def _master(path: Path) -> None:

@@ -177,6 +177,14 @@ bad0/max_fs = 5
 bad0/min_ss = 3
 bad0/max_ss = 5
 """
+GEOM_PATHS = (
+    GEOM.replace("photon_energy = 9500 eV", "photon_energy = /LCLS/photon_energy_eV eV")
+    .replace("clen = 0.1", "clen = /LCLS/detector/clen m")
+    .replace(
+        "p0/dim0 = %\np0/dim1 = ss\np0/dim2 = fs\n", "p0/mask = /mask\np0/mask_good = 0x0000\np0/mask_bad = 0xffff\n"
+    )
+)
+"""The same, with numbers and a mask in a data file."""
 _ROTATED = [[0.02, 0.0, 0.001 * n, 0.0, 0.0166, 0.0, 0.0, 0.0, 0.0143] for n in range(4)]
 _PANEL = {
     "name": "p",

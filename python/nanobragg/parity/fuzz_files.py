@@ -119,6 +119,7 @@ def _nanobragg(words: Sequence[str]) -> None:
     from nanobragg.program.summary import summary
     from nanobragg.program.view import view
     from nanobragg.resolver.resolve import resolve
+    from nanobragg.resolver.response import detector_model
 
     request = request_of(words)
     if request.view is not None:
@@ -128,6 +129,7 @@ def _nanobragg(words: Sequence[str]) -> None:
             write_config(request.run, "again.toml", request.config)
         resolved = resolve(request.run.experiment)
         _check_finite(resolved.scene)
+        detector_model(resolved)
         summary(resolved, None)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nanobragg.records.scene import Scene
 
 _OPTIONS = {place.key: place.spoken for place in own_places(Around)}
+_LARGEST = 1e100
 _FEWEST = 1
 """points of a profile"""
 
@@ -118,7 +119,7 @@ def _profile(material: Material, label: str) -> tuple[NDArray[np.float64], NDArr
         table = np.asarray(given, np.float64)
     if table.ndim != 2 or table.shape[1] != 2 or len(table) < _FEWEST:
         raise InputError(f"{_OPTIONS['materials']}: found an array of shape {table.shape} in {label}, expected (n, 2)")
-    if not np.isfinite(table).all() or (table[:, 0] < 0.0).any():
+    if not (np.abs(table) < _LARGEST).all() or (table[:, 0] < 0.0).any():
         raise InputError(
             f"{_OPTIONS['materials']}: found numbers that cannot be in {label}, expected sin(theta)/lambda and F"
         )

@@ -158,7 +158,7 @@ class Masks:
 def _part(array: NDArray[Any], layout: Layout, first: tuple[int, int], shape: tuple[int, int]) -> NDArray[Any] | None:
     """What of an array is a panel's: its last dimensions are those of the data without frames."""
     wanted = len(layout.fixed) + 2
-    if array.ndim < wanted:
+    if array.ndim < wanted or not array.size:
         return None
     array = array[(0,) * (array.ndim - wanted)]
     if any(index >= size for index, size in zip(layout.fixed, array.shape, strict=False)):

@@ -78,7 +78,9 @@ def _answer(read: Callable[[], object], pipe: int) -> NoReturn:
 def _received(pipe: int) -> bytearray | None:
     """All that the copy writes; ``None`` where it never comes to an end."""
     answer = bytearray()
-    while select.select([pipe], [], [], _PATIENCE)[0]:
+    waiting = select.poll()  # not select, which knows the first 1024 files only
+    waiting.register(pipe, select.POLLIN)
+    while waiting.poll(1000.0 * _PATIENCE):
         block = os.read(pipe, 1 << 20)
         if not block:
             return answer
