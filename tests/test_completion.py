@@ -129,7 +129,7 @@ def test_quirks_are_completed_one_by_one(script: Path, files: Path) -> None:
         ("nanobragg add -out", {"-outfile", "-output", "-outscale", "-outoffset"}),
         ("nanobragg ensemble ", {"e.toml", "folder"}),
         ("nanobragg ensemble e.toml -o ", {"folder"}),
-        ("nanobragg ensemble -s", {"-scheduler", "-status"}),
+        ("nanobragg ensemble -s", {"-scheduler", "-schema", "-status"}),
         ("nb-compare --images f.img ", {"f.img", "g.h5", "l.bin", "folder"}),
         ("nb-compare --outdir ", {"folder"}),
         ("nb-compare --precision ", {"double", "mixed"}),

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
 
 from nanobragg import Ensemble, InputError, Scene, simulate
+from nanobragg.cli import main
+from nanobragg.ensemble import schema
 from nanobragg.ensemble.distributions import (
     Choice,
     LogNormal,
@@ -24,6 +27,7 @@ from nanobragg.ensemble.distributions import (
     Sweep,
     Uniform,
 )
+from nanobragg.ensemble.kinds import KINDS
 from nanobragg.ensemble.randomness import Randomness
 from nanobragg.ensemble.spectrum import Spikes
 
@@ -264,6 +268,13 @@ def test_crystals_add_and_blank_shots_are_water(ensemble: Callable[..., Ensemble
         assert set(table["crystal"].tolist()) == set(range(draw.crystals))
 
 
+def test_fewer_than_no_crystals_are_none(ensemble: Callable[..., Ensemble]) -> None:
+    """A number that is drawn may be below 0."""
+    found = ensemble("crystals = { uniform = [-3, -1] }")
+    assert found.draw(0).crystals == 0
+    assert found[0].truth.crystals == ()
+
+
 def test_what_is_common_is_read_once(
     ensemble: Callable[..., Ensemble], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -385,3 +396,47 @@ def test_a_draw_that_is_no_experiment_says_why(ensemble: Callable[..., Ensemble]
     )
     with pytest.raises(InputError, match="bits"):
         found[0]
+
+
+# ---- in an editor -----------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """For the first line of a file: ``#:schema ensemble.schema.json``."""
+    assert main(["ensemble", "-schema"]) == 0
+    assert capsys.readouterr().out == schema.text()
+
+
+def test_editors_mark_what_the_program_refuses(ensemble: Callable[..., Ensemble], tmp_path: Path) -> None:
+    """What can be read is valid, every distribution too, and keys that nobody knows are not."""
+    (tmp_path / "t.csv").write_text("a\n12\n", encoding="utf-8")
+    validator = jsonschema.Draft7Validator(schema.schema())
+    validator.check_schema(schema.schema())
+    kinds = (
+        "12",
+        "{ constant = 12 }",
+        "{ list = [12, [3, 4, 5]] }",
+        "{ choice = [12, 13], weights = [1, 2] }",
+        "{ range = [3, 7] }",
+        "{ uniform = [3, 7.5] }",
+        "{ normal = [12, 2], least = 5 }",
+        "{ log_normal = [12, 2], most = 15 }",
+        "{ poisson = 12 }",
+        "{ start = 12, step = 1 }",
+        '{ table = "t.csv", column = "a", draw = true }',
+        "{ add = { uniform = [-1, 1] } }",
+        "{ multiply = 2 }",
+        "[12, { range = [1, 2] }, 3]",
+    )
+    for kind in kinds:
+        assert validator.is_valid(ensemble(f"crystals = 2\n[ensemble.crystal]\ncells = {kind}").plan.document), kind
+    assert set(KINDS) == set(schema._DISTRIBUTIONS)
+    good = ensemble(VARIED + "[ensemble.spectrum]\nbandwidth = 1\nspike = 0.1").plan.document
+    assert validator.is_valid(good)
+    for section, key, value in (
+        ("crystal", "cels", 3),
+        ("crystal", "cells", {"nromal": [1, 2]}),
+        ("detector", "roi", 1),
+    ):
+        wrong = {**good["ensemble"], section: {key: value}}
+        assert not validator.is_valid({**good, "ensemble": wrong}), key

@@ -183,6 +183,22 @@ def test_workers_that_are_killed_are_replaced(folder: Path) -> None:
     assert sums(folder / "a") == sums(folder / "b")
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes_with_one_word(folder: Path) -> None:
+    """A terminal interrupts the workers, too: no traceback of theirs; the same command goes on later."""
+    process = run("set.toml", "-o", "b", "-workers", "2", start_new_session=True)
+    until = time.monotonic() + 60
+    while not any((folder / "b" / "parts").glob("*.json")) and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, b"nanobragg: interrupted\n")
+    assert not (folder / "b" / "manifest.json").exists()
+    for name in ("a", "b"):
+        assert main(["ensemble", "set.toml", "-o", name, "-workers", "1"]) == 0
+    assert sums(folder / "a") == sums(folder / "b")
+
+
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What could not be written is not there; with space again, the rest is made."""
     assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
@@ -264,6 +280,20 @@ def test_files_tell_the_nominal_detector(made: Path) -> None:
         assert "unit_cell" not in file["entry/sample"]
 
 
+def test_sweeps_are_scans_and_shots_are_stills(folder: Path, made: Path) -> None:
+    """DIALS takes images with an axis for a scan, and the first one's wavelength for all; without, each its own."""
+    with h5py.File(made / "master.h5") as file:
+        assert "depends_on" not in file["entry/sample"]
+        assert len(set(file["entry/instrument/beam/incident_wavelength"][()].tolist())) == 11
+    turn = "oscillation = { constant = 0.5 }\nphi = { start = 10, step = 0.5 }"
+    changed(folder, "[ensemble.spectrum]", f"[ensemble.sampling]\n{turn}\n[ensemble.spectrum]")
+    assert main(["ensemble", "set.toml", "-o", "scan", "-workers", "1"]) == 0
+    with h5py.File(folder / "scan" / "master.h5") as file:
+        assert file["entry/sample/depends_on"][()] == b"/entry/sample/transformations/omega"
+        omega = file["entry/sample/transformations/omega"][()]
+    np.testing.assert_allclose(omega, 10 + 0.5 * np.arange(11))
+
+
 def test_a_shot_that_fails_is_told_and_the_rest_is_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One draw in a hundred thousand that is no experiment does not end the night's work."""
     text = SET.replace(
@@ -325,6 +355,45 @@ def test_mistakes_are_one_sentence(folder: Path, capfd: pytest.CaptureFixture[st
     assert not (folder / "out").exists()
 
 
+def test_detectors_of_panels_are_stacks(folder: Path) -> None:
+    """The master file shows the array that each file has, whatever the panels make of it."""
+    panels = "".join(
+        f"[[detector.panels]]\nshape = [32, 48]\npixel_size = 0.8\norigin = [-19.2, {y}, 100]\n" for y in (-26.0, 2.0)
+    )
+    changed(folder, "[detector]\nshape = [64, 48]\npixel_size = 0.8\ndistance = 100\n", panels)
+    changed(folder, "[ensemble.detector]\ndistance = { add = { normal = [0, 0.1] } }\n", "")
+    changed(folder, "reflections = true", "")
+    changed(folder, "shots = 11", "shots = 3")
+    assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
+    image = Ensemble("set.toml", threads=1)[2].image.data
+    with h5py.File(folder / "out" / "master.h5") as file:
+        np.testing.assert_array_equal(file["entry/data/data"][2].ravel(), image.ravel())
+
+
+def test_forked_processes_make_the_same_shots(folder: Path) -> None:
+    """Loaders of training data fork: their processes have the ensemble of the parent, which has made shots before."""
+    code = textwrap.dedent(
+        """
+        import multiprocessing
+        from nanobragg import Ensemble
+
+        ensemble = Ensemble("set.toml", threads=1)
+        one = ensemble[1].image.data.tobytes()
+
+
+        def pixels(number):
+            return ensemble[number].image.data.tobytes()
+
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            found = pool.map(pixels, range(4))
+        assert found[1] == one
+        assert found == [pixels(number) for number in range(4)]
+        """
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("change", ["file", "input"])
 def test_another_ensemble_does_not_go_on_in_the_folder(
     made: Path, change: str, capfd: pytest.CaptureFixture[str]
@@ -369,3 +438,15 @@ def test_one_worker_needs_no_dask(folder: Path) -> None:
         """
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_benchmark_tells_the_shares(tmp_path: Path) -> None:
+    """Whoever plans a million shots on other machines measures a few there."""
+    bench = Path(__file__).resolve().parent.parent / "bench" / "ensemble.py"
+    said = subprocess.run(
+        [sys.executable, str(bench), "--edge", "32", "--shots", "3"], check=True, capture_output=True, text=True
+    ).stdout
+    assert said.startswith("32 x 32 pixels, jungfrau: ")
+    shares = [float(line.split()[-2]) for line in said.splitlines() if line.endswith("%")]
+    assert len(shares) == 4
+    assert sum(shares) == pytest.approx(100, abs=0.3)

@@ -30,6 +30,7 @@ WORDS = {
     "-scheduler": Word("have the workers of a running Dask scheduler do it", "ADDRESS"),
     "-dry_run": Word("show ten drawn shots, and about how much time and space all will take"),
     "-status": Word("say how far the ensemble in the folder has come"),
+    "-schema": Word("print the JSON schema of such files, for editors"),
 }
 USAGE = (
     """usage: nanobragg ensemble SET.toml -o FOLDER [options]
@@ -56,6 +57,7 @@ class _Request:
     scheduler: str | None = None
     dry_run: bool = False
     status: bool = False
+    schema: bool = False
 
 
 def ensemble(words: Sequence[str]) -> int:
@@ -67,6 +69,11 @@ def ensemble(words: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0 if words else 9
     request = _parsed(words)
+    if request.schema:
+        from nanobragg.ensemble.schema import text
+
+        print(text(), end="")
+        return 0
     if request.status:
         return _tell_status(_said(request.folder, "-o FOLDER"))
     from nanobragg.ensemble.reading import read_ensemble

@@ -69,21 +69,26 @@ def make_files_with_dask(
     need("distributed", "-scheduler" if scheduler else "-workers", extra="ensemble")
     shared = (plan.document, os.path.abspath(plan.path), os.path.abspath(folder), identity)
     with _client(workers, scheduler) as client:
-        from distributed import as_completed
-
-        left = iter(numbers)
         slots = TASKS_PER_WORKER * max(sum(client.ncores().values()), workers, 1)
-
-        def submitted(count: int) -> list[Any]:
-            return [
-                client.submit(make_one, *shared, number, pure=False, key=_key(identity, number))
-                for number in islice(left, count)
-            ]
-
-        running = as_completed(submitted(slots))
-        for future in running:
+        tasks = ((_key(identity, number), (*shared, number)) for number in numbers)
+        for future in through(client, make_one, tasks, slots):
             done(_result(future))
-            running.update(submitted(1))
+
+
+def through(client: Any, work: Callable[..., Any], tasks: Iterator[tuple[str, tuple[Any, ...]]], slots: int) -> Any:
+    """Futures of ``work`` as they are done, with no more than ``slots`` tasks at the scheduler.
+
+    ``tasks`` are names and arguments.
+    """
+    from distributed import as_completed
+
+    def submitted(count: int) -> list[Any]:
+        return [client.submit(work, *said, pure=False, key=key) for key, said in islice(tasks, count)]
+
+    running = as_completed(submitted(slots))
+    for future in running:
+        yield future
+        running.update(submitted(1))
 
 
 def _key(identity: str, number: int) -> str:
@@ -132,4 +137,16 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
+        client.register_plugin(_undisturbed(distributed))
         yield client
+
+
+def _undisturbed(distributed: Any) -> Any:
+    """What makes workers leave Ctrl-C, which a terminal sends to them too, to the process that will stop them."""
+    import signal
+
+    class Undisturbed(distributed.WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Undisturbed()

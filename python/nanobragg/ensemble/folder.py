@@ -185,7 +185,8 @@ class Folder:
     # ---- master -------------------------------------------------------------------------------------------
 
     def _write_master(self, nominal: Nominal) -> None:
-        from nanobragg.io.images.nexus import Piece, read_frames, write_master
+        from nanobragg.io.images.nexus import read_frames, write_master
+        from nanobragg.io.support.hdf5_file import Piece
 
         pieces, frames = [], []
         for number in range(file_count(self.plan)):

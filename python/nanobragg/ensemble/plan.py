@@ -74,7 +74,8 @@ class Plan:
         Raises :class:`~nanobragg.InputError` where what was drawn is nothing that a field can hold.
         """
         random = Randomness(self.settings.seed, number)
-        crystals = 0 if random.uniform("blank") < self.settings.blank else self.crystals.draw(random, "crystals")
+        blank = random.uniform("blank") < self.settings.blank
+        crystals = 0 if blank else max(self.crystals.draw(random, "crystals"), 0)
         shot = [varied for varied in self.varied if not varied.of_crystal]
         parameters = {varied.place.name: _drawn(varied, random, "") for varied in shot}
         experiment = _with(self.run.experiment, parameters)

@@ -24,7 +24,18 @@ from nanobragg.records.run import PLACES, Run
 TABLE = "ensemble"
 SECTIONS = tuple(sections(Experiment))
 """Sections with fields that may vary."""
-PIXELS = ("shape", "size", "pixel_size", "roi", "mask", "header", "experiment")
+PIXELS = (
+    "name",
+    "panels",
+    "shape",
+    "size",
+    "pixel_size",
+    "roi",
+    "mask",
+    "header",
+    "experiment",
+    "geometry_data",
+)
 """Fields of the detector that decide which pixels there are."""
 _NOT_USED = ("output", "printout", "printout_pixel", "trace_pixel")
 """What a run may say besides, and an ensemble has no use for."""
@@ -58,11 +69,7 @@ class _Reading:
 
     def __init__(self, name: str, document: dict[str, Any], run: Run) -> None:
         self.name, self.document, self.run = name, document, run
-        self.files: dict[tuple[str, ...], str] = {
-            tuple(place.name.split(".")): os.fspath(value)
-            for place in places(Experiment)
-            if place.row.kind.file == "input" and (value := place.value(run.experiment)) is not None
-        }
+        self.files = _input_files(run.experiment)
         self.notes = [
             f"{name}: {key}: not used, an ensemble has files of its own" for key in document if key in _NOT_USED
         ]
@@ -181,6 +188,19 @@ class _Reading:
             quirks = f"{experiment.quirks},-{_WEIGHTS}"
             self.run = replace(self.run, experiment=replace(experiment, quirks=quirks))
             self.notes.append(f"{self.name}: without the quirk {_WEIGHTS}: spectra have weights")
+
+
+def _input_files(experiment: Experiment) -> dict[tuple[str, ...], str]:
+    """Names of the experiment's input files by their keys."""
+    found = {
+        tuple(place.name.split(".")): os.fspath(value)
+        for place in places(Experiment)
+        if place.row.kind.file == "input" and (value := place.value(experiment)) is not None
+    }
+    for number, panel in enumerate(experiment.detector.panels or ()):
+        if isinstance(panel.mask, (str, os.PathLike)):
+            found["detector", "panels", str(number), "mask"] = os.fspath(panel.mask)
+    return found
 
 
 def _check_detector(spoken: str, key: str, base: object) -> None:

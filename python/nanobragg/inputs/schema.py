@@ -42,10 +42,11 @@ def text() -> str:
 
 
 def _properties(section: str) -> dict[str, Any]:
-    return {place.key: _property(place) for place in PLACES.values() if place.section == section}
+    return {place.key: property_of(place) for place in PLACES.values() if place.section == section}
 
 
-def _property(place: Place) -> dict[str, Any]:
+def property_of(place: Place) -> dict[str, Any]:
+    """What a key may hold, with its description and default."""
     result = {**place.row.kind.schema, "description": _plain(place.row.description)}
     if place.row.default is not None:
         result["default"] = place.row.default
@@ -60,7 +61,7 @@ def _table(record: type) -> dict[str, Any]:
         "type": "object",
         "description": _plain(about(record)),
         "additionalProperties": False,
-        "properties": {place.key: _property(place) for place in own_places(record)},
+        "properties": {place.key: property_of(place) for place in own_places(record)},
     }
 
 

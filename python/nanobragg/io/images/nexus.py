@@ -17,7 +17,7 @@ from nanobragg.errors import InputError
 from nanobragg.io.images import for_dials, slab
 from nanobragg.io.images.masked import NO_PIXEL, with_masked
 from nanobragg.io.support.extras import need
-from nanobragg.io.support.hdf5_file import new_hdf5
+from nanobragg.io.support.hdf5_file import Piece, new_hdf5, virtual_stack
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import direct_beam
 from nanobragg.records.counts import CountScale
@@ -179,14 +179,6 @@ def new_series(
         series.close()
 
 
-class Piece(NamedTuple):
-    """A file of a series whose images a master file shows."""
-
-    name: str
-    """Beside the master file."""
-    images: int
-
-
 def write_master(
     path: str | os.PathLike[str],
     nominal: Resolved,
@@ -212,30 +204,11 @@ def write_master(
     need("h5py", os.fspath(path))
     with new_hdf5(path) as file:
         data = _skeleton(file, nominal, dtype, scale or CountScale())
-        _virtual(data, slab.array_shape(slab.flattened(nominal.scene.panels)), dtype, pieces)
+        virtual_stack(data, slab.array_shape(slab.flattened(nominal.scene.panels)), dtype, pieces)
         series = Series(file, nominal, None)
         for frame in frames:
             series.add(None, frame)
         series.close()
-
-
-def _virtual(data: Any, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Sequence[Piece]) -> None:
-    """The virtual dataset of the pieces' images; h5py's own way would write the time of day into the file."""
-    import h5py
-
-    total = (sum(piece.images for piece in pieces), *shape)
-    space = h5py.h5s.create_simple(total)
-    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    made.set_layout(h5py.h5d.VIRTUAL)
-    made.set_obj_track_times(False)
-    first = 0
-    for piece in pieces:
-        part = (piece.images, *shape)
-        space.select_hyperslab((first, 0, 0), part)
-        made.set_virtual(space, os.fsencode(piece.name), b"/entry/data/data", h5py.h5s.create_simple(part))
-        first += piece.images
-    space.select_all()
-    h5py.h5d.create(data.id, b"data", h5py.h5t.py_create(dtype), space, made)
 
 
 def read_frames(path: str | os.PathLike[str]) -> list[Frame]:
@@ -351,7 +324,8 @@ def _module(detector: Any, name: str, panel: ScenePanel, distance: float, turn: 
 def _sample(entry: Any, nominal: Resolved, frames: Sequence[Frame], turn: NDArray[np.float64]) -> None:
     sample = _group(entry, "sample", "NXsample")
     _value(sample, "name", "simulated crystal")
-    _value(sample, "depends_on", "/entry/sample/transformations/omega")
+    if not _are_stills(frames):
+        _value(sample, "depends_on", "/entry/sample/transformations/omega")
     axes = [frame.axes for frame in frames if frame.axes is not None]
     if len(axes) == len(frames):
         _value(sample, "unit_cell", np.array([frame.cell for frame in frames]), units="angstrom, degree")
@@ -364,6 +338,13 @@ def _sample(entry: Any, nominal: Resolved, frames: Sequence[Frame], turn: NDArra
     _value(chain, "omega", start, **attributes)
     _value(chain, "omega_end", start + width, units="deg")
     _value(chain, "omega_increment_set", width, units="deg")
+
+
+def _are_stills(frames: Sequence[Frame]) -> bool:
+    """Whether they are no scan: with an axis dxtbx would make one of them, and take the first wavelength for all."""
+    told = any(frame.axes is not None for frame in frames)
+    turns = {(frame.phi, frame.oscillation) for frame in frames}
+    return (len(frames) > 1 or not told) and len(turns) == 1 and turns.pop()[1] == 0.0
 
 
 def _group(parent: Any, name: str, kind: str, **attributes: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import atomic_write
@@ -33,6 +33,35 @@ def new_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
             raise OSError(0, str(error)) from error
         if bytes_of_it.error is not None:
             raise bytes_of_it.error
+
+
+class Piece(NamedTuple):
+    """A file whose images are shown by another one."""
+
+    name: str
+    """Beside that one."""
+    images: int
+
+
+def virtual_stack(group: Any, shape: tuple[int, ...], dtype: Any, pieces: Sequence[Piece]) -> None:
+    """Make ``data`` in a group, which shows the images of all pieces, one after the other.
+
+    h5py's own way would write the time of day into the file. ``shape`` is that of an image.
+    """
+    import h5py
+
+    space = h5py.h5s.create_simple((sum(piece.images for piece in pieces), *shape))
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_layout(h5py.h5d.VIRTUAL)
+    made.set_obj_track_times(False)
+    first = 0
+    for piece in pieces:
+        part = (piece.images, *shape)
+        space.select_hyperslab((first, *(0 for _ in shape)), part)
+        made.set_virtual(space, os.fsencode(piece.name), b"/entry/data/data", h5py.h5s.create_simple(part))
+        first += piece.images
+    space.select_all()
+    h5py.h5d.create(group.id, b"data", h5py.h5t.py_create(dtype), space, made)
 
 
 class _Patient:

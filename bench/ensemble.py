@@ -1,0 +1,158 @@
+"""What a shot of an ensemble costs besides rendering, and how many tasks a scheduler takes.
+
+    python bench/ensemble.py                      # 1024² pixels, 60 shots: processor time by part, bytes, memory
+    python bench/ensemble.py --edge 256 --shots 200
+    python bench/ensemble.py --tasks 100000       # tasks per second of Dask's scheduler, with nothing to do in them
+
+One thread, processor time, so that other programs on the machine disturb little. The crystal is that of
+``examples/1orc.toml``: 30 to 60 cells along each axis, 10 mosaic domains, 20 wavelengths of SASE, water, counts of a
+JUNGFRAU, mixed precision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+SET = """
+quirks = "none"
+precision = "mixed"
+[beam]
+wavelength = 1.3
+fluence = 1e25
+[crystal]
+structure_factors = "{factors}"
+cell = [34.77, 39.17, 48.31, 90.0, 90.0, 90.0]
+mosaic_spread = 0.05
+mosaic_domains = 10
+water = 1.0
+[detector]
+shape = [{edge}, {edge}]
+pixel_size = {pixel}
+distance = 120.0
+[sampling]
+oversample = 1
+[response]
+preset = "{preset}"
+[ensemble]
+shots = {shots}
+shots_per_file = {per_file}
+[ensemble.crystal]
+misset = {{ orientations = "uniform" }}
+cells = {{ log_normal = [40, 10], least = 30, most = 60 }}
+[ensemble.spectrum]
+bandwidth = 0.2
+spike = 0.02
+wavelengths = 20
+"""
+
+
+class Parts:
+    """Processor time of functions, which are replaced by ones that tell."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def watch(self, owner: Any, name: str, part: str) -> None:
+        """Count the time of ``owner.name`` for ``part``."""
+        original = getattr(owner, name)
+
+        def told(*arguments: Any, **named: Any) -> Any:
+            began = time.process_time()
+            try:
+                return original(*arguments, **named)
+            finally:
+                self.seconds[part] = self.seconds.get(part, 0.0) + time.process_time() - began
+
+        setattr(owner, name, told)
+
+
+def shares(folder: Path, edge: int, shots: int, preset: str) -> None:
+    """Print what a shot costs."""
+    from nanobragg.ensemble.reading import read_ensemble
+    from nanobragg.ensemble.shot import Maker
+    from nanobragg.ensemble.shot_file import file_count, nominal_of, write_shots
+    from nanobragg.io.images.nexus import Series
+    from nanobragg.rendering.renderer import Renderer
+    from nanobragg.results.image import Image
+
+    per_file = max(shots // 3, 1)
+    factors = EXAMPLES / "1orc.hkl.gz"
+    text = SET.format(
+        factors=factors, edge=edge, pixel=153.6 / edge, shots=3 * per_file, per_file=per_file, preset=preset
+    )
+    (folder / "set.toml").write_text(text, encoding="utf-8")
+    (folder / "parts").mkdir()
+    plan = read_ensemble(folder / "set.toml")
+    maker, nominal = Maker(plan, threads=1), nominal_of(plan)
+    write_shots(maker, nominal, str(folder), 0, "")  # reads the files, imports all that is needed
+    first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    parts = Parts()
+    for owner, name, part in (
+        (Renderer, "result", "render"),
+        (Image, "measured", "counts"),
+        (Series, "add", "compress and write"),
+    ):
+        parts.watch(owner, name, part)
+    began = time.process_time()
+    for number in range(1, file_count(plan)):
+        write_shots(maker, nominal, str(folder), number, "")
+    total = time.process_time() - began
+    count = 2 * per_file
+    print(
+        f"{edge} x {edge} pixels, {preset}: {1e3 * total / count:.1f} ms a shot, {count / total:.2f} shots/s of a core"
+    )
+    kernels = sum(parts.seconds.values())
+    for part, seconds in (*parts.seconds.items(), ("all else", total - kernels)):
+        print(f"  {part:<20} {1e3 * seconds / count:8.2f} ms {100 * seconds / total:6.1f} %")
+    size = sum(path.stat().st_size for path in folder.glob("shots_*.h5")) / (3 * per_file)
+    last = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"  {size / 1e6:.2f} MB a shot; memory {first:.0f} MiB after {per_file} shots, {last:.0f} MiB at the end")
+
+
+def nothing(number: int) -> int:
+    """A task of which only the scheduler's share is left."""
+    return number
+
+
+def tasks(count: int) -> None:
+    """Print how many tasks a second go through the engine's loop."""
+    from distributed import Client, LocalCluster
+
+    from nanobragg.ensemble.engine import TASKS_PER_WORKER, through
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        began = time.perf_counter()
+        named = ((f"task-{number}", (number,)) for number in range(count))
+        found = sum(1 for _ in through(client, nothing, named, 2 * TASKS_PER_WORKER * 32))
+        seconds = time.perf_counter() - began
+    print(f"{found} tasks in {seconds:.1f} s: {found / seconds:.0f} tasks/s")
+
+
+def main() -> None:
+    """Measure what the words ask for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--edge", type=int, default=1024, help="pixels along each axis")
+    parser.add_argument("--shots", type=int, default=60, help="shots; a third of them are not measured")
+    parser.add_argument("--preset", default="jungfrau", help="detector")
+    parser.add_argument("--tasks", type=int, help="measure the scheduler with so many tasks instead")
+    words = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if words.tasks:
+        tasks(words.tasks)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        shares(Path(folder), words.edge, words.shots, words.preset)
+
+
+if __name__ == "__main__":
+    main()
