@@ -22,7 +22,7 @@ from nanobragg import Beam, Crystal, Detector, Image, InputError, Sampling, simu
 from nanobragg.cli import main
 from nanobragg.inputs.words import parse_words
 from nanobragg.io.images import cbf
-from nanobragg.io.images.picture import Marks, chosen_rings, contrast, parse_rings, png_bytes, ring
+from nanobragg.io.images.picture import Marks, chosen_rings, contrast, parse_rings, png_bytes, ring_lines, seen_of
 from nanobragg.io.images.smv import read_smv
 from nanobragg.results.image import write_nxmx
 
@@ -355,13 +355,14 @@ def test_rings_are_where_the_resolution_is(which: str, request: pytest.FixtureRe
     """Against Bragg's law at each point of the ring."""
     image: Image = request.getfixturevalue(which)
     (panel,) = image.resolved.scene.panels
-    points = ring(image.resolved, 3.0)
+    seen = seen_of(image.data, image.resolved, Marks())
+    (points,) = ring_lines(seen, 3.0)
     points = points[np.isfinite(points).all(axis=1)]
     at = panel.at(*points.T)
     cosine = at @ np.array(image.resolved.geometry.beam) / np.linalg.norm(at, axis=1)
     np.testing.assert_allclose(1.1 / (2 * np.sin(np.arccos(cosine) / 2)), 3.0, rtol=1e-9)
     assert len(points) > 700
-    assert chosen_rings(image.resolved)
+    assert chosen_rings(seen)
 
 
 def test_marks_are_drawn_in_colour(image: Image) -> None:
@@ -375,8 +376,9 @@ def test_marks_are_drawn_in_colour(image: Image) -> None:
         return np.argwhere(np.abs(picture[..., 0] - picture[..., 2]) > 30)[:, ::-1]
 
     assert len(coloured(Marks(rings="auto"))) > 100
-    d = chosen_rings(image.resolved)[0]
-    points = ring(image.resolved, d)
+    seen = seen_of(image.data, image.resolved, Marks())
+    d = chosen_rings(seen)[0]
+    (points,) = ring_lines(seen, d)
     points = points[((points > 1) & (points < np.array(image.data.shape)[::-1] - 1)).all(axis=1)]
     apart = np.linalg.norm(coloured(Marks(rings=f"{d}"))[:, None] - points, axis=-1)
     assert apart.min(axis=0).max() < 2

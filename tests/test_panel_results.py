@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import PIL.Image
 import pytest
 
 from nanobragg import (
@@ -27,7 +29,11 @@ from nanobragg import (
 )
 from nanobragg.cli import main
 from nanobragg.io.any_image import read_pixels as read_image
+from nanobragg.io.images.assembled import assembled
+from nanobragg.io.images.geometry_texts import write_expt, write_geom
 from nanobragg.io.images.nexus import laboratory_to_nexus
+from nanobragg.io.images.picture import Marks, png_bytes
+from nanobragg.io.images.slab import flattened
 from nanobragg.records.panel import panel_views
 
 CRYSTAL = Crystal(cell=(50, 60, 70, 80, 95, 100), cells=8, default_F=100, misset=(10, 20, 30))
@@ -40,6 +46,8 @@ PANELS = (
           slow_axis=(0.3, -1, 0), place=(60, 2)),
 )  # fmt: skip
 DETECTOR = Detector(panels=PANELS)
+TO_NEXUS = np.eye(3)
+"""from the frame that CrystFEL geometries are read in"""
 EXPERIMENT = Experiment(
     crystal=CRYSTAL,
     detector=DETECTOR,
@@ -277,3 +285,64 @@ def test_what_holds_no_stack_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "not written, since the panels are in a stack and not in a slab: intfile, pgmfile" in capsys.readouterr().out
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), made.data)
     assert read_image(tmp_path / "b.h5").shape == (60, 30)
+
+
+@pytest.mark.parametrize("experiment", [EXPERIMENT, stacked()], ids=["slab", "stack"])
+def test_a_crystfel_geometry_is_read_back(experiment: Experiment, tmp_path: Path) -> None:
+    """To 1e-9 m, rectangular pixels and sheared axes too; the places are those of the NXmx file."""
+    made = resolve(experiment)
+    file = tmp_path / "a.geom"
+    write_geom(file, made)
+    again = read_back(file)
+    turn = laboratory_to_nexus(made.geometry)
+    for one, other in zip(made.scene.panels, again.scene.panels, strict=True):
+        assert (one.shape, one.name) == (other.shape, other.name)
+        corners = [0, one.shape[1], 0], [0, 0, one.shape[0]]
+        np.testing.assert_allclose(other.at(*corners) @ TO_NEXUS.T, one.at(*corners) @ turn.T, atol=1e-9)
+        assert other.place == flattened(made.scene.panels)[made.scene.panels.index(one)].place
+    assert again.radiation.wavelength == pytest.approx(made.radiation.wavelength, rel=1e-9)
+
+
+def test_dials_models_are_read_back(tmp_path: Path) -> None:
+    """With the groups; axes that are not at right angles are refused, since DIALS does not take them."""
+    straight = tuple(
+        replace(panel, slow_axis=(0, -1, 0), fast_axis=(0, 0, 1), group=f"q{number // 2}")
+        for number, panel in enumerate(PANELS)
+    )
+    made = resolve(replace(EXPERIMENT, detector=Detector(panels=straight)))
+    file = tmp_path / "a.expt"
+    write_expt(file, made)
+    again = read_back(file)
+    for one, other in zip(made.scene.panels, again.scene.panels, strict=True):
+        corners = [0, one.shape[1], 0], [0, 0, one.shape[0]]
+        turned = one.at(*corners) @ laboratory_to_nexus(made.geometry).T
+        np.testing.assert_allclose(other.at(*corners) @ np.diag([-1.0, 1.0, -1.0]), turned, atol=1e-9)
+        assert (one.shape, one.name, one.place) == (other.shape, other.name, other.place)
+    groups = json.loads(file.read_text())["detector"][0]["hierarchy"]["children"]
+    assert [(group["name"], group["children"]) for group in groups] == [
+        ("q0", [{"panel": 0}, {"panel": 1}]),
+        ("q1", [{"panel": 2}]),
+    ]
+    with pytest.raises(InputError, match="found axes of panel far that are not at right angles"):
+        write_expt(file, resolve(replace(EXPERIMENT, detector=DETECTOR)))
+
+
+# ---- pictures ---------------------------------------------------------------------------------------------
+
+
+def test_a_picture_shows_the_detector_along_the_beam(image: Image) -> None:
+    """Every panel where it is seen, gaps between them; -png_raw the file's array."""
+    picture, view = assembled(image.data, image.resolved)
+    for panel in image.panels:
+        slow, fast = np.unravel_index(np.argmax(panel.pixels), panel.pixels.shape)
+        right, down = view.of(panel.geometry.at(fast + 0.5, slow + 0.5)[None])[0]
+        assert picture[int(down), int(right)] == panel.pixels[slow, fast]
+    assert 0.05 < np.isnan(picture).mean() < 0.7
+    right, down = view.of(np.array([[0.1, 0.0, 0.001], [0.1, 0.001, 0.0], [0.2, 0.0, 0.0]])).T
+    assert (right[0] > right[1], down[0] > down[1]) == (True, True)  # the polarization to the right, y up
+    assert np.array([right[2], down[2]]) == pytest.approx(view.of(np.zeros((1, 3)))[0])
+    drawn = np.array(PIL.Image.open(io.BytesIO(png_bytes(image.data, image.resolved, Marks(rings="auto", beam=True)))))
+    assert drawn.shape == (*picture.shape, 3)
+    raw = np.array(PIL.Image.open(io.BytesIO(png_bytes(image.data, image.resolved, Marks(raw=True)))))
+    assert raw.shape[:2] == (70, 62)
+    assert image._repr_png_() is not None

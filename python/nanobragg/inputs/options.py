@@ -430,9 +430,12 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-noise_rng=", _OUTPUT, "output.noise_rng"),
     _own("-pngfile=", _OUTPUT, "output.pngfile", arguments="file.png"),
     _own("-truthfile=", _OUTPUT, "output.truthfile", arguments="file.h5"),
+    _own("-geomfile=", _OUTPUT, "output.geomfile", arguments="file.geom"),
+    _own("-exptfile=", _OUTPUT, "output.exptfile", arguments="file.expt"),
     _own("-png_rings=", _OUTPUT, "output.png_rings"),
     _own("-png_beam=", _OUTPUT, "output.png_beam"),
     _own("-png_roi=", _OUTPUT, "output.png_roi"),
+    _own("-png_raw=", _OUTPUT, "output.png_raw"),
     _own("-trace_pixel=", _OUTPUT, "trace_pixel", arguments="[p] s f"),
     option(
         "-trace_json=",

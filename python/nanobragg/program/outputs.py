@@ -55,6 +55,7 @@ def write_outputs(
         shown = next(each for each in (counts, noise, image) if each is not None)
         _write_preview(run, resolved, shown)
         _write_truth(run, resolved, image)
+        _write_geometry(run, resolved)
 
 
 def without_stacks(run: Run, resolved: Resolved) -> Run:
@@ -136,8 +137,24 @@ def _write_preview(run: Run, resolved: Resolved, pixels: np.ndarray) -> None:
     from nanobragg.io.images.picture import Marks
 
     print(f"writing {output.pngfile} as {PNG.contents}")
-    marks = Marks(rings=output.png_rings, beam=output.png_beam, roi=output.png_roi)
+    marks = Marks(rings=output.png_rings, beam=output.png_beam, roi=output.png_roi, raw=output.png_raw)
     PNG.write(output.pngfile, pixels, resolved, marks=marks)
+
+
+def _write_geometry(run: Run, resolved: Resolved) -> None:
+    output = run.output
+    if output.geomfile is None and output.exptfile is None:
+        return
+    from nanobragg.io.images.geometry_texts import write_expt, write_geom
+
+    images = (output.countsfile, output.noisefile, output.intfile, output.floatfile)
+    image = next((name for name in images if name is not None and os.fspath(name).endswith((".h5", ".nxs"))), None)
+    if output.geomfile is not None:
+        print(f"writing {output.geomfile} as a CrystFEL geometry")
+        write_geom(output.geomfile, resolved, image)
+    if output.exptfile is not None:
+        print(f"writing {output.exptfile} as DIALS models")
+        write_expt(output.exptfile, resolved, image)
 
 
 def _write_truth(run: Run, resolved: Resolved, image: np.ndarray) -> None:

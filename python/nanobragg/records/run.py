@@ -56,11 +56,29 @@ class Output:
         option="-truthfile",
         unset="not written",
     )
+    geomfile: str | None = row(
+        OUTPUT_FILE,
+        "CrystFEL geometry beside the image, of what an .h5 file of it holds",
+        option="-geomfile",
+        unset="not written",
+    )
+    exptfile: str | None = row(
+        OUTPUT_FILE,
+        "DIALS models beside the image: detector with its groups, beam",
+        option="-exptfile",
+        unset="not written",
+    )
     png_rings: str | None = row(
         RINGS, "resolution rings on the preview; auto, or numbers separated by commas", unit="Å", option="-png_rings"
     )
     png_beam: bool = row(FLAG, "mark the direct beam on the preview", default=False, option="-png_beam")
     png_roi: bool = row(FLAG, "mark the region of interest on the preview", default=False, option="-png_roi")
+    png_raw: bool = row(
+        FLAG,
+        "show several panels as in the file's array, and not as seen along the beam",
+        default=False,
+        option="-png_raw",
+    )
     scale: float | None = row(NUMBER, "scale of the integer image", option="-scale", unset="the maximum becomes 55000")
     adc_offset: float = row(NUMBER, "offset of the integer and noise images", default=40.0, option="-adc")
     pgm_scale: float | None = row(

@@ -194,10 +194,16 @@ class Image:
     def plot(self, axes: Any = None, **options: Any) -> Any:
         """Draw the image with matplotlib; gives the axes. ``options`` go to ``imshow``.
 
+        Several panels are drawn as they are seen along the beam.
+
         Raises :class:`InputError` without matplotlib.
         """
         from nanobragg.results.plot import plot
 
+        if len(self.resolved.scene.panels) > 1:
+            from nanobragg.io.images.assembled import assembled
+
+            return plot(assembled(self.data, self.resolved)[0], axes, **options)
         return plot(self.data, axes, **options)
 
     def _repr_png_(self) -> bytes | None:
@@ -205,7 +211,7 @@ class Image:
         from nanobragg.io.images.picture import png_bytes
 
         try:
-            return png_bytes(self.data)
+            return png_bytes(self.data, self.resolved)
         except InputError:
             return None
 

@@ -136,7 +136,13 @@ FLOATS = Format(
 )
 PGM = Format(name="PGM", extensions=(".pgm",), module="pgm", contents="8 bits of grey", original=True, picture=True)
 PNG = Format(
-    name="PNG", extensions=(".png",), module="picture", contents="a preview", packages=("pillow",), picture=True
+    name="PNG",
+    extensions=(".png",),
+    module="picture",
+    contents="a preview",
+    packages=("pillow",),
+    picture=True,
+    panels=True,
 )
 FORMATS = (
     SMV,

@@ -8,8 +8,8 @@ import io
 import itertools
 import math
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,18 +17,21 @@ from nanobragg.io.support.atomic import atomic_write
 from nanobragg.io.support.extras import need
 from nanobragg.maths.projection import pixels_of_rays
 from nanobragg.records.kinds import RINGS, resolutions
-from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
+    from nanobragg.io.images.assembled import View
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Resolved
 
 LARGEST = 1600
 """pixels along an edge of a picture; larger images are reduced"""
 _RING, _BEAM, _REGION = (30, 110, 200), (210, 40, 30), (20, 140, 60)
+_GAP = (225, 228, 240)
+"""where there is no panel"""
 _GOOD_RINGS = (50.0, 30.0, 20.0, 15.0, 10.0, 8.0, 6.0, 5.0, 4.0, 3.5, 3.0, 2.5, 2.2, 2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.8)
 _MOST_RINGS = 5
 
@@ -41,6 +44,8 @@ class Marks:
     """``auto``, or resolutions in Å separated by commas"""
     beam: bool = False
     roi: bool = False
+    raw: bool = False
+    """The file's array, and not the detector as it is seen along the beam."""
 
 
 def parse_rings(text: str) -> list[float] | None:
@@ -97,7 +102,8 @@ def png_bytes(pixels: ArrayLike, resolved: Resolved | None = None, marks: Marks 
     """The picture as a PNG file.
 
     Args:
-        pixels: (slow, fast).
+        pixels: (slow, fast); with ``resolved``, of the shape ``Scene.image_shape``: several panels are shown as they
+            are seen along the beam.
         resolved: what the marks are drawn from.
         marks: needs ``resolved``.
 
@@ -106,11 +112,14 @@ def png_bytes(pixels: ArrayLike, resolved: Resolved | None = None, marks: Marks 
 
     """
     pillow = need("pillow", "PNG", module="PIL.Image")
-    small, factor = reduced(np.asarray(pixels))
+    seen = seen_of(np.asarray(pixels), resolved, marks or Marks())
+    small, factor = reduced(seen.pixels)
     picture = pillow.fromarray(grey_levels(small))
-    if resolved is not None and marks is not None and (marks.rings or marks.beam or marks.roi):
+    if seen.view is not None:
+        picture = _with_gaps(pillow, picture, np.isnan(small))
+    if seen.resolved is not None and marks is not None and (marks.rings or marks.beam or marks.roi):
         picture = picture.convert("RGB")
-        _draw(picture, resolved, marks, factor)
+        _draw(picture, seen, marks, factor)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
@@ -125,31 +134,83 @@ def write(
         file.write(content)
 
 
+# ---- several panels ---------------------------------------------------------------------------------------
+
+
+class Seen(NamedTuple):
+    """What a picture shows."""
+
+    pixels: NDArray[Any]
+    """(down, right)"""
+    resolved: Resolved | None
+    view: View | None
+    """How several panels are seen along the beam; ``None``: the pixels are those of the one panel of ``resolved``."""
+
+
+def seen_of(pixels: NDArray[Any], resolved: Resolved | None, marks: Marks) -> Seen:
+    if resolved is None or len(resolved.scene.panels) == 1:
+        return Seen(pixels, resolved, None)
+    if marks.raw:
+        from nanobragg.io.images import slab
+
+        panels = slab.flattened(resolved.scene.panels)
+        flat = replace(resolved, scene=replace(resolved.scene, panels=panels))
+        return Seen(slab.in_file(pixels, panels), slab.as_one_panel(flat, "picture"), None)
+    from nanobragg.io.images.assembled import assembled
+
+    picture, view = assembled(pixels, resolved)
+    return Seen(picture, resolved, view)
+
+
+def _with_gaps(pillow: Any, picture: Any, gaps: NDArray[np.bool_]) -> Any:
+    """The picture with gaps in a colour of their own."""
+    colours = np.repeat(np.asarray(picture)[:, :, None], 3, axis=2)
+    colours[gaps] = _GAP
+    return pillow.fromarray(colours)
+
+
 # ---- marks ------------------------------------------------------------------------------------------------
 
 
-def ring(resolved: Resolved, d: float, points: int = 721) -> NDArray[np.float64]:
-    """Where reflections of spacing ``d`` (Å) meet a flat detector: (n, 2) fast, slow in pixels; NaN: nowhere."""
+def _rays(resolved: Resolved, d: float, points: int) -> NDArray[np.float64]:
+    """(n, 3) directions of reflections of spacing ``d`` (Å); none where there are none."""
     sine = resolved.radiation.wavelength * 1e10 / (2.0 * d)
     if sine > 1.0:
-        return np.full((points, 2), np.nan)
-    angle, around = 2.0 * math.asin(sine), np.linspace(0.0, 2.0 * math.pi, points)[:, None]
+        return np.empty((0, 3))
+    angle = 2.0 * math.asin(sine)
     beam = np.array(resolved.geometry.beam)
-    across = np.cross(beam, [1.0, 0.0, 0.0] if abs(beam[0]) < 0.9 else [0.0, 1.0, 0.0])
+    around = np.linspace(0.0, 2.0 * math.pi, points)[:, None]
+    across = np.cross(beam, [0.0, 0.0, 1.0] if abs(beam[2]) < 0.9 else [1.0, 0.0, 0.0])
     across /= np.linalg.norm(across)
     other = np.cross(beam, across)
-    rays = math.cos(angle) * beam + math.sin(angle) * (np.cos(around) * across + np.sin(around) * other)
-    return pixels_of_rays(only_panel(resolved.scene.panels, "picture"), rays)
+    return math.cos(angle) * beam + math.sin(angle) * (np.cos(around) * across + np.sin(around) * other)
 
 
-def chosen_rings(resolved: Resolved) -> list[float]:
+def ring_lines(seen: Seen, d: float, points: int = 721) -> list[NDArray[np.float64]]:
+    """Where reflections of spacing ``d`` (Å) are in the picture: (n, 2) for each panel; NaN: nowhere on it."""
+    assert seen.resolved is not None, "rings are drawn for what was simulated"
+    rays = _rays(seen.resolved, d, points)
+    lines = []
+    for panel in seen.resolved.scene.panels:
+        at = pixels_of_rays(panel, rays)
+        if seen.view is not None:
+            with np.errstate(invalid="ignore"):
+                at[~((at >= 0).all(axis=1) & (at[:, 0] < panel.shape[1]) & (at[:, 1] < panel.shape[0]))] = np.nan
+            at = seen.view.of(panel.at(at[:, 0], at[:, 1]))
+        lines.append(at)
+    return lines
+
+
+def chosen_rings(seen: Seen) -> list[float]:
     """Up to five round resolutions whose rings lie on the detector, spread over it."""
     visible = []
-    nslow, nfast = resolved.scene.shape
+    rows, columns = seen.pixels.shape
     for d in _GOOD_RINGS:
-        points = ring(resolved, d, 181)
-        inside = (points > 0).all(axis=1) & (points[:, 0] < nfast) & (points[:, 1] < nslow)
-        if inside.mean() > 0.1:
+        inside = 0
+        for points in ring_lines(seen, d, 181):
+            with np.errstate(invalid="ignore"):
+                inside += int(((points > 0).all(axis=1) & (points[:, 0] < columns) & (points[:, 1] < rows)).sum())
+        if inside > 18:
             visible.append(d)
     if len(visible) <= _MOST_RINGS:
         return visible
@@ -158,26 +219,37 @@ def chosen_rings(resolved: Resolved) -> list[float]:
     return list(dict.fromkeys(min(visible, key=lambda d: abs(1 / d - w)) for w in wanted))
 
 
-def _draw(picture: Any, resolved: Resolved, marks: Marks, factor: int) -> None:
+def _draw(picture: Any, seen: Seen, marks: Marks, factor: int) -> None:
     drawing = need("pillow", "PNG", module="PIL.ImageDraw").Draw(picture)
     rings: Sequence[float] = ()
     if marks.rings is not None:
         said = parse_rings(marks.rings)
-        rings = chosen_rings(resolved) if said is None else said
+        rings = chosen_rings(seen) if said is None else said
     for d in rings:
-        _draw_ring(drawing, picture.size, ring(resolved, d) / factor, d)
+        for points in ring_lines(seen, d):
+            _draw_ring(drawing, picture.size, points / factor, d)
+    assert seen.resolved is not None, "marks are drawn for what was simulated"
+    panels = seen.resolved.scene.panels
     if marks.beam:
-        panel = only_panel(resolved.scene.panels, "picture")
-        at = pixels_of_rays(panel, np.array([resolved.geometry.beam]))[0] / factor
+        beam = np.array([seen.resolved.geometry.beam])
+        at = pixels_of_rays(panels[0], beam)[0] if seen.view is None else seen.view.of(np.zeros((1, 3)))[0]
         if np.isfinite(at).all():
-            x, y = at
+            x, y = at / factor
             drawing.line([x - 8, y, x + 8, y], fill=_BEAM, width=2)
             drawing.line([x, y - 8, x, y + 8], fill=_BEAM, width=2)
     if marks.roi:
-        x0, x1, y0, y1 = only_panel(resolved.scene.panels, "picture").region
-        drawing.rectangle(
-            [x0 / factor, y0 / factor, max(x0, x1) / factor, max(y0, y1) / factor], outline=_REGION, width=2
-        )
+        for panel in panels:
+            _draw_region(drawing, seen, panel, factor)
+
+
+def _draw_region(drawing: Any, seen: Seen, panel: ScenePanel, factor: int) -> None:
+    x0, x1, y0, y1 = panel.region
+    if seen.view is None:
+        box = [x0 / factor, y0 / factor, max(x0, x1) / factor, max(y0, y1) / factor]
+        drawing.rectangle(box, outline=_REGION, width=2)
+    elif x1 >= x0 and y1 >= y0:
+        corners = panel.at([x0, x1 + 1, x1 + 1, x0, x0], [y0, y0, y1 + 1, y1 + 1, y0])
+        drawing.line([tuple(at) for at in (seen.view.of(corners) / factor).tolist()], fill=_REGION, width=2)
 
 
 def _draw_ring(drawing: Any, size: tuple[int, int], points: NDArray[np.float64], d: float) -> None:
