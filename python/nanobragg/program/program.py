@@ -197,17 +197,16 @@ def _write_dump(resolved: Resolved) -> None:
 
 
 def _render(run: Run, resolved: Resolved) -> RenderResult:
+    from nanobragg.program.forecast import forecast
     from nanobragg.program.progress import Progress
-    from nanobragg.rendering.render import render_scene
+    from nanobragg.rendering.renderer import Renderer
 
+    renderer = Renderer(resolved.scene, device=run.device, precision=run.precision, threads=run.threads)
+    long = forecast(resolved, renderer, run.threads)
+    if long is not None:
+        print(f"WARNING: {long}", file=sys.stderr, flush=True)
     with Progress() as progress:
-        return render_scene(
-            resolved.scene,
-            precision=run.precision,
-            threads=run.threads,
-            device=run.device,
-            progress=progress if run.progress and not run.printout else None,
-        )
+        return renderer.result(progress=progress if run.progress and not run.printout else None)
 
 
 def _traced(run: Run) -> tuple[int, int, int] | None:
