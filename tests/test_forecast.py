@@ -194,6 +194,25 @@ def test_the_program_tells_before_it_begins(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_a_long_run_can_be_ended(tmp_path: Path) -> None:
+    """Whoever reads the warning stops the program, also while it looks for reflections that it cannot interpolate."""
+    hkl = np.indices((19, 19, 19)).reshape(3, -1).T - 9
+    np.savetxt(tmp_path / "f.hkl", np.column_stack([hkl, np.full(len(hkl), 7)]), fmt="%d")
+    words = f"{QUIET} -cell 5 5 14 90 90 120 -N 1 -hkl f.hkl -xtalsize 0.02 -lambda 1 -detpixels 512".split()
+    command = [sys.executable, "-m", "nanobragg", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        line = run.stderr.readline()
+        time.sleep(1.0)
+        run.terminate()
+        try:
+            run.wait(timeout=60)
+        finally:
+            run.kill()
+    assert "tricubic interpolation" in line
+    assert run.returncode not in (0, -9)
+
+
 def test_reasons_of_small_work() -> None:
     """Where no choice multiplies the work, its size is the image's."""
     resolved: Resolved = resolve(Experiment(crystal=CRYSTAL, sampling=Sampling(oversample=1)))
