@@ -198,7 +198,7 @@ TEST_CASE("panels are parts of one raster only where they continue it") {
 
 TEST_CASE("a stopped render says so") {
     RandomScene random(7);
-    random.scene.orientations.assign(20000, random.scene.orientations.front());
+    random.scene.orientations.assign(200000, random.scene.orientations.front());
     random.scene.first_orientations.clear();
     random.scene.running_product = false;
     std::vector<float> image(static_cast<std::size_t>(random.scene.pixels()), 7.0f);
