@@ -316,6 +316,41 @@ TEST_CASE("both passes agree along any direction, whatever the scene and the ins
     }
 }
 
+TEST_CASE("directions that strain all orientations alike give what each orientation's change gives") {
+    for (std::uint64_t seed = 6500; seed < 6520; seed += kEvery) {
+        RandomScene random(seed);
+        Scene& s = random.scene;
+        make_differentiable(s);
+        CAPTURE(seed);
+        double b[9];
+        for (double& x : b) x = random.between(-1, 1);
+        SceneChange alike = zeros_like(s);
+        const auto strain = [&](const std::vector<Orientation>& from, std::vector<Orientation>& to) {
+            for (std::size_t i = 0; i < from.size(); ++i) {
+                const Orientation& o = from[i];
+                to[i] = {b[0] * o.a + b[1] * o.b + b[2] * o.c, b[3] * o.a + b[4] * o.b + b[5] * o.c,
+                         b[6] * o.a + b[7] * o.b + b[8] * o.c};
+            }
+        };
+        strain(s.orientations, alike.orientations);
+        strain(s.first_orientations, alike.first_orientations);
+        // Two halves that are not alike.
+        SceneChange one = alike, other = alike;
+        one.orientations.front() = {};
+        other = zeros_like(s);
+        other.orientations.front() = alike.orientations.front();
+        const auto pixels = static_cast<std::size_t>(s.pixels());
+        std::vector<double> changes(3 * pixels);
+        render_jvp(s, {alike, one, other}, changes.data(), {});
+        double largest = 0, off = 0;
+        for (std::size_t i = 0; i < pixels; ++i) {
+            largest = std::max(largest, std::abs(changes[i]));
+            off = std::max(off, std::abs(changes[i] - changes[pixels + i] - changes[2 * pixels + i]));
+        }
+        CHECK(off <= 1e-10 * largest);
+    }
+}
+
 TEST_CASE("structure factors of a grid have their derivatives, nearest and interpolated") {
     for (std::uint64_t seed = 7000; seed < 7020; seed += kEvery) {
         RandomScene random(seed);

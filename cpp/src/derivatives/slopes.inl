@@ -42,7 +42,11 @@ void column_subpixel(const Row& row, const ForwardColumn& column, ColumnWork& wo
 void column_source(const Row& row, int64_t source, const ForwardColumn& column, ColumnWork& work) {
     const ConstSlopes in{column.panels[row.task.panel_number], column.sources, column.layers, column.common};
     for (int r = 0; r < row.registers; ++r) {
-        Doubles change = doubles_at(row.factor, r) * doubles_at(work.sum, r);
+        Doubles sum = doubles_at(work.sum, r);
+        for (int i = 0; i < 9 && column.strain != nullptr; ++i) {
+            sum += column.strain[i] * doubles_at(row.work.by_strain[i], r);
+        }
+        Doubles change = doubles_at(row.factor, r) * sum;
         if (column.moves_factors) {
             term_edges(Forward(), row, r, source, in, work.terms[r], change);
         } else {
@@ -53,12 +57,18 @@ void column_source(const Row& row, int64_t source, const ForwardColumn& column, 
 }
 
 void write_forward(const ForwardTask& task, const Row& row, ColumnWork* works) {
+    alignas(64) double outer[kSlopeChunk];
+    for (int r = 0; r < row.registers; ++r) doubles_at(outer, r) = row.outer_factor(r);
     for (int64_t k = 0; k < task.column_count; ++k) {
         const ForwardColumn& column = task.columns[k];
         const ConstSlopes in{column.panels[row.task.panel_number], column.sources, column.layers, column.common};
         for (int r = 0; r < row.registers; ++r) {
             Doubles change{};
-            pixel_edges(Forward(), row, r, in, doubles_at(works[k].total, r), change);
+            if (column.moves_pixels) {
+                pixel_edges(Forward(), row, r, in, doubles_at(works[k].total, r), change);
+            } else {
+                change = doubles_at(outer, r) * doubles_at(works[k].total, r);
+            }
             for (int i = 0; i < kHalf && r * kHalf + i < task.task.count; ++i) {
                 const int p = r * kHalf + i;
                 task.changes[k * task.stride + p] = row.rendered(p) ? change[i] : 0.0;
@@ -71,8 +81,11 @@ void forward(const ForwardTask& task) {
     auto* works = (ColumnWork*)task.scratch;
     RowWork work;
     Row row(task.task, work);
+    bool strained = false, turned = false;
     for (int64_t k = 0; k < task.column_count; ++k) {
         for (double& value : works[k].total) value = 0;
+        strained |= task.columns[k].strain != nullptr;
+        turned |= task.columns[k].orientations != nullptr || task.columns[k].first_orientations != nullptr;
     }
     row.visit(
         [&] {
@@ -82,7 +95,7 @@ void forward(const ForwardTask& task) {
             for (int64_t k = 0; k < task.column_count; ++k) {
                 for (double& value : works[k].sum) value = 0;
             }
-            sweep(row, orientations, ForwardSweep{task.columns, task.column_count, works, first});
+            sweep(row, orientations, ForwardSweep{task.columns, task.column_count, works, first, strained, turned});
             for (int64_t k = 0; k < task.column_count; ++k) column_source(row, source, task.columns[k], works[k]);
         },
         [] {});

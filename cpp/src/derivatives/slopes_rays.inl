@@ -42,6 +42,7 @@ struct RowWork {
     Capture capture[kRegisters];
     alignas(64) double q[3][kSlopeChunk], factor[kSlopeChunk];
     alignas(64) double sum[kSlopeChunk], by_q[3][kSlopeChunk], by_shape[kShapeParameters][kSlopeChunk];
+    alignas(64) double by_strain[9][kSlopeChunk];  // derivative by each index times each index
     alignas(64) double total[kSlopeChunk];
 };
 
@@ -244,6 +245,7 @@ class Row {
             doubles_at(work.sum, r) = Doubles{};
             for (double* values : work.by_q) doubles_at(values, r) = Doubles{};
             for (double* values : work.by_shape) doubles_at(values, r) = Doubles{};
+            for (double* values : work.by_strain) doubles_at(values, r) = Doubles{};
         }
         return seen;
     }

@@ -88,7 +88,7 @@ NANOBRAGG_FN void look_up(const Row& row, const Doubles h[3], const Doubles whol
 struct Evaluated {
     int64_t orientation;
     int r;
-    const Doubles* q;         // (3)
+    const Doubles *q, *h;     // (3)
     const Doubles* by_index;  // (3): of F^2 F_latt^2, by h, k and l
     Doubles by_factor;        // by F, where there is a grid
     const GridFactors* factors;
@@ -112,7 +112,7 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
                 miss[i] = h[i] - whole[i];
             }
             auto value = Slopes::of(s, row.task.shape, miss);
-            Evaluated found{m, r, q, value.by_index, {}, nullptr};
+            Evaluated found{m, r, q, h, value.by_index, {}, nullptr};
             if constexpr (lookup != Lookup::constant) {
                 look_up<lookup>(row, h, whole, value.squared, f);
                 const Doubles square = f.value * f.value;
@@ -154,12 +154,16 @@ struct ForwardSweep {
     const ForwardColumn* columns;
     int64_t count;
     Work* works;
-    bool first;
+    bool first, strained, turned;  // whether any column has a strain, or changes of orientations
 
     struct Local {};
 
     template <Lookup lookup>
     NANOBRAGG_FN_MEMBER void take(const Row& row, Local&, const Evaluated& e) const {
+        if (strained) {
+            for (int i = 0; i < 9; ++i) doubles_at(row.work.by_strain[i], e.r) += e.by_index[i / 3] * e.h[i % 3];
+        }
+        if (lookup == Lookup::constant && !turned) return;
         Doubles by[9];
         for (int i = 0; i < 9; ++i) by[i] = e.by_index[i / 3] * e.q[i % 3];
         for (int64_t k = 0; k < count; ++k) {
@@ -187,7 +191,7 @@ struct ForwardSweep {
     NANOBRAGG_FN_MEMBER void end(const Local&, int64_t) const {}
 };
 template <class Work>
-ForwardSweep(const ForwardColumn*, int64_t, Work*, bool) -> ForwardSweep<Work>;
+ForwardSweep(const ForwardColumn*, int64_t, Work*, bool, bool, bool) -> ForwardSweep<Work>;
 
 // Orientations and structure factors get what the weighted sum of pixels depends on them.
 struct BackwardSweep {

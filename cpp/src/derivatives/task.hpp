@@ -18,9 +18,11 @@ struct ForwardColumn {
     const SourceSlopes<double>* sources;
     const LayerSlopes<double>* layers;
     CommonSlopes<double> common;
-    const double *orientations, *first_orientations;  // 9 each; null: they stay
+    const double *orientations, *first_orientations;  // 9 each; null: they stay, or
+    const double* strain;                             // all h, k, l change to this matrix times h, k, l; or null
     const double* f_grid;                             // null: they stay
     double default_F;                                 // what is outside of a grid
+    bool moves_pixels;                                // changes anything but the sum of terms
     bool moves_factors;                               // changes scattering vectors, or factors inside the sum
 };
 

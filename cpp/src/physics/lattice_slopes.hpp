@@ -41,7 +41,7 @@ NANOBRAGG_FN LatticeValue<Real> metric_value(const double* shape, const Real mis
 template <class Real>
 struct Grating {
     Real sine, sine_all, turned;  // sin(pi d); sin(pi N d); d (sin(pi N d)) / dN
-    Real steep, near;             // slopes far from the index (times sin^2), and relative ones close to it
+    Real steep, distance;         // slope far from the index (times sin^2); pi d close to it, else 0
     Real sign;
     decltype(Real() < Real()) close;
 };
@@ -56,14 +56,19 @@ NANOBRAGG_FN Grating<Real> grating_of(Real miss, double cells) {
     out.sine_all = sin_pi(rest);
     out.turned = pi * d * cosine_all;
     out.steep = pi * (cells * cosine_all * out.sine - out.sine_all * cosine_of);
-    // Close to the index the two terms cancel; there cot(x) - N cot(N x) is the difference of what cotangents are
-    // without their poles.
-    out.close = d * cells < 0.125;
-    const Real x = out.close ? pi * d : filled<Real>(0.0);
-    out.near = pi * (cotangent_rest(x) - cells * cotangent_rest(cells * x));
+    out.close = d * cells < 0.015625;
+    out.distance = out.close ? pi * d : filled<Real>(0.0);
     const Real zero = filled<Real>(0.0), one = filled<Real>(1.0);
     out.sign = miss > 0 ? one : (miss < 0 ? -one : zero);
     return out;
+}
+
+// The relative slope close to the index, where the two terms of the other formula cancel: the difference of what
+// N cot(N x) and cot(x) are without their poles.
+template <class Real>
+NANOBRAGG_FN Real close_slope(const Grating<Real>& g, double cells) {
+    constexpr double pi = 3.14159265358979323846;
+    return pi * (cotangent_rest(g.distance) - cells * cotangent_rest(cells * g.distance));
 }
 
 struct SquareSlopes {
@@ -82,9 +87,13 @@ struct SquareSlopes {
             const int j = (i + 1) % 3, k = (i + 2) % 3;
             const Real twice = 2.0 * amplitude, others = g[j].sine_all * g[k].sine_all * inverse;
             const Real far = twice * (g[i].steep * others) * (g[j].sine * g[k].sine * inverse);
-            const Real near = twice * (amplitude * g[i].near);
-            out.by_index[i] = (g[i].close ? near : far) * g[i].sign;
+            out.by_index[i] = far * g[i].sign;
             out.by_shape[i] = twice * (g[i].turned * others);
+        }
+        if (!any_of(g[0].close | g[1].close | g[2].close)) return out;
+        for (int i = 0; i < 3; ++i) {
+            const Real near = 2.0 * out.squared * close_slope(g[i], s.cells[i]) * g[i].sign;
+            out.by_index[i] = g[i].close ? near : out.by_index[i];
         }
         return out;
     }

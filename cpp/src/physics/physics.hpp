@@ -251,16 +251,11 @@ NANOBRAGG_FN Double sphere_slope(Double u, Double value) {
     return x < 1.0 ? series : formula;
 }
 
-// 1/x - cot(x), for |x| <= pi/8: the series that is left of the two without their poles, to the last place.
+// 1/x - cot(x), for |x| <= pi/64: the series that is left of the two without their poles, to the last places.
 template <class Double>
 NANOBRAGG_FN Double cotangent_rest(Double x) {
     const Double y = x * x;
-    Double p = 2.2507846516808994e-9 * y + 2.2214608789979679e-8;
-    p = p * y + 2.1925947851873778e-7;
-    p = p * y + 2.1644042808063972e-6;
-    p = p * y + 0.000021377799155576933;
-    p = p * y + 0.00021164021164021165;
-    p = p * y + 0.0021164021164021165;
+    Double p = 0.00021164021164021165 * y + 0.0021164021164021165;
     p = p * y + 0.022222222222222223;
     p = p * y + 0.33333333333333331;
     return x * p;
