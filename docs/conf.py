@@ -36,10 +36,10 @@ python_maximum_signature_line_length = 88
 
 # Annotations name types of other packages, and aliases, that have no entry on these pages.
 _ALIASES = (
-    "Vector|Vec|Pivot|Convention|CrystalShape|PathOrArray|Precision|NoiseGenerator|Device|Roi|Gas|StopShape|Substance"
-    "|Preset|Reading|PointSpread|CountRate"
+    "Vector|Vec|Pivot|Convention|CrystalShape|PathOrArray|Precision|NoiseGenerator|Device|Roi|Region|Gas|StopShape"
+    "|Substance|Preset|Reading|PointSpread|CountRate"
 )
-_RECORDS = "CountScale|Plan|CrystalTruth|Surroundings"
+_RECORDS = "CountScale|Plan|CrystalTruth|Surroundings|PanelImage"
 """They are in annotations of public names, and have no entry on the page of the API."""
 nitpick_ignore_regex = [
     ("py:.*", r"(np|numpy|os|collections|typing)\..*"),

@@ -29,7 +29,7 @@ def render_jvp(
         threads: 0 for all processors. The result does not depend on it.
 
     Returns:
-        The image, float64 in ``scene.image_shape``, and its changes, (k, *image_shape).
+        The image, float64 in ``scene.image_shape``, and its changes, ``(k, *image_shape)``.
 
     Raises:
         InputError: for a Scene that cannot be rendered or whose image depends on the order of evaluations, and for
