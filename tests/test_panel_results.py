@@ -346,3 +346,13 @@ def test_a_picture_shows_the_detector_along_the_beam(image: Image) -> None:
     raw = np.array(PIL.Image.open(io.BytesIO(png_bytes(image.data, image.resolved, Marks(raw=True)))))
     assert raw.shape[:2] == (70, 62)
     assert image._repr_png_() is not None
+
+
+def test_view_shows_a_file_of_panels_along_the_beam(image: Image, tmp_path: Path) -> None:
+    """And a file without geometry as it is."""
+    counts = image.noisy(seed=1)
+    seen = assembled(counts.data, counts.resolved)[0]
+    for name, shape in (("a.h5", seen.shape), ("a.npy", (70, 62))):
+        counts.write(tmp_path / name)
+        assert main(["view", str(tmp_path / name), "-o", str(tmp_path / "a.png")]) in (0, None)
+        assert np.array(PIL.Image.open(tmp_path / "a.png")).shape[:2] == shape

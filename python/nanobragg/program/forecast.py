@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LONG = 10.0
 """seconds, from which a run is worth a warning"""
 _CAREFUL = 0.2
-"""Of :data:`LONG`: what may take so long by the quickest loops is measured."""
+"""The part of :data:`LONG` that counts: what may take so long by the quickest loops is measured."""
 _QUICKEST = {"cpu": 1e-9, "tricubic": 5e-9, "reference": 5e-8, "cuda": 5e-12}
 """Seconds of an evaluation, about, on one thread or the GPU (``specs/performance.md``)."""
 _FIRST = 4e6

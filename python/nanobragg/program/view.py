@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 USAGE = """usage: nanobragg view FILE... [-o PICTURE.png] [-shape SLOW FAST]
 
 Shows diffraction images of any format that nanobragg writes or fabio reads, dark spots on white, in a window (needs
-matplotlib), or writes them as PNG with -o (needs pillow). Of several files -o takes a name with {} for their number.
--shape gives the pixels of bare float images (.bin), which are taken for square without it.
+matplotlib), or writes them as PNG with -o (needs pillow); NXmx files of several panels as seen along the beam. Of
+several files -o takes a name with {} for their number. -shape gives the pixels of bare float images (.bin), which are
+taken for square without it.
 """
 
 
@@ -31,7 +32,7 @@ def view(words: Sequence[str]) -> int:
     from nanobragg.io.any_image import read_pixels
 
     files, output, shape = _parsed(words)
-    images = [(name, read_pixels(name, shape)) for name in files]
+    images = [(name, _seen(name, read_pixels(name, shape))) for name in files]
     if output is None:
         _show(images)
         return 0
@@ -42,6 +43,37 @@ def view(words: Sequence[str]) -> int:
         picture.write(name, pixels)
         print(f"writing {name}")
     return 0
+
+
+def _seen(name: str, pixels: NDArray[Any]) -> NDArray[Any]:
+    """The pixels of several panels as they are seen along the beam, if the file tells where those are."""
+    from nanobragg.io.images.formats import format_of
+
+    found = format_of(name)
+    if found is None or not found.panels or found.picture:
+        return pixels
+    import numpy as np
+
+    from nanobragg.io.images.assembled import assembled
+    from nanobragg.records.experiment import Crystal, Detector, Experiment, Sampling
+    from nanobragg.resolver.resolve import resolve
+
+    crystal, one = Crystal(cell=(50, 50, 50, 90, 90, 90), default_F=1.0), Sampling(oversample=1)
+    try:
+        resolved = resolve(Experiment(crystal=crystal, detector=Detector(header=name), sampling=one, quirks="none"))
+    except InputError:  # then the file is an image and no more
+        return pixels
+    panels = resolved.scene.panels
+    if len(panels) == 1 or any(len(panel.place) != 2 for panel in panels):
+        return pixels
+    parts = []
+    for panel in panels:
+        (slow, fast), (nslow, nfast) = panel.place, panel.shape
+        part = pixels[slow : slow + nslow, fast : fast + nfast]
+        if part.shape != tuple(panel.shape):
+            return pixels
+        parts.append(part.ravel())
+    return assembled(np.concatenate(parts), resolved)[0]
 
 
 def _parsed(words: Sequence[str]) -> tuple[list[str], str | None, tuple[int, int] | None]:
