@@ -288,7 +288,9 @@ def test_a_pilatus_is_called_one(resolved: Any, convention: str, tmp_path: Path)
 
 
 def test_nxmx_says_which_counts_to_trust_and_how_long_a_frame_is(tmp_path: Path) -> None:
-    """DIALS trusts all that an integer can be where it is not said, and stops at a sensor without thickness."""
+    """DIALS trusts all that an integer can be where it is not said, stops at a sensor without thickness, and divides
+    intensities by what a thin one captures.
+    """
     resolved = made(beam=Beam(wavelength=1.0, exposure=0.25))
     image = Image(np.ones(resolved.scene.shape, np.float32), resolved)
     with warnings.catch_warnings():
@@ -300,7 +302,9 @@ def test_nxmx_says_which_counts_to_trust_and_how_long_a_frame_is(tmp_path: Path)
         }
     assert (detector["underload_value"], detector["saturation_value"]) == (0, 2**31 - 1)
     assert (detector["frame_time"], detector["count_time"]) == (0.25, 0.25)
-    assert detector["sensor_thickness"] == 1e-9
+    assert (detector["sensor_material"], detector["sensor_thickness"]) == (b"CdTe", 1e-3)
+    again = made(header=tmp_path / "a.h5", convention=None, beam_x=None, beam_y=None, distance=None)
+    assert "sensor" not in " ".join(again.notes)
 
 
 def test_headers_tell_where_the_counts_of_a_detector_end(tmp_path: Path) -> None:

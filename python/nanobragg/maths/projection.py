@@ -93,10 +93,14 @@ def is_mirrored(panel: ScenePanel) -> bool:
     return float(np.cross(panel.fast, panel.slow) @ panel.normal) < 0.0
 
 
-def unsaid_without_vectors(panel: ScenePanel, g: Geometry) -> str | None:
+def unsaid_without_vectors(panel: ScenePanel, g: Geometry, *, square: bool = False) -> str | None:
     """What a header without vectors cannot say: the end of a sentence that begins with the header's name; ``None`` if
-    it says it all.
+    it says it all. ``square``: it has one edge for the pixels.
     """
+    if square and abs(panel.pixel_size[0] - panel.pixel_size[1]) > 1e-9 * panel.pixel_size[0]:
+        return "has one edge of the pixels, which are not square; write NXmx (.h5) to keep the geometry"
+    if abs(float(panel.fast @ panel.slow)) > 1e-9:
+        return "cannot tell that the pixels' axes are not at right angles; write NXmx (.h5) to keep the geometry"
     if g.curved:
         return "tells of a flat detector, the image is of a curved one"
     if is_tilted(panel, g):

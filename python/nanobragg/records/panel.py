@@ -13,10 +13,6 @@ from nanobragg.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-THINNEST = 1e-9
-"""m: the thickness that files have of a sensor of which nothing is said. DIALS refuses one without thickness, and the
-parallax of this one is nought."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScenePanel:

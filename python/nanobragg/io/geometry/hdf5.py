@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+ASSUMED = "assumed"
+"""An attribute of what we write only because readers ask for it."""
 _MOST_STEPS = 64
 _MOST_VALUES = 10_000_000
 """Values of an item that is read whole; images are not."""

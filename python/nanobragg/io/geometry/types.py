@@ -11,7 +11,6 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.maths.nearest import nearest_to_beam
 from nanobragg.maths.vectors import Vec
-from nanobragg.records.panel import THINNEST
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -213,7 +212,7 @@ def unused_of(panel: FilePanel) -> tuple[str, ...]:
         said.append(f"gain {panel.gain:g}")
     if panel.trusted_range is not None and panel.trusted_range[0] < panel.trusted_range[1]:
         said.append(f"trusted range {panel.trusted_range[0]:g} to {panel.trusted_range[1]:g}")
-    if panel.thickness and panel.thickness > 2e3 * THINNEST:
+    if panel.thickness:
         depth = f", attenuation depth {1e3 / panel.mu:.4g} um (-detector_abs)" if panel.mu else ""
         material = f" of {panel.material}" if panel.material else ""
         said.append(f"sensor{material} {1e3 * panel.thickness:g} um thick (-detector_thick){depth}")

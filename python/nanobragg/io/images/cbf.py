@@ -20,7 +20,7 @@ from nanobragg.io.support.extras import need
 from nanobragg.maths.constants import DEGREES, ENERGY
 from nanobragg.maths.projection import before_swing, unsaid_without_vectors
 from nanobragg.records.counts import CountScale
-from nanobragg.records.panel import THINNEST, only_panel
+from nanobragg.records.panel import only_panel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -136,7 +136,8 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
     panel = only_panel(resolved.scene.panels, "CBF")
     place = before_swing(panel, g)
-    sensor = f"{panel.sensor_thickness:.6f}" if panel.sensor_thickness >= 5e-7 else f"{THINNEST:.9f}"
+    # DIALS refuses a sensor without thickness, and takes one that is not told of for one that captures everything.
+    sensor = [f"Silicon sensor, thickness {panel.sensor_thickness:.6f} m"] if panel.sensor_thickness >= 5e-7 else []
     energy = ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure
     increment = r.oscillation * DEGREES
@@ -145,7 +146,7 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
         f"Detector: {'PILATUS simulated by nanobragg' if _is_pilatus(panel) else 'nanobragg simulation'}, S/N 00-0000",
         "1970-01-01T00:00:00.000",
         f"Pixel_size {panel.pixel_size[0]:.14g} m x {panel.pixel_size[1]:.14g} m",
-        f"Silicon sensor, thickness {sensor} m",
+        *sensor,
         f"Exposure_time {exposure:.7f} s",
         f"Exposure_period {exposure:.7f} s",
         "Tau = 0 s",

@@ -40,13 +40,16 @@ def options(panel: ScenePanel, resolved: Resolved, read: Read) -> list[str]:
     """Options of ``dials.import`` that put right what dxtbx reads; none where it is right."""
     g = resolved.geometry
     turn = _to_dials(panel, g)
-    words = []
-    normal_ratio = float(panel.normal @ np.array(g.beam))
-    if is_tilted(panel, g) or abs(normal_ratio - 1.0) > 1e-9 or is_mirrored(panel):
-        for name, vector in (("fast_axis", panel.fast), ("slow_axis", panel.slow), ("origin", 1e3 * panel.origin)):
-            words.append(f"panel.{name}={_numbers(turn @ vector)}")
+    if abs(float(panel.fast @ panel.slow)) > 1e-9:
+        return []  # DIALS has no such panels
+    rectangular = abs(panel.pixel_size[0] - panel.pixel_size[1]) > 1e-9 * panel.pixel_size[0]
+    across = abs(float(panel.normal @ np.array(g.beam)) - 1.0) < 1e-9
+    if across and not rectangular and not is_tilted(panel, g) and not is_mirrored(panel):
+        words = _centre(panel, g, read)
     else:
-        words += _centre(panel, g, read)
+        vectors = {"fast_axis": panel.fast, "slow_axis": panel.slow, "origin": 1e3 * panel.origin}
+        words = [f"panel.{name}={_numbers(turn @ vector)}" for name, vector in vectors.items()]
+        words += [f"panel.pixel_size={_numbers(1e3 * np.array(panel.pixel_size))}"] if rectangular else []
     spindle = turn @ np.array(g.spindle)
     if abs(float(spindle[0]) - 1.0) > 1e-9:
         words.append(f"goniometer.axis={_numbers(spindle)}")

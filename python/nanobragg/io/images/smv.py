@@ -283,7 +283,7 @@ def _quantities(
 def doubt(resolved: Resolved) -> str | None:
     """What the header cannot say about this geometry, as a sentence; ``None`` if it says it all."""
     panel = only_panel(resolved.scene.panels, "SMV")
-    said = unsaid_without_vectors(panel, resolved.geometry)
+    said = unsaid_without_vectors(panel, resolved.geometry, square=True)
     if (
         said is None
         and _has(resolved, "header_by_convention")
