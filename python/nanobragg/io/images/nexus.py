@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.hdf5 import ASSUMED
 from nanobragg.io.images import for_dials, slab
 from nanobragg.io.images.masked import NO_PIXEL, with_masked
+from nanobragg.io.images.sensor import told_sensor
 from nanobragg.io.support.extras import need
 from nanobragg.io.support.hdf5_file import Piece, new_hdf5, virtual_stack
 from nanobragg.maths.constants import DEGREES
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from nanobragg.records.resolved import Geometry, Resolved
 
 _TRANSFORMATIONS = "/entry/instrument/detector/transformations"
-_BLACK = ("CdTe", 1e-3)
-"""Material and m: at 1 Å it captures all, 21 µm deep in the mean."""
 
 
 def write(
@@ -276,7 +274,9 @@ def _detector(
     _value(detector, "depends_on", f"{_TRANSFORMATIONS}/distance")
     _value(detector, "description", "nanobragg simulation")
     _value(detector, "type", "simulation")
-    _sensor(detector, panel)
+    material, thickness, remark = told_sensor(panel)
+    _value(detector, "sensor_material", material)
+    _value(detector, "sensor_thickness", thickness, units="m", **remark)
     fast, slow, distance = direct_beam(panel, nominal.geometry)
     if len(panels) > 1:
         distance = nominal.geometry.distance
@@ -306,20 +306,6 @@ def _detector(
     digits = len(str(len(panels) - 1))
     for number, each in enumerate(panels):
         _module(detector, "module" if len(panels) == 1 else f"module_{number:0{digits}d}", each, distance, turn)
-
-
-def _sensor(detector: Any, panel: ScenePanel) -> None:
-    """Material and thickness; without a sensor those of one that captures everything near its front.
-
-    DIALS asks for both, divides intensities by what it thinks is captured, and shifts spots by the depth at which.
-    """
-    if panel.sensor_thickness > 0.0:
-        _value(detector, "sensor_material", panel.sensor_material)
-        _value(detector, "sensor_thickness", panel.sensor_thickness, units="m")
-        return
-    material, thickness = _BLACK
-    _value(detector, "sensor_material", material)
-    _value(detector, "sensor_thickness", thickness, units="m", **{ASSUMED: "nothing is said of a sensor"})
 
 
 def _module(detector: Any, name: str, panel: ScenePanel, distance: float, turn: NDArray[np.float64]) -> None:
