@@ -62,6 +62,12 @@ def child(group: Any, name: str) -> Any:
         return None
 
 
+def child_said(group: Any, name: str) -> Any:
+    """A child as :func:`child` gives it, unless it is only there because readers ask for one."""
+    item = child(group, name)
+    return None if item is None or attribute(item, ASSUMED) else item
+
+
 def members(group: Any) -> Iterator[tuple[str, Any]]:
     """Names and items, without links that lead nowhere."""
     for name in group if is_group(group) else ():

@@ -14,11 +14,11 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.hdf5 import (
-    ASSUMED,
     Said,
     Unusable,
     attribute,
     child,
+    child_said,
     direction_of,
     is_group,
     is_nan,
@@ -221,7 +221,7 @@ def _common(said: Said, detector: Any) -> dict[str, Any]:
         low = None if least is None else said.attempt("limits", lambda: float(numbers(least)[0]))
         high = said.attempt("limits", lambda: float(numbers(largest)[0]))
         limits = None if high is None else (0.0 if low is None else low, high)
-    thickness = said.length("thickness", _sensor_thickness(detector), MILLIMETRES, "m")
+    thickness = said.length("thickness", child_said(detector, "sensor_thickness"), MILLIMETRES, "m")
     for field in ("limits", "thickness"):  # nothing is made of them
         said.bad.pop(field, None)
     name = "" if material is None or is_group(material) else text(stored(material))
@@ -349,12 +349,6 @@ def _scalar_pixel(said: Said, detector: Any) -> float | None:
     return said.length("pixel_size", child(detector, "x_pixel_size"), MILLIMETRES, "m")
 
 
-def _sensor_thickness(detector: Any) -> Any:
-    """The item, unless it is only there because readers ask for one."""
-    item = child(detector, "sensor_thickness")
-    return None if item is None or attribute(item, ASSUMED) else item
-
-
 def _scalars(said: Said, detector: Any, modules: list[Any], data: Any) -> dict[str, Any]:
     """What a detector without vectors has: numbers of pixels, their size, distance and beam centre."""
     shape = said.attempt("shape", lambda: _scalar_shape(said, detector, modules, data))
@@ -368,7 +362,7 @@ def _scalars(said: Said, detector: Any, modules: list[Any], data: Any) -> dict[s
     distance = said.length("distance", _distance(detector), MILLIMETRES, "m")
     if distance is not None and distance < 0.0:
         said.comments.append("its distance has the sign of older files")
-    thickness = said.length("thickness", _sensor_thickness(detector), MILLIMETRES, "m")
+    thickness = said.length("thickness", child_said(detector, "sensor_thickness"), MILLIMETRES, "m")
     said.bad.pop("thickness", None)
     if thickness:
         said.unused.append(f"sensor {1e3 * thickness:g} um thick (-detector_thick)")
