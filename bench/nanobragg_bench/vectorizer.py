@@ -94,7 +94,7 @@ def levels(cmake: Path) -> list[Level]:
 
 
 def _own_options(text: str, level: str, file: str) -> list[str]:
-    pattern = rf'set_source_files_properties\(cpp/src/cpu/kernel_{level}\.cpp PROPERTIES COMPILE_OPTIONS\s+"([^"]*)"\)'
+    pattern = rf'set_source_files_properties\(cpp/src/cpu/kernel_{level}\.cpp[^)"]*?COMPILE_OPTIONS\s+"([^"]*)"\)'
     own = re.search(pattern, text)
     if own is None:
         raise BenchError(f"{file}: found no COMPILE_OPTIONS of kernel_{level}.cpp, expected them")
