@@ -43,8 +43,10 @@ def _image(convention: str, quirks: str, place: str) -> Image:
 def _apart(found: dict, resolved: Resolved) -> float:
     """Pixels between the imported detector and ours, by products of corners, spindle and beam."""
     panel, g = resolved.scene.panels[0], resolved.geometry
-    theirs = found["detector"][0]["panels"][0]
-    origin, fast, slow = (np.array(theirs[key]) for key in ("origin", "fast_axis", "slow_axis"))
+    theirs, root = found["detector"][0]["panels"][0], found["detector"][0]["hierarchy"]
+    across = np.array([root["fast_axis"], root["slow_axis"], np.cross(root["fast_axis"], root["slow_axis"])])
+    origin, fast, slow = (np.array(theirs[key]) @ across for key in ("origin", "fast_axis", "slow_axis"))
+    origin = origin + root["origin"]  # a panel's frame is in its root's, which options move
     spindle, beam = found["goniometer"][0]["rotation_axis"], -np.array(found["beam"][0]["direction"])
     nslow, nfast = panel.shape
     size = np.array(theirs["pixel_size"])
