@@ -36,7 +36,7 @@ _WATER = (
     "6.75 6.72 6.74 6.64 6.33 5.85 5.32 4.86 4.55 4.38 4.31 4.31 4.33 4.35 4.36 4.36 4.34 4.30 4.25 4.19 "
     "4.12 4.03 3.94 3.84 3.74 3.63 3.53 3.43 3.33 3.24 3.15 "
 )
-"""Electrons per molecule, every 0.01 1/Å: what nonBragg.c's authors measured, read off with two decimals."""
+"""Electrons per molecule, every 0.01 1/Å: the table of water that comes with nonBragg.c, read off with two decimals."""
 
 
 class Substance(NamedTuple):
