@@ -15,8 +15,10 @@ from nanobragg.errors import InputError
 
 Value = TypeVar("Value")
 
-_SECONDS = 5
-"""Processor time, s."""
+_SECONDS = 5.0
+"""Processor time, s, for a file of no size."""
+_SLOWEST = 1e7
+"""Bytes a second: large files may take longer."""
 _PATIENCE = 120.0
 """s; a process that has neither ended nor answered then waits for something that only its parent has"""
 
@@ -37,7 +39,7 @@ def read_apart(name: str, read: Callable[[], Value]) -> Value:
         os.close(there)
         return read()
     if child == 0:
-        _answer(read, there)
+        _answer(name, read, there)
     os.close(there)
     try:
         answer = _received(here)
@@ -56,7 +58,7 @@ def read_apart(name: str, read: Callable[[], Value]) -> Value:
     return value
 
 
-def _answer(read: Callable[[], object], pipe: int) -> NoReturn:
+def _answer(name: str, read: Callable[[], object], pipe: int) -> NoReturn:
     """Do the work of the copy."""
     import resource
 
@@ -65,7 +67,7 @@ def _answer(read: Callable[[], object], pipe: int) -> NoReturn:
             sys.modules["faulthandler"].disable()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        resource.setrlimit(resource.RLIMIT_CPU, (_limit(name), resource.getrlimit(resource.RLIMIT_CPU)[1]))
         try:
             answer = pickle.dumps((read(), None), protocol=5)
         except Exception as error:
@@ -73,6 +75,14 @@ def _answer(read: Callable[[], object], pipe: int) -> NoReturn:
         with os.fdopen(pipe, "wb") as file:
             file.write(answer)
     os._exit(0)
+
+
+def _limit(name: str) -> int:
+    """Processor time, s, after which the reader of a file never ends."""
+    try:
+        return int(_SECONDS + os.path.getsize(name) / _SLOWEST)
+    except (OSError, ValueError):
+        return int(_SECONDS)
 
 
 def _received(pipe: int) -> bytearray | None:
