@@ -230,7 +230,11 @@ def test_nxmx_holds_every_panel(experiment: Experiment, tmp_path: Path) -> None:
             inside[
                 panel.place[0] : panel.place[0] + panel.shape[0], panel.place[1] : panel.place[1] + panel.shape[1]
             ] = True
-        assert (detector["pixel_mask"][()][~inside] != 0).all()
+        mask = detector["pixel_mask"][()]
+        if mask.ndim == 3:
+            mask = mask[0]
+            np.testing.assert_array_equal(detector["pixel_mask_slab"][()], mask)
+        assert (mask[~inside] != 0).all()
         assert (pixels[~inside] == -1).all()
 
 

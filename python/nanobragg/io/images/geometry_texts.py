@@ -56,7 +56,7 @@ def write_geom(path: str | os.PathLike[str], resolved: Resolved, image: str | No
         "dim0 = %",
         "dim1 = ss",
         "dim2 = fs",
-        "mask = /entry/instrument/detector/pixel_mask",
+        "mask = /entry/instrument/detector/" + ("pixel_mask" if slab.has_whole_rows(panels) else slab.MASK_OF_PARTS),
         "mask_good = 0x0",
         "mask_bad = 0xffffffff",
         "",

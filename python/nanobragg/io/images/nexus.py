@@ -298,7 +298,12 @@ def _detector(
     mask = nominal.scene.image_mask
     used = np.ones(nominal.scene.image_shape, np.uint8) if mask is None else mask
     unused = (slab.in_file(used, panels) == 0).astype(np.uint32)
-    detector.create_dataset("pixel_mask", data=unused, compression="gzip", shuffle=True)
+    compression = {"compression": "gzip", "shuffle": True}
+    if not slab.has_whole_rows(panels):
+        # dxtbx 3.12 fails on a part of a mask's rows, and leaves a mask of images alone; CrystFEL takes a slab.
+        detector.create_dataset(slab.MASK_OF_PARTS, data=unused, **compression)
+        unused = unused[None]
+    detector.create_dataset("pixel_mask", data=unused, **compression)
     _value(detector, "pixel_mask_applied", True)
     chain = _group(detector, "transformations", "NXtransformations")
     _move(chain, "distance", distance, (0.0, 0.0, 1.0), ".")

@@ -23,6 +23,10 @@ _ENOUGH = 1e-7
 """m: panels that are nearer to the slab's plane need no word"""
 
 
+MASK_OF_PARTS = "pixel_mask_slab"
+"""The mask (slow, fast) of an NXmx file whose pixel_mask is one of images."""
+
+
 def is_stack(panels: Sequence[ScenePanel]) -> bool:
     """Whether the file's array has the panels behind each other, and not side by side."""
     return any(len(panel.place) > 2 for panel in panels)
@@ -39,6 +43,11 @@ def array_shape(panels: Sequence[ScenePanel]) -> tuple[int, ...]:
         raise InputError("panels: found places of two and of three numbers in the file's array, expected one kind")
     ends = [(*np.add(panel.place[:-2], 1), *np.add(panel.place[-2:], panel.shape)) for panel in panels]
     return tuple(int(max(along)) for along in zip(*ends, strict=True))
+
+
+def has_whole_rows(panels: Sequence[ScenePanel]) -> bool:
+    """Whether each panel has all pixels of its rows of the slab."""
+    return all(panel.shape[1] == array_shape(panels)[-1] for panel in panels)
 
 
 def in_file(image: NDArray[Any], panels: Sequence[ScenePanel], fill: float = 0) -> NDArray[Any]:
