@@ -83,6 +83,7 @@ def _settings(args: argparse.Namespace, scratch: Path) -> Settings:
 
 def _others() -> dict[str, Callable[[Settings], list[Row]]]:
     from nanobragg_bench.counts_step import measure_counts_6m, measure_series_1024
+    from nanobragg_bench.derivatives_step import measure_derivatives
     from nanobragg_bench.noise_step import measure_noise
     from nanobragg_bench.reading import measure_reading
     from nanobragg_bench.scaling import measure_scaling
@@ -90,7 +91,8 @@ def _others() -> dict[str, Callable[[Settings], list[Row]]]:
     from nanobragg_bench.starting import measure_starting
 
     counts = (measure_counts_6m, measure_series_1024)
-    measures = (measure_noise, *counts, measure_reading, measure_starting, measure_small_scene, measure_scaling)
+    small = (measure_small_scene, measure_derivatives)
+    measures = (measure_noise, *counts, measure_reading, measure_starting, *small, measure_scaling)
     return dict(zip(OTHERS, measures, strict=True))
 
 

@@ -57,6 +57,8 @@ _OTHER = {
     ("noise_4096", "exact"): Target("ratio", 1.0),
     **{(case, "no psf"): Target("ratio", 10.0) for case in ("counts_6m", "series_1024")},
     **{(case, "fiber psf"): Target("ratio", 8.0) for case in ("counts_6m", "series_1024")},
+    **{("derivatives", f"gradient {shape}"): Target("ratio", 1 / 2.5) for shape in ("square", "gauss")},
+    **{("derivatives", f"jacobian {shape}"): Target("ratio", 1 / 4) for shape in ("square", "gauss")},
     ("read_hkl", "text"): Target("ratio", 5.0),
     **{("small_scene", way): Target("seconds", 50e-6) for way in ("double render", "mixed render", "double turned")},
     ("start", "--version"): Target("seconds", 0.030),

@@ -207,6 +207,50 @@ def small(words: list[str], edge: int, precision: Any, kind: str, calls: int) ->
     }
 
 
+def derivatives(words: list[str], kind: str, names: list[str], pairs: int) -> dict[str, Any]:
+    """Time the image in double precision and derivatives of it in turn.
+
+    Args:
+        words: the command line.
+        kind: see :mod:`nanobragg_bench.derivatives_step`.
+        names: the columns of a Jacobian.
+        pairs: how often.
+
+    """
+    import numpy as np
+
+    from nanobragg import render
+    from nanobragg.derivatives import gradient, jacobian
+    from nanobragg.inputs.words import parse_words
+    from nanobragg.parity.bar import outside
+
+    experiment = parse_words(words).experiment
+    scene = experiment.scene()
+    weights = np.random.default_rng(1).random(scene.image_shape)
+
+    def image() -> object:
+        return render(scene, precision="double", threads=1)
+
+    def slopes() -> object:
+        if kind == "gradient":
+            return gradient(experiment, weights, threads=1)
+        return jacobian(experiment, names, threads=1)
+
+    columns = jacobian(experiment, names, threads=1)
+    wanted = gradient(experiment, weights, names, threads=1)
+    sums = [float((weights * column).sum()) for column in columns[1]]
+    near = np.isclose([float(wanted[name]) for name in names], sums, rtol=1e-9)
+    different = outside(columns[0], render(scene, renderer="reference"), "double").sum()
+    image(), slopes()
+    times = [(_batch(image, 2), _batch(slopes, 1)) for _ in range(pairs)]
+    return {
+        "image_seconds": [each for each, _ in times],
+        "seconds": [each for _, each in times],
+        "outside": int(different + (~near).sum()),
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
 def facts(words: list[str]) -> dict[str, Any]:
     """What the command line comes to, without rendering."""
     scene = _resolved(words).scene
@@ -361,6 +405,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "excuse": excuse,
     "noise": noise,
     "counts": counts,
+    "derivatives": derivatives,
     "read": read,
     "cache": cache,
 }

@@ -1,0 +1,73 @@
+"""Derivatives beside the image of the same Scene, in one process and thread: what they cost, in images."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+from nanobragg_bench.comparison import Agreement
+from nanobragg_bench.programs import ask_worker
+from nanobragg_bench.rows import Row, Settings
+
+WORDS = (
+    "-lambda 1 -cell 100 100 100 90 90 90 -N 5 -default_F 100 -distance 100 -oversample 1 -mosaic 0.5 -misset 5 10 15"
+)
+EDGE = {True: 24, False: 512}
+"""pixels, by ``quick``"""
+DOMAINS = 25
+NAMES = tuple(
+    f"crystal.{field}[{n}]" for field, count in (("misset", 3), ("cell", 6), ("cells", 3)) for n in range(count)
+)
+SHAPES = {"square": "", "gauss": "-gauss_xtal -fudge 0.01"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is differentiated."""
+
+    kind: str
+    """``gradient`` (of a weighted sum of pixels, by everything) or ``jacobian`` (columns of :data:`NAMES`)"""
+    shape: str
+
+    @property
+    def variant(self) -> str:
+        """The name of this way in the table."""
+        return f"{self.kind} {self.shape}"
+
+
+WAYS = tuple(Way(kind, shape) for kind in ("gradient", "jacobian") for shape in SHAPES)
+
+
+def measure_derivatives(settings: Settings) -> list[Row]:
+    """One row for each way; its ratio is the time of the image in double precision over its own."""
+    folder = settings.scratch / "derivatives"
+    folder.mkdir(parents=True)
+    edge, rows = EDGE[settings.quick], []
+    for way in WAYS:
+        settings.say(f"derivatives: {way.variant}")
+        answer = ask_worker(
+            folder,
+            "derivatives",
+            words=f"{WORDS} -mosaic_dom {DOMAINS} -detpixels {edge} {SHAPES[way.shape]}".split(),
+            kind=way.kind,
+            names=list(NAMES),
+            pairs=settings.repeat,
+        )
+        images, times = answer["image_seconds"], answer["seconds"]
+        ratios = tuple(image / each for image, each in zip(images, times, strict=True))
+        rows.append(
+            Row(
+                case="derivatives",
+                what="derivatives",
+                variant=way.variant,
+                threads=1,
+                seconds=statistics.median(times),
+                ratios=ratios,
+                evaluations=edge * edge * DOMAINS,
+                peak_memory_bytes=answer["peak_memory_bytes"],
+                agreement=Agreement("reference renderer", edge * edge, answer["outside"]),
+                note=f"{1 / statistics.median(ratios):.2f} images; the ratio is the image's time over this",
+                extra={"image_seconds": statistics.median(images)},
+            )
+        )
+    return rows
