@@ -295,6 +295,17 @@ def _detector(
         limits = [each.saturation for each in panels if each.saturation is not None]
         _value(detector, "saturation_value", scale.saturation(dtype, min(limits, default=None)))
         _value(detector, "bit_depth_readout", 8 * dtype.itemsize)
+    _pixel_mask(detector, nominal, panels)
+    chain = _group(detector, "transformations", "NXtransformations")
+    _move(chain, "distance", distance, (0.0, 0.0, 1.0), ".")
+    # Readers take modules in the order of their names.
+    digits = len(str(len(panels) - 1))
+    for number, each in enumerate(panels):
+        _module(detector, "module" if len(panels) == 1 else f"module_{number:0{digits}d}", each, distance, turn)
+
+
+def _pixel_mask(detector: Any, nominal: Resolved, panels: Sequence[ScenePanel]) -> None:
+    """1 where no pixel is rendered."""
     mask = nominal.scene.image_mask
     used = np.ones(nominal.scene.image_shape, np.uint8) if mask is None else mask
     unused = (slab.in_file(used, panels) == 0).astype(np.uint32)
@@ -305,12 +316,6 @@ def _detector(
         unused = unused[None]
     detector.create_dataset("pixel_mask", data=unused, **compression)
     _value(detector, "pixel_mask_applied", True)
-    chain = _group(detector, "transformations", "NXtransformations")
-    _move(chain, "distance", distance, (0.0, 0.0, 1.0), ".")
-    # Readers take modules in the order of their names.
-    digits = len(str(len(panels) - 1))
-    for number, each in enumerate(panels):
-        _module(detector, "module" if len(panels) == 1 else f"module_{number:0{digits}d}", each, distance, turn)
 
 
 def _module(detector: Any, name: str, panel: ScenePanel, distance: float, turn: NDArray[np.float64]) -> None:
