@@ -224,6 +224,13 @@ def test_a_region_of_interest_is_that_part_of_the_image() -> None:
     assert image.sum() == pytest.approx(whole[3:10, 2:7].sum())
 
 
+def test_images_of_many_rows_have_columns_to_the_last() -> None:
+    """One thread took thousands of pieces of rows with memory that each of them had made a little smaller."""
+    experiment = experiment_of("-cell 50 60 70 90 90 90 -N 3 -default_F 10 -fluence 1e20 -detpixels 1200 -oversample 1")
+    image, (column,) = jacobian(experiment, ["beam.fluence"], threads=1)
+    np.testing.assert_allclose(column, image / 1e20, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("words", "name", "sentence"),
     [

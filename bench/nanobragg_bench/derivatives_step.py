@@ -12,7 +12,7 @@ from nanobragg_bench.rows import Row, Settings
 WORDS = (
     "-lambda 1 -cell 100 100 100 90 90 90 -N 5 -default_F 100 -distance 100 -oversample 1 -mosaic 0.5 -misset 5 10 15"
 )
-EDGE = {True: 24, False: 512}
+EDGE = {True: 24, False: 1024}
 """pixels, by ``quick``"""
 DOMAINS = 25
 NAMES = tuple(

@@ -330,15 +330,16 @@ class Columns {
 // Memory for one thread, where full registers begin.
 class Scratch {
   public:
-    explicit Scratch(std::int64_t bytes) : bytes_(static_cast<std::size_t>(bytes) + 64), memory_(new char[bytes_]) {}
-    void* data() {
-        void* start = memory_.get();
-        return std::align(64, bytes_ - 64, start, bytes_);
+    explicit Scratch(std::int64_t bytes) : memory_(new char[static_cast<std::size_t>(bytes) + 64]) {
+        std::size_t space = static_cast<std::size_t>(bytes) + 64;
+        start_ = memory_.get();
+        std::align(64, static_cast<std::size_t>(bytes), start_, space);
     }
+    void* data() const { return start_; }
 
   private:
-    std::size_t bytes_;
     std::unique_ptr<char[]> memory_;
+    void* start_ = nullptr;
 };
 
 }  // namespace
