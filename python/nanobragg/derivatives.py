@@ -90,7 +90,7 @@ def gradient(
     device: str = "cpu",
     roi: Region | None = None,
 ) -> dict[str, float | NDArray[np.float64]]:
-    """The derivatives of Σ weights · image by some parameters, at the price of six to nine images however many they are.
+    """The derivatives of Σ weights · image by some parameters, at the price of several images however many they are.
 
     Args:
         experiment: what is simulated.
