@@ -9,6 +9,9 @@ namespace nanobragg {
 template <class At>
 NANOBRAGG_FN typename At::Real first_polarization(const KernelScene& s, const At& pixel) {
     using Real = typename At::Real;
+    if (s.layer_count * s.oversample * s.oversample * s.source_count == 1 && !(s.dmin > 0)) {
+        return polarization(s, pixel.ray(subpixel_of(s, 0, 0)), s.sources[0]);  // there is no other
+    }
     Real value = filled<Real>(0.0);
     for (int64_t layer = 0; layer < s.layer_count; ++layer) {
         for (int64_t number = 0; number < s.oversample * s.oversample; ++number) {
