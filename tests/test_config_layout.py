@@ -230,6 +230,7 @@ def spread(run: Run) -> Run:
     return replace(run, experiment=replace(run.experiment, crystal=replace(crystal, cells=cells, size=size)))
 
 
+@pytest.mark.slow
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     deadline=None,

@@ -155,6 +155,7 @@ assert os.waitpid(forked("killed"), 0)[1] == 0
 """
 
 
+@pytest.mark.slow
 def test_runs_that_were_killed_go_on(folder: Path) -> None:
     """Twenty times killed at any moment: in the end there are the files of a run that was left alone, and no others."""
     subprocess.run([sys.executable, "-c", KILLS], check=True, timeout=300)
