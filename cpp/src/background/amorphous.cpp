@@ -5,11 +5,10 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <string>
 #include <utility>
 
-#include "nanobragg/render.hpp"
 #include "nanobragg/threads.hpp"
+#include "targets.hpp"
 
 namespace nanobragg {
 namespace {
@@ -301,7 +300,7 @@ struct Run {
     }
 }
 
-// One code for several widths of vector, without fused operations, so that all give the same bits.
+// Several widths of vector (targets.hpp).
 using Pass = void (*)(const Sight&, const Run&, bool, Bench&);
 
 // NOLINTBEGIN(bugprone-macro-parentheses): an attribute may not stand in parentheses
@@ -319,23 +318,13 @@ struct Passes {
 };
 
 NANOBRAGG_PASSES(baseline, )
-#if defined(__x86_64__) && defined(__GNUC__)
-#if defined(__clang__)
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl"
-#else  // GCC prefers 256 bits unless told
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"
-#endif
-NANOBRAGG_PASSES(avx2, [[gnu::target("avx2")]])
-NANOBRAGG_PASSES(avx512, [[gnu::target(NANOBRAGG_AVX512)]])
+NANOBRAGG_PASSES(avx2, NANOBRAGG_AVX2)
+NANOBRAGG_PASSES(avx512, NANOBRAGG_AVX512)
 
 Passes choose_passes() {
-    const std::string set = chosen_instruction_set();
-    if (set == "avx512") return {stol_avx512, evaluate_avx512};
-    return set == "avx2" ? Passes{stol_avx2, evaluate_avx2} : Passes{stol_baseline, evaluate_baseline};
+    return version_of_run<Passes>({stol_baseline, evaluate_baseline}, {stol_avx2, evaluate_avx2},
+                                  {stol_avx512, evaluate_avx512});
 }
-#else
-Passes choose_passes() { return {stol_baseline, evaluate_baseline}; }
-#endif
 
 // Pixels of a run from its sums.
 void store(const Sight& sight, const Run& run, const Bench& bench, float* image, const PixelFacts* facts) {

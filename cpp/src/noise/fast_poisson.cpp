@@ -1,14 +1,13 @@
 // Photon noise by the counter-based generator of philox.hpp, for the vector units. Compiled without contraction, like
 // the GPU's: the same bits everywhere.
 #include <algorithm>
-#include <string>
 #include <type_traits>
 #include <vector>
 
 #include "nanobragg/random.hpp"
-#include "nanobragg/render.hpp"
 #include "nanobragg/threads.hpp"
 #include "physics/philox.hpp"
+#include "targets.hpp"
 
 namespace nanobragg {
 namespace {
@@ -142,7 +141,7 @@ template <class Pixel>
     return left;
 }
 
-// The same code for several widths of vector, without fused operations: the same bits.
+// Several widths of vector (targets.hpp).
 template <class Pixel>
 using DrawBatch = std::uint64_t (*)(const float*, std::uint64_t, std::uint64_t, double, Batch&, NoiseCounts&, Pixel*);
 
@@ -156,27 +155,14 @@ using DrawBatch = std::uint64_t (*)(const float*, std::uint64_t, std::uint64_t, 
 // NOLINTEND(bugprone-macro-parentheses)
 
 NANOBRAGG_DRAW(baseline, )
-#if defined(__x86_64__) && defined(__GNUC__)
-#if defined(__clang__)
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl"
-#else  // GCC prefers 256 bits unless told
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"
-#endif
-NANOBRAGG_DRAW(avx2, [[gnu::target("avx2")]])
-NANOBRAGG_DRAW(avx512, [[gnu::target(NANOBRAGG_AVX512)]])
+NANOBRAGG_DRAW(avx2, NANOBRAGG_AVX2)
+NANOBRAGG_DRAW(avx512, NANOBRAGG_AVX512)
 
 template <class Pixel>
 DrawBatch<Pixel> choose_draw() {
-    const std::string set = chosen_instruction_set();
-    if (set == "avx512") return draw_batch_avx512<Pixel>;
-    return set == "avx2" ? draw_batch_avx2<Pixel> : draw_batch_baseline<Pixel>;
+    return version_of_run<DrawBatch<Pixel>>(draw_batch_baseline<Pixel>, draw_batch_avx2<Pixel>,
+                                            draw_batch_avx512<Pixel>);
 }
-#else
-template <class Pixel>
-DrawBatch<Pixel> choose_draw() {
-    return draw_batch_baseline<Pixel>;
-}
-#endif
 
 template <class Pixel>
 void draw_pixel(float mean, std::uint64_t seed, std::size_t pixel, double adc_offset, NoiseCounts& sums, Pixel& out) {

@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 
-#include "nanobragg/render.hpp"
 #include "nanobragg/threads.hpp"
 #include "physics/philox.hpp"
+#include "targets.hpp"
 
 namespace nanobragg {
 namespace {
@@ -65,7 +64,7 @@ struct Batch {
     return above;
 }
 
-// The same code for several widths of vector, without fused operations: the same bits.
+// Several widths of vector (targets.hpp).
 using Normals = void (*)(std::uint64_t, std::size_t, double*);
 using Digitize = std::int64_t (*)(const Digitizer&, const Batch&);
 
@@ -85,23 +84,13 @@ struct Passes {
 // NOLINTEND(bugprone-macro-parentheses)
 
 NANOBRAGG_PASSES(baseline, )
-#if defined(__x86_64__) && defined(__GNUC__)
-#if defined(__clang__)
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl"
-#else  // GCC prefers 256 bits unless told
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"
-#endif
-NANOBRAGG_PASSES(avx2, [[gnu::target("avx2")]])
-NANOBRAGG_PASSES(avx512, [[gnu::target(NANOBRAGG_AVX512)]])
+NANOBRAGG_PASSES(avx2, NANOBRAGG_AVX2)
+NANOBRAGG_PASSES(avx512, NANOBRAGG_AVX512)
 
 Passes choose_passes() {
-    const std::string set = chosen_instruction_set();
-    if (set == "avx512") return {normals_avx512, digitize_avx512};
-    return set == "avx2" ? Passes{normals_avx2, digitize_avx2} : Passes{normals_baseline, digitize_baseline};
+    return version_of_run<Passes>({normals_baseline, digitize_baseline}, {normals_avx2, digitize_avx2},
+                                  {normals_avx512, digitize_avx512});
 }
-#else
-Passes choose_passes() { return {normals_baseline, digitize_baseline}; }
-#endif
 
 // Pixels of one turn of a thread, whole batches; images of fewer are done sooner than threads start.
 constexpr std::size_t turn = std::size_t{1} << 14;

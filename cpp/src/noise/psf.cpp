@@ -6,11 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <string>
 
 #include "nanobragg/error.hpp"
-#include "nanobragg/render.hpp"
 #include "nanobragg/threads.hpp"
+#include "targets.hpp"
 
 namespace nanobragg {
 namespace {
@@ -320,23 +319,10 @@ using Band = void (*)(const Spread&, std::int32_t, std::int32_t, std::size_t, do
 // NOLINTEND(bugprone-macro-parentheses)
 
 NANOBRAGG_BAND(baseline, 2, )
-#if defined(__x86_64__) && defined(__GNUC__)
-#if defined(__clang__)
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl"
-#else  // GCC prefers 256 bits unless told
-#define NANOBRAGG_AVX512 "avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512"
-#endif
-NANOBRAGG_BAND(avx2, 4, [[gnu::target("avx2")]])
-NANOBRAGG_BAND(avx512, 8, [[gnu::target(NANOBRAGG_AVX512)]])
+NANOBRAGG_BAND(avx2, 4, NANOBRAGG_AVX2)
+NANOBRAGG_BAND(avx512, 8, NANOBRAGG_AVX512)
 
-Band choose_band() {
-    const std::string set = chosen_instruction_set();
-    if (set == "avx512") return band_avx512;
-    return set == "avx2" ? band_avx2 : band_baseline;
-}
-#else
-Band choose_band() { return band_baseline; }
-#endif
+Band choose_band() { return version_of_run<Band>(band_baseline, band_avx2, band_avx512); }
 
 // The function's part outside radius, and the radius beyond which a tenth of a pixel's counting error falls.
 struct Tails {
