@@ -68,7 +68,6 @@ def _tell(request: Request) -> None:
 def _simulate(request: Request, run: Run) -> None:
     from nanobragg.program.outputs import without_stacks
     from nanobragg.program.progress import Progress
-    from nanobragg.rendering.surroundings import surrounded
     from nanobragg.resolver.resolve import resolve
 
     shown = run.progress and not run.printout
@@ -82,7 +81,11 @@ def _simulate(request: Request, run: Run) -> None:
     _introduce(run, resolved, seed)
     _write_dump(resolved)
     result = _render(run, resolved)
-    image = surrounded(result.image.reshape(resolved.scene.image_shape), resolved, threads=run.threads)
+    image = result.image.reshape(resolved.scene.image_shape)
+    if resolved.surroundings is not None:
+        from nanobragg.rendering.surroundings import surrounded
+
+        image = surrounded(image, resolved, threads=run.threads)
     if result.device != "cpu":
         print(f"rendered on {result.device}")
     elif result.note:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.lists.columns import read_table
 from nanobragg.maths.constants import AVOGADRO, ENERGY
 from nanobragg.records.around import Around, BeamStop, Material, Scatterer, Surroundings
 from nanobragg.records.fields import own_places
 from nanobragg.resolver.beam import beam_size_of
 from nanobragg.resolver.log import Log
 from nanobragg.resolver.maps import panel_maps
-from nanobragg.resolver.materials import SUBSTANCES, attenuation_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,6 +88,8 @@ def _check(number: int, material: Material) -> None:
 def _scatterer(material: Material, beam_size: float) -> tuple[Scatterer, str]:
     """A material in a beam of ``beam_size`` m, and a line about it."""
     if material.name is not None:
+        from nanobragg.resolver.materials import SUBSTANCES
+
         substance, label = SUBSTANCES[material.name], material.name
         stol, amplitude = substance.profile()
         density = substance.density if material.density is None else material.density
@@ -114,6 +114,8 @@ def _profile(material: Material, label: str) -> tuple[NDArray[np.float64], NDArr
     """A table of the user's, sorted; points of one place are one, the mean."""
     given = material.profile
     if isinstance(given, (str, os.PathLike)):
+        from nanobragg.io.lists.columns import read_table
+
         table = read_table(given, 2, titles=False, expected="lines of sin(theta)/lambda and F").values
     else:
         table = np.asarray(given, np.float64)
@@ -134,6 +136,8 @@ def _attenuation(around: Around, scene: Scene) -> tuple[float, list[str]]:
     """1/m of the gas, and a line about it."""
     if around.flight_path == "vacuum":
         return 0.0, []
+    from nanobragg.resolver.materials import attenuation_of
+
     wavelength = float(np.average(scene.source_wavelength, weights=scene.source_weight))
     kev = ENERGY / (wavelength * 1e10) / 1000.0
     if not 1.0 <= kev <= 100.0:

@@ -16,7 +16,6 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.resolver import headers
-from nanobragg.resolver.bodies import body_of_file, body_of_name, body_of_user
 from nanobragg.resolver.header_files import (
     assumed,
     check_choices,
@@ -256,6 +255,8 @@ def _framed(said: Said, file: FileGeometry) -> Said:
             said = said._replace(log=said.log + Log(warnings=(doubt,)))
     if not file.several:
         return said
+    from nanobragg.resolver.bodies import body_of_file
+
     experiment = said.experiment
     if experiment.beam.polarization == 0.0 and file.polarization is not None:  # it turns with the file's frame
         experiment = replace(experiment, beam=replace(experiment.beam, polarization=file.polarization))
@@ -297,6 +298,8 @@ def _with_panels(said: Said) -> Said:
     ways = [way for way, value in (("-detector", detector.name), ("panels", detector.panels)) if value is not None]
     if not ways:
         return said
+    from nanobragg.resolver.bodies import body_of_name, body_of_user
+
     if len(ways) > 1 or detector.header is not None:
         other = ways[1] if len(ways) > 1 else f"-img {detector.header}"
         raise InputError(f"{ways[0]}: found it with {other}, expected one of them")

@@ -9,13 +9,12 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.records.panel import ScenePanel
-from nanobragg.resolver.body import Body, place_body
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
-from nanobragg.resolver.panels import overlapping, with_mask
 from nanobragg.resolver.sensor import Sensor, sensor_of
 
 if TYPE_CHECKING:
+    from nanobragg.resolver.body import Body
     from nanobragg.resolver.files import Said
 
 
@@ -103,6 +102,9 @@ def _roi(
 
 def _of_panels(said: Said, body: Body) -> PlacedDetector:
     """A detector of panels: none of nanoBragg.c's quirks touches it."""
+    from nanobragg.resolver.body import place_body
+    from nanobragg.resolver.panels import overlapping, with_mask
+
     detector = said.experiment.detector
     if detector.curved:
         raise InputError("-curved_det: found it with a detector of panels, expected panels that are flat")

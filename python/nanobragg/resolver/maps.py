@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.any_image import read_pixels
 from nanobragg.resolver.memory import once
 
 if TYPE_CHECKING:
@@ -18,7 +17,11 @@ if TYPE_CHECKING:
 
 def pixels_of(given: Any) -> Any:
     """The pixels of a file, or what is given instead of one."""
-    return once(read_pixels, given) if isinstance(given, (str, os.PathLike)) else given
+    if not isinstance(given, (str, os.PathLike)):
+        return given
+    from nanobragg.io.any_image import read_pixels
+
+    return once(read_pixels, given)
 
 
 def panel_maps(
