@@ -286,6 +286,24 @@ def test_version(tmp_path: Path) -> None:
     assert re.fullmatch(r"nanobragg \d+\.\d+\.\d+\n", result.stdout)
 
 
+def test_a_small_image_is_there_before_what_it_does_not_need_is_loaded(tmp_path: Path) -> None:
+    """Loops over many small runs wait for what surroundings, panels, maps and foreign files need."""
+    code = "import sys; from nanobragg.cli import main; status = main(sys.argv[1:]); print(status, *sys.modules)"
+    words = "-cell 50 50 50 90 90 90 -N 3 -default_F 10 -detpixels 8 -noprogress"
+    result = subprocess.run(
+        [sys.executable, "-c", code, *words.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    status, *loaded = result.stdout.splitlines()[-1].split()
+    assert status == "0"
+    rooms = ("io.geometry", "io.any_image", "rendering.surroundings", "resolver.bodies", "resolver.materials")
+    assert not {f"nanobragg.{room}" for room in rooms} & set(loaded)
+
+
 @pytest.mark.parametrize("words", ["--version", "-h", "-cell 1"])
 def test_starting_up_does_not_load_numpy(tmp_path: Path, words: str) -> None:
     code = (

@@ -283,16 +283,16 @@ def test_what_is_common_is_read_once(
     (tmp_path / "list.hkl").write_text("".join(f"{h} 0 0 100\n" for h in range(-9, 10)), encoding="utf-8")
     experiment = EXPERIMENT.replace("default_F = 100", 'structure_factors = "list.hkl"')
     found = ensemble(VARIED + '[ensemble.response]\ngain_map = "gain.npy"\n', experiment)
-    from nanobragg.resolver import maps
+    from nanobragg.io import any_image
 
     read: list[str] = []
-    original = maps.read_pixels
+    original = any_image.read_pixels
 
     def counted(path: str) -> Any:
         read.append(path)
         return original(path)
 
-    monkeypatch.setattr(maps, "read_pixels", counted)
+    monkeypatch.setattr(any_image, "read_pixels", counted)
     scenes: list[Scene] = [c.resolved.scene for shot in found for c in shot.truth.crystals]
     assert len(read) == 1
     assert len({id(scene.f_grid) for scene in scenes}) == 1
