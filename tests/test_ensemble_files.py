@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ import pytest
 
 from nanobragg import Ensemble
 from nanobragg.cli import main
+from nanobragg.ensemble import engine
+from nanobragg.ensemble.folder import Folder
+from nanobragg.ensemble.reading import plan_of, read_ensemble
 
 SET = """
 quirks = "none"
@@ -126,6 +130,41 @@ def test_files_do_not_depend_on_workers(folder: Path) -> None:
     finished(two)
     finished(scheduler)
     assert sums(folder / "a") == sums(folder / "b") == sums(folder / "c")
+
+
+def test_files_do_not_depend_on_who_watches(folder: Path) -> None:
+    """Profilers, Dask's in each of its workers too, keep what a function had a little longer: the same bytes."""
+    assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
+    watched = []
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: watched.append(frame) if event == "return" else None)
+    try:
+        assert main(["ensemble", "set.toml", "-o", "b", "-workers", "1"]) == 0
+    finally:
+        sys.setprofile(before)
+    assert any(frame.f_code.co_name == "create_dataset" for frame in watched)
+    assert sums(folder / "a") == sums(folder / "b")
+
+
+def test_threads_of_a_worker_share_what_they_keep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that begin at once read the inputs once, and none takes from another what it is about to use."""
+    plan = read_ensemble("set.toml")
+    place = Folder("b", plan)
+    made = []
+
+    def slow(*said: Any) -> Any:
+        made.append(said)
+        time.sleep(0.05)
+        return plan_of(*said)
+
+    monkeypatch.setattr(engine, "plan_of", slow)
+    shared = (plan.document, plan.path, "b", place.identity)
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(lambda number: engine.make_one(*shared, number), range(6))) == list(range(6))
+    assert len(made) == 1
+    assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
+    assert main(["ensemble", "set.toml", "-o", "b", "-workers", "1"]) == 0
+    assert sums(folder / "a") == sums(folder / "b")
 
 
 KILLS = """

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.ensemble.reading import plan_of
@@ -21,6 +22,8 @@ TASKS_PER_WORKER = 2
 """Files that a worker has in hand or in wait: more would fill the scheduler for nothing."""
 _KEPT: dict[str, tuple[Maker, Nominal]] = {}
 """What a worker keeps: what the shots of an ensemble have in common, by its identity."""
+_KEEPING = Lock()
+"""One of a worker's threads at a time looks for what is kept, or makes it."""
 
 Done = Callable[[int], object]
 """Told the number of every file that is there."""
@@ -48,11 +51,13 @@ def make_files(plan: Plan, folder: str, identity: str, numbers: list[int], done:
 
 def make_one(document: dict[str, Any], path: str, folder: str, identity: str, number: int) -> int:
     """A task of a worker: one file, in one thread."""
-    if identity not in _KEPT:
-        plan = plan_of(document, path)
-        _KEPT.clear()
-        _KEPT[identity] = Maker(plan, threads=1), nominal_of(plan)
-    write_shots(*_KEPT[identity], folder, number, identity)
+    with _KEEPING:
+        if identity not in _KEPT:
+            plan = plan_of(document, path)
+            _KEPT.clear()
+            _KEPT[identity] = Maker(plan, threads=1), nominal_of(plan)
+        maker, nominal = _KEPT[identity]
+    write_shots(maker, nominal, folder, number, identity)
     return number
 
 

@@ -18,7 +18,7 @@ from nanobragg.io.images import for_dials, slab
 from nanobragg.io.images.masked import NO_PIXEL, with_masked
 from nanobragg.io.images.sensor import told_sensor
 from nanobragg.io.support.extras import need
-from nanobragg.io.support.hdf5_file import Piece, new_hdf5, virtual_stack
+from nanobragg.io.support.hdf5_file import Piece, new_hdf5, virtual_stack, write_chunked
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import direct_beam
 from nanobragg.records.counts import CountScale
@@ -143,6 +143,8 @@ class Series:
         turn = laboratory_to_nexus(self._nominal.geometry)
         _beam(self._file["entry/instrument"], self._nominal, self._frames)
         _sample(self._file["entry"], self._nominal, self._frames, turn)
+        if self._stack is not None:
+            self._stack.flush()
 
 
 @contextmanager
@@ -312,9 +314,9 @@ def _pixel_mask(detector: Any, nominal: Resolved, panels: Sequence[ScenePanel]) 
     compression = {"compression": "gzip", "shuffle": True}
     if not slab.has_whole_rows(panels):
         # dxtbx 3.12 fails on a part of a mask's rows, and leaves a mask of images alone; CrystFEL takes a slab.
-        detector.create_dataset(slab.MASK_OF_PARTS, data=unused, **compression)
+        write_chunked(detector, slab.MASK_OF_PARTS, unused, **compression)
         unused = unused[None]
-    detector.create_dataset("pixel_mask", data=unused, **compression)
+    write_chunked(detector, "pixel_mask", unused, **compression)
     _value(detector, "pixel_mask_applied", True)
 
 

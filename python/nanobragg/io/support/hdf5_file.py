@@ -35,6 +35,22 @@ def new_hdf5(path: str | os.PathLike[str]) -> Iterator[Any]:
             raise bytes_of_it.error
 
 
+def write_chunked(group: Any, name: str, pixels: Any, **how: Any) -> None:
+    """Write a dataset in chunks, which have their place in the file when this returns.
+
+    Left to itself HDF5 places them when the dataset is closed, and that is when Python forgets it: a debugger or a
+    profiler, such as the one of Dask's workers, may remember it longer, and the same content would be other bytes.
+
+    Args:
+        group: where.
+        name: of the dataset.
+        pixels: the array.
+        how: compression and so on, as for h5py's ``create_dataset``.
+
+    """
+    group.create_dataset(name, data=pixels, **how).flush()
+
+
 class Piece(NamedTuple):
     """A file whose images are shown by another one."""
 
