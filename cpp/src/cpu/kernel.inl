@@ -93,6 +93,7 @@ struct Work {
     Rays rays, centre;
     alignas(64) double gap[128];
     alignas(64) double total[kChunk], acc[kChunk], capture[kChunk], omega[kChunk];
+    Columns columns;
 };
 
 // Whether a factor is exactly 0 somewhere, which stands for one that is still to be computed. Counted in doubles, which
@@ -137,7 +138,7 @@ bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps
     const bool factors = s.polar == Factor::centre || s.polar == Factor::each || s.capture_inside ||
                          s.omega == Factor::each || s.dmin > 0;
     double* sum = factors ? w.acc : w.total;
-    Beamline line{rays, nullptr, nullptr, 0};
+    Beamline line{rays, w.columns, nullptr, nullptr, 0};
     // Only where no factor differs from beam to beam.
     if (sweeps.fan != nullptr && !(s.dmin > 0) && (s.polar == Factor::off || s.polar == Factor::first)) {
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;

@@ -13,6 +13,7 @@ struct Indices {
 // A row of subpixels, and the wavelengths that come from one direction.
 struct Beamline {
     const Rays& rays;
+    Columns& columns;
     const double* incident;  // direction that the indices are taken from
     const KernelSource* sources;
     int64_t count;
@@ -28,13 +29,14 @@ void store_indices(const Beamline& line, const double* o, int n, Indices& out) {
     if (line.rays.straight) {
         const Axis h = axis_of(line, o, 1.0, 0.0), k = axis_of(line, o + 3, 1.0, 0.0),
                    l = axis_of(line, o + 6, 1.0, 0.0);
-        const double *inverse = line.rays.inverse, first = line.rays.row.first;
+        line.columns.fill(line.rays.row.first, n);
+        const double *inverse = line.rays.inverse, *number = line.columns.of;
 // must vectorise: indices of a straight row
 #pragma omp simd
         for (int p = 0; p < n; ++p) {
-            out.h[p] = (h.alpha + h.beta * (kNumbers.of[p] + first)) * inverse[p] + h.gamma;
-            out.k[p] = (k.alpha + k.beta * (kNumbers.of[p] + first)) * inverse[p] + k.gamma;
-            out.l[p] = (l.alpha + l.beta * (kNumbers.of[p] + first)) * inverse[p] + l.gamma;
+            out.h[p] = (h.alpha + h.beta * number[p]) * inverse[p] + h.gamma;
+            out.k[p] = (k.alpha + k.beta * number[p]) * inverse[p] + k.gamma;
+            out.l[p] = (l.alpha + l.beta * number[p]) * inverse[p] + l.gamma;
         }
         return;
     }
@@ -58,12 +60,11 @@ struct Index {
     Axis h, k, l;
     const double *at_h, *at_k, *at_l;  // stored indices
     const double* inverse;             // 1/R
-    double number;                     // of the chunk's first pixel in its row
+    double number;                     // the chunk's first column
     double scale, shift;
 
-    NANOBRAGG_FN_MEMBER double of(const Axis& axis, const double* values, int p) const {
-        return stored ? values[p] * scale + shift
-                      : (axis.alpha + axis.beta * (kNumbers.of[p] + number)) * inverse[p] + axis.gamma;
+    NANOBRAGG_FN_MEMBER double of(const Axis& axis, const double* values, const double* columns, int p) const {
+        return stored ? values[p] * scale + shift : (axis.alpha + axis.beta * columns[p]) * inverse[p] + axis.gamma;
     }
 };
 

@@ -16,6 +16,18 @@ struct Numbers {
 };
 constexpr Numbers kNumbers;
 
+// The raster's columns of the chunk's pixels, for loops that evaluate all of them again and again: loaded, they are
+// cheaper than added. They are filled in when first asked for; until then the first is none.
+struct Columns {
+    alignas(64) double of[kChunk];
+
+    Columns() { of[0] = -1; }
+    void fill(double first, int n) {
+        if (of[0] == first) return;
+        for (int p = 0; p < n; ++p) of[p] = kNumbers.of[p] + first;
+    }
+};
+
 // Rays from the sample to the pixels of the chunk: 1/distance (0 at the sample itself). Pairs: the even ones among
 // kWidth pixels, then the odd ones, and so on.
 struct Rays {

@@ -1,12 +1,13 @@
 // The sweeps over orientations and the wavelengths of a beam: one struct for each kind of loop, which says where its
-// indices come from (`stored` for several wavelengths, or computed on the spot), by how much they are shifted, what one
-// orientation and wavelength add, and what is left to do at the end. A part of kernel.inl.
+// indices come from (`stored` for several wavelengths, or computed on the spot, where it may walk along the row by
+// additions), by how much they are shifted, what one orientation and wavelength add, and what is left to do at the end.
+// A part of kernel.inl.
 
 // ---- in double --------------------------------------------------------------------------------------------
 
 template <class Lattice, Lookup lookup, bool stores>
 struct DoubleTerms {
-    static constexpr bool stored = stores;
+    static constexpr bool stored = stores, walks = false;
     static constexpr double shift = 0.0;
     const KernelScene& s;
     const double unit;
@@ -16,8 +17,8 @@ struct DoubleTerms {
 
     DoubleTerms(const KernelScene& scene, int count, double* sums)
         : s(scene), unit(Lattice::unit(scene)), n(count), acc(sums) {}
-    void add(const Index<stored>& index, const Rays&, double weight) {
-        add_double<Lattice, lookup, stored>(s, index, n, unit * weight, pending, acc);
+    void add(const Index<stored>& index, const Beamline& line, double weight) {
+        add_double<Lattice, lookup, stored>(s, index, line.columns.of, n, unit * weight, pending, acc);
     }
     void finish() {}
 };
@@ -25,7 +26,7 @@ struct DoubleTerms {
 // A straight row with a constant structure factor.
 template <class Lattice>
 struct StraightDoubleTerms {
-    static constexpr bool stored = false;
+    static constexpr bool stored = false, walks = true;
     static constexpr double shift = 0.0;
     const KernelScene& s;
     const double unit;
@@ -34,7 +35,7 @@ struct StraightDoubleTerms {
 
     StraightDoubleTerms(const KernelScene& scene, int count, double* sums)
         : s(scene), unit(Lattice::unit(scene)), n(count), acc(sums) {}
-    void add(const Index<false>& index, const Rays&, double weight) {
+    void add(const Index<false>& index, const Beamline&, double weight) {
         add_double_straight<Lattice>(s, index, n, unit * weight, acc);
     }
     void finish() {}
@@ -89,14 +90,14 @@ struct SingleSums {
 
 template <class Lattice, Lookup lookup, bool stores>
 struct MixedTerms : SingleSums {
-    static constexpr bool stored = stores;
+    static constexpr bool stored = stores, walks = false;
     static constexpr double shift = kPhaseShift;
     Pending<float> pending;
 
     MixedTerms(const KernelScene& scene, int number, double* sums)
         : SingleSums(scene, Lattice::mixed_unit(scene), number, sums) {}
-    void add(const Index<stored>& index, const Rays&, double weight) {
-        add_mixed<Lattice, lookup, stored>(s, index, n, (float)weight, pending, part);
+    void add(const Index<stored>& index, const Beamline& line, double weight) {
+        add_mixed<Lattice, lookup, stored>(s, index, line.columns.of, n, (float)weight, pending, part);
         count();
     }
 };
@@ -104,13 +105,13 @@ struct MixedTerms : SingleSums {
 // A straight row with a constant structure factor ...
 template <class Lattice>
 struct StraightMixedTerms : SingleSums {
-    static constexpr bool stored = false;
+    static constexpr bool stored = false, walks = true;
     static constexpr double shift = kPhaseShift;
 
     StraightMixedTerms(const KernelScene& scene, int number, double* sums)
         : SingleSums(scene, Lattice::mixed_unit(scene), number, sums) {}
-    void add(const Index<false>& index, const Rays& rays, double weight) {
-        add_mixed_straight<Lattice>(s, index, rays, n, (float)weight, part);
+    void add(const Index<false>& index, const Beamline& line, double weight) {
+        add_mixed_straight<Lattice>(s, index, line.rays, n, (float)weight, part);
         count();
     }
 };
@@ -118,7 +119,7 @@ struct StraightMixedTerms : SingleSums {
 // ... with that of the nearest grid point ...
 template <class Lattice>
 struct StraightNearestTerms : SingleSums {
-    static constexpr bool stored = false;
+    static constexpr bool stored = false, walks = true;
     static constexpr double shift = kNearestShift;
     Nearest known[kChunk / kWidth];
 
@@ -126,8 +127,8 @@ struct StraightNearestTerms : SingleSums {
         : SingleSums(scene, Lattice::mixed_unit(scene), number, sums) {
         for (int p = 0; p < n; p += kWidth) known[p / kWidth].h = Unsigned{};  // no index is that small
     }
-    void add(const Index<false>& index, const Rays& rays, double weight) {
-        add_nearest_straight<Lattice>(s, index, rays, n, (float)weight, known, part);
+    void add(const Index<false>& index, const Beamline& line, double weight) {
+        add_nearest_straight<Lattice>(s, index, line.rays, n, (float)weight, known, part);
         count();
     }
 };
@@ -135,15 +136,15 @@ struct StraightNearestTerms : SingleSums {
 // ... and of a shape that depends on a radius, with a constant structure factor.
 template <class Lattice>
 struct RadialTerms : SingleSums {
-    static constexpr bool stored = false;
+    static constexpr bool stored = false, walks = true;
     static constexpr double shift = 0.0;
     using Radii = typename RadiiOf<Lattice>::Type;
     typename Radii::Kept radii[kChunk / kWidth];
 
     RadialTerms(const KernelScene& scene, int number, double* sums)
         : SingleSums(scene, Lattice::mixed_unit(scene), number, sums) {}
-    void add(const Index<false>& index, const Rays& rays, double weight) {
-        radial_straight<Radii>(s, index, rays, n, radii);
+    void add(const Index<false>& index, const Beamline& line, double weight) {
+        radial_straight<Radii>(s, index, line.rays, n, radii);
         add_radial<Radii>(s, radii, n, (float)weight, part);
         if (++terms == kMostTerms) finish();
     }
@@ -161,13 +162,14 @@ template <class Terms>
 void sweep(const KernelScene& s, const Beamline& line, int n, double* acc) {
     Terms terms(s, n, acc);
     Indices indices;
+    if (!Terms::stored && !Terms::walks) line.columns.fill(line.rays.row.first, n);
     for (int64_t m = 0; m < s.orientation_count; ++m) {
         const double* o = s.orientations + 9 * m;
         if (Terms::stored) store_indices(line, o, n, indices);
         for (int64_t w = 0; w < line.count; ++w) {
             const KernelSource& source = line.sources[w];
             const auto index = index_for<Terms::stored>(line, &indices, o, source.inverse_wavelength, Terms::shift);
-            terms.add(index, line.rays, source.weight);
+            terms.add(index, line, source.weight);
         }
     }
     terms.finish();

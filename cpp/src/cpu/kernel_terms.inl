@@ -31,14 +31,14 @@ void add_nearest(const KernelScene& s, const Pending<float>& pending, int n, flo
 
 // acc += weight x F^2 F_latt^2 of one orientation and wavelength, in double.
 template <class Lattice, Lookup lookup, bool stored>
-void add_double(const KernelScene& s, const Index<stored>& index, int n, double weight, Pending<double>& pending,
-                double* acc) {
+void add_double(const KernelScene& s, const Index<stored>& index, const double* columns, int n, double weight,
+                Pending<double>& pending, double* acc) {
     const double factor = weight * (lookup == Lookup::constant ? s.default_F * s.default_F : 1.0);
 // must vectorise: evaluations, double
 #pragma omp simd
     for (int p = 0; p < n; ++p) {
-        const double h = index.of(index.h, index.at_h, p), k = index.of(index.k, index.at_k, p),
-                     l = index.of(index.l, index.at_l, p);
+        const double h = index.of(index.h, index.at_h, columns, p), k = index.of(index.k, index.at_k, columns, p),
+                     l = index.of(index.l, index.at_l, columns, p);
         const double h0 = lookup == Lookup::nearest ? nearest_whole(h) : round_whole(h);
         const double k0 = lookup == Lookup::nearest ? nearest_whole(k) : round_whole(k);
         const double l0 = lookup == Lookup::nearest ? nearest_whole(l) : round_whole(l);
@@ -56,14 +56,14 @@ void add_double(const KernelScene& s, const Index<stored>& index, int n, double 
 // Terms with fractional indices in double and the rest in float. Indices are carried as shifted doubles: their
 // fraction wraps by itself, in steps of 2^-32, and so does N times it.
 template <class Lattice, Lookup lookup, bool stored>
-void add_mixed(const KernelScene& s, const Index<stored>& index, int n, float weight, Pending<float>& pending,
-               float* part) {
+void add_mixed(const KernelScene& s, const Index<stored>& index, const double* columns, int n, float weight,
+               Pending<float>& pending, float* part) {
     const float factor = weight * (lookup == Lookup::constant ? (float)(s.default_F * s.default_F) : 1.0f);
 // must vectorise: evaluations, mixed
 #pragma omp simd
     for (int p = 0; p < n; ++p) {
-        const double h = index.of(index.h, index.at_h, p), k = index.of(index.k, index.at_k, p),
-                     l = index.of(index.l, index.at_l, p);
+        const double h = index.of(index.h, index.at_h, columns, p), k = index.of(index.k, index.at_k, columns, p),
+                     l = index.of(index.l, index.at_l, columns, p);
         const float lattice = Lattice::squared_mixed(s, phase_of(h), phase_of(k), phase_of(l));
         if (lookup == Lookup::nearest) {
             pending.lattice[p] = lattice;

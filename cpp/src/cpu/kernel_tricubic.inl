@@ -107,7 +107,7 @@ void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* a
             const KernelSource& source = line.sources[w];
             for (int p = 0; p < n; ++p) lattice[p] = 0;
             const auto index = index_for<true>(line, &indices, o, source.inverse_wavelength, 0.0);
-            add_double<Lattice, Lookup::constant, true>(one, index, n, unit * source.weight, pending, lattice);
+            add_double<Lattice, Lookup::constant, true>(one, index, nullptr, n, unit * source.weight, pending, lattice);
             for (int start = 0; start < n; start += kCubicChunk) {
                 const int count = n - start < kCubicChunk ? n - start : kCubicChunk;
                 prepare_cubic(s, indices, source.inverse_wavelength, start, count, cubic);
