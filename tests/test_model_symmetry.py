@@ -5,6 +5,8 @@ Right values are closed forms: sums over the atoms of the cell, written out by h
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import gemmi
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, resolve
-from nanobragg.io.factors import atomic_model
+from nanobragg.io.factors import atomic_model, density
 from nanobragg.io.factors.atomic_model import Recipe, model_factors
 from nanobragg.io.factors.group_names import find_group, group_of_number
 from nanobragg.io.factors.model_files import read_model
@@ -383,9 +385,14 @@ def test_electrons_are_told_that_form_factors_are_those_of_x_rays(tmp_path: Path
 # ---- summation and transforms ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("slab", [1, 2**25])
 @pytest.mark.parametrize("own_setting", [False, True])
-def test_transforms_agree_with_summation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_setting: bool) -> None:
-    """Both ways, for a group of gemmi's tables and for one about another origin, with an anisotropic atom."""
+def test_transforms_agree_with_summation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_setting: bool, slab: int
+) -> None:
+    """Both ways, for a group of gemmi's tables and for one about another origin, with an anisotropic atom; in slabs
+    and in one piece.
+    """
     site = "{:.8f} {:.8f} {:.8f}".format(*((1 / 8, 1 / 24, -1 / 12) if own_setting else (0, 0, 0)))
     symmetry = operators(SHIFTED) if own_setting else named("F d -3 m:1")
     atoms = f"Si1 Si {site} 0.01\nO1 O 0.31 0.17 0.44 0.02"
@@ -396,8 +403,50 @@ def test_transforms_agree_with_summation(tmp_path: Path, monkeypatch: pytest.Mon
     model = read(tmp_path / "a.cif", small(cell, symmetry, atoms, more=aniso))
     summed = computed(model, 1.0).grid
     monkeypatch.setattr(atomic_model, "cost_of", lambda *_: 1e99)
+    monkeypatch.setattr(density, "_SLAB", slab)
     transformed = computed(model, 1.0).grid
     assert np.abs(summed - transformed).max() < 2e-3 * np.sqrt((summed**2).mean())
+
+
+def test_slabs_of_an_oblique_cell_make_one_crystal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slabs lie along an axis that is not at right angles to them; atoms reach over their borders and the cell's, and
+    most of the cell is empty.
+    """
+    atoms = "C1 C 0.02 0.97 0.01 0.03\nS1 S 0.11 0.02 0.23 0.05\nSe1 Se 0.9 0.06 0.98 0.02"
+    model = read(tmp_path / "a.cif", small((23, 31, 67, 82, 65, 118), named("P 1"), atoms))
+    summed = computed(model, 1.8).grid
+    monkeypatch.setattr(atomic_model, "cost_of", lambda *_: 1e99)
+    monkeypatch.setattr(density, "_SLAB", 1)
+    in_slabs = computed(model, 1.8).grid
+    monkeypatch.setattr(density, "_SLAB", 2**25)
+    whole = computed(model, 1.8).grid
+    mean = np.sqrt((summed**2).mean())
+    assert np.abs(in_slabs - whole).max() < 1e-5 * mean
+    assert np.sqrt(((whole - summed) ** 2).mean()) < 5e-4 * mean
+
+
+@pytest.mark.slow  # 12 s
+def test_a_virus_sized_cell_fits_into_three_gigabytes(tmp_path: Path) -> None:
+    """P 21 21 21, 415 Å to 1.6 Å: 73 million structure factors, as the command computes them."""
+    rng = np.random.default_rng(1)
+    lines = ["CRYST1  415.000  415.000  415.000  90.00  90.00  90.00 P 21 21 21    4"]
+    for number, place in enumerate(rng.uniform(60, 110, (3000, 3))):
+        x, y, z = place
+        b = rng.uniform(15, 60)
+        lines.append(
+            f"ATOM  {number + 1:5}  C   ALA A{number // 5:4}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00{b:6.2f}           C"
+        )
+    (tmp_path / "a.pdb").write_text("\n".join([*lines, "END", ""]))
+    program = (
+        "import resource\nfrom nanobragg import Experiment, resolve\n"
+        "words = '-hkl a.pdb -sf_dmin 1.6 -lambda 1 -N 5 -distance 300 -detpixels 8'\n"
+        "resolved = resolve(Experiment.from_args(words))\n"
+        "print(resolved.scene.f_grid.shape[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    planes, kilobytes = map(int, done.stdout.split())
+    assert planes == 519
+    assert kilobytes < 3e6
 
 
 def test_a_large_cell_with_few_atoms_is_quick(tmp_path: Path) -> None:

@@ -110,6 +110,27 @@ py::array_t<double> grid_of(const std::array<std::size_t, 3>& shape) {
     return grid;
 }
 
+py::array_t<std::complex<float>> sum_symmetric(const Array<std::int32_t>& rotations, const Array<double>& translations,
+                                               const Array<std::complex<float>>& waves, const Array<std::int32_t>& hkl,
+                                               const Array<double>& metric, double scale, double blur) {
+    const SpaceGroup group = group_of(rotations, translations);
+    const Ball ball = ball_of(metric, 0.0, {});
+    expect<std::complex<float>>(waves, "waves", {-1, -1, -1});
+    expect<std::int32_t>(hkl, "hkl", {-1, 3});
+    Transform transform;
+    transform.waves = waves.data();
+    for (std::size_t axis = 0; axis < 3; ++axis) transform.shape[axis] = static_cast<std::size_t>(waves.shape(axis));
+    transform.scale = scale;
+    transform.blur = blur;
+    py::array_t<std::complex<float>> sums(hkl.shape(0));
+    std::complex<float>* values = sums.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        sum_over_symmetry(group, transform, ball, static_cast<std::size_t>(hkl.shape(0)), hkl.data(), values);
+    }
+    return sums;
+}
+
 /// coefficients: (E, 11) a1..a4, b1..b4, c, f', f''; groups: (G, 3) element, first atom, end; b_factors: (G,), NaN for
 /// atoms with tensors; atoms: (A, 4); tensors: (A, 6).
 AtomicModel model_of(const Array<double>& coefficients, const Array<std::int64_t>& groups,
@@ -182,6 +203,10 @@ void register_symmetry(py::module_& module) {
                py::arg("largest"), py::arg("bounds"), py::arg("default_F"), py::arg("grid").noconvert(),
                "Fills NaN on a grid from -bounds to bounds: 0 for systematic absences, else default_F. Gives the "
                "number of reflections to be expected, of those that were missing, and of absences that were not 0.");
+    module.def("sum_over_symmetry", &sum_symmetric, py::arg("rotations"), py::arg("translations"), py::arg("waves"),
+               py::arg("hkl"), py::arg("metric"), py::arg("scale"), py::arg("blur"),
+               "Structure factors (n,) complex64 of reflections (n, 3) from a transform (H, K, L) of the asymmetric "
+               "unit, as FFT programs give it for h from 0 on: times `scale`, and without a B factor `blur`, Å².");
     module.def("sum_over_atoms", &sum, py::arg("coefficients"), py::arg("groups"), py::arg("b_factors"),
                py::arg("atoms"), py::arg("tensors"), py::arg("metric"), py::arg("hkl"),
                "Structure factors (n,) complex128 of reflections (n, 3), of f0 + f' and of f'' apart, by summation "

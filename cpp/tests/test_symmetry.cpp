@@ -124,6 +124,44 @@ TEST_CASE("absences of screw axes and centring") {
     CHECK(grid[place({1, 1, 3}, b)] == 1.0);
 }
 
+TEST_CASE("sums over symmetry are those over all atoms of the cell") {
+    // One atom, by the transform of its wave alone and by its images in P 21.
+    const std::array<double, 3> x{0.13, 0.41, 0.77};
+    const Ball b = ball(20, 22, 24, 5);
+    const auto wave = [](double h, double k, double l, const std::array<double, 3>& place) {
+        return std::exp(std::complex<double>(0, 2 * pi * (h * place[0] + k * place[1] + l * place[2])));
+    };
+    Transform transform;
+    transform.shape = {7, 13, 14};
+    std::vector<std::complex<float>> waves;
+    for (int h = 0; h < 7; ++h) {
+        for (int k = 0; k < 13; ++k) {
+            for (int l = 0; l < 14; ++l) {
+                waves.emplace_back(std::conj(wave(h, k > 6 ? k - 13 : k, l > 6 ? l - 14 : l, x)));
+            }
+        }
+    }
+    transform.waves = waves.data();
+    transform.scale = 3;
+    transform.blur = 9;
+    const std::vector<std::int32_t> hkl{0, 0, 0, 4, -3, 2, 1, 0, -4, 0, 2, 3, 3, 3, 0};
+    std::vector<std::complex<float>> sums(5);
+    sum_over_symmetry(p21(), transform, b, 5, hkl.data(), sums.data());
+    for (std::size_t i = 0; i < 5; ++i) {
+        const double h = hkl[3 * i], k = hkl[3 * i + 1], l = hkl[3 * i + 2];
+        std::complex<double> expected = 0;
+        for (const SymmetryOperation& op : p21()) {
+            std::array<double, 3> image = op.translation;
+            for (std::size_t row = 0; row < 3; ++row) {
+                for (std::size_t j = 0; j < 3; ++j) image[row] += op.rotation[3 * row + j] * x[j];
+            }
+            expected += wave(h, k, l, image);
+        }
+        expected *= 3 * std::exp(9 * b.inverse_d2(h, k, l) / 4);
+        CHECK(std::abs(expected - std::complex<double>(sums[i])) < 1e-5);
+    }
+}
+
 TEST_CASE("sums over atoms") {
     const Ball b = ball(11, 13, 300, 1.5);
     std::mt19937 random(5);

@@ -171,6 +171,15 @@ def complete_grid(
     default_F: float,
     grid: NDArray[np.float64],
 ) -> tuple[int, int, int]: ...
+def sum_over_symmetry(
+    rotations: ArrayLike,
+    translations: ArrayLike,
+    waves: NDArray[np.complex64],
+    hkl: ArrayLike,
+    metric: ArrayLike,
+    scale: float,
+    blur: float,
+) -> NDArray[np.complex64]: ...
 def sum_over_atoms(
     coefficients: ArrayLike,
     groups: ArrayLike,

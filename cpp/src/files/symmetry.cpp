@@ -169,4 +169,37 @@ Completeness complete_grid(const SpaceGroup& group, const Ball& ball, double def
     return {expected, missing, present};
 }
 
+void sum_over_symmetry(const SpaceGroup& group, const Transform& transform, const Ball& ball, std::size_t n,
+                       const std::int32_t* hkl, std::complex<float>* out) {
+    constexpr double two_pi = 6.283185307179586;
+    const auto& shape = transform.shape;
+    const auto wave = [&](const Index& h) -> std::complex<double> {
+        const bool mate = h[0] < 0;
+        std::size_t place = 0;
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+            std::int64_t at = mate ? -h[axis] : h[axis];
+            if (axis > 0 && at < 0) at += static_cast<std::int64_t>(shape[axis]);
+            if (at < 0 || at >= static_cast<std::int64_t>(shape[axis])) return 0;
+            place = place * shape[axis] + static_cast<std::size_t>(at);
+        }
+        const std::complex<double> found(transform.waves[place]);
+        return mate ? found : std::conj(found);
+    };
+    const auto count = static_cast<std::int64_t>(n);
+#pragma omp parallel for schedule(static) num_threads(thread_count(0))
+    for (std::int64_t row = 0; row < count; ++row) {
+        const auto i = static_cast<std::size_t>(row);
+        const Index index{hkl[3 * i], hkl[3 * i + 1], hkl[3 * i + 2]};
+        const double h = hkl[3 * i], k = hkl[3 * i + 1], l = hkl[3 * i + 2];
+        std::complex<double> total = 0;
+        for (const SymmetryOperation& op : group) {
+            const double turns = h * op.translation[0] + k * op.translation[1] + l * op.translation[2];
+            const double phase = two_pi * (turns - std::nearbyint(turns));
+            total += wave(times(index, op)) * std::complex<double>(std::cos(phase), std::sin(phase));
+        }
+        const double sharper = std::exp(transform.blur / 4 * ball.inverse_d2(h, k, l));
+        out[i] = std::complex<float>(total * (transform.scale * sharper));
+    }
+}
+
 }  // namespace nanobragg

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 SECONDS, BYTES = 10, 2 * 1000**3
 """Processor time and address space that a file may cost."""
-_WAIT = 120
-"""s; a file that takes so long by the clock waits for something"""
+_WAIT = 1000
+"""s; a file that takes so long by the clock waits for something, also where others keep the processors busy"""
 _BATCH = 400
 """Files for each process."""
 _KEPT = 3

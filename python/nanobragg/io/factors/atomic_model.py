@@ -1,9 +1,9 @@
 """Structure factors computed from an atomic model (``specs/formats.md``).
 
 One reflection of each set of equivalent ones is computed, and the others are copied. Small models are summed over their
-atoms; the atoms of large ones are smeared on a grid and Fourier transformed by gemmi (Ten Eyck (1977) Acta Cryst. A33,
-486-492). Form factors of International Tables C 6.1.1.4, f′ and f″ of Cromer and Liberman; flat bulk solvent after
-Jiang and Brünger (1994) J. Mol. Biol. 243, 100-115.
+atoms (:mod:`~nanobragg.io.factors.direct_sum`); the density of large ones is transformed
+(:mod:`~nanobragg.io.factors.density`). Form factors of International Tables C 6.1.1.4, f′ and f″ of Cromer and
+Liberman; flat bulk solvent after Jiang and Brünger (1994) J. Mol. Biol. 243, 100-115.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.factors.density import Reflections, Transformed, grid_points
 from nanobragg.io.factors.direct_sum import Summed, cost_of
 from nanobragg.io.factors.hkl import LARGEST_GRID
-from nanobragg.io.factors.models import ModelFile, atoms_of, in_group
+from nanobragg.io.factors.models import ModelFile, in_group
 from nanobragg.io.factors.symmetry import no_symmetry
 from nanobragg.io.support.extras import need
 from nanobragg.records.structure_factors import StructureFactors
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 K_SOL = 0.35
 """electrons/Å³"""
-_RATE = 1.5
-"""grid points per half of the resolution"""
-_GRID_LIMIT = 2**29
-"""points of a density grid"""
 _MASK_LIMIT = 2**26
 """points of the solvent's grid; it becomes coarser in larger cells"""
 _TRANSFORMS = 0.7
@@ -89,7 +86,7 @@ def model_factors(
     slack = recipe.resolution**-2 * (1 + 1e-9 + 0.04 * _misfit(model))
     unique = _core.unique_reflections(*group, metric, slack, ball_of(constants, slack)[1])
     told = progress or (lambda fraction: None)
-    parts = _parts(gemmi, model, recipe, (unique, metric), told)
+    parts = _parts(gemmi, model, recipe, Reflections(unique, metric, slack), told)
     minimum = (-bounds[0], -bounds[1], -bounds[2])
     grid = _core.grid_of_holes([2 * bound + 1 for bound in bounds])
     for piece in _pieces(len(unique)):
@@ -157,26 +154,22 @@ def _parts(
     gemmi: Any,
     model: ModelFile,
     recipe: Recipe,
-    unique: tuple[NDArray[np.int32], NDArray[np.float64]],
+    wanted: Reflections,
     told: Callable[[float], object],
 ) -> _Parts:
-    """``unique``: reflections (n, 3) and the metric of the reciprocal lattice. ``told``: how far this has come."""
-    points = model.structure.cell.volume * (2 * _RATE / recipe.resolution) ** 3
+    """``told``: how far this has come."""
     atoms: Callable[[slice], Waves]
     done = 0.0
-    if cost_of(model, len(unique[0])) <= max(1e9, 60 * points):
+    if cost_of(model, len(wanted.hkl)) <= max(1e9, 60 * grid_points(model, recipe.resolution)):
         summed = Summed(gemmi, model, recipe.energy)
 
         def atoms(piece: slice) -> Waves:
-            return summed(unique[0][piece])
+            return summed(wanted.hkl[piece])
 
-    elif points > _GRID_LIMIT:
-        raise InputError(
-            f"{model.name}: found a cell of {points:.2g} grid points at {recipe.resolution:.3g} Å, expected at most "
-            f"{_GRID_LIMIT:.2g}: set -sf_dmin"
-        )
     else:
-        atoms = _Transformed(gemmi, in_group(gemmi, model), recipe, unique[0], told)
+        atoms = Transformed(
+            model, recipe.energy, recipe.resolution, wanted, lambda fraction: told(_TRANSFORMS * fraction)
+        )
         done = _TRANSFORMS
     spacing = _mask_spacing(model, recipe)
     warnings = ()
@@ -185,7 +178,7 @@ def _parts(
             f"{model.name}: the bulk solvent of so large a cell is computed on a grid of {spacing:.2g} Å, to "
             f"{2 * spacing:.2g} Å",
         )
-    return _Parts(atoms, _solvent(gemmi, in_group(gemmi, model), recipe, spacing, *unique), done, warnings)
+    return _Parts(atoms, _solvent(gemmi, in_group(gemmi, model), recipe, spacing, wanted), done, warnings)
 
 
 def _amplitudes(parts: _Parts, piece: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -194,56 +187,6 @@ def _amplitudes(parts: _Parts, piece: slice) -> tuple[NDArray[np.float64], NDArr
     if parts.solvent is not None:
         total += parts.solvent[piece]
     return np.abs(total + 1j * absorbing), np.abs(total - 1j * absorbing)
-
-
-class _Transformed:
-    """Atoms on a grid, transformed."""
-
-    def __init__(
-        self, gemmi: Any, structure: Any, recipe: Recipe, unique: NDArray[np.int32], told: Callable[[float], object]
-    ) -> None:
-        model = structure[0]
-        density = gemmi.DensityCalculatorX()
-        density.d_min = recipe.resolution
-        density.rate = _RATE
-        density.set_grid_cell_and_spacegroup(structure)
-        density.set_refmac_compatible_blur(model)
-        elements = {atom.element.atomic_number: atom.element for atom in atoms_of(model)}
-        shifts = {z: gemmi.cromer_liberman(z=z, energy=recipe.energy) for z in elements}
-        for z, element in elements.items():
-            density.addends.set(element, shifts[z][0])
-        density.put_model_density_on_grid(model)
-        told(0.2 * _TRANSFORMS)
-        self._scattering = _transformed(gemmi, density, unique)
-        told(0.5 * _TRANSFORMS)
-        absorbing = {z: f[1] for z, f in shifts.items()}
-        self._absorbing = None
-        if any(absorbing.values()):
-            _put_absorbing(density, model, absorbing)
-            told(0.7 * _TRANSFORMS)
-            self._absorbing = _transformed(gemmi, density, unique)
-        told(_TRANSFORMS)
-
-    def __call__(self, piece: slice) -> Waves:
-        """What f0 + f′ and what f″ give for a piece of the reflections."""
-        total = self._scattering[piece].astype(np.complex128)
-        return total, np.zeros_like(total) if self._absorbing is None else self._absorbing[piece].astype(np.complex128)
-
-
-def _transformed(gemmi: Any, density: Any, unique: NDArray[np.int32]) -> NDArray[np.complex64]:
-    """(n,) of reflections (n, 3): the transform of what is on the grid."""
-    grid = gemmi.transform_map_to_f_phi(density.grid, half_l=True)
-    return np.array(grid.get_value_by_hkl(np.ascontiguousarray(unique), unblur=density.blur), dtype=np.complex64)
-
-
-def _put_absorbing(density: Any, model: Any, f_double_prime: dict[int, float]) -> None:
-    """f″ of every atom in place of its density."""
-    density.initialize_grid()
-    for atom in atoms_of(model):
-        strength = f_double_prime[atom.element.atomic_number]
-        if strength:
-            density.add_c_contribution_to_grid(atom, strength)
-    density.grid.symmetrize_sum()
 
 
 def _usual_spacing(recipe: Recipe) -> float:
@@ -260,21 +203,20 @@ def _solvent(
     structure: Any,
     recipe: Recipe,
     spacing: float,
-    unique: NDArray[np.int32],
-    metric: NDArray[np.float64],
+    wanted: Reflections,
 ) -> NDArray[np.complex64] | None:
-    """(n,) of reflections (n, 3), 0 beyond what a grid of that spacing reaches."""
+    """(n,) of all reflections, 0 beyond what a grid of that spacing reaches."""
     if recipe.k_sol == 0.0:
         return None
     mask = gemmi.FloatGrid()
     mask.setup_from(structure, spacing=spacing)
     gemmi.SolventMasker(gemmi.AtomicRadiiSet.Refmac).put_mask_on_float_grid(mask, structure[0])
     grid = gemmi.transform_map_to_f_phi(mask, half_l=True)
-    found = np.zeros(len(unique), np.complex64)
-    for piece in _pieces(len(unique)):
-        indices = unique[piece].astype(float)
-        d2 = np.einsum("ni,ij,nj->n", indices, metric, indices)
+    found = np.zeros(len(wanted.hkl), np.complex64)
+    for piece in _pieces(len(found)):
+        indices = wanted.hkl[piece].astype(float)
+        d2 = np.einsum("ni,ij,nj->n", indices, wanted.metric, indices)
         inside = d2 <= (2 * spacing) ** -2
-        values = grid.get_value_by_hkl(np.ascontiguousarray(unique[piece][inside]))
+        values = grid.get_value_by_hkl(np.ascontiguousarray(wanted.hkl[piece][inside]))
         found[piece][inside] = recipe.k_sol * np.exp(-recipe.b_sol / 4 * d2[inside]) * values
     return found
