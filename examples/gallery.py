@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 GALLERY = HERE / "gallery"
 SERIES = GALLERY / "rotation_series.py"
 OUTPUT = HERE.parent / "example_output" / "gallery"
-NAMES = ("still", "rotation", "xfel", "saxs", "powder", "parallax")
+NAMES = ("still", "rotation", "xfel", "saxs", "powder", "parallax", "jungfrau", "barrel")
 WIDTH = 480  # pixels of a picture
 
 SMALL: dict[str, list[str]] = {
@@ -33,6 +33,8 @@ SMALL: dict[str, list[str]] = {
     "saxs": ["-mosaic_dom", "200", "-pixel", "0.344", "-detpixels", "240"],
     "powder": ["-mosaic_dom", "3000", "-pixel", "0.344", "-detpixels", "240"],
     "parallax": ["-mosaic_dom", "1", "-roi", "240", "479", "60", "419"],
+    "jungfrau": ["-mosaic_dom", "4"],
+    "barrel": ["-mosaic_dom", "3"],
 }
 """Options of nanobragg that override the TOML file's values."""
 
@@ -41,6 +43,7 @@ TILE = 77  # pixels: the part of an image of the series that is shown, and a fra
 ZOOM = 2
 FRAME = 3
 TILE_AT = (60, 250)  # slow, fast
+GAP = 205  # grey of what is no panel
 GREY_LEVELS = 24  # few levels keep the files small
 
 
@@ -103,7 +106,44 @@ def decades(folder: Path, name: str) -> np.ndarray:
     return (255 - np.rint(255 * np.clip((counts - low) / (high - low), 0.0, 1.0))).astype(np.uint8)
 
 
-PICTURES = {"rotation": montage, "saxs": decades}
+def panels(folder: Path, name: str) -> np.ndarray:
+    """Grey values (down, right) of a detector of panels as it is seen along the beam."""
+    from nanobragg.program.seen import seen_of_file
+
+    return _side_by_side(seen_of_file(folder / f"{name}.h5").pixels)
+
+
+def unrolled(folder: Path, name: str) -> np.ndarray:
+    """The barrel as it is seen along the beam, and, to its right, its rows below each other, as its files have them."""
+    from nanobragg import read_pixels
+    from nanobragg.program.seen import seen_of_file
+
+    file = folder / f"{name}.h5"
+    slab = read_pixels(file).astype(float)
+    slab[slab < 0] = np.nan
+    return _side_by_side(seen_of_file(file).pixels, slab)
+
+
+def _side_by_side(*images: np.ndarray) -> np.ndarray:
+    """Grey values of images whose gaps are NaN, each in the middle of its share of the width."""
+    from nanobragg.io.images.picture import grey_levels, reduced
+
+    share = WIDTH // len(images) - (0 if len(images) == 1 else FRAME)
+    small = []
+    for image in images:
+        block = -(-image.shape[1] // share)
+        small.append(reduced(image, -(-max(image.shape) // block))[0])
+    sheet = np.full((max(len(image) for image in small), WIDTH), GAP, np.uint8)
+    for number, image in enumerate(small):
+        grey = grey_levels(image)
+        grey[np.isnan(image)] = GAP
+        down = (len(sheet) - len(grey)) // 2
+        right = number * (WIDTH - share) // max(len(images) - 1, 1) + (share - grey.shape[1]) // 2
+        sheet[down : down + len(grey), right : right + grey.shape[1]] = grey
+    return sheet
+
+
+PICTURES = {"rotation": montage, "saxs": decades, "jungfrau": panels, "barrel": unrolled}
 """Pictures that are not :func:`spots`."""
 
 

@@ -56,7 +56,8 @@ class Shot:
         self.resolved: Any = resolve(Experiment.from_args(words))
         g = self.resolved.geometry
         self.geometry = g
-        (self.panel,) = self.resolved.scene.panels
+        self.panels = self.resolved.scene.panels
+        self.panel = self.panels[0]
         self.wavelength = self.resolved.radiation.wavelength * 1e10
         self.beam = np.array(g.beam)
         if (folder / f"{name}.bin").exists():
@@ -326,6 +327,51 @@ def test_parallax_smears_spots_away_from_the_normal(shot: Callable[[str], Shot])
     assert np.median(ratios) == pytest.approx(1.0, abs=0.2)
     assert np.median(from_near) < 5.0  # degrees
     assert np.median(from_beam) > 20.0
+
+
+def _spots_of_panels(
+    shot: Shot, least: float, misset: tuple[float, float, float], phis: np.ndarray
+) -> list[tuple[float, float]]:
+    """Of spots, above so many times their panel's median: 2theta (degrees), and how far from whole its indices are at
+    the nearest of the spindle's angles (degrees).
+    """
+    lattice = _lattice(shot, misset)
+    slab = np.load(shot.folder / f"{shot.picture.stem}.npy").astype(float)
+    found = []
+    for panel in shot.panels:
+        (s0, f0), (slow, fast) = panel.place, panel.shape
+        part = slab[s0 : s0 + slow, f0 : f0 + fast]
+        for peak in _peaks(part, least * float(np.median(part)), 6):
+            there = panel.at(peak[1] + 0.5, peak[0] + 0.5)
+            ray = there / np.linalg.norm(there)
+            index = _about_x((ray - shot.beam) / shot.wavelength, -np.radians(phis)) @ lattice.T
+            angle = math.degrees(math.acos(float(ray @ shot.beam)))
+            if angle > 2.0:
+                found.append((angle, float(np.abs(index - np.rint(index)).max(axis=1).min())))
+    return found
+
+
+def test_jungfrau_has_its_spots_where_the_lattice_puts_them(shot: Callable[[str], Shot]) -> None:
+    """On all modules, and none in their gaps."""
+    jungfrau = shot("jungfrau")
+    assert len(jungfrau.panels) == 8
+    off = np.array([miss for _, miss in _spots_of_panels(jungfrau, 20.0, (12.0, 40.0, 25.0), np.zeros(1))])
+    assert len(off) > 40
+    assert (off < 0.2).mean() > 0.95  # by chance: 0.06
+    with h5py.File(jungfrau.folder / "jungfrau.h5") as file:
+        counts, unused = file["/entry/data/data"][0], file["/entry/instrument/detector/pixel_mask_slab"][()]
+    assert counts.shape == (2164, 2068)
+    assert ((counts < 0) == (unused == 1)).all()
+    assert unused.sum() == 2164 * 2068 - 8 * 514 * 1030
+
+
+def test_barrel_has_spots_behind_the_sample(shot: Callable[[str], Shot]) -> None:
+    """Rows beyond 2theta = 90 degrees are as full as others; an image that takes tan 2theta has none there."""
+    spots = _spots_of_panels(shot("barrel"), 200.0, (20.0, 35.0, 10.0), np.linspace(0.0, 2.0, 21))
+    behind = np.array([miss for angle, miss in spots if angle > 90.0])
+    assert len(spots) > 60
+    assert len(behind) >= 5
+    assert (behind < 0.1).mean() > 0.9  # by chance: 0.1
 
 
 def _crowded(box: np.ndarray) -> bool:

@@ -360,3 +360,57 @@ def test_view_shows_a_file_of_panels_along_the_beam(image: Image, tmp_path: Path
         counts.write(tmp_path / name)
         assert main(["view", str(tmp_path / name), "-o", str(tmp_path / "a.png")]) in (0, None)
         assert np.array(PIL.Image.open(tmp_path / "a.png")).shape[:2] == shape
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.bin"])
+@pytest.mark.parametrize("geometry", ["a.geom", "a.expt", "other.geom"])
+def test_view_takes_panels_from_a_geometry_beside_the_image(
+    name: str, geometry: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else a slab of tilted panels is all that there is to see of formats without geometry."""
+    panels = (replace(PANELS[0], bad=((0, 3, 0, 3),)), replace(PANELS[1], slow_axis=(0, -1, 0)))
+    image = simulate(replace(EXPERIMENT, detector=Detector(panels=panels)))
+    image.write(tmp_path / name)
+    (write_geom if geometry.endswith(".geom") else write_expt)(tmp_path / geometry, image.resolved)
+    words = ["view", str(tmp_path / name), "-o", str(tmp_path / "p.png")]
+    if geometry.startswith("other"):
+        words += ["-img", str(tmp_path / geometry)]
+    assert main(words) == 0
+    assert f"2 panels where {tmp_path / geometry} has them" in capsys.readouterr().out
+    seen = png_bytes(assembled(image.data, image.resolved)[0])
+    picture, expected = (np.array(PIL.Image.open(file)).astype(int) for file in (tmp_path / "p.png", io.BytesIO(seen)))
+    assert picture.shape == expected.shape
+    assert (np.abs(picture - expected).max(axis=-1) > 8).mean() < 0.02  # a pixel's edge may be rounded otherwise
+
+
+def test_view_of_a_stack_needs_no_slab(tmp_path: Path) -> None:
+    """In a NumPy file modules lie behind each other; their geometry has them below each other."""
+    panels = tuple(replace(panel, shape=(30, 50), place=None, slow_axis=(0, -1, 0)) for panel in PANELS)
+    image = simulate(replace(EXPERIMENT, detector=Detector(panels=panels)))
+    image.write(tmp_path / "a.npy")
+    assert np.load(tmp_path / "a.npy").shape == (3, 30, 50)
+    sizes = []
+    for geometry in (None, "a.geom"):
+        if geometry:
+            write_geom(tmp_path / geometry, image.resolved)
+        assert main(["view", str(tmp_path / "a.npy"), "-o", str(tmp_path / "p.png")]) == 0
+        with PIL.Image.open(tmp_path / "p.png") as picture:
+            sizes.append(picture.size[::-1])
+    assert sizes == [(90, 50), assembled(image.data, image.resolved)[0].shape]
+
+
+def test_view_says_why_it_shows_the_files_array(
+    image: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.write(tmp_path / "a.npy")
+    (tmp_path / "a.geom").write_text("clen = 0.1\np0/min_fs = 0\n")
+    assert main(["view", str(tmp_path / "a.npy"), "-o", str(tmp_path / "p.png")]) == 0
+    said = capsys.readouterr().err
+    assert "line 2" in said
+    assert "the file's array is shown" in said
+    assert said.count("\n") == 1
+    write_geom(tmp_path / "b.geom", image.resolved)
+    simulate(replace(EXPERIMENT, detector=Detector(shape=(8, 8)))).write(tmp_path / "c.npy")
+    assert main(["view", str(tmp_path / "c.npy"), "-o", str(tmp_path / "p.png"), "-img", str(tmp_path / "b.geom")]) == 9
+    assert "found 8 x 8 pixels, expected the 70 x 62 of the panels" in capsys.readouterr().err
+    assert main(["view", str(tmp_path / "c.npy"), "-img"]) == 9

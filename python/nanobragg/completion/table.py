@@ -137,6 +137,7 @@ def _view() -> Command:
             most=1,
             suffixes=_suffixes_of(PNG.extensions),
         ),
+        Word(names=("-img",), help="file that says where the panels are", least=1, most=1, suffixes=SUFFIXES["-img"]),
         Word(names=("-shape",), help="pixels of bare float images: slow, fast", least=2, most=2),
         _HELP,
     )

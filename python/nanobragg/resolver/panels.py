@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.images.slab import part_of
 from nanobragg.records.panel import ScenePanel, usual_places
 
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ def with_mask(panels: Sequence[ScenePanel], mask: NDArray[Any], name: str) -> tu
         InputError: for a mask that does not hold the panels.
 
     """
-    parts = [_part(panel, number, len(panels), mask) for number, panel in enumerate(panels)]
+    kept = np.asarray(mask) != 0
+    parts = [part_of(kept, panel, number, len(panels)) for number, panel in enumerate(panels)]
     wrong = next((n for n, (panel, part) in enumerate(zip(panels, parts, strict=True)) if part.shape != panel.shape), 0)
     if parts[wrong].shape != panels[wrong].shape:
         found = " x ".join(str(count) for count in mask.shape)
@@ -222,18 +224,3 @@ def with_mask(panels: Sequence[ScenePanel], mask: NDArray[Any], name: str) -> tu
         replace(panel, mask=(part if panel.mask is None else part & (panel.mask != 0)).view(np.uint8))
         for panel, part in zip(panels, parts, strict=True)
     )
-
-
-def _part(panel: ScenePanel, number: int, count: int, mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """The pixels of a panel in an array; of another shape where it does not hold them."""
-    place, (slow, fast) = panel.place, panel.shape
-    whole = np.asarray(mask)
-    if whole.ndim == 3 and (len(place) == 2 or whole.shape == (count, slow, fast)):
-        layer = whole[number] if number < len(whole) else whole[:0]
-        return np.asarray(layer != 0)
-    if whole.ndim != len(place):
-        return np.zeros(0, bool)
-    if len(place) == 3:
-        whole = whole[place[0]] if place[0] < len(whole) else whole[0, :0]
-    s0, f0 = place[-2:]
-    return np.asarray(whole[s0 : s0 + slow, f0 : f0 + fast] != 0)

@@ -31,7 +31,10 @@ def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | 
 
 
 def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any]:
-    """The pixels (slow, fast). Raises :class:`InputError` for a file that is not NumPy's, or not of one image."""
+    """The pixels (slow, fast), or (module, slow, fast) of a stack.
+
+    Raises :class:`InputError` for a file that is not NumPy's, or not of one image.
+    """
     name = os.fspath(path)
     try:
         with quiet():
@@ -40,6 +43,6 @@ def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> 
         raise InputError(f"{name}: found {str(error)[:80]}, expected a NumPy file") from error
     if pixels.ndim == 3 and len(pixels) == 1:  # as an image of one panel is rendered
         pixels = pixels[0]
-    if pixels.ndim != 2:
-        raise InputError(f"{name}: found an array of shape {pixels.shape}, expected (slow, fast)")
+    if pixels.ndim not in (2, 3):
+        raise InputError(f"{name}: found an array of shape {pixels.shape}, expected (slow, fast) or a stack of those")
     return pixels

@@ -103,7 +103,7 @@ def png_bytes(pixels: ArrayLike, resolved: Resolved | None = None, marks: Marks 
 
     Args:
         pixels: (slow, fast); with ``resolved``, of the shape ``Scene.image_shape``: several panels are shown as they
-            are seen along the beam.
+            are seen along the beam. Without it, NaN are gaps.
         resolved: what the marks are drawn from.
         marks: needs ``resolved``.
 
@@ -115,7 +115,7 @@ def png_bytes(pixels: ArrayLike, resolved: Resolved | None = None, marks: Marks 
     seen = seen_of(np.asarray(pixels), resolved, marks or Marks())
     small, factor = reduced(seen.pixels)
     picture = pillow.fromarray(grey_levels(small))
-    if seen.view is not None:
+    if seen.view is not None or (resolved is None and np.isnan(small).any()):
         picture = _with_gaps(pillow, picture, np.isnan(small))
     if seen.resolved is not None and marks is not None and (marks.rings or marks.beam or marks.roi):
         picture = picture.convert("RGB")

@@ -78,6 +78,40 @@ def in_file(image: NDArray[Any], panels: Sequence[ScenePanel], fill: float = 0) 
     return result
 
 
+def part_of(array: NDArray[Any], panel: ScenePanel, number: int, count: int) -> NDArray[Any]:
+    """The pixels (slow, fast) of a panel in an array that holds a detector; of another shape where it does not.
+
+    Args:
+        array: the file's array, slab or stack, or (panel, slow, fast).
+        panel: the panel.
+        number: of it, from 0.
+        count: of panels.
+
+    """
+    place, (slow, fast) = panel.place, panel.shape
+    if array.ndim == 3 and (len(place) == 2 or array.shape == (count, slow, fast)):
+        return array[number] if number < len(array) else array[0, :0]
+    if array.ndim != len(place):
+        return array.reshape(-1)[:0]
+    if len(place) == 3:
+        array = array[place[0]] if place[0] < len(array) else array[0, :0]
+    s0, f0 = place[-2:]
+    return array[s0 : s0 + slow, f0 : f0 + fast]
+
+
+def from_file(array: NDArray[Any], panels: Sequence[ScenePanel]) -> NDArray[Any] | None:
+    """The pixels of all panels, one panel after the other, (pixels,); ``None`` where the array does not hold them.
+
+    The panels of a stack may be below each other in it.
+    """
+    if array.ndim == 2:
+        panels = flattened(panels)
+    parts = [part_of(array, panel, number, len(panels)) for number, panel in enumerate(panels)]
+    if any(part.shape != tuple(panel.shape) for part, panel in zip(parts, panels, strict=True)):
+        return None
+    return np.concatenate([part.ravel() for part in parts])
+
+
 def _where(panel: ScenePanel) -> tuple[int | slice, ...]:
     slow, fast = panel.place[-2:]
     return (*panel.place[:-2], slice(slow, slow + panel.shape[0]), slice(fast, fast + panel.shape[1]))
