@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nanobragg import Experiment, InputError, parse_words, resolve
-from nanobragg.derivatives import gradient, jacobian, parameters
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Move, Panel, Sampling, parse_words, resolve
+from nanobragg.derivatives import gradient, jacobian, parameters, with_values
+from nanobragg.differentiation.fields import Parameter
 from nanobragg.differentiation.names import choose
 from nanobragg.differentiation.point import point_of
 from nanobragg.differentiation.systems import SYSTEMS
@@ -29,12 +31,41 @@ TURNED = (
 BEAM = f"{CRYSTAL} -default_F 10 -Xbeam 5 -Ybeam 6.5 -distance 90 -round_xtal -oversample_omega -quirks none"
 DENZO = f"{CRYSTAL} -default_F 10 -Xclose 5 -Yclose 6 -denzo -vdiv 2 -vdivsteps 2 -polar 0.5 -fluence 1e20"
 XDS = f"{CRYSTAL} -default_F 10 -ORGX 5 -ORGY 6 -xds -distance 100 -curved_det -tophat_spots -fudge 1"
-EXPERIMENTS = {"still": STILL, "turned": TURNED, "beam": BEAM, "denzo": DENZO, "xds": XDS}
+PANELS = Experiment(
+    beam=Beam(wavelength=1.1, polarization=0.7),
+    crystal=Crystal(cell=(55, 65, 75, 80, 95, 100), cells=5, misset=(10, 20, 30), default_F=100),
+    detector=Detector(
+        panels=(
+            Panel(name="left", group="front", shape=(6, 8), pixel_size=(1.0, 1.5), origin=(80, 10, -8)),
+            Panel(name="right", group="front", shape=(6, 8), pixel_size=1, origin=(82, 9, 2), fast_axis=(-0.2, 0.1, 1)),
+            Panel(name="back", shape=(7, 5), pixel_size=1.0, origin=(-60, 9, 2), slow_axis=(0.1, -1, 0.2)),
+        ),
+        moves=(
+            Move(panel="left", shift=(0.1, 0.2, 0.3), rotation=(1, 2, 3)),
+            Move(group="front", rotation=(2, -1, 1), shift=(0, 0.1, 0), pivot=(70, 1, 2)),
+            Move(panel="2", rotation=(0, 5, 0)),
+        ),
+        distance=70,
+        beam_x=3,
+        rotx=3,
+        roty=-2,
+        attenuation_depth=300,
+        thickness=400,
+    ),
+    sampling=Sampling(oversample=2, oversample_omega=True),
+)
+NAMED = Experiment(
+    crystal=PANELS.crystal,
+    detector=Detector(name="EIGER2 1M", close_distance=70, orgx=500, orgy=250, twotheta=10, rotz=3),
+    sampling=Sampling(oversample=1),
+)
+EXPERIMENTS = {"still": STILL, "turned": TURNED, "beam": BEAM, "denzo": DENZO, "xds": XDS, "panels": PANELS}
+SCENES = {**EXPERIMENTS, "named": NAMED}
 
 
-def experiment_of(words: str) -> Experiment:
+def experiment_of(said: str | Experiment) -> Experiment:
     """What a command line says."""
-    return parse_words(words).experiment
+    return parse_words(said).experiment if isinstance(said, str) else said
 
 
 def numbers_of(experiment: Experiment) -> list[str]:
@@ -45,17 +76,14 @@ def numbers_of(experiment: Experiment) -> list[str]:
     return [name for name in names if name != "crystal.structure_factors"]
 
 
-def moved(experiment: Experiment, name: str, step: float) -> Experiment:
-    """The experiment with one number changed."""
-    field, _, index = name.partition("[")
-    part, _, key = field.partition(".")
-    value = parameters(experiment)[field].value
-    if index:
-        value = [v + step if i == int(index[:-1]) else v for i, v in enumerate(value)]
-        value = value if key == "cell" else tuple(value)
-    else:
-        value += step
-    return replace(experiment, **{part: replace(getattr(experiment, part), **{key: value})})
+def values_of(experiment: Experiment, names: list[str]) -> list[float]:
+    """The numbers that have these names."""
+    there = parameters(experiment)
+    return [_value(there, name) for name in names]
+
+
+def _value(there: Mapping[str, Parameter], name: str) -> float:
+    return there[name].value if name in there else there[name[:-3]].value[int(name[-2])]
 
 
 SAME_NAMES = (
@@ -76,9 +104,7 @@ SAME_NAMES = (
 def scene_numbers(experiment: Experiment) -> dict[str, np.ndarray]:
     """The numbers of its Scene, as a SceneChange has them."""
     s = resolve(experiment).scene
-    panels = [
-        [*p.origin, *p.fast, *p.slow, *p.normal, *p.pixel_size, p.pixel_area or 0.0, p.close_distance] for p in s.panels
-    ]
+    panels = [[*p.origin, *p.fast, *p.slow, *p.normal, *p.pixel_size, p.area, p.close_distance] for p in s.panels]
     return {
         "panels": np.array(panels),
         "sources": np.hstack([s.source_direction, s.source_wavelength[:, None], s.source_weight[:, None]]),
@@ -86,22 +112,24 @@ def scene_numbers(experiment: Experiment) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
-def test_scenes_change_with_every_number_as_differences_say(words: str) -> None:
+@pytest.mark.parametrize("words", SCENES.values(), ids=SCENES)
+def test_scenes_change_with_every_number_as_differences_say(words: str | Experiment) -> None:
     """A wrong slope here would send a refinement astray, or make it slow without a word."""
     experiment = experiment_of(words)
-    names = [name for name in numbers_of(experiment) if not name.startswith("crystal.cells")]
+    # What is not the detector's is the same with panels.
+    part = "" if isinstance(words, str) else "detector"
+    names = [n for n in numbers_of(experiment) if n.startswith(part) and not n.startswith("crystal.cells")]
     point = point_of(experiment)
     now = scene_numbers(experiment)
-    for name, change in zip(names, tangents(choose(names, point), point), strict=True):
-        value = parameters(experiment)[name.partition("[")[0]].value
-        size = abs(value[int(name[-2])] if name.endswith("]") else value)
+    changes = tangents(choose(names, point), point)
+    for name, value, change in zip(names, values_of(experiment, names), changes, strict=True):
+        size = abs(value)
         # (The spread is rounded to single precision.)
         share = 0.2 if name == "crystal.mosaic_spread" else 1e-3
         steps = (share * size or share, share / 2 * size or share / 2)
         slopes = []
         for step in steps:
-            more, less = scene_numbers(moved(experiment, name, step)), scene_numbers(moved(experiment, name, -step))
+            more, less = (scene_numbers(with_values(experiment, {name: value + s})) for s in (step, -step))
             slopes.append({key: (more[key] - less[key]) / (2 * step) for key in now})
         for key, number in now.items():
             found = getattr(change, key)
@@ -113,22 +141,21 @@ def test_scenes_change_with_every_number_as_differences_say(words: str) -> None:
 
 
 @pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
-def test_columns_are_what_the_image_changes_by(words: str) -> None:
+def test_columns_are_what_the_image_changes_by(words: str | Experiment) -> None:
     """In photons per unit of each field, all numbers at once."""
     experiment = experiment_of(words)
     names = numbers_of(experiment)
     image, columns = jacobian(experiment, names)
     assert image.dtype == columns.dtype == np.float64
-    assert columns.shape == (len(names), *image.shape) == (len(names), 12, 12)
+    assert columns.shape == (len(names), *image.shape)
     simulated = np.asarray(resolve_image(experiment))
     np.testing.assert_allclose(image, simulated, rtol=1e-6, atol=1e-7 * float(simulated.max()))
-    for name, column in zip(names, columns, strict=True):
+    for name, value, column in zip(names, values_of(experiment, names), columns, strict=True):
         if name.startswith("crystal.cells") or name == "crystal.mosaic_spread":
             continue  # they are whole; it is rounded to single precision, which hides so small a step
-        value = parameters(experiment)[name.partition("[")[0]].value
-        size = abs(value[int(name[-2])] if name.endswith("]") else value)
+        size = abs(value)
         step = 1e-7 * max(size, 1e-2)
-        more, less = (exact_image(moved(experiment, name, sign * step)) for sign in (1, -1))
+        more, less = (exact_image(with_values(experiment, {name: value + s})) for s in (step, -step))
         expected = (more - less) / (2 * step)
         off = float(np.linalg.norm(column - expected))
         noise = 1e-10 * float(np.linalg.norm(image)) / step
@@ -148,7 +175,7 @@ def resolve_image(experiment: Experiment) -> np.ndarray:
 
 
 @pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
-def test_a_gradient_is_the_weighted_sum_of_columns(words: str) -> None:
+def test_a_gradient_is_the_weighted_sum_of_columns(words: str | Experiment) -> None:
     """Both ways to the same number: what one of them gets wrong, the other shows."""
     experiment = experiment_of(words)
     names = numbers_of(experiment)
@@ -161,6 +188,56 @@ def test_a_gradient_is_the_weighted_sum_of_columns(words: str) -> None:
     everything = gradient(experiment, weights)
     assert list(everything) == list(parameters(experiment))
     np.testing.assert_array_equal(everything["crystal.misset"], [found[f"crystal.misset[{i}]"] for i in range(3)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("detector.panels[0].shift[1]", 5.0, {0: Move(panel="left", shift=(0.1, 5.0, 0.3), rotation=(1, 2, 3))}),
+        (
+            "detector.groups[front].shift",
+            (1, 2, 3),
+            {1: Move(group="front", rotation=(2, -1, 1), shift=(1, 2, 3), pivot=(70, 1, 2))},
+        ),
+        ("detector.panels[back].rotation[0]", 7.0, {2: Move(panel="2", rotation=(7.0, 5, 0))}),
+        ("detector.panels[right].rotation[0]", 7.0, {3: Move(panel="right", rotation=(7.0, 0, 0))}),
+    ],
+)
+def test_values_of_panels_go_into_their_moves(name: str, value: Any, expected: dict[int, Move]) -> None:
+    """What refines a detector writes what it found into the experiment: in the move that is there, or in a new one."""
+    moves = with_values(PANELS, {name: value}).detector.moves
+    before = PANELS.detector.moves
+    assert moves is not None
+    assert before is not None
+    assert len(moves) == max(len(before), *(number + 1 for number in expected))
+    for number, move in enumerate(moves):
+        assert vars(move) == vars(expected.get(number, before[min(number, 2)])), number
+
+
+def test_values_are_set_by_name() -> None:
+    """One number, all of a field, those of a cell that are equal, and factors of a list."""
+    experiment = experiment_of(f"{STILL} -cell 50 50 70 90 90 90")
+    values = {
+        "crystal.cell.tetragonal.a": 51.0,
+        "crystal.misset": np.array([1, 2, 3]),
+        "detector.distance": 99,
+        "beam.fluence": 1e20,
+    }
+    found = with_values(experiment, values)
+    assert found.crystal.cell == (51.0, 51.0, 70, 90, 90, 90)
+    assert found.crystal.misset == (1.0, 2.0, 3.0)
+    assert (found.detector.distance, found.beam.fluence) == (99.0, 1e20)
+    assert with_values(experiment, {"crystal.misset[2]": 5, "crystal.misset[0]": 6}).crystal.misset == (6.0, 20.0, 5.0)
+    grid = resolve(with_factors()).scene.f_grid
+    doubled = resolve(with_values(with_factors(), {"crystal.structure_factors": 2 * grid})).scene
+    np.testing.assert_array_equal(doubled.f_grid, 2 * grid)
+    one = resolve(with_values(with_factors(), {"crystal.structure_factors[-9,-9,-8]": 3.0})).scene
+    assert one.f_grid[0, 0, 1] == 3.0
+    assert np.count_nonzero(one.f_grid != grid) == 1
+    with pytest.raises(InputError, match=r"crystal.misset: found values of shape \(2,\), expected \(3,\)"):
+        with_values(experiment, {"crystal.misset": (1, 2)})
+    with pytest.raises(InputError, match=r"-lambda \(beam.wavelength\): found inf"):
+        with_values(experiment, {"beam.wavelength": math.inf})
 
 
 def with_factors(**also: Any) -> Experiment:
@@ -245,10 +322,17 @@ def test_images_of_many_rows_have_columns_to_the_last() -> None:
         (f"{STILL} -oversample_omega", "beam.wavelength", "multiply the running sum"),
         (f"{STILL} -around water 1", "beam.wavelength", "around: found something around the crystal"),
         (f"{STILL} -misset random", "beam.wavelength", "found 'random' without a seed"),
+        (PANELS, "detector.panels[3].shift[0]", "detector.panels[3].shift[0]: found no parameter of this name"),
+        (
+            PANELS,
+            "detector.panels[0].shift",
+            "found 3 numbers, expected one of them, such as detector.panels[0].shift[0]",
+        ),
+        (PANELS, "detector.panels[0]", "detector.panels[0]: found no parameter of this name, expected one of beam"),
         (f"{STILL} -phi 0 -osc 1 -phisteps 3", "sampling.phi", "sampling.phi: found that the image"),
     ],
 )
-def test_what_there_is_not_is_refused_in_a_sentence(words: str, name: str, sentence: str) -> None:
+def test_what_there_is_not_is_refused_in_a_sentence(words: str | Experiment, name: str, sentence: str) -> None:
     """Rather than by a column of zeros."""
     with pytest.raises(InputError) as caught:
         jacobian(experiment_of(words), [name])

@@ -14,14 +14,14 @@ from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.records import kinds
 from nanobragg.records.around import Around, Material
-from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Panel, Sampling
+from nanobragg.records.experiment import Beam, Crystal, Detector, Experiment, Move, Panel, Sampling
 from nanobragg.records.fields import Place, assembled, checked, own_places, places
 from nanobragg.records.kinds import Kind
 from nanobragg.records.response import Response
 from nanobragg.records.run import Output, Run
 from nanobragg.records.shapes import SHAPES, CrystalShape
 
-RECORDS = (Beam, Crystal, Panel, Detector, Sampling, Material, Around, Response, Experiment, Output, Run)
+RECORDS = (Beam, Crystal, Panel, Move, Detector, Sampling, Material, Around, Response, Experiment, Output, Run)
 PLACES = {place.name: place for place in places(Run)}
 
 ANNOTATIONS = {

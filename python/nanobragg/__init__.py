@@ -30,6 +30,7 @@ _HOMES = {
     "InputError": "errors",
     "Interpolation": "records.scene",
     "Material": "records.around",
+    "Move": "records.experiment",
     "NoiseImage": "response.photons",
     "Output": "records.run",
     "Panel": "records.experiment",

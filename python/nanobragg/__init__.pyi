@@ -16,6 +16,7 @@ from nanobragg.records.experiment import Beam as Beam
 from nanobragg.records.experiment import Crystal as Crystal
 from nanobragg.records.experiment import Detector as Detector
 from nanobragg.records.experiment import Experiment as Experiment
+from nanobragg.records.experiment import Move as Move
 from nanobragg.records.experiment import Panel as Panel
 from nanobragg.records.experiment import Sampling as Sampling
 from nanobragg.records.panel import ScenePanel as ScenePanel

@@ -9,26 +9,25 @@ Both are exact: nothing is a difference of two images. Parameters have the names
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nanobragg.differentiation.fields import Parameter, known
-from nanobragg.differentiation.names import choose
+from nanobragg.differentiation.names import choose, targets_of
 from nanobragg.differentiation.point import point_of
+from nanobragg.differentiation.slopes import slopes_at
 from nanobragg.differentiation.tangents import tangents
+from nanobragg.differentiation.values import with_values as with_values
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
-from nanobragg.rendering.derivatives import render_jvp, render_vjp
+from nanobragg.rendering.derivatives import render_jvp
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.records.scene_change import SceneChange
-
 Region = tuple[int, int, int, int]
-_GRID = "crystal.structure_factors"
 
 
 def parameters(experiment: Experiment) -> Mapping[str, Parameter]:
@@ -112,26 +111,8 @@ def gradient(
     """
     _check_how(precision, device)
     point = point_of(experiment, roi)
-    there = known(point)
-    asked = list(there) if names is None else list(names)
-    grid = _GRID in asked or any(name.startswith(f"{_GRID}[") for name in asked) or "crystal.default_F" in asked
-    _, change = render_vjp(point.scene, weights, threads=threads, grid=grid)
-    wholes = {name for name in asked if name != _GRID and name in there and there[name][1].shape}
-    numbers = {name: [f"{name}[{i}]" for i in range(there[name][1].shape[0])] for name in wholes}
-    chosen = choose(
-        [n for name in asked if name != _GRID or name not in there for n in numbers.get(name, [name])], point
-    )
-    slopes = iter([tangent.dot(change) for tangent in tangents(chosen, point)])
-    return {name: _taken(name, numbers.get(name), slopes, change) for name in asked}
-
-
-def _taken(
-    name: str, numbers: list[str] | None, slopes: Iterator[float], change: SceneChange
-) -> float | NDArray[np.float64]:
-    """The derivatives by a name, from those by all numbers in their order."""
-    if name == _GRID and change.f_grid is not None:
-        return change.f_grid
-    return next(slopes) if numbers is None else np.array([next(slopes) for _ in numbers])
+    targets = targets_of(list(known(point)) if names is None else names, point)
+    return dict(zip([target.name for target in targets], slopes_at(point, targets, weights, threads)[1], strict=True))
 
 
 def _check_how(precision: str, device: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from nanobragg.records.experiment import Experiment
-from nanobragg.records.fields import places
+from nanobragg.records.experiment import Experiment, Move
+from nanobragg.records.fields import own_places, places
 
 if TYPE_CHECKING:
     from nanobragg.differentiation.point import Point
@@ -37,8 +38,9 @@ class Row(NamedTuple):
     name: str
     value: Callable[[Point], Any]
     """As users say it; ``None``: the image is not differentiated by it, since it is not said, or in vain."""
-    kind: Literal["said", "scene"] = "said"
-    """``said``: by dual numbers through the resolver; ``scene``: it is a number of the Scene (``scene_numbers.py``)."""
+    kind: Literal["said", "scene", "move"] = "said"
+    """``said``: by dual numbers through the resolver; ``scene``: it is a number of the Scene (``scene_numbers.py``);
+    ``move``: of a panel, or of a group of them (``panels.py``)."""
     smoothness: Smoothness = "piecewise smooth"
     why: str = "indices"
 
@@ -75,8 +77,8 @@ def _positive(name: str) -> Callable[[Point], Any]:
     return value
 
 
-def _of_one_panel(name: str, value: Callable[[Point], Any] | None = None) -> Row:
-    found = value or _said(name)
+def _of_one_panel(name: str) -> Row:
+    found = _said(name)
     return Row(name, lambda point: found(point) if point.said.body is None else None)
 
 
@@ -144,18 +146,18 @@ ROWS: tuple[Row, ...] = (
     Row("crystal.default_F", _said("crystal.default_F"), "scene", "smooth", "none"),
     Row("crystal.mosaic_spread", _spread, "scene", why="first"),
     Row("crystal.water", _said("crystal.water"), smoothness="smooth", why="none"),
-    _of_one_panel("detector.distance"),
-    _of_one_panel("detector.close_distance"),
-    _of_one_panel("detector.beam_x"),
-    _of_one_panel("detector.beam_y"),
-    _of_one_panel("detector.close_x"),
-    _of_one_panel("detector.close_y"),
-    _of_one_panel("detector.orgx"),
-    _of_one_panel("detector.orgy"),
-    _of_one_panel("detector.rotx"),
-    _of_one_panel("detector.roty"),
-    _of_one_panel("detector.rotz"),
-    _of_one_panel("detector.twotheta"),
+    Row("detector.distance", _said("detector.distance")),
+    Row("detector.close_distance", _said("detector.close_distance")),
+    Row("detector.beam_x", _said("detector.beam_x")),
+    Row("detector.beam_y", _said("detector.beam_y")),
+    Row("detector.close_x", _said("detector.close_x")),
+    Row("detector.close_y", _said("detector.close_y")),
+    Row("detector.orgx", _said("detector.orgx")),
+    Row("detector.orgy", _said("detector.orgy")),
+    Row("detector.rotx", _said("detector.rotx")),
+    Row("detector.roty", _said("detector.roty")),
+    Row("detector.rotz", _said("detector.rotz")),
+    Row("detector.twotheta", _said("detector.twotheta")),
     _of_one_panel("detector.pixel_size")._replace(why="size"),
     Row("detector.attenuation_depth", _positive("detector.attenuation_depth"), smoothness="smooth", why="none"),
     Row("detector.thickness", _positive("detector.thickness"), smoothness="smooth", why="none"),
@@ -164,6 +166,29 @@ ROWS: tuple[Row, ...] = (
 )
 
 _UNITS = {place.name: place.row.unit for place in places(Experiment)}
+_MOVES = {place.name: place.row.unit for place in own_places(Move) if place.row.unit and place.name != "pivot"}
+
+
+def _of_move(subject: str, field: str, point: Point) -> Any:
+    assert point.path is not None
+    return getattr(point.path.subjects[subject].move, field)
+
+
+def _move_rows(point: Point) -> list[Row]:
+    """Of each panel and each group of a detector of panels, its shift and its rotation."""
+    if point.path is None:
+        return []
+    return [
+        Row(f"{subject.name}.{field}", partial(_of_move, subject.name, field), "move")
+        for subject in point.path.subjects.values()
+        for field in _MOVES
+    ]
+
+
+def _unit(row: Row) -> str:
+    if row.name == "crystal.structure_factors":
+        return "electrons"
+    return _MOVES[row.name.rpartition(".")[2]] if row.kind == "move" else _UNITS[row.name]
 
 
 def parameter_of(row: Row, point: Point) -> Parameter | None:
@@ -174,12 +199,12 @@ def parameter_of(row: Row, point: Point) -> Parameter | None:
     grid = row.name == "crystal.structure_factors"
     shape = point.grid.values.shape if grid else (len(value),) if isinstance(value, (tuple, list)) else ()
     why = WHY[row.why]
-    if row.kind == "said" and row.smoothness != "smooth" and _experiment(point).crystal.shape == "tophat":
+    if row.kind != "scene" and row.smoothness != "smooth" and _experiment(point).crystal.shape == "tophat":
         why = WHY["tophat"]
     return Parameter(
         name=row.name,
         value=None if grid else value,
-        unit="electrons" if grid else _UNITS[row.name],
+        unit=_unit(row),
         shape=shape,
         smoothness=row.smoothness,
         why=why,
@@ -188,5 +213,5 @@ def parameter_of(row: Row, point: Point) -> Parameter | None:
 
 def known(point: Point) -> dict[str, tuple[Row, Parameter]]:
     """All fields that the image of this experiment is differentiated by."""
-    found = ((row, parameter_of(row, point)) for row in ROWS)
+    found = ((row, parameter_of(row, point)) for row in (*ROWS, *_move_rows(point)))
     return {row.name: (row, parameter) for row, parameter in found if parameter is not None}

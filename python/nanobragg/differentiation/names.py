@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from nanobragg.differentiation.fields import ROWS, Parameter, Row, known
 from nanobragg.differentiation.systems import free_number, whole_cell
 from nanobragg.errors import InputError
+from nanobragg.records.panel import panel_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nanobragg.differentiation.point import Point
 
-_NAME = re.compile(r"(?P<field>\w+\.\w+)(?:\[(?P<index>[^\]]*)\])?(?:\.(?P<rest>\w+\.\w+))?")
+_NAME = re.compile(
+    r"(?P<field>\w+\.\w+(?:\[[^\]]*\]\.(?:shift|rotation))?)(?:\[(?P<index>[^\]]*)\])?(?:\.(?P<rest>\w+\.\w+))?"
+)
+
+_PANEL = re.compile(r"detector\.panels\[(.+)\]\.(\w+(?:\[\d+\])?)")
 
 
 class Chosen(NamedTuple):
@@ -28,6 +33,44 @@ class Chosen(NamedTuple):
     """Which numbers of a field move, where it has several; h, k, l of a structure factor."""
 
 
+class Target(NamedTuple):
+    """What a name stands for: one number, or all of a field."""
+
+    name: str
+    row: Row
+    parameter: Parameter
+    whole: bool
+    """Whether it is a field of several numbers, all of them."""
+    numbers: tuple[Chosen, ...]
+    """One by one; none of structure factors as a whole, which are many."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its value, and of the derivatives by it."""
+        return self.parameter.shape if self.whole else ()
+
+
+def targets_of(names: Sequence[str], point: Point) -> list[Target]:
+    """What these names stand for; without an index, a field of several numbers stands for all.
+
+    Raises:
+        InputError: as :func:`choose` does.
+
+    """
+    there = known(point)
+    found = []
+    for name in _list(names):
+        row, parameter = there.get(_by_number(name, point), (None, None))
+        if row is None or parameter is None or not parameter.shape:
+            one = _chosen(name, there, point)
+            found.append(Target(name, one.row, one.parameter, False, (one,)))
+        else:
+            many = range(parameter.shape[0]) if len(parameter.shape) == 1 else ()
+            numbers = tuple(Chosen(f"{name}[{i}]", row, parameter, (i,)) for i in many)
+            found.append(Target(name, row, parameter, True, numbers))
+    return found
+
+
 def choose(names: Sequence[str], point: Point) -> list[Chosen]:
     """The numbers that have these names.
 
@@ -35,21 +78,36 @@ def choose(names: Sequence[str], point: Point) -> list[Chosen]:
         InputError: naming the first that there is not, what was found and what was expected.
 
     """
+    there = known(point)
+    return [_chosen(name, there, point) for name in _list(names)]
+
+
+def _by_number(name: str, point: Point) -> str:
+    """A name with its panel's number, where it has its name: ``detector.panels[left].shift[0]``."""
+    match = _PANEL.fullmatch(name)
+    if match is None or point.path is None:
+        return name
+    number = panel_number([panel.name for panel in point.scene.panels], match[1])
+    return name if number is None else f"detector.panels[{number}].{match[2]}"
+
+
+def _list(names: Sequence[str]) -> Sequence[str]:
     if isinstance(names, str):
         raise InputError(f"names: found the text {names!r}, expected a list of names")
-    there = known(point)
-    return [_chosen(name, there, point) for name in names]
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise InputError(f"names: found {wrong!r} among them, expected texts")
+    return names
 
 
 def _chosen(name: str, there: dict[str, tuple[Row, Parameter]], point: Point) -> Chosen:
-    match = _NAME.fullmatch(name) if isinstance(name, str) else None
-    if match is None or match["field"] not in {row.name for row in ROWS}:
-        fields = ", ".join(there)
-        raise InputError(f"{name}: found no parameter of this name, expected one of {fields}")
+    match = _NAME.fullmatch(_by_number(name, point))
+    if match is None or match["field"] not in {*there, *(row.name for row in ROWS)}:
+        raise InputError(f"{name}: found no parameter of this name, expected one of {_names(there)}")
     if match["field"] not in there:
         raise InputError(
             f"{name}: found that the image of this experiment does not depend on it, or not smoothly (it is not said, "
-            f"or has no effect), expected one of {', '.join(there)}"
+            f"or has no effect), expected one of {_names(there)}"
         )
     row, parameter = there[match["field"]]
     if match["rest"] is not None:
@@ -58,6 +116,13 @@ def _chosen(name: str, there: dict[str, tuple[Row, Parameter]], point: Point) ->
         whole = free_number(name, match["rest"], whole_cell(parameter.value))
         return Chosen(name, row, parameter, tuple(i for i in whole if i < len(parameter.value)))
     return Chosen(name, row, parameter, _index(name, match["index"], parameter, point))
+
+
+def _names(there: dict[str, tuple[Row, Parameter]]) -> str:
+    """All names; of moves, which are many, those of the first subject."""
+    moves = [name for name, (row, _) in there.items() if row.kind == "move"]
+    few = {name for name in moves if not name.startswith(("detector.panels[0]", "detector.groups"))}
+    return ", ".join(name for name in there if name not in few) + (", ..." if few else "")
 
 
 def _index(name: str, given: str | None, parameter: Parameter, point: Point) -> tuple[int, ...]:

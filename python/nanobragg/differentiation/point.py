@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg import _core
+from nanobragg.differentiation.panels import PanelPath
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import checked
@@ -39,6 +40,8 @@ class Point(NamedTuple):
     domains: np.ndarray
     """(n, 3, 3): the mosaic domains' rotations"""
     scene: Scene
+    path: PanelPath | None
+    """Of a detector of panels."""
 
 
 def point_of(experiment: Experiment, roi: tuple[int, int, int, int] | None = None) -> Point:
@@ -69,4 +72,5 @@ def point_of(experiment: Experiment, roi: tuple[int, int, int, int] | None = Non
         factors=stages.factors,
         domains=domains_of(stages.crystal.mosaic, table),
         scene=scene if roi is None else scene.cropped(roi),
+        path=None if said.body is None else PanelPath(said.experiment, said.body),
     )

@@ -16,6 +16,7 @@ from nanobragg.maths.constants import THOMSON
 from nanobragg.maths.duals import Dual, slopes
 from nanobragg.records.scene_change import SceneChange
 from nanobragg.resolver.beam import Light, light_of
+from nanobragg.resolver.body import Motion, motion_of
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.factors import Water, water_of
 from nanobragg.resolver.mosaic import with_domains
@@ -37,6 +38,8 @@ class DualStages(NamedTuple):
 
     pixels: Pixels
     placement: Placement
+    motion: Motion | None
+    """Of a detector of panels."""
     sensor: Sensor
     light: Light
     lattice: Lattice
@@ -51,7 +54,9 @@ def tangents(chosen: Sequence[Chosen], point: Point) -> Iterator[SceneChange]:
     said = [one for one in chosen if one.row.kind == "said"]
     dual = _dual_stages(_dual_said(said, point), point) if said else None
     for one in chosen:
-        if one.row.kind == "scene" or dual is None:
+        if one.row.kind == "move" and point.path is not None:
+            yield SceneChange(panels=point.path.by_move(one.parameter.name, *one.index))
+        elif one.row.kind == "scene" or dual is None:
             yield change_of(one, point)
         else:
             yield _tangent(said.index(one), len(said), dual, point)
@@ -105,6 +110,7 @@ def _dual_stages(said: Said, point: Point) -> DualStages:
     return DualStages(
         pixels=pixels,
         placement=placement,
+        motion=None if said.body is None else motion_of(experiment, said.body),
         sensor=sensor_of(experiment.detector, quirks),
         light=light,
         lattice=lattice,
@@ -128,12 +134,12 @@ def _tangent(number: int, count: int, dual: DualStages, point: Point) -> SceneCh
             return np.zeros(array.shape)
         return np.array([of(value) for value in array.ravel()], dtype=np.float64).reshape(array.shape)
 
-    light, sensor, lattice = dual.light, dual.sensor, dual.lattice
+    light, sensor, lattice, motion, path = dual.light, dual.sensor, dual.lattice, dual.motion, point.path
     wavelengths = of_all(light.sources.wavelengths)[:, None]
     weights = of_all(light.scene_weights)[:, None]
     first = dual.phi.first if point.crystal.first_orientations.size else None
     return SceneChange(
-        panels=_panels(dual, of, of_all) if point.said.body is None else None,
+        panels=_panels(dual, of, of_all) if path is None or motion is None else path.by_motion(motion, number, count),
         curved_distance=of(dual.placement.distance) if point.said.experiment.detector.curved else 0.0,
         beam_direction=of_all(dual.placement.frame.beam),
         layers=of_all(layer_table(sensor, last_layer=point.factors.last_layer)),

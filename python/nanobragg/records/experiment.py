@@ -1,10 +1,11 @@
 """What the user says: the experiment, in the user's units.
 
 Frozen dataclasses (:class:`Beam`, :class:`Crystal`, :class:`Detector`, :class:`Sampling`,
-:class:`~nanobragg.records.around.Around`, :class:`~nanobragg.records.response.Response`) make an :class:`Experiment`;
-a detector may be made of :class:`Panel` objects. A field left at ``None`` is *unset*, which is not the same as zero:
-the step-count rules of ``specs/geometry.md`` ask what was said and what was not. Nothing is computed here; that is the
-task of :mod:`nanobragg.resolver`, which turns an experiment into a :class:`nanobragg.Scene`.
+:class:`~nanobragg.records.around.Around`, :class:`~nanobragg.records.response.Response`) make an :class:`Experiment`; a
+detector may be made of :class:`Panel` objects, which :class:`Move` objects move. A field left at ``None`` is *unset*,
+which is not the same as zero: the step-count rules of ``specs/geometry.md`` ask what was said and what was not. Nothing
+is computed here; that is the task of :mod:`nanobragg.resolver`, which turns an experiment into a
+:class:`nanobragg.Scene`.
 
 Each field is one row (:func:`nanobragg.records.fields.row`): its kind, what it is, its unit, and the option of the
 command line that sets it.
@@ -308,6 +309,24 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Move:
+    """A panel, or a group of them, moved from where all else puts it: turned, then shifted."""
+
+    panel: str | None = row(NAME, "name, or number from 0, of the panel that is moved")
+    group: str | None = row(NAME, "name of the group that is moved instead of a panel, as one rigid body")
+    shift: Vector = row(VECTOR, "shift along lab x, y and z", default=(0.0, 0.0, 0.0), unit="mm", unset="none")
+    rotation: Vector = row(
+        VECTOR, "rotation about lab x, then y, then z", default=(0.0, 0.0, 0.0), unit="degrees", unset="none"
+    )
+    pivot: Vector | None = row(
+        VECTOR,
+        "point in the lab frame that the rotation leaves in place",
+        unit="mm",
+        unset="the middle of the panel, or the mean of the middles of the group's",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
     """The detector: pixels, position and orientation, sensor."""
 
@@ -322,6 +341,14 @@ class Detector:
         "panels, each where it stands; instead of a shape, size and axes of one",
         more="Distances, beam centres, rotations and the swing move them as one rigid body (``specs/geometry.md``). "
         "None of nanoBragg.c's quirks touches a detector of panels.",
+    )
+
+    moves: tuple[Move, ...] | None = row(
+        list_of(Move),
+        "panels and groups that are moved on their own, one after the other",
+        unset="none",
+        more="After all that moves the detector as a whole. Of panels that are said, of files and of ready-made "
+        "detectors.",
     )
 
     rendered: str | None = row(
@@ -517,4 +544,4 @@ class Experiment:
         def scene(self) -> Scene: ...
 
 
-document(Beam, Crystal, Panel, Detector, Sampling, Experiment)
+document(Beam, Crystal, Panel, Move, Detector, Sampling, Experiment)

@@ -99,6 +99,18 @@ def only_panel(panels: Sequence[ScenePanel], what: str) -> ScenePanel:
     return panels[0]
 
 
+def panel_number(names: Sequence[str], said: str) -> int | None:
+    """The number of the panel with a name, or else with that number; ``None``: there is none."""
+    if said in names:
+        return names.index(said)
+    return int(said) if said.isdecimal() and int(said) < len(names) else None
+
+
+def few(names: Sequence[str]) -> str:
+    """Some names, for messages."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
 def usual_places(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
     """Places in the file's array of panels of which nobody says any: a stack where shapes (slow, fast) agree, else a
     slab, each below the one before.

@@ -10,6 +10,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.duals import number
 from nanobragg.maths.nearest import nearest_to_beam
 from nanobragg.maths.vectors import Vec, cross, rotate, rotate_axis, unit
 from nanobragg.records.pivots import convention_of, pivot_of
@@ -43,7 +44,7 @@ class Plane(NamedTuple):
 
     def at(self, f: float, s: float) -> NDArray[np.float64]:
         """The point (3,) that is so far along both axes (m)."""
-        return self.origin + f * self.fast + s * self.slow
+        return self.origin + self.fast * f + self.slow * s
 
     def coordinates(self, point: NDArray[np.float64]) -> tuple[float, float]:
         """How far along both axes (m) a point of the plane is; they need not be at right angles."""
@@ -55,7 +56,7 @@ class Plane(NamedTuple):
     def reach(self, beam: Vec) -> float | None:
         """How far along the beam it is (m); ``None`` where the beam does not meet it."""
         along = float(self.normal @ np.array(beam))
-        return float(self.normal @ self.origin) / along if abs(along) > 1e-9 else None
+        return number(self.normal @ self.origin) / along if abs(along) > 1e-9 else None
 
 
 class Body(NamedTuple):
@@ -93,15 +94,34 @@ def place_body(experiment: Experiment, body: Body) -> tuple[tuple[ScenePanel, ..
         InputError: for options that such a detector does not have, and for motions that cannot be.
 
     """
+    base = _base_of(experiment, body)
+    motion = _motion(base, experiment.detector)
+    panels = tuple(_moved(panel, motion) for panel in body.panels) if motion.moves else body.panels
+    placement = _placement(base, _moved_plane(base.plane, motion))
+    return panels, placement, base.plane.pixels
+
+
+def motion_of(experiment: Experiment, body: Body) -> Motion:
+    """How options move all panels of a detector; they may be dual numbers."""
+    return _motion(_base_of(experiment, body), experiment.detector)
+
+
+class _Base(NamedTuple):
+    """What options count from."""
+
+    convention: str
+    pivot: str
+    frame: Frame
+    plane: Plane
+    warnings: tuple[str, ...]
+
+
+def _base_of(experiment: Experiment, body: Body) -> _Base:
     beam, crystal, detector = experiment.beam, experiment.crystal, experiment.detector
     convention = convention_of(beam, crystal, detector)
     frame, warnings = frame_of(convention, beam, crystal, detector)
     plane = body.plane or plane_of(body.panels, frame.beam)
-    pivot = pivot_of("custom", detector, overridden=False)
-    motion = _motion(convention, pivot, detector, frame, plane)
-    panels = tuple(_moved(panel, motion) for panel in body.panels) if motion.moves else body.panels
-    placement = _placement(convention, pivot, frame, _moved_plane(plane, motion), warnings)
-    return panels, placement, plane.pixels
+    return _Base(convention, pivot_of("custom", detector, overridden=False), frame, plane, warnings)
 
 
 def plane_of(panels: Sequence[ScenePanel], beam: Vec) -> Plane:
@@ -124,20 +144,21 @@ def plane_of(panels: Sequence[ScenePanel], beam: Vec) -> Plane:
 # ---- where it goes ----------------------------------------------------------------------------------------
 
 
-def _motion(convention: str, pivot: str, detector: Detector, frame: Frame, plane: Plane) -> Motion:
+def _motion(base: _Base, detector: Detector) -> Motion:
+    convention, pivot, frame, plane, _ = base
     beam = np.array(frame.beam)
     reach = plane.reach(frame.beam)
     shift = _shift_in_plane(convention, pivot, detector, beam, reach, plane)
     if detector.close_distance is not None:
-        shift = shift + (detector.close_distance / 1000.0 - float(plane.normal @ plane.origin)) * plane.normal
+        shift = shift + plane.normal * (detector.close_distance / 1000.0 - float(plane.normal @ plane.origin))
     elif detector.distance is not None:
         wanted = detector.distance / 1000.0
-        shift = shift + (wanted - _met(reach, "-distance", detector.distance)) * beam
+        shift = shift + beam * (wanted - _met(reach, "-distance", detector.distance))
     turn = np.array([_swing(axis, detector, frame) for axis in np.eye(3).tolist()]).T
     fixed = np.zeros(3)
     if pivot == "beam" and not np.array_equal(turn, np.eye(3)):
         moved = plane._replace(origin=plane.origin + shift)
-        fixed = _met(moved.reach(frame.beam), "-pivot", "beam") * beam
+        fixed = beam * _met(moved.reach(frame.beam), "-pivot", "beam")
     return Motion(shift, turn, fixed)
 
 
@@ -212,8 +233,9 @@ def _moved_plane(plane: Plane, motion: Motion) -> Plane:
     return plane._replace(origin=origin, fast=motion.turn @ plane.fast, slow=motion.turn @ plane.slow, normal=normal)
 
 
-def _placement(convention: str, pivot: str, frame: Frame, plane: Plane, warnings: tuple[str, ...]) -> Placement:
+def _placement(base: _Base, plane: Plane) -> Placement:
     """What conventions make of the plane as it stands, whatever moved it there."""
+    convention, pivot, frame, _, warnings = base
     close = float(plane.normal @ plane.origin)
     reach = plane.reach(frame.beam)
     distance = reach if reach is not None and math.isfinite(reach) else close

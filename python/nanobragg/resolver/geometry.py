@@ -41,6 +41,8 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
     if said.body is not None:
         return _of_panels(said, said.body)
     detector = said.experiment.detector
+    if detector.moves is not None:
+        raise InputError("detector.moves: found moves of one flat detector, expected a detector of panels")
     pixels = pixels_of(detector, said.header)
     placement = _placement(said, pixels, quirks)
     if detector.curved and placement.distance == 0.0:
@@ -103,12 +105,14 @@ def _roi(
 def _of_panels(said: Said, body: Body) -> PlacedDetector:
     """A detector of panels: none of nanoBragg.c's quirks touches it."""
     from nanobragg.resolver.body import place_body
+    from nanobragg.resolver.moves import moved_panels, moves_of
     from nanobragg.resolver.panels import overlapping, with_mask
 
     detector = said.experiment.detector
     if detector.curved:
         raise InputError("-curved_det: found it with a detector of panels, expected panels that are flat")
     panels, placement, pixels = place_body(said.experiment, body)
+    panels = moved_panels(panels, moves_of(detector, panels))
     if said.mask is not None:
         panels = with_mask(panels, said.mask, said.mask_name)
     largest = (max(panel.shape[0] for panel in panels), max(panel.shape[1] for panel in panels))

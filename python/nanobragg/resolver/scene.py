@@ -9,6 +9,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import THOMSON
+from nanobragg.records.panel import few, panel_number
 from nanobragg.records.scene import Scene
 from nanobragg.records.shapes import SHAPES
 from nanobragg.resolver.sensor import layer_table
@@ -31,14 +32,12 @@ def _of_chosen_panels(scene: Scene, wanted: str | None) -> Scene:
     chosen = set()
     for word in wanted.split(","):
         said = word.strip()
-        if said in names:
-            chosen.add(names.index(said))
-        elif said.isdecimal() and int(said) < len(names):
-            chosen.add(int(said))
-        else:
-            known = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        number = panel_number(names, said)
+        chosen.add(number)
+        if number is None:
             raise InputError(
-                f"-panels: found {said!r}, expected names ({known}) or numbers from 0 to {len(names) - 1}, with commas"
+                f"-panels: found {said!r}, expected names ({few(names)}) or numbers from 0 to {len(names) - 1}, with "
+                "commas"
             )
     panels = [
         panel if number in chosen else replace(panel, roi=(0, -1, 0, -1)) for number, panel in enumerate(scene.panels)
