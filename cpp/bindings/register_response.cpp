@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nanobragg/amorphous.hpp"
+#include "nanobragg/coarse_grid.hpp"
 #include "nanobragg/detector_noise.hpp"
 #include "nanobragg/error.hpp"
 #include "nanobragg/measurement.hpp"
@@ -249,6 +250,32 @@ py::tuple spread_of(const Image& image, const std::string& shape, double width, 
     return py::make_tuple(std::move(out), report.largest, report.radius, report.automatic, report.empty, report.lost);
 }
 
+Image coarsened(const Image& image, int threads) {
+    if (image.ndim() != 2) throw InputError("image: expected an array (slow, fast)");
+    const auto slow = static_cast<std::size_t>(image.shape(0)), fast = static_cast<std::size_t>(image.shape(1));
+    Image coarse({coarse_nodes(slow), coarse_nodes(fast)});
+    const float* in = image.data();
+    float* out = coarse.mutable_data();
+    const py::gil_scoped_release release;
+    coarsen(in, slow, fast, threads, out);
+    return coarse;
+}
+
+void refine_into(const Image& coarse, py::array_t<float>& image, int threads) {
+    auto pixels = image.mutable_unchecked<2>();
+    const auto slow = static_cast<std::size_t>(pixels.shape(0)), fast = static_cast<std::size_t>(pixels.shape(1));
+    const auto has = [&](py::ssize_t axis, std::size_t nodes) {
+        return coarse.ndim() == 2 && static_cast<std::size_t>(coarse.shape(axis)) == nodes;
+    };
+    if (!has(0, coarse_nodes(slow)) || !has(1, coarse_nodes(fast)) || (image.flags() & py::array::c_style) == 0) {
+        throw InputError("refine: expected the nodes of the image, and an image in C order");
+    }
+    const float* from = coarse.data();
+    float* to = image.mutable_data();
+    const py::gil_scoped_release release;
+    refine(from, slow, fast, threads, to);
+}
+
 Image normals_of(std::uint64_t key, const std::vector<py::ssize_t>& shape, int threads) {
     Image deviates(shape);
     float* out = deviates.mutable_data();
@@ -319,6 +346,12 @@ void register_response(py::module_& module) {
                py::arg("rules"), py::arg("threads") = 0,
                "The image (slow, fast) with every pixel spread; largest pixel, radius, whether that is automatic, "
                "whether there was nothing to spread, light beyond the radii.");
+
+    module.attr("COARSE_STEP") = coarse_step;
+    module.def("coarsen", &coarsened, py::arg("image"), py::arg("threads") = 0,
+               "Every pixel's value, given to the nodes around it of a grid that is COARSE_STEP times as coarse.");
+    module.def("refine", &refine_into, py::arg("coarse"), py::arg("image").noconvert(), py::arg("threads") = 0,
+               "Adds to every pixel of `image`, float32 in C order, the value there of polynomials through the nodes.");
 
     module.def("measurement_key", &measurement_key, py::arg("seed"), py::arg("shot"), py::arg("stage"),
                py::arg("panel"), "The key of a stream of random numbers.");

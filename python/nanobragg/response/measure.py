@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from statistics import NormalDist
@@ -99,16 +99,20 @@ def measure_panel(
     drawn, total, _ = _core.noise_fast_photons(
         means, 0.0, regions_of(means, None), shot.key(Stream.COUNTING, panel), threads
     )
+    kept = {"expected": means, "photons": drawn} if stages else {}
+    del means  # an image is let go as soon as the next one is there
     recorded = drawn
+    del drawn
     if model.counting:
-        recorded = _counted(drawn, model, shot.key(Stream.COUNT_RATE, panel), threads)
+        recorded = _counted(recorded, model, shot.key(Stream.COUNT_RATE, panel), threads)
     else:
-        recorded = _spread(drawn, model, pixel_size, threads)
+        recorded = _spread(recorded, model, pixel_size, threads)
         recorded = _calibrated(recorded, model, panel, threads)
     counts, overloads = _digitized(recorded, model, shot.key(Stream.READOUT, panel), panel, threads)
-    counts = _with_bad_pixels(counts, model, panel, threads)
-    kept = dict(zip(STAGES, (means, drawn, recorded), strict=True)) if stages else {}
-    return Measured(counts, total, overloads, kept)
+    if stages:
+        kept["recorded"] = recorded
+    del recorded
+    return Measured(_with_bad_pixels(counts, model, panel, threads), total, overloads, kept)
 
 
 def _means(expected: Floats, model: DetectorModel, shot: Shot, panel: int, threads: int) -> Floats:
@@ -159,8 +163,9 @@ def calibration_factors(model: DetectorModel, panel: int, shape: tuple[int, int]
 
 @lru_cache(maxsize=16)
 def _factors(sigma: float, seed: int, panel: int, shape: tuple[int, int], threads: int) -> Floats:
-    deviates = _core.normal_deviates(Shot(seed, 0).key(Stream.CALIBRATION, panel), shape, threads)
-    factors = log_normal(sigma, deviates).astype(np.float32)
+    factors = _core.normal_deviates(Shot(seed, 0).key(Stream.CALIBRATION, panel), shape, threads)
+    for rows in _bands(shape):
+        factors[rows] = log_normal(sigma, factors[rows])
     factors.setflags(write=False)
     return factors
 
@@ -195,11 +200,12 @@ def _counted(photons: Floats, model: DetectorModel, key: int, threads: int) -> F
     """What a counter with a dead time makes of the photons that came within the exposure."""
     if not model.dead_time > 0.0:
         return photons
-    n = photons.astype(np.float64)
-    mean, variance = counted_moments(n, model.dead_time, paralyzable=model.paralyzable)
-    deviates = _core.normal_deviates(key, photons.shape, threads)
-    counted = np.floor(mean + np.sqrt(variance) * deviates + 0.5)
-    return np.clip(counted, 0.0, n).astype(np.float32)
+    counted = _core.normal_deviates(key, photons.shape, threads)
+    for rows in _bands(_shape(photons)):
+        n = photons[rows].astype(np.float64)
+        mean, variance = counted_moments(n, model.dead_time, paralyzable=model.paralyzable)
+        counted[rows] = np.clip(np.floor(mean + np.sqrt(variance) * counted[rows] + 0.5), 0.0, n)
+    return counted
 
 
 def counted_moments(
@@ -251,6 +257,12 @@ def _drawn_bad_pixels(
 def _quantile(part: float) -> float:
     """The deviate below which this part of them is."""
     return -math.inf if part <= 0.0 else math.inf if part >= 1.0 else NormalDist().inv_cdf(part)
+
+
+def _bands(shape: tuple[int, int]) -> Iterator[slice]:
+    """Rows that are taken together, of some 2¹⁶ pixels: what is computed in double precision takes little memory."""
+    rows = max(1, 2**16 // max(shape[1], 1))
+    return (slice(first, first + rows) for first in range(0, shape[0], rows))
 
 
 def _shape(image: NDArray[np.float32] | NDArray[np.int32]) -> tuple[int, int]:
