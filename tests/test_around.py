@@ -312,6 +312,133 @@ def test_a_profile_of_an_image_needs_pixels() -> None:
         background_profile(np.ones((8, 8)), experiment, water)
 
 
+# ---- the way back on the command line ---------------------------------------------------------------------
+
+MEASURED = """
+quirks = "none"
+[beam]
+wavelength = 1.0
+flux = 1e12
+exposure = 1.0
+size = 0.1
+[crystal]
+structure_factors = "not_needed.hkl"
+[detector]
+shape = [200, 210]
+pixel_size = 1.0
+distance = 100.0
+mask = "mask.npy"
+[around]
+flight_path = "air"
+beamstop = 4.0
+[[around.materials]]
+name = "water"
+thickness = 0.3
+[[around.materials]]
+name = "air"
+thickness = 30.0
+[response]
+gain = 1.5
+offset = 20.0
+readout = 2.0
+bits = 32
+gain_map = "gain.npy"
+dark_map = "dark.npy"
+bad_pixels = "bad.npy"
+"""
+
+
+FROM_FILE = "-config run.toml -around water 0.3"
+PANELS = (
+    "-detector EIGER2_1M -distance 100 -lambda 1 -flux 1e12 -exposure 1 -beamsize 0.1 -around water 0.5 -quirks none"
+)
+WRITTEN = "-cell 50 50 50 90 90 90 -default_F 1e-9 -nonoise -nopgm -seed 1 -response eiger -countsfile shot.cbf"
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """An image of water, in ``shot.npy``, with all that its detector does to it and ``run.toml`` that tells."""
+    monkeypatch.chdir(tmp_path)
+    rng, shape = np.random.default_rng(3), (200, 210)
+    mask, bad = np.ones(shape, np.uint8), np.zeros(shape, np.uint8)
+    mask[:, :20], bad[100:120] = 0, 1
+    np.save("mask.npy", mask)
+    np.save("bad.npy", bad)
+    np.save("gain.npy", rng.uniform(0.5, 1.5, shape).astype(np.float32))
+    np.save("dark.npy", rng.uniform(0.0, 30.0, shape).astype(np.float32))
+    Path("run.toml").write_text(MEASURED)
+    experiment = read_config("run.toml").experiment
+    water = replace(experiment.around, materials=(Material("water", thickness=0.3),))
+    counts = simulate(replace(experiment, crystal=NOTHING, around=water)).measured(seed=1)
+    np.save("shot.npy", counts.data)
+    return counts.data
+
+
+def test_the_command_gives_a_profile_back(measured: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    """By what the file of -config tells of detector and beam; its crystal is not even looked for."""
+    assert main(["profile", "shot.npy", *FROM_FILE.split(), "-stolout", "found.stol", "-rings", "60"]) == 0
+    told = capsys.readouterr().out
+    table = np.loadtxt("found.stol")
+    assert f"shot.npy: background as of water, 0.3 mm: {len(table)} rings of 100 or more pixels" in told
+    assert len(table) > 30
+    assert np.allclose(table[:, 1], np.interp(table[:, 0], *SUBSTANCES["water"].profile()), rtol=0.03, atol=0.1)
+    assert table[:, 3].min() >= 100
+    assert table[:, 3].sum() <= measured.size - 200 * 20 - 20 * 190  # neither masked nor bad ones
+    # -around takes the file, whose further columns it leaves out.
+    found = Material(profile="found.stol", thickness=0.3, density=0.997, molecular_weight=18.015)
+    experiment = replace(read_config("run.toml").experiment, crystal=NOTHING)
+    one, two = (
+        simulate(replace(experiment, around=replace(experiment.around, materials=(material,)))).data
+        for material in (found, Material("water", thickness=0.3))
+    )
+    assert np.abs(one - two).mean() < 0.02 * two.mean()
+
+
+def test_the_command_finds_panels_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*PANELS.split(), *WRITTEN.split()]) == 0
+    assert main(["profile", "shot.cbf", *PANELS.split()]) == 0
+    table = np.loadtxt("output.stol")
+    inside = table[:, 0] < 0.3
+    assert inside.sum() > 50
+    expected = np.interp(table[:, 0], *SUBSTANCES["water"].profile())
+    assert np.allclose(table[inside, 1], expected[inside], rtol=0.1, atol=0.2)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("-around water 1", "profile: found '-around' as the first word, expected an image"),
+        ("shot.npy -config run.toml", "-around: found 2 materials, expected the one that"),
+        ("shot.npy -detpixels 30", "-around: found no materials, expected the one that"),
+        (
+            "shot.npy -around water 1 -detpixels 30",
+            "shot.npy: found pixels of shape (200, 210), expected the detector's",
+        ),
+        ("none.npy -around water 1", "none.npy"),
+        ("shot.npy -config run.toml -around water 1 -rings 0", "-rings: found '0', expected a whole number above 0"),
+        ("shot.npy -config run.toml -around water 1 -fewest", "-fewest: found too few words after it, expected N"),
+        ("shot.npy -config run.toml -around water 1 -fewest 99999", "found no ring of 99999 pixels"),
+        (
+            "shot.npy -config run.toml -around water 1 -stolout no/a.stol",
+            "-stolout: found 'no/a.stol' in a folder that",
+        ),
+    ],
+)
+def test_mistakes_about_profiles_are_one_sentence(
+    measured: np.ndarray, words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", *words.split()]) == 9
+    assert sentence in capsys.readouterr().err
+    assert not Path("output.stol").exists()
+
+
+def test_profile_tells_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile"]) == 9
+    assert main(["profile", "shot.img", "-h"]) == 0
+    assert capsys.readouterr().out.count("usage: nanobragg profile IMAGE -around MATERIAL MM [options]") == 2
+
+
 # ---- what is said -----------------------------------------------------------------------------------------
 
 WORDS = "-cell 50 50 50 90 90 90 -default_F 100 -N 5 -detpixels 30 -pixel 1 -flux 1e12 -nonoise -nopgm -intfile i.img"

@@ -54,7 +54,7 @@ def offered(script: Path, folder: Path, line: str) -> set[str]:
 def test_all_options_are_offered(script: Path, files: Path) -> None:
     plain = {name for option in ALL_OPTIONS for name in option.names}
     assert offered(script, files, "nanobragg -") == plain
-    assert offered(script, files, "nanobragg ") == plain | {"view", "nonbragg", "noisify", "add", "ensemble"}
+    assert offered(script, files, "nanobragg ") == plain | {"view", "nonbragg", "noisify", "add", "profile", "ensemble"}
     assert offered(script, files, "nanobragg -nopgm ") == plain
     assert offered(script, files, "nanobragg -lambda 1 -detpix") == {n for n in plain if n.startswith("-detpix")}
 
@@ -116,6 +116,10 @@ def test_quirks_are_completed_one_by_one(script: Path, files: Path) -> None:
         ("nanobragg view f.img -o ", {"h.png", "folder"}),
         ("nanobragg view -s", {"-shape"}),
         ("nanobragg view f.img -shape 1 ", set()),
+        ("nanobragg profile ", {"f.img", "g.h5", "l.bin", "folder"}),
+        ("nanobragg profile f.img -rin", {"-rings"}),
+        ("nanobragg profile f.img -stolout ", {"k.stol", "folder"}),
+        ("nanobragg profile f.img -config ", {"e.toml", "folder"}),
         ("nanobragg nonbragg -stol ", {"k.stol", "folder"}),
         ("nanobragg nonbragg -stol k.stol -hdivstep", {"-hdivstep", "-hdivsteps"}),
         ("nanobragg nonbragg -pivot ", {"sample", "beam"}),

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(words: list[str]) -> int:
-    if words[:1] in (["nonbragg"], ["noisify"], ["add"]):
+    if words[:1] in (["nonbragg"], ["noisify"], ["add"], ["profile"]):
         from nanobragg.program.companion import run_companion
 
         return run_companion(words)

@@ -12,7 +12,7 @@ from nanobragg.inputs.option import Option
 from nanobragg.inputs.options import ALL_OPTIONS
 from nanobragg.io.images.formats import FOREIGN, FORMATS, PGM, PNG, option_formats
 from nanobragg.io.tables import TABLES
-from nanobragg.program import add
+from nanobragg.program import add, profile
 from nanobragg.records.quirks import QUIRKS
 
 _ANY: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ def commands() -> Commands:
 
     return Commands(
         Command(name="nanobragg", words=tuple(_own_word(option) for option in ALL_OPTIONS)),
-        (_view(), _companion("nonbragg"), _companion("noisify"), _add(), _ensemble()),
+        (_view(), _companion("nonbragg"), _companion("noisify"), _add(), _profile(), _ensemble()),
         Command(name="nb-compare", words=_parser_words(compare.make_parser())),
         Command(name="nb-trace-diff", words=_parser_words(trace_diff.make_parser()), files=_ANY),
     )
@@ -167,6 +167,15 @@ def _add() -> Command:
         _HELP,
     )
     return Command(name="add", words=words, help="add float images", files=("bin",))
+
+
+def _profile() -> Command:
+    own = (
+        Word(names=(name,), help=word.help, least=1, most=1, suffixes=("stol",) if word.value == "FILE" else None)
+        for name, word in profile.WORDS.items()
+    )
+    others = (_own_word(option) for option in ALL_OPTIONS if not profile.WORDS.keys() & set(option.names))
+    return Command(name="profile", words=(*own, *others), help="a background's structure factors", files=IMAGES)
 
 
 def _ensemble() -> Command:

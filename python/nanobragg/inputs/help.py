@@ -20,6 +20,7 @@ _HEAD = f"""{_FORMS}       nanobragg view FILE... [-o PICTURE.png]
        nanobragg nonbragg -stol FILE [options]         amorphous material (nonbragg -h)
        nanobragg noisify -floatfile FILE [options]     from photons to counts (noisify -h)
        nanobragg add FILE FILE... [options]            sums of float images (add -h)
+       nanobragg profile IMAGE -around NAME MM         a background's structure factors (profile -h)
        nanobragg ensemble SET.toml -o FOLDER           many shots of one experiment (ensemble -h)
 
 X-ray diffraction images of crystals. Defaults are in parentheses.

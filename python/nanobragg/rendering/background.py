@@ -9,6 +9,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.records.around import Material
+from nanobragg.records.experiment import Crystal, Experiment
 from nanobragg.rendering.surroundings import Rays, surrounded
 from nanobragg.resolver.materials import SUBSTANCES
 from nanobragg.resolver.resolve import resolve
@@ -16,7 +17,6 @@ from nanobragg.resolver.resolve import resolve
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.records.experiment import Experiment
     from nanobragg.records.resolved import Resolved
 
 _HIGHEST = 10.0
@@ -45,8 +45,8 @@ def background_profile(
     experiment: Experiment,
     material: Material,
     *,
-    offset: float = 0.0,
-    gain: float = 1.0,
+    offset: ArrayLike = 0.0,
+    gain: ArrayLike = 1.0,
     mask: ArrayLike | None = None,
     rings: int = 200,
     fewest: int = 100,
@@ -62,8 +62,8 @@ def background_profile(
         experiment: beam and detector of the image; gas, beamstop and shadow are taken off, its materials and crystal
             play no part.
         material: thickness, and density and molecular weight where it has no name.
-        offset: value of no photon.
-        gain: value of a photon besides.
+        offset: value of no photon, or an image of it.
+        gain: value of a photon besides, or an image of it.
         mask: image whose pixels of 0 do not count, besides those of the experiment and negative values.
         rings: how many, up to the detector's corner.
         fewest: pixels that a ring must have.
@@ -81,7 +81,8 @@ def background_profile(
     used = np.isfinite(values) & (values >= 0.0) & (unit > 0.0)
     if mask is not None:
         used &= np.broadcast_to(np.asarray(mask) != 0, values.shape)
-    square = (values[used] - offset) / gain / unit[used]
+    dark, one = (np.broadcast_to(np.asarray(each, np.float64), values.shape)[used] for each in (offset, gain))
+    square = (values[used] - dark) / one / unit[used]
     return _rings(_stol(resolved)[used], square, rings, fewest)
 
 
@@ -97,7 +98,15 @@ def _of_one_electron(experiment: Experiment, material: Material) -> Experiment:
         density=density,
         molecular_weight=weight,
     )
-    return replace(experiment, around=replace(experiment.around, materials=(flat,)))
+    return replace(without_crystal(experiment), around=replace(experiment.around, materials=(flat,)))
+
+
+def without_crystal(experiment: Experiment) -> Experiment:
+    """The experiment with a crystal that scatters next to nothing, so that it need not be said, or read from files."""
+    nothing = Crystal(
+        cell=(50.0, 50.0, 50.0, 90.0, 90.0, 90.0), default_F=1e-9, spindle_axis=experiment.crystal.spindle_axis
+    )
+    return replace(experiment, crystal=nothing, sampling=replace(experiment.sampling, oversample=1))
 
 
 def _stol(resolved: Resolved) -> NDArray[np.float64]:
