@@ -153,10 +153,26 @@ def test_counts_do_not_depend_on_the_order_of_panels_and_shots(flat: Image) -> N
     dark = [np.zeros_like(panel) for panel in panels]
     last = measure([*dark[:2], panels[2]], model, shot_of(9, 0), sizes)
     assert np.array_equal(last.panels[2], whole[0].panels[2])
-    # Light does not cross from one panel to the next, and equal panels have other noise.
+    # Equal panels have other noise.
     equal = measure([panels[0]] * 2, model, shot_of(9, 0), sizes[:2])
     assert not np.array_equal(*equal.panels)
-    assert measure([*dark[:2], panels[2]], replace(model, readout=0.0), shot_of(9, 0), sizes).panels[0].max() == 0
+
+
+@pytest.mark.parametrize("psf", ["gauss", "fiber"])
+@pytest.mark.parametrize("reading", ["integrating", "counting"])
+@pytest.mark.parametrize("shape", [(40, 50), (300, 260)])
+def test_no_light_crosses_a_gap(flat: Image, psf: Any, reading: Any, shape: tuple[int, int]) -> None:
+    """Panels beside a bright one stay dark, the bright one is what it is alone, and its edges lose light."""
+    model = model_of(flat, reading=reading, psf=psf, psf_fwhm=300.0, bits=32)
+    dark, bright = np.zeros(shape, np.float32), np.full(shape, 1e6, np.float32)
+    found = measure([dark, bright, dark], model, shot_of(1, 0), [(1e-4, 1e-4)] * 3)
+    assert (found.panels[0].max(), found.panels[2].max()) == (0, 0)
+    alone = measure([dark * 0, bright], model, shot_of(1, 0), [(1e-4, 1e-4)] * 2)
+    assert np.array_equal(found.panels[1], alone.panels[1])
+    # At the middle of the first column: what the function has on the panel.
+    kernel, row = whole_kernel(Spreading(psf, (3.0, 3.0), None), (shape[0] - 1, shape[1] - 1)), shape[0] // 2
+    part = kernel[shape[0] - 1 - row : 2 * shape[0] - 1 - row, shape[1] - 1 :].sum()
+    assert found.panels[1][row - 2 : row + 3, 0].mean() == pytest.approx(1e6 * part, rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -304,6 +320,31 @@ def test_light_of_an_integrating_detector_is_shared_by_neighbours(flat: Image) -
     assert near(covariance, neighbours, expected * math.sqrt(2.0 / independent))
 
 
+def test_everything_at_once_has_the_moments_of_its_parts(flat: Image) -> None:
+    """Mean, variance and covariance of neighbours and of shots, of the stages together.
+
+    A shot's factor f, a pixel's c: E c = 1, var c = σ²; a pixel holds gain · c · Σ k n, n of mean f·m.
+    """
+    sigma, gain, readout = 0.05, 10.0, 8.0
+    response = Response(
+        psf="fiber", psf_fwhm=80.0, psf_radius=20, calibration=sigma, gain=gain, offset=100.0, readout=readout, bits=32
+    )
+    one, two = (
+        flat.measured(seed=21, shot=n, response=response).data[20:-20, 20:-20].astype(np.float64) for n in (0, 1)
+    )
+    kernel = whole_kernel(Spreading("fiber", (0.8, 0.8), 20), (20, 20))
+    own = MEAN * float((kernel**2).sum())
+    beside = MEAN * float((kernel[:, 1:] * kernel[:, :-1]).sum())
+    variance = gain**2 * ((1.0 + sigma**2) * own + sigma**2 * MEAN**2) + readout**2 + 1.0 / 12.0
+    # Light is shared: what independent pixels there are is taken as a third of all.
+    error = variance * math.sqrt(2.0 / (one.size / 3.0))
+    assert near(one.mean(), 100.0 + gain * MEAN, math.sqrt((gain**2 * (MEAN + sigma**2 * MEAN**2) + 65.0) / one.size))
+    assert near(one.var(), variance, error)
+    a, b = one - one.mean(), two - two.mean()
+    assert near(float((a[:, 1:] * a[:, :-1]).mean()), gain**2 * beside, error)
+    assert near(float((a * b).mean()), gain**2 * sigma**2 * MEAN**2, error)
+
+
 def test_light_of_a_counting_detector_is_counted_in_one_pixel(flat: Image) -> None:
     """Whole counts, without covariance, whatever the point spread."""
     found = flat.measured(seed=12, response=Response(reading="counting", psf="gauss", psf_fwhm=200))
@@ -421,7 +462,10 @@ def test_stages_tell_how_counts_came_about(flat: Image) -> None:
 def test_presets_are_real_detectors(flat: Image) -> None:
     pilatus, rayonix, jungfrau = (model_of(flat, preset=name) for name in ("pilatus", "rayonix", "jungfrau"))
     assert (pilatus.counting, pilatus.psf, pilatus.highest) == (True, "none", 2**20 - 1)
-    assert (rayonix.psf, rayonix.psf_fwhm, rayonix.offset) == ("fiber", pytest.approx(46e-6), 10.0)
+    assert (rayonix.psf, rayonix.psf_fwhm, rayonix.offset) == ("fiber", pytest.approx(41e-6), 10.0)
+    assert (rayonix.gain, model_of(flat, preset="rayonix", gain=1.8).gain) == (1.5, 1.8)
+    assert model_of(flat, preset="rayonix", gain_per_kev=0.1).gain == pytest.approx(1.239842)
+    assert model_of(flat, preset="jungfrau", gain=2.0).gain == 2.0
     assert jungfrau.gain == pytest.approx(12398.42)  # eV at 1 Å
     assert jungfrau.lowest < 0
     assert model_of(flat, preset="rayonix", psf="none", offset=3.0).psf == "none"

@@ -17,7 +17,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "rayonix": {
         "reading": "integrating",
         "psf": "fiber",
-        "psf_fwhm": 46.0,
+        "psf_fwhm": 41.0,
+        "gain": 1.5,
         "offset": 10.0,
         "readout": 3.0,
         "bits": 16,

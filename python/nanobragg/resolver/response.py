@@ -26,6 +26,7 @@ _DEFAULTS: dict[str, Any] = {
     "psf": "none",
     "psf_fwhm": 46.0,
     "calibration": 0.0,
+    "gain": 1.0,
     "offset": 0.0,
     "readout": 0.0,
     "count_rate": "paralyzable",
@@ -119,9 +120,10 @@ def _gain(said: Response, known: _Known, wavelength: float) -> float:
     """ADU per photon; ``wavelength`` in m."""
     if said.gain is not None and said.gain_per_kev is not None:
         raise InputError("-gain and -gain_per_kev: found both, expected one of them")
-    per_kev = known("gain_per_kev")
-    if said.gain is not None or per_kev is None:
-        return said.gain or 1.0
+    # What is said of either comes before what a preset has of the other.
+    per_kev = None if said.gain is not None else known("gain_per_kev")
+    if per_kev is None:
+        return float(known("gain"))
     return float(per_kev) * ENERGY / (wavelength * 1e10) / 1000.0
 
 
