@@ -12,6 +12,7 @@ from nanobragg.ensemble.spectrum import Lines, mean_wavelength
 from nanobragg.maths.constants import ENERGY
 from nanobragg.records.experiment import Beam, Crystal, Experiment
 from nanobragg.records.fields import Place
+from nanobragg.records.record import Record
 from nanobragg.records.run import Run
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ class Varied:
         return self.place.section == "crystal" and self.place.name not in SHOT_FIELDS
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Draw:
+class Draw(Record):
     """One shot as it was drawn."""
 
     number: int
@@ -51,8 +51,7 @@ class Draw:
     """What was drawn for each crystal."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
+class Plan(Record):
     """A file of an ensemble, read and checked."""
 
     path: str

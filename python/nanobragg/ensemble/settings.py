@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from nanobragg.records.fields import document, row
 from nanobragg.records.kinds import FLAG, FRACTION, INPUT_FILE, NAME, NATURAL, POSITIVE, WHOLE
+from nanobragg.records.record import Record
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Settings:
+class Settings(Record):
     """How many shots, and what they have in common."""
 
     shots: int = row(NATURAL, "number of shots", default=0)
@@ -21,8 +20,7 @@ class Settings:
     reflections: bool = row(FLAG, "tables of reflections beside the files of shots", default=False)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SpectrumSettings:
+class SpectrumSettings(Record):
     """A spectrum for every shot: spikes of self-amplified spontaneous emission, or rows of measured ones."""
 
     bandwidth: float | None = row(POSITIVE, "full width at half maximum of the mean spectrum", unit="percent")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from nanobragg.records.record import Record
 from nanobragg.records.run import Run
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Request:
+class Request(Record):
     """A run, and what only a command line can say about it; or something else than a run."""
 
     run: Run | None = None

@@ -13,6 +13,7 @@ from nanobragg.records.kinds import (
     POSITIVE,
     choice,
 )
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +48,7 @@ def material_of_words(name: str, thickness: float) -> Material:
     return Material(name=known, profile=None if known else name, thickness=thickness)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Around:
+class Around(Record):
     """What is around the crystal: amorphous materials, the way to the detector, and what stands in it."""
 
     materials: tuple[Material, ...] | None = row(
@@ -95,8 +95,7 @@ class Scatterer:
         """In the beam."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BeamStop:
+class BeamStop(Record):
     """A disc or square in the way of the rays, its middle on the beam."""
 
     half: float
@@ -108,8 +107,7 @@ class BeamStop:
     """m at the stop: what is covered by half its light or less becomes free within this width."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Surroundings:
+class Surroundings(Record):
     """An :class:`Around` made explicit: plain numbers in SI units, and maps as one array for each panel."""
 
     scatterers: tuple[Scatterer, ...]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from nanobragg.records.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True, kw_only=True)
-class CountScale:
+class CountScale(Record):
     """Where the numbers begin and end."""
 
     offset: float | None = None

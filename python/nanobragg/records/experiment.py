@@ -14,7 +14,6 @@ command line that sets it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nanobragg.records.around import Around
@@ -47,6 +46,7 @@ from nanobragg.records.kinds import (
     choice,
 )
 from nanobragg.records.quirks import QUIRK_NAMES
+from nanobragg.records.record import Record
 from nanobragg.records.response import Response
 from nanobragg.records.shapes import SHAPES
 
@@ -68,8 +68,7 @@ _CONVENTION, _PIVOT, _SHAPE = choice(*get_args(Convention)), choice(*get_args(Pi
 _AXIS = "In the lab frame, of any length; for the custom convention, which it selects."
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Beam:
+class Beam(Record):
     """The incident X-rays."""
 
     wavelength: float | None = row(
@@ -146,8 +145,7 @@ class Beam:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Crystal:
+class Crystal(Record):
     """The sample: cell, orientation, size, structure factors, mosaicity, and the water around it."""
 
     cell: Sequence[float] | None = row(
@@ -256,8 +254,7 @@ class Crystal:
     water: float = row(NUMBER, "water around the crystal, along the beam", default=0.0, unit="µm", option="-water")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Panel:
+class Panel(Record):
     """A panel of a detector: a raster of pixels on a plane, and where it stands in the lab frame."""
 
     name: str | None = row(NAME, "name, another one than other panels have", unset="p and its number")
@@ -308,8 +305,7 @@ class Panel:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Move:
+class Move(Record):
     """A panel, or a group of them, moved from where all else puts it: turned, then shifted."""
 
     panel: str | None = row(NAME, "name, or number from 0, of the panel that is moved")
@@ -326,8 +322,7 @@ class Move:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Detector:
+class Detector(Record):
     """The detector: pixels, position and orientation, sensor."""
 
     name: str | None = row(
@@ -493,8 +488,7 @@ class Detector:
         return cls(name=detector_name(name), **fields)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sampling:
+class Sampling(Record):
     """Rotation and the fineness of the simulation."""
 
     phi: float | None = row(NUMBER, "start of the rotation", unit="degrees", option="-phi", unset="0")
@@ -515,8 +509,7 @@ class Sampling:
     dmin: float | None = row(NUMBER, "high-resolution limit", unit="Å", option="-dmin", unset="none")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Experiment:
+class Experiment(Record):
     """Everything that decides an image."""
 
     beam: Beam = part(Beam)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from nanobragg.errors import InputError
 from nanobragg.records.kinds import Kind, Mismatch, shown
 
-Record = TypeVar("Record")
+AnyRecord = TypeVar("AnyRecord")
 _ROW, _PART = "row", "part"
 
 
@@ -148,7 +148,7 @@ def own_places(record: type) -> tuple[Place, ...]:
     return tuple(member.place for member in _members(record) if member.place is not None)
 
 
-def assembled(record: type[Record], values: Mapping[str, Any]) -> Record:
+def assembled(record: type[AnyRecord], values: Mapping[str, Any]) -> AnyRecord:
     """A record with some values, by the names of their places."""
     said: dict[str, Any] = {}
     for member in _members(record):
@@ -162,7 +162,7 @@ def assembled(record: type[Record], values: Mapping[str, Any]) -> Record:
     return record(**said)
 
 
-def checked(record: type[Record], value: object, name: str = "") -> Record:
+def checked(record: type[AnyRecord], value: object, name: str = "") -> AnyRecord:
     """``value`` with everything in it of the kind that its field has: NumPy's numbers and lists become Python's.
 
     Args:
@@ -177,7 +177,7 @@ def checked(record: type[Record], value: object, name: str = "") -> Record:
     return _checked(record, value, name or record.__name__.lower(), "")
 
 
-def _checked(record: type[Record], value: object, name: str, prefix: str) -> Record:
+def _checked(record: type[AnyRecord], value: object, name: str, prefix: str) -> AnyRecord:
     if not isinstance(value, record):
         article = "an" if record.__name__[0] in "AEIO" else "a"
         raise InputError(f"{name}: found {shown(value)}, expected {article} {record.__name__}")

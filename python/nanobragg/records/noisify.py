@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nanobragg.records.record import Record
+
 NOISIFY_QUIRKS: dict[str, str] = {
     "calibration_by_default": "3 % calibration error without being asked",
     "calibration_not_static": "calibration errors follow -seed, not -calib_seed alone",
@@ -41,8 +43,7 @@ NOISIFY_QUIRKS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NoisifyRun:
+class NoisifyRun(Record):
     """What the words say, in their units; ``None``: not said."""
 
     image: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nanobragg.records.record import Record
 
 Vec = tuple[float, float, float]
 
@@ -47,8 +47,7 @@ NONBRAGG_QUIRKS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NonBraggRun:
+class NonBraggRun(Record):
     """What the words say, in their units; ``None``: not said."""
 
     profile: str
@@ -134,8 +133,7 @@ class NonBraggRun:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AmorphousScene:
+class AmorphousScene(Record):
     """One panel, the beam and the amorphous sample in it: plain numbers in SI units, nothing implied."""
 
     shape: tuple[int, int]
@@ -184,8 +182,7 @@ class AmorphousScene:
     """Outside the table the first or last value; else a straight line through two points."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ResolvedNonBragg:
+class ResolvedNonBragg(Record):
     """A :class:`NonBraggRun` resolved: the scene, and what headers and printouts tell of it."""
 
     run: NonBraggRun

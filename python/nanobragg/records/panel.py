@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ScenePanel:
+class ScenePanel(Record):
     """Where its pixels are, what they are like, and where they are found in a file.
 
     Vectors may be given as any three numbers; they are kept as read-only float64.

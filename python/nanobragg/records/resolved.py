@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from nanobragg.records.around import Surroundings
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from nanobragg.records.scene import Scene
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Geometry:
+class Geometry(Record):
     """The detector as the conventions describe it, and the beam: lengths in metres, angles in radians, lab frame.
 
     Where the pixels are is in ``Scene.panels``.
@@ -57,8 +57,7 @@ class Geometry:
     """'' without a mask"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sample:
+class Sample(Record):
     """The resolved crystal. Å and degrees where people read them, metres where the Scene needs them."""
 
     cell: tuple[float, float, float, float, float, float]
@@ -92,8 +91,7 @@ class Sample:
     """m"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Radiation:
+class Radiation(Record):
     """The resolved beam and its sampling. SI units, radians."""
 
     wavelength: float
@@ -125,8 +123,7 @@ class Radiation:
     steps: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Resolved:
+class Resolved(Record):
     """An experiment made explicit: the Scene, and how it came about."""
 
     experiment: Experiment

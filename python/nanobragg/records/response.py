@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from nanobragg.records.fields import document, row
@@ -18,6 +17,7 @@ from nanobragg.records.kinds import (
     WHOLE,
     choice,
 )
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +33,7 @@ _PRESET, _READING = choice(*get_args(Preset)), choice(*get_args(Reading))
 _POINT_SPREAD, _COUNT_RATE = choice(*get_args(PointSpread)), choice(*get_args(CountRate))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Response:
+class Response(Record):
     """What the detector makes of photons: from the expected image to counts."""
 
     preset: Preset | None = row(
@@ -134,8 +133,7 @@ class Response:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DetectorModel:
+class DetectorModel(Record):
     """A :class:`Response` made explicit: plain numbers, and maps as one array for each panel."""
 
     counting: bool

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import document, part, places, row
 from nanobragg.records.kinds import DEVICE, ELEMENT, FLAG, NATURAL, NUMBER, OUTPUT_FILE, PIXEL, RINGS, WHOLE, choice
+from nanobragg.records.record import Record
 
 NoiseGenerator = Literal["exact", "fast"]
 Precision = Literal["double", "mixed"]
 _GENERATOR, _PRECISION = choice(*get_args(NoiseGenerator)), choice(*get_args(Precision))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Output:
+class Output(Record):
     """Files and pictures of a run (``specs/formats.md``); ``None`` as a file name: not written."""
 
     floatfile: str | None = row(
@@ -95,8 +94,7 @@ class Output:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Run:
+class Run(Record):
     """An :class:`Experiment` with its outputs and the manner of computing it."""
 
     experiment: Experiment = part(Experiment, named=False)

@@ -6,11 +6,12 @@ a Scene can render it; conventions, files and flags are unknown below this line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from nanobragg.records.panel import ScenePanel, common_shape
+from nanobragg.records.record import Record
 from nanobragg.records.shapes import Shape
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ class Interpolation(IntEnum):
     """The first evaluation out of range, in loop order, switches to NEAREST for itself and the rest."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scene:
+class Scene(Record):
     """Input of :func:`nanobragg.render`. Arrays are C-contiguous float64 unless said otherwise."""
 
     # detector

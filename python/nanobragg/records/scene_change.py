@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SceneChange:
+class SceneChange(Record):
     """Changes of a :class:`~nanobragg.Scene`, or derivatives by its numbers, in its units. Arrays are float64; ``None``
     stands for zeros.
     """

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StructureFactors:
+class StructureFactors(Record):
     """Amplitudes on a dense grid of Miller indices, holes filled with the default."""
 
     grid: NDArray[np.float64]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from nanobragg.maths.constants import THOMSON
 from nanobragg.maths.rotations import parts
 from nanobragg.records.nonbragg import AmorphousScene
 from nanobragg.records.panel import panel_views
+from nanobragg.records.record import Record
 from nanobragg.records.scene import Factor
 from nanobragg.resolver.memory import Memory
 from nanobragg.response.amorphous import scatter
@@ -62,8 +62,7 @@ def surrounded(image: Floats, resolved: Resolved, *, threads: int = 0) -> Floats
     return result
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Veil:
+class _Veil(Record):
     """What is before a panel, whatever the crystal; arrays (slow, fast)."""
 
     added: Floats

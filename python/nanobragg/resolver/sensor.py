@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
 from nanobragg.maths.absorption import mean_depth
 from nanobragg.maths.duals import isinf
+from nanobragg.records.record import Record
 from nanobragg.resolver.steps import sweep
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 MOST_LAYERS = 100_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sensor:
+class Sensor(Record):
     """Resolved sensor. Metres; ``attenuation`` in 1/m, -1 when unset."""
 
     thickness: float

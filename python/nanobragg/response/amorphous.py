@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +23,7 @@ _FAR = 2
 """Points that stand before those of the table."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PixelFacts:
+class PixelFacts(Record):
     """What pixels had, arrays (slow, fast): of the last subpixel and source, or means over all of them."""
 
     stol: NDArray[np.float64]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, SupportsIndex
 
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.records.record import Record
 from nanobragg.response.region import Roi, float_image, regions_of
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from nanobragg.records.panel import ScenePanel
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NoiseImage:
+class NoiseImage(Record):
     """An image of whole photons plus offset."""
 
     pixels: NDArray[np.uint16] | NDArray[np.int32]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nanobragg.records.panel import panel_position
+from nanobragg.records.record import Record
 from nanobragg.response.region import Roi, float_image, regions_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from nanobragg.records.panel import ScenePanel
 
 
-@dataclass(frozen=True, kw_only=True)
-class Statistics:
+class Statistics(Record):
     """Statistics of the region of interest, photons per pixel."""
 
     mean: float

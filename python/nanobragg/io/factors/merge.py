@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +18,7 @@ _SAME = 1e-4
 """relative; intensities that differ by less are one value that was rounded"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Merged:
+class Merged(Record):
     """Amplitudes of reflections none of which is equivalent to another, nor to another's mate."""
 
     hkl: NDArray[np.int32]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,7 @@ _LEAST_B, _LEAST_U = -100.0, -1.0
 """Å²; refinement leaves some a little below 0"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ModelFile:
+class ModelFile(Record):
     """A model, its atoms in the asymmetric unit."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from nanobragg.errors import InputError
 from nanobragg.io.factors.hkl import LARGEST_GRID, SMALLEST_SPACING
 from nanobragg.io.factors.kinds import FORMATS
 from nanobragg.io.factors.types import Choice
+from nanobragg.records.record import Record
 from nanobragg.records.structure_factors import StructureFactors
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ _LARGEST = 1e100
 """An amplitude or intensity beyond this is none."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Expanded:
+class Expanded(Record):
     """Structure factors in P1, and what there is to say about them."""
 
     factors: StructureFactors

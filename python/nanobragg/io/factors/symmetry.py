@@ -11,6 +11,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.factors.group_names import Found, described, find_group, group_of_number, misfit
 from nanobragg.io.support.digits import whole_number
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +39,7 @@ class Said:
     """The code that belongs to the name: ``2``, ``h``, ``b1``."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Symmetry:
+class Symmetry(Record):
     """All operations of a space group, the centring ones included."""
 
     rotations: NDArray[np.int32]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nanobragg.records.record import Record
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -44,8 +46,7 @@ class Column:
         return f"{'intensities' if self.intensity else 'amplitudes'} {text}"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ReflectionFile:
+class ReflectionFile(Record):
     """The reflections of a file, one row a measurement: the members of a Friedel pair are rows of their own."""
 
     name: str

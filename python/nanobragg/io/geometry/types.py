@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.maths.nearest import nearest_to_beam
 from nanobragg.maths.vectors import Vec
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -19,8 +20,7 @@ _SHEAR = 1e-4
 """Cosine between the axes of a panel up to which its solid angles are those of right angles, within 1e-8."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FilePanel:
+class FilePanel(Record):
     """A panel as its file has it: lengths in mm, in the file's own laboratory frame; ``None``: the file does not say.
 
     It becomes a :class:`nanobragg.records.panel.ScenePanel` (metres, our frame) where it is placed.
@@ -63,8 +63,7 @@ class FilePanel:
         return np.array(self.origin) + along_fast * np.array(self.fast) + along_slow * np.array(self.slow)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Vectors:
+class Vectors(Record):
     """Where everything is, in the file's own laboratory frame."""
 
     origin: Vec
@@ -85,8 +84,7 @@ class Vectors:
         return float(np.cross(self.fast, self.slow) @ np.array(self.origin)) < 0.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FileGeometry:
+class FileGeometry(Record):
     """What a file says; ``None``: nothing."""
 
     name: str

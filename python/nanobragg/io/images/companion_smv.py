@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from nanobragg.errors import InputError
 from nanobragg.io.images.smv import exact_keys
 from nanobragg.io.support.atomic import atomic_write, read_bytes
 from nanobragg.maths.c_numbers import leading_real
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +24,7 @@ _LARGEST_HEADER = 1 << 20
 _LARGEST_SIDE = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CompanionHeader:
+class CompanionHeader(Record):
     """The header of an SMV file, whose keys are found as the originals find them."""
 
     name: str

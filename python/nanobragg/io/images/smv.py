@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,7 @@ from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.projection import Swing, before_swing, unsaid_without_vectors
 from nanobragg.records.panel import only_panel
 from nanobragg.records.quirks import off_switch, parse_quirks
+from nanobragg.records.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -37,8 +37,7 @@ SWING_AXIS = "TWOTHETA_AXIS"
 _BYTE_ORDERS = {"little_endian": "<u2", "big_endian": ">u2"}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SmvHeader:
+class SmvHeader(Record):
     """Header of an SMV file."""
 
     name: str
@@ -79,7 +78,6 @@ class SmvHeader:
         return after.partition("=")[2]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class SmvImage(SmvHeader):
     """An SMV file: its header and its pixels."""
 
