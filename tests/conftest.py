@@ -80,7 +80,8 @@ def rendered(scene: Any, renderer: str, precision: str) -> np.ndarray:
     or emulates (``emulated``).
     """
     from nanobragg.rendering.binding import bound
-    from nanobragg.rendering.devices import cuda_system, only_cpu
+    from nanobragg.rendering.cuda_system import cuda_system
+    from nanobragg.rendering.devices import only_cpu
     from nanobragg.rendering.render import render_scene
 
     if renderer in ("reference", "cpu"):
@@ -117,7 +118,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _with_gpu(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this a computer with a CUDA device that is asked for many short launches."""
-    from nanobragg.rendering.devices import cuda_system
+    from nanobragg.rendering.cuda_system import cuda_system
 
     if which == "played":
         request.getfixturevalue("played")

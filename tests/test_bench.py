@@ -17,7 +17,7 @@ BENCH = REPOSITORY / "bench"
 sys.path.insert(0, str(BENCH))
 
 from nanobragg.parity.bar import outside  # noqa: E402
-from nanobragg.rendering.devices import CudaDevice, cuda_system  # noqa: E402
+from nanobragg.rendering.cuda_system import CudaDevice, cuda_system  # noqa: E402
 from nanobragg_bench import BenchError  # noqa: E402
 from nanobragg_bench.arithmetic import KERNELS, Count, operations  # noqa: E402
 from nanobragg_bench.cases import CASES, CUDA_CASES, NAMES, by_name, expand  # noqa: E402

@@ -32,7 +32,8 @@ from nanobragg import (
 from nanobragg.cli import main
 from nanobragg.records.kinds import DEVICE
 from nanobragg.records.scene import Interpolation
-from nanobragg.rendering.devices import choose_device, cuda_system, describe, evaluations
+from nanobragg.rendering.cuda_system import cuda_system
+from nanobragg.rendering.devices import choose_device, describe, evaluations
 from nanobragg.rendering.render import render_scene
 from nanobragg.response.photons import poisson_noise
 

@@ -34,13 +34,13 @@ from nanobragg.records.scene_change import SceneChange as SceneChange
 from nanobragg.records.shapes import Shape as Shape
 from nanobragg.rendering.background import RingProfile as RingProfile
 from nanobragg.rendering.background import background_profile as background_profile
+from nanobragg.rendering.cuda_system import CudaDevice as CudaDevice
+from nanobragg.rendering.cuda_system import CudaSystem as CudaSystem
+from nanobragg.rendering.cuda_system import cuda_system as cuda_system
 from nanobragg.rendering.derivatives import render_jvp as render_jvp
 from nanobragg.rendering.derivatives import render_vjp as render_vjp
 from nanobragg.rendering.devices import ChosenDevice as ChosenDevice
-from nanobragg.rendering.devices import CudaDevice as CudaDevice
-from nanobragg.rendering.devices import CudaSystem as CudaSystem
 from nanobragg.rendering.devices import choose_device as choose_device
-from nanobragg.rendering.devices import cuda_system as cuda_system
 from nanobragg.rendering.render import render as render
 from nanobragg.rendering.renderer import Renderer as Renderer
 from nanobragg.rendering.renderer import RenderResult as RenderResult

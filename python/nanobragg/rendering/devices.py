@@ -1,12 +1,8 @@
-"""Where images can be rendered: this computer's processors, and CUDA devices.
-
-The CUDA renderer is an extension of its own, imported when it is first asked for; whether it was built, and whether
-there is a GPU and a driver, makes no difference to the rest.
-"""
+"""Where images can be rendered: this computer's processors, and CUDA devices."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import DeviceError, InputError
 from nanobragg.records.kinds import DEVICE
@@ -22,33 +18,6 @@ WORTHWHILE = 2e9
 fraction of a second, in which the CPU renders an image of fewer."""
 
 
-class CudaDevice(NamedTuple):
-    """One CUDA device."""
-
-    number: int
-    name: str
-    capability: tuple[int, int]
-    memory: int
-    """bytes"""
-    multiprocessors: int
-    clock_hz: float
-    """Highest clock of the multiprocessors; 0: unknown."""
-    memory_bandwidth: float
-    """bytes per second, from the memory's clock and the width of its bus; 0: unknown"""
-
-
-class CudaSystem(NamedTuple):
-    """What there is of CUDA."""
-
-    devices: tuple[CudaDevice, ...]
-    reason: str
-    """Why there are no devices; empty if there are."""
-    driver: int
-    """Newest version of CUDA that the driver runs, as 1000 major + 10 minor; 0: no driver."""
-    runtime: int
-    """Version of CUDA that this installation was built with; 0: without."""
-
-
 class ChosenDevice(NamedTuple):
     """Where a Scene is rendered."""
 
@@ -61,19 +30,6 @@ class ChosenDevice(NamedTuple):
     def name(self) -> str:
         """``cpu`` or ``cuda:NUMBER``."""
         return "cpu" if self.number is None else f"cuda:{self.number}"
-
-
-def cuda_system() -> CudaSystem:
-    """The CUDA devices of this computer, or why there are none. Never raises."""
-    try:
-        import nanobragg._cuda as cuda  # "from nanobragg" would not tell that it is missing from that it is broken
-    except ModuleNotFoundError:
-        return CudaSystem((), "this installation was built without CUDA", 0, 0)
-    except ImportError as error:
-        return CudaSystem((), f"the CUDA renderer could not be loaded: {error}", 0, 0)
-    found: dict[str, Any] = cuda.system()
-    devices = tuple(CudaDevice(**d) for d in found["devices"])
-    return CudaSystem(devices, found["reason"], found["driver"], found["runtime"])
 
 
 def evaluations(scene: Scene) -> float:
@@ -97,6 +53,8 @@ def choose_device(device: str, scene: Scene) -> ChosenDevice:
     DEVICE.checked(device, "device")
     if device == "cpu" or (device == "auto" and evaluations(scene) < WORTHWHILE):
         return ChosenDevice(None, "")
+    from nanobragg.rendering.cuda_system import cuda_system
+
     system = cuda_system()
     reason = only_cpu(scene)
     if device == "auto":
@@ -116,6 +74,7 @@ def choose_device(device: str, scene: Scene) -> ChosenDevice:
 def describe() -> str:
     """What ``nanobragg --devices`` prints."""
     from nanobragg import _core
+    from nanobragg.rendering.cuda_system import cuda_system
 
     lines = [f"cpu: {_core.thread_count(0)} threads, {_core.instruction_set()}"]
     system = cuda_system()

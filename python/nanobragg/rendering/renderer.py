@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock  # the module threading costs a small image half a millisecond
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nanobragg import _core
@@ -82,7 +82,7 @@ class Renderer:
         """Where it renders, and why ``auto`` took the CPU."""
         self._device: Any = None
         self._turned = False  # the device has other orientations than the Scene's
-        self._lock = Lock()  # an orientation and its image belong together
+        self._lock = allocate_lock()  # an orientation and its image belong together
         if self.place.number is not None:
             from nanobragg import _cuda
 
