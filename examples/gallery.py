@@ -72,11 +72,12 @@ def render(name: str, folder: Path, small: bool = False) -> Path:
 
 
 def spots(folder: Path, name: str) -> np.ndarray:
-    """Grey values (slow, fast) of the noise image: blocks' maxima, square root between background and spots."""
+    """Grey values (slow, fast) of the counts: blocks' maxima, square root between background and spots."""
     from nanobragg import read_pixels
     from nanobragg.io.images.picture import grey_levels, reduced
 
-    return grey_levels(reduced(read_pixels(folder / f"{name}.img"), WIDTH)[0])
+    extension = "cbf" if name == "xfel" else "img"
+    return grey_levels(reduced(read_pixels(folder / f"{name}.{extension}"), WIDTH)[0])
 
 
 def montage(folder: Path, name: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
     python examples/gallery/rotation_series.py examples/gallery/rotation.toml 12 rotation.h5
 
-writes 12 images with photon noise into one NeXus file (NXmx), which DIALS, XDS' plug-ins and fabio read. Words after
+writes 12 images of counts into one NeXus file (NXmx), which DIALS, XDS' plug-ins and fabio read. Words after
 the three are options of nanobragg and override the file's. Needs nanobragg[files].
 """
 
@@ -23,7 +23,7 @@ def rotation_series(config: str, count: int, words: Sequence[str] = ()) -> list[
     for number in range(count):
         sampling = replace(experiment.sampling, phi=start + number * width)
         image = simulate(experiment, sampling=sampling, precision="mixed")
-        images.append(image.noisy(seed=1 + number, adc_offset=0.0))
+        images.append(image.measured(seed=1, shot=number))
     return images
 
 
