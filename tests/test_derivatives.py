@@ -301,6 +301,24 @@ def test_a_region_of_interest_is_that_part_of_the_image() -> None:
     assert image.sum() == pytest.approx(whole[3:10, 2:7].sum())
 
 
+@pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_chosen_pixels_are_those_of_the_whole_image(words: str) -> None:
+    """Shoeboxes of a large image, at the price of their pixels."""
+    experiment = experiment_of(words)
+    names = ["crystal.misset[0]", "crystal.cells[1]"]
+    whole, all_columns = jacobian(experiment, names)
+    chosen = np.random.default_rng(3).random(whole.shape) < 0.4
+    image, columns = jacobian(experiment, names, pixels=chosen)
+    np.testing.assert_array_equal(image, whole[chosen])
+    np.testing.assert_array_equal(columns, all_columns[:, chosen])
+    weights = np.random.default_rng(4).random(len(image))
+    found = gradient(experiment, weights, names, pixels=chosen)
+    np.testing.assert_allclose(list(found.values()), columns @ weights, rtol=1e-9, atol=1e-11 * np.abs(columns).max())
+    nothing, none = jacobian(experiment, names, pixels=np.zeros_like(chosen))
+    assert nothing.shape == (0,)
+    assert none.shape == (2, 0)
+
+
 def test_images_of_many_rows_have_columns_to_the_last() -> None:
     """One thread took thousands of pieces of rows with memory that each of them had made a little smaller."""
     experiment = experiment_of("-cell 50 60 70 90 90 90 -N 3 -default_F 10 -fluence 1e20 -detpixels 1200 -oversample 1")
@@ -349,6 +367,10 @@ def test_weights_precision_and_device_are_checked() -> None:
         jacobian(experiment, ["beam.wavelength"], precision="mixed")
     with pytest.raises(InputError, match="device: found 'cuda', expected cpu"):
         jacobian(experiment, ["beam.wavelength"], device="cuda")
+    with pytest.raises(
+        InputError, match=r"pixels: found an array of shape \(3,\) of int64, expected bool in the image"
+    ):
+        jacobian(experiment, ["beam.wavelength"], pixels=np.arange(3))
     with pytest.raises(InputError, match="names: found the text"):
         jacobian(experiment, "beam.wavelength")
 

@@ -3,6 +3,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -107,15 +109,32 @@ py::dict dict_of(const Scene& scene, SceneChange& change) {
     return out;
 }
 
-py::tuple jvp(const BoundScene& bound, const py::sequence& directions, int threads) {
+using Numbers = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;
+
+// Of pixels; None: of all.
+std::optional<Numbers> numbers_from_python(const py::object& pixels) {
+    if (pixels.is_none()) return std::nullopt;
+    return pixels.cast<Numbers>();
+}
+
+py::ssize_t choose(const Scene& scene, const std::optional<Numbers>& pixels, DerivativeOptions& options) {
+    if (!pixels) return static_cast<py::ssize_t>(scene.pixels());
+    options.pixels = pixels->data();
+    options.pixel_count = pixels->size();
+    return pixels->size();
+}
+
+py::tuple jvp(const BoundScene& bound, const py::sequence& directions, int threads, const py::object& pixels) {
     const Scene& scene = bound.scene();
     std::vector<SceneChange> changes;
     for (const auto direction : directions) {
         changes.push_back(change_from_python(py::reinterpret_borrow<py::object>(direction)));
     }
-    py::array_t<double> image(scene.pixels());
-    py::array_t<double> columns({count(changes), static_cast<py::ssize_t>(scene.pixels())});
     DerivativeOptions options;
+    const std::optional<Numbers> numbers = numbers_from_python(pixels);
+    const py::ssize_t chosen = choose(scene, numbers, options);
+    py::array_t<double> image(chosen);
+    py::array_t<double> columns({count(changes), chosen});
     options.threads = threads;
     options.image = image.mutable_data();
     {
@@ -126,11 +145,13 @@ py::tuple jvp(const BoundScene& bound, const py::sequence& directions, int threa
     return py::make_tuple(image, columns);
 }
 
-py::tuple vjp(const BoundScene& bound, const py::object& weights, int threads, bool grid) {
+py::tuple vjp(const BoundScene& bound, const py::object& weights, int threads, bool grid, const py::object& pixels) {
     const Scene& scene = bound.scene();
-    const ContiguousDoubles given = doubles(weights, "weights", {static_cast<py::ssize_t>(scene.pixels())});
-    py::array_t<double> image(scene.pixels());
     DerivativeOptions options;
+    const std::optional<Numbers> numbers = numbers_from_python(pixels);
+    const py::ssize_t chosen = choose(scene, numbers, options);
+    const ContiguousDoubles given = doubles(weights, "weights", {chosen});
+    py::array_t<double> image(chosen);
     options.threads = threads;
     options.image = image.mutable_data();
     options.grid = grid;
@@ -146,8 +167,10 @@ py::tuple vjp(const BoundScene& bound, const py::object& weights, int threads, b
 }  // namespace
 
 void register_derivatives(py::module_& m) {
-    m.def("jvp", &jvp, py::arg("scene"), py::arg("directions"), py::arg("threads") = 0,
-          "Image (pixels,) float64, and how it changes along each direction (directions, pixels) float64.");
+    m.def("jvp", &jvp, py::arg("scene"), py::arg("directions"), py::arg("threads") = 0, py::arg("pixels") = py::none(),
+          "Image (pixels,) float64, and how it changes along each direction (directions, pixels) float64; `pixels`: "
+          "numbers of those that are wanted, ascending, None for all.");
     m.def("vjp", &vjp, py::arg("scene"), py::arg("weights"), py::arg("threads") = 0, py::arg("grid") = true,
-          "Image (pixels,) float64, and d(sum of weights x image)/d(each number of the scene).");
+          py::arg("pixels") = py::none(),
+          "Image (pixels,) float64, and d(sum of weights x image)/d(each number of the scene); `pixels` as in jvp.");
 }

@@ -486,6 +486,57 @@ TEST_CASE("the number of threads changes no bit of the derivatives, and how a ra
     }
 }
 
+TEST_CASE("chosen pixels have the numbers that they have in the whole image") {
+    for (std::uint64_t seed = 9000; seed < 9030; seed += kEvery) {
+        RandomScene random(seed);
+        Scene& s = random.scene;
+        s.running_product = false;
+        make_differentiable(s);
+        CAPTURE(seed);
+        SceneChange direction = zeros_like(s);
+        for (Number& number : numbers_of(s)) number.change(direction) = number.step * random.between(-1, 1);
+        const auto pixels = static_cast<std::size_t>(s.pixels());
+        std::vector<double> image(pixels), change(pixels), weights(pixels);
+        DerivativeOptions all;
+        all.image = image.data();
+        render_jvp(s, {direction}, change.data(), all);
+        std::vector<std::int64_t> chosen;
+        std::vector<double> own;
+        for (std::size_t i = 0; i < pixels; ++i) {
+            if (random.between(0, 1) < 0.6) continue;
+            chosen.push_back(static_cast<std::int64_t>(i));
+            weights[i] = random.between(-1, 1);
+            own.push_back(weights[i]);
+        }
+        std::vector<double> some(chosen.size()), changes(2 * chosen.size());
+        DerivativeOptions few;
+        few.pixels = chosen.data();
+        few.pixel_count = static_cast<std::int64_t>(chosen.size());
+        few.image = some.data();
+        render_jvp(s, {direction, direction}, changes.data(), few);
+        for (std::size_t i = 0; i < chosen.size(); ++i) {
+            const auto pixel = static_cast<std::size_t>(chosen[i]);
+            CHECK(some[i] == image[pixel]);
+            CHECK(changes[i] == change[pixel]);
+            CHECK(changes[chosen.size() + i] == change[pixel]);
+        }
+        SceneChange found = render_vjp(s, own.data(), few), expected = render_vjp(s, weights.data(), {});
+        double ours = 0, theirs = 0;
+        for (Number& number : numbers_of(s)) {
+            ours += number.change(found) * number.change(direction);
+            theirs += number.change(expected) * number.change(direction);
+        }
+        CHECK(std::abs(ours - theirs) <= 1e-11 * weighted_size(weights, change.data()));
+        few.pixels = nullptr;
+        chosen.assign({1, 1});
+        few.pixels = chosen.data();
+        few.pixel_count = 2;
+        CHECK_THROWS_AS(render_jvp(s, {}, nullptr, few), InputError);
+        chosen.assign({0, s.pixels()});
+        CHECK_THROWS_AS(render_jvp(s, {}, nullptr, few), InputError);
+    }
+}
+
 TEST_CASE("what has no derivatives, and what does not fit, is refused in a sentence") {
     RandomScene random(3);
     Scene& s = random.scene;

@@ -51,6 +51,7 @@ def jacobian(
     threads: int = 0,
     device: str = "cpu",
     roi: Region | None = None,
+    pixels: ArrayLike | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The image, and its derivatives by some parameters.
 
@@ -63,10 +64,12 @@ def jacobian(
         threads: 0 for all processors. The result does not depend on it.
         device: ``cpu`` so far.
         roi: fast first, fast last, slow first, slow last; all else is 0.
+        pixels: which pixels are wanted, a boolean array in the image's shape; ``None``: all. Others take no time.
 
     Returns:
         The image, float64 (slow, fast), or as :attr:`nanobragg.Scene.image_shape` has it for several panels; and the
-        columns, (k, slow, fast), photons per unit of the parameter.
+        columns, (k, slow, fast), photons per unit of the parameter. With n chosen pixels these alone, (n,) and (k, n),
+        as ``image[pixels]`` has them.
 
     Raises:
         InputError: for a name that there is not, with those that there are; for an image that depends on the order of
@@ -76,7 +79,7 @@ def jacobian(
     _check_how(precision, device)
     point = point_of(experiment, roi)
     chosen = choose(names, point)
-    return render_jvp(point.scene, list(tangents(chosen, point)), threads=threads)
+    return render_jvp(point.scene, list(tangents(chosen, point)), threads=threads, pixels=pixels)
 
 
 def gradient(
@@ -88,18 +91,21 @@ def gradient(
     threads: int = 0,
     device: str = "cpu",
     roi: Region | None = None,
+    pixels: ArrayLike | None = None,
 ) -> dict[str, float | NDArray[np.float64]]:
     """The derivatives of Σ weights · image by some parameters, at the price of several images however many they are.
 
     Args:
         experiment: what is simulated.
-        weights: one for each pixel, in the image's shape: for a target function, its derivative by the pixel.
+        weights: one for each pixel, in the image's shape (with n chosen pixels (n,)): for a target function, its
+            derivative by the pixel.
         names: as :func:`jacobian` has them; without an index, of all numbers of a field; ``None``: everything in
             :func:`parameters`.
         precision: ``double`` so far.
         threads: 0 for all processors. The result does not depend on it.
         device: ``cpu`` so far.
         roi: fast first, fast last, slow first, slow last.
+        pixels: which pixels are wanted, a boolean array in the image's shape; ``None``: all. Others take no time.
 
     Returns:
         A number for each name, or an array of the parameter's shape; of structure factors (H, K, L) on whole indices
@@ -112,7 +118,8 @@ def gradient(
     _check_how(precision, device)
     point = point_of(experiment, roi)
     targets = targets_of(list(known(point)) if names is None else names, point)
-    return dict(zip([target.name for target in targets], slopes_at(point, targets, weights, threads)[1], strict=True))
+    _, slopes = slopes_at(point, targets, weights, threads, pixels)
+    return dict(zip([target.name for target in targets], slopes, strict=True))
 
 
 def _check_how(precision: str, device: str) -> None:

@@ -1,6 +1,7 @@
 // Derivatives of the image by the numbers of its Scene (specs/derivatives.md), in double precision.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "nanobragg/scene.hpp"
@@ -40,18 +41,24 @@ struct SceneChange {
 };
 
 struct DerivativeOptions {
-    int threads = 0;          // 0: one for each processor this process may use
-    bool grid = true;         // derivatives by structure factors are asked for (backward)
-    double* image = nullptr;  // the image itself, Scene::pixels() values; null: not wanted
+    int threads = 0;   // 0: one for each processor this process may use
+    bool grid = true;  // derivatives by structure factors are asked for (backward)
+    // Numbers of the pixels of the image that are wanted, ascending; null: all. Others take no time and no memory:
+    // weights, changes and the image have a value for each one that is wanted.
+    const std::int64_t* pixels = nullptr;
+    std::int64_t pixel_count = 0;
+    double* image = nullptr;  // the image itself; null: not wanted
 };
 
-// Backward: d(sum of weights x image)/d(every number of the scene). `weights` has Scene::pixels() values. All vectors
-// of the result have the sizes of the scene's (f_grid is empty where it is not asked for). The result does not depend
-// on the number of threads. Throws InputError for a scene that cannot be rendered or whose image has no derivatives.
+// Backward: d(sum of weights x image)/d(every number of the scene). `weights` has a value for each pixel that is
+// wanted. All vectors of the result have the sizes of the scene's (f_grid is empty where it is not asked for). The
+// result does not depend on the number of threads. Throws InputError for a scene that cannot be rendered or whose image
+// has no derivatives, and for a pixel that there is not.
 SceneChange render_vjp(const Scene& scene, const double* weights, const DerivativeOptions& options);
 
-// Forward: how the image changes along each of some directions. `changes` gets Scene::pixels() values for each. A
-// vector of a direction that is empty stands for zeros. Throws InputError as above, and for vectors of other sizes.
+// Forward: how the image changes along each of some directions. `changes` gets a value for each pixel that is wanted,
+// one direction after the other. A vector of a direction that is empty stands for zeros. Throws InputError as above,
+// and for vectors of other sizes.
 void render_jvp(const Scene& scene, const std::vector<SceneChange>& directions, double* changes,
                 const DerivativeOptions& options);
 

@@ -1,4 +1,4 @@
-// Threads, pieces of rows, and sums in one fixed order.
+// Threads, pieces of panels, and sums in one fixed order.
 #include "nanobragg/derivatives.hpp"
 
 #include <algorithm>
@@ -38,18 +38,20 @@ void check_differentiable(const Scene& scene) {
     }
 }
 
-// Pixels of a row that are computed together.
+// Pixels of a panel that are computed together.
 struct Piece {
-    PixelRow row;
-    std::int64_t fast;  // in the panel
-    int count;
+    std::int64_t panel;
+    std::int64_t alone;  // the only pixel's number in the image; -1: one of many, that are all alike
+    std::size_t first_run;
+    int run_count, count;
+    bool interpolated;
 };
 
 // A scene as the kernels of derivatives see it, in pieces. What depends on the order of evaluations is in pieces of one
 // pixel (specs/design.md, "Three renderers, one truth").
 class Pieces {
   public:
-    Pieces(const Scene& scene, int threads)
+    Pieces(const Scene& scene, const DerivativeOptions& options, int threads)
         : s(scene),
           sources_(sources_of(scene)),
           view(view_of(scene, sources_, nullptr)),
@@ -58,56 +60,100 @@ class Pieces {
           unit_(unit_of(scene, view)),
           first_(locate_first_evaluation(scene)),
           out_of_range_(locate_out_of_range(scene, threads)) {
-        for (const PixelRow& row : scene.rows()) divide(row);
+        check_chosen(options);
+        for (const PixelRow& row : scene.rows()) divide(row, options);
     }
     Pieces(const Pieces&) = delete;  // its parts point to one another
     Pieces& operator=(const Pieces&) = delete;
 
     std::int64_t size() const { return static_cast<std::int64_t>(pieces_.size()); }
-    // Of the image.
-    std::int64_t pixel(std::int64_t number) const { return at(number).row.start + at(number).fast; }
 
     // `interpolating` serves the one pixel that leaves the range of the interpolation.
     SlopeTask task(std::int64_t number, bool& interpolating, double* image) const {
-        const Piece& piece = at(number);
-        const auto panel_number = static_cast<std::size_t>(piece.row.panel);
+        const Piece& piece = pieces_[static_cast<std::size_t>(number)];
+        const auto panel_number = static_cast<std::size_t>(piece.panel);
         const Panel& panel = s.panels[panel_number];
-        const std::int64_t begin = pixel(number);
         SlopeTask out{};
         out.scene = &view;
         out.panel = &panels_[panel_number];
-        out.panel_number = piece.row.panel;
+        out.panel_number = piece.panel;
         out.first_fast = panel.first_fast;
         out.first_slow = panel.first_slow;
-        out.slow = panel.first_slow + piece.row.slow;
-        out.fast = panel.first_fast + piece.fast;
+        out.runs = runs_.data() + piece.first_run;
+        out.run_count = piece.run_count;
         out.count = piece.count;
         out.shape = shape_.data();
         out.unit = unit_;
-        out.first = begin == first_ ? &s.first_orientations.front().a.x : nullptr;
-        out.tricubic =
-            s.has_grid() && s.interpolation != Interpolation::nearest && (out_of_range_ < 0 || begin <= out_of_range_);
+        out.first = piece.alone >= 0 && piece.alone == first_ ? &s.first_orientations.front().a.x : nullptr;
+        out.tricubic = s.has_grid() && s.interpolation != Interpolation::nearest && piece.interpolated;
         interpolating = true;
-        out.interpolating = begin == out_of_range_ ? &interpolating : nullptr;
-        out.mask = panel.mask == nullptr ? nullptr : panel.mask + piece.row.slow * panel.nfast + piece.fast;
-        out.image = image == nullptr ? nullptr : image + begin;
+        out.interpolating = piece.alone >= 0 && piece.alone == out_of_range_ ? &interpolating : nullptr;
+        out.image = image;
         return out;
     }
 
   private:
-    const Piece& at(std::int64_t number) const { return pieces_[static_cast<std::size_t>(number)]; }
-
-    void divide(const PixelRow& row) {
-        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
-        for (std::int64_t fast = panel.roi[0], end = 0; fast <= panel.roi[1]; fast = end) {
-            end = std::min(fast + kSlopeChunk, panel.roi[1] + 1);
-            for (const std::int64_t pixel : {first_, out_of_range_}) {
-                const std::int64_t alone = pixel - row.start;
-                if (pixel < 0 || alone < fast || alone >= end) continue;
-                end = alone == fast ? fast + 1 : alone;
-            }
-            pieces_.push_back({row, fast, static_cast<int>(end - fast)});
+    void check_chosen(const DerivativeOptions& options) const {
+        for (std::int64_t i = 0; options.pixels != nullptr && i < options.pixel_count; ++i) {
+            const std::int64_t before = i == 0 ? -1 : options.pixels[i - 1];
+            if (options.pixels[i] > before && options.pixels[i] < s.pixels()) continue;
+            throw InputError("pixels: found number " + std::to_string(options.pixels[i]) + " after " +
+                             std::to_string(before) + ", expected ascending numbers below " +
+                             std::to_string(s.pixels()));
         }
+    }
+
+    // The pixels of a row that are chosen and not masked.
+    void divide(const PixelRow& row, const DerivativeOptions& options) {
+        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
+        if (options.pixels == nullptr) return add_unmasked(row, panel.roi[0], panel.roi[1] + 1, row.start);
+        const std::int64_t* end = options.pixels + options.pixel_count;
+        const std::int64_t* now = std::lower_bound(options.pixels, end, row.start + panel.roi[0]);
+        while (now != end && *now <= row.start + panel.roi[1]) {
+            const std::int64_t* next = now + 1;
+            while (next != end && *next == next[-1] + 1 && *next <= row.start + panel.roi[1]) ++next;
+            const std::int64_t fast = *now - row.start;
+            add_unmasked(row, fast, fast + (next - now), now - options.pixels - fast);
+            now = next;
+        }
+    }
+
+    // From one pixel of a row up to another; the place of the row's first pixel.
+    void add_unmasked(const PixelRow& row, std::int64_t fast, std::int64_t end, std::int64_t start) {
+        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
+        while (fast < end) {
+            std::int64_t next = panel.mask == nullptr ? end : fast;
+            while (next < end && panel.unmasked(row.slow, next)) ++next;
+            if (next > fast) add(row, fast, next, start);
+            fast = next;
+            while (fast < end && !panel.unmasked(row.slow, fast)) ++fast;
+        }
+    }
+
+    void add(const PixelRow& row, std::int64_t fast, std::int64_t end, std::int64_t start) {
+        const Panel& panel = s.panels[static_cast<std::size_t>(row.panel)];
+        for (std::int64_t next = end; fast < end; fast = next, next = end) {
+            const std::int64_t pixel = row.start + fast;
+            const bool alone = pixel == first_ || pixel == out_of_range_;
+            for (const std::int64_t special : {first_, out_of_range_}) {
+                if (special > pixel) next = std::min(next, special - row.start);
+            }
+            if (alone) next = fast + 1;
+            Piece& piece = open(row.panel, alone ? pixel : -1, out_of_range_ < 0 || pixel <= out_of_range_);
+            next = std::min(next, fast + kSlopeChunk - piece.count);
+            const auto count = static_cast<int>(next - fast);
+            runs_.push_back({panel.first_slow + row.slow, panel.first_fast + fast, start + fast, count});
+            ++piece.run_count;
+            piece.count += count;
+        }
+    }
+
+    // The last piece, if it has room for such a pixel; or a new one.
+    Piece& open(std::int64_t panel, std::int64_t alone, bool interpolated) {
+        const bool fits = !pieces_.empty() && pieces_.back().panel == panel && pieces_.back().alone < 0 && alone < 0 &&
+                          pieces_.back().interpolated == interpolated && pieces_.back().count < kSlopeChunk;
+        if (!fits) pieces_.push_back({panel, alone, runs_.size(), 0, 0, interpolated});
+        return pieces_.back();
     }
 
   public:
@@ -124,6 +170,7 @@ class Pieces {
     std::vector<double> shape_;
     double unit_;
     std::int64_t first_, out_of_range_;
+    std::vector<PixelRun> runs_;
     std::vector<Piece> pieces_;
 };
 
@@ -327,6 +374,10 @@ class Columns {
     std::vector<ForwardColumn> columns_;
 };
 
+std::int64_t chosen_count(const Scene& scene, const DerivativeOptions& options) {
+    return options.pixels == nullptr ? scene.pixels() : options.pixel_count;
+}
+
 // Memory for one thread, where full registers begin.
 class Scratch {
   public:
@@ -348,9 +399,10 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
     check_differentiable(scene);
     const int threads = thread_count(options.threads);
     const SlopeTable& kernels = chosen_slopes();
-    const Pieces pieces(scene, threads);
+    const Pieces pieces(scene, options, threads);
     const bool grid = options.grid && scene.has_grid();
-    if (options.image != nullptr) std::fill(options.image, options.image + scene.pixels(), 0.0);
+    const std::int64_t chosen = chosen_count(scene, options);
+    if (options.image != nullptr) std::fill(options.image, options.image + chosen, 0.0);
     const std::int64_t count = part_count(scene, pieces.size(), grid);
     std::vector<std::unique_ptr<Part>> parts;
     for (std::int64_t i = 0; i < count; ++i) parts.push_back(std::make_unique<Part>(scene, grid));
@@ -359,7 +411,7 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
         BackwardSums& sums = parts[static_cast<std::size_t>(number)]->sums;
         for (std::int64_t i = number; i < pieces.size(); i += count) {
             bool interpolating = true;
-            kernels.backward({pieces.task(i, interpolating, options.image), weights + pieces.pixel(i), &sums});
+            kernels.backward({pieces.task(i, interpolating, options.image), weights, &sums});
         }
     }
     KernelChange kernel = no_change(scene);
@@ -374,19 +426,20 @@ void render_jvp(const Scene& scene, const std::vector<SceneChange>& directions, 
     check_differentiable(scene);
     const int threads = thread_count(options.threads);
     const SlopeTable& kernels = chosen_slopes();
-    const Pieces pieces(scene, threads);
+    const Pieces pieces(scene, options, threads);
     const Columns columns(scene, pieces.view, directions);
     const auto count = static_cast<std::int64_t>(directions.size());
-    std::fill(changes, changes + count * scene.pixels(), 0.0);
-    if (options.image != nullptr) std::fill(options.image, options.image + scene.pixels(), 0.0);
+    const std::int64_t chosen = chosen_count(scene, options);
+    std::fill(changes, changes + count * chosen, 0.0);
+    if (options.image != nullptr) std::fill(options.image, options.image + chosen, 0.0);
 #pragma omp parallel num_threads(threads)
     {
         Scratch scratch(kernels.forward_scratch(count));
 #pragma omp for schedule(dynamic, 1)
         for (std::int64_t i = 0; i < pieces.size(); ++i) {
             bool interpolating = true;
-            kernels.forward({pieces.task(i, interpolating, options.image), columns.data(), count,
-                             changes + pieces.pixel(i), scene.pixels(), scratch.data()});
+            kernels.forward(
+                {pieces.task(i, interpolating, options.image), columns.data(), count, changes, chosen, scratch.data()});
         }
     }
 }

@@ -1,5 +1,6 @@
-// Derivatives of the pixels of a piece of a row, compiled for each instruction set by the slopes_*.cpp files: forward,
-// along some directions in which a scene may change, or backward, to all of its numbers (specs/derivatives.md).
+// Derivatives of the pixels of a piece of a panel, compiled for each instruction set by the slopes_*.cpp files:
+// forward, along some directions in which a scene may change, or backward, to all of its numbers
+// (specs/derivatives.md).
 #include <math.h>
 
 // clang-format off: in this order
@@ -57,7 +58,7 @@ void column_source(const Row& row, int64_t source, const ForwardColumn& column, 
 }
 
 void write_forward(const ForwardTask& task, const Row& row, ColumnWork* works) {
-    alignas(64) double outer[kSlopeChunk];
+    alignas(64) double outer[kSlopeChunk], changes[kSlopeChunk];
     for (int r = 0; r < row.registers; ++r) doubles_at(outer, r) = row.outer_factor(r);
     for (int64_t k = 0; k < task.column_count; ++k) {
         const ForwardColumn& column = task.columns[k];
@@ -69,11 +70,9 @@ void write_forward(const ForwardTask& task, const Row& row, ColumnWork* works) {
             } else {
                 change = doubles_at(outer, r) * doubles_at(works[k].total, r);
             }
-            for (int i = 0; i < kHalf && r * kHalf + i < task.task.count; ++i) {
-                const int p = r * kHalf + i;
-                task.changes[k * task.stride + p] = row.rendered(p) ? change[i] : 0.0;
-            }
+            doubles_at(changes, r) = change;
         }
+        row.write(changes, task.changes + k * task.stride);
     }
 }
 
@@ -126,9 +125,9 @@ void backward(const BackwardTask& task) {
     PanelSlopes<Doubles> panel{};
     CommonSlopes<Doubles> common{};
     const OwnSlopes in{panel, sums.sources, sums.layers, common};
-    alignas(64) double weights[kSlopeChunk] = {}, seeds[kSlopeChunk], term[kSlopeChunk];
+    alignas(64) double weights[kSlopeChunk], seeds[kSlopeChunk], term[kSlopeChunk];
     TermSlopes terms[kSlopeChunk / kHalf];
-    for (int p = 0; p < task.task.count; ++p) weights[p] = row.rendered(p) ? task.weights[p] : 0.0;
+    row.read(task.weights, weights);
     for (int r = 0; r < row.registers; ++r) {
         doubles_at(seeds, r) = doubles_at(weights, r) * row.outer_factor(r);
     }

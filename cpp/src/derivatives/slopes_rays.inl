@@ -1,4 +1,4 @@
-// The pixels of a piece of a row, and the rays to them. A part of slopes.inl.
+// The pixels of a piece of a panel, and the rays to them. A part of slopes.inl.
 
 constexpr int kRegisters = kSlopeChunk / kHalf;  // at most
 
@@ -38,6 +38,7 @@ struct Capture {
 };
 
 struct RowWork {
+    alignas(64) double fast[kSlopeChunk], slow[kSlopeChunk];  // of the pixels in the raster
     Aim<Doubles> centre[kRegisters], aim[kRegisters];
     Capture capture[kRegisters];
     alignas(64) double q[3][kSlopeChunk], factor[kSlopeChunk];
@@ -57,6 +58,7 @@ class Row {
           registers((given.count + kHalf - 1) / kHalf) {
         parameters = with_slopes(ShapesWithSlopes(), s.shape,
                                  [](auto shape) { return parameters_of(decltype(shape)::depends); });
+        place_pixels();
         for (int r = 0; r < registers; ++r) {
             work.centre[r] = aim_at(r, 0.5, 0.5, -1, false);
             doubles_at(work.total, r) = Doubles{};
@@ -66,13 +68,8 @@ class Row {
     // At an offset in the pixels, in the plane of a layer (-1: of the front).
     Aim<Doubles> aim_at(int r, double offset_fast, double offset_slow, int64_t layer, bool incidence) const {
         Aim<Doubles> out;
-        // The last pixel again where there is none.
-        for (int i = 0; i < kHalf; ++i) {
-            const int p = r * kHalf + i < task.count ? r * kHalf + i : task.count - 1;
-            out.fast[i] = (double)(task.fast + p);
-        }
-        out.fast += offset_fast;
-        out.slow = filled<Doubles>((double)task.slow + offset_slow);
+        out.fast = doubles_at(work.fast, r) + offset_fast;
+        out.slow = doubles_at(work.slow, r) + offset_slow;
         out.own_fast = out.fast - (double)task.first_fast;
         out.own_slow = out.slow - (double)task.first_slow;
         out.layer = layer;
@@ -139,7 +136,18 @@ class Row {
         return out;
     }
 
-    bool rendered(int p) const { return task.mask == nullptr || task.mask[p] != 0; }
+    // The pixels' numbers in an array of all chosen pixels; 0 in a register's places that have no pixel.
+    void read(const double* all, double* numbers) const {
+        for (int p = 0, run = 0; run < task.run_count; ++run) {
+            for (int i = 0; i < task.runs[run].count; ++i) numbers[p++] = all[task.runs[run].place + i];
+        }
+        for (int p = task.count; p < registers * kHalf; ++p) numbers[p] = 0;
+    }
+    void write(const double* numbers, double* all) const {
+        for (int p = 0, run = 0; run < task.run_count; ++run) {
+            for (int i = 0; i < task.runs[run].count; ++i) all[task.runs[run].place + i] = numbers[p++];
+        }
+    }
 
     // For every subpixel: begin(), source(n, orientations, whether they are those of the first evaluation) for each
     // source that some pixel sees, when sum(), by_q() and by_shape() are to be made, and end().
@@ -169,12 +177,11 @@ class Row {
     // Photons, from the sums.
     void write_image() const {
         if (task.image == nullptr) return;
+        alignas(64) double values[kSlopeChunk];
         for (int r = 0; r < registers; ++r) {
-            const Doubles value = photons(s, PixelsOf{*this, r}, task.unit * doubles_at(work.total, r));
-            for (int i = 0; i < kHalf && r * kHalf + i < task.count; ++i) {
-                task.image[r * kHalf + i] = rendered(r * kHalf + i) ? value[i] : 0.0;
-            }
+            doubles_at(values, r) = photons(s, PixelsOf{*this, r}, task.unit * doubles_at(work.total, r));
         }
+        write(values, task.image);
     }
 
     // As the templates of rays.hpp and pixel.hpp want them.
@@ -199,6 +206,21 @@ class Row {
     int parameters;  // how many the shape has
 
   private:
+    void place_pixels() {
+        int p = 0;
+        for (int run = 0; run < task.run_count; ++run) {
+            for (int i = 0; i < task.runs[run].count; ++i, ++p) {
+                work.fast[p] = (double)(task.runs[run].fast + i);
+                work.slow[p] = (double)task.runs[run].slow;
+            }
+        }
+        // The last pixel again where there is none.
+        for (; p < registers * kHalf; ++p) {
+            work.fast[p] = work.fast[task.count - 1];
+            work.slow[p] = work.slow[task.count - 1];
+        }
+    }
+
     // Puts a place at the depth of its layer, and makes the ray to it.
     void sink(Aim<Doubles>& aim) const {
         Doubles at[3];

@@ -9,7 +9,7 @@
 
 namespace nanobragg {
 
-// Most pixels of a row that are computed together.
+// Most pixels that are computed together.
 constexpr int kSlopeChunk = 128;
 
 // One direction in which the numbers of a scene change, as kernels see them.
@@ -47,34 +47,41 @@ struct BackwardSums {
     double default_F;
 };
 
+// Pixels side by side in a row.
+struct PixelRun {
+    int64_t slow, fast;  // where the first one is in the raster
+    int64_t place;       // of its number in arrays that have one for each chosen pixel
+    int count;
+};
+
 struct SlopeTask {
     const KernelScene* scene;
     const KernelPanel* panel;
     int64_t panel_number;
     int64_t first_fast, first_slow;  // where the panel begins in its raster
-    int64_t slow, fast;              // where the first pixel is in the raster
-    int count;                       // pixels, at most kSlopeChunk
-    const double* shape;             // the parameters of the shape (lattice_slopes.hpp)
-    double unit;                     // what the sums leave out
-    const double* first;             // orientations of the very first evaluation, which this only pixel has; or null
+    const PixelRun* runs;            // of this panel
+    int run_count;
+    int count;            // pixels of all runs, at most kSlopeChunk
+    const double* shape;  // the parameters of the shape (lattice_slopes.hpp)
+    double unit;          // what the sums leave out
+    const double* first;  // orientations of the very first evaluation, which this only pixel has; or null
     bool tricubic;
     bool* interpolating;  // state of this only pixel, which leaves the range of the interpolation; or null
-    const uint8_t* mask;  // count values, 0: masked; or null
-    double* image;        // count values; or null
+    double* image;        // of all chosen pixels; or null
 };
 
 struct ForwardTask {
     SlopeTask task;
     const ForwardColumn* columns;
     int64_t column_count;
-    double* changes;  // the first pixel's in the first column
+    double* changes;  // of all chosen pixels, one column after the other
     int64_t stride;   // from column to column
     void* scratch;    // forward_scratch(column_count) bytes, on a multiple of 64
 };
 
 struct BackwardTask {
     SlopeTask task;
-    const double* weights;  // count values
+    const double* weights;  // of all chosen pixels
     BackwardSums* sums;
 };
 

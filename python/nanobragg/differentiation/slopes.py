@@ -22,11 +22,11 @@ Slope = float | np.ndarray
 
 
 def slopes_at(
-    point: Point, targets: Sequence[Target], weights: ArrayLike, threads: int
+    point: Point, targets: Sequence[Target], weights: ArrayLike, threads: int, pixels: ArrayLike | None = None
 ) -> tuple[NDArray[np.float64], list[Slope]]:
-    """The image, and the derivatives of Σ weights · image by each target."""
+    """The image, and the derivatives of Σ weights · image by each target; of chosen pixels alone, if any are."""
     grid = any(target.row.name in ("crystal.structure_factors", "crystal.default_F") for target in targets)
-    image, change = render_vjp(point.scene, weights, threads=threads, grid=grid)
+    image, change = render_vjp(point.scene, weights, threads=threads, grid=grid, pixels=pixels)
     slopes = iter([t.dot(change) for t in tangents([n for target in targets for n in target.numbers], point)])
     return image, [_taken(target, slopes, change) for target in targets]
 
