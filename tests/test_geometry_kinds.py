@@ -204,10 +204,17 @@ def _module_depends(entry: Any) -> None:
     module["depends_on"] = "module_offset"
 
 
+def _from_the_detector(entry: Any) -> None:
+    """Paths that count from the detector, and from the group whose attribute says them."""
+    entry["instrument/detector/module/module_offset"].attrs["depends_on"] = "transformations/translation"
+    del entry["sample/depends_on"]
+    entry["sample"].attrs["depends_on"] = "transformations/omega"
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        _data_elsewhere, _wavelength_elsewhere, _nothing_depends, _backwards, _module_depends,
+        _from_the_detector, _data_elsewhere, _wavelength_elsewhere, _nothing_depends, _backwards, _module_depends,
         None, _swap, _rename, _relative, _fast_offset, _centre_only, _distance_only, _old_sign, _micrometres,
         _beam_of_sample, _energy, _spectrum, _inner_axes,
     ],
@@ -228,6 +235,28 @@ def test_one_experiment_said_in_many_ways(change: Any, tmp_path: Path) -> None:
     assert np.degrees([found.radiation.phi, found.radiation.oscillation]) == pytest.approx([10.0, 0.1])
     assert found.geometry.spindle == pytest.approx((-1, 0, 0))
     assert found.warnings == ()
+
+
+def test_a_wavelength_names_its_spectrum(tmp_path: Path) -> None:
+    """NXmx' variants: the wavelength that was calibrated is one of a spectrum, whose weights stand with it."""
+
+    def vary(entry: Any) -> None:
+        beam = entry["instrument/beam"]
+        beam["incident_wavelength"].attrs["variant"] = "calibrated"
+        _put(beam, "calibrated", 0.91, units="angstrom", variant="spectrum_1D")
+        _put(beam, "spectrum_1D", [0.089, 0.09, 0.092], units="nm")
+        beam["spectrum_1D_weights"] = [1.0, 2.0, 1.0]
+
+    found = _resolved(_nxmx(tmp_path / "a.nxs", vary))
+    np.testing.assert_allclose(found.scene.source_wavelength * 1e10, [0.89, 0.90, 0.92])
+    np.testing.assert_allclose(found.scene.source_weight, [0.75, 1.5, 0.75])
+
+
+def test_the_width_of_a_band_is_told(tmp_path: Path) -> None:
+    found = _resolved(
+        _nxmx(tmp_path / "a.nxs", lambda e: _put(e["instrument/beam"], "incident_wavelength_spread", 0.02))
+    )
+    assert "not used: incident_wavelength_spread 0.02 (-dispersion)" in _line(found)
 
 
 def test_scalars_that_contradict_the_axes_are_told(tmp_path: Path) -> None:
@@ -435,6 +464,24 @@ def test_models_that_vary_are_those_of_the_images_phi(phi: float | None, place: 
     assert (phi == 28.0) == any("outside its scan" in warning for warning in found.warnings)
 
 
+def test_the_setting_of_several_axes_may_vary(tmp_path: Path) -> None:
+    """What refinement found of a goniometer along the scan beats the product of its axes."""
+
+    def about_y(angle: float) -> list[float]:
+        c, s = np.cos(angle), np.sin(angle)
+        return [c, 0, s, 0, 1, 0, -s, 0, c]
+
+    goniometer = {
+        "axes": [[1, 0, 0], [1, 0, 0]], "angles": [0.0, 0.0], "names": ["PHI", "OMEGA"], "scan_axis": 1,
+        "setting_rotation_at_scan_points": [about_y(0.1 * n) for n in range(5)],
+    }  # fmt: skip
+    found = _resolved(_expt(tmp_path / "a.expt", goniometer=[goniometer]), **BARE, sampling=Sampling(phi=31.75))
+    between = (np.array(about_y(0.3)) + about_y(0.4)).reshape(3, 3) / 2  # 3.5 images after the start, with half of one
+    at = found.geometry.spindle
+    np.testing.assert_allclose(at, between[:, 0] / np.linalg.norm(between[:, 0]), atol=5e-2)
+    assert at[2] < -0.3
+
+
 def test_a_beam_that_varies(tmp_path: Path) -> None:
     points = [[0.0, 0.01 * n, -1.0] for n in range(5)]
     beam = {"direction": [0, 0, 1], "wavelength": 1.0, "s0_at_scan_points": points}
@@ -521,6 +568,80 @@ def test_minus_one_is_not_said_and_energies_are(tmp_path: Path) -> None:
     found = _resolved(_cbf(tmp_path / "b.cbf", [*lines, "Energy 12398.42 eV", "Detector_distance: 0.2 m"][4:]))
     assert found.radiation.wavelength == pytest.approx(1e-10, rel=1e-6)
     assert found.geometry.distance == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["Pixel_size 172 um x 172 um", "Detector_distance 150 mm", "Beam_xy: 20.50, 25.25 px"],
+        ["Pixel_size 172e-6 x 172e-6", "Detector_distance 0.15", "Beam_xy (20.50, 25.25)"],
+        ["Pixel_size 0.172 mm", "Detector_distance 15 cm", "Wavelength 0.097950 nm"],
+        ["Start_angle 12.5 rad-", "Phi 0.0 deg.", "Omega 12.5 deg.", "Omega_increment 0.1 deg.",
+         "Oscillation_axis OMEGA"],
+    ],
+    ids=["usual", "micrometres", "no units", "one edge", "named axis"],
+)  # fmt: skip
+def test_one_pilatus_header_in_many_ways(lines: list[str], tmp_path: Path) -> None:
+    """Without a unit lengths are metres, which the header is in; the scanned axis may be said by its name alone."""
+    said = {line.split()[0].strip(":"): line for line in [
+        "Pixel_size 172e-6 m x 172e-6 m", "Wavelength 0.97950 A", "Detector_distance 0.15 m",
+        "Beam_xy (20.50, 25.25) pixels", "Start_angle 12.5000 deg.", "Angle_increment 0.1000 deg.", *lines
+    ]}  # fmt: skip
+    if "Omega" in said:
+        del said["Start_angle"], said["Angle_increment"]
+    found = _resolved(_cbf(tmp_path / "a.cbf", [*said.values()]))
+    assert found.scene.panels[0].pixel_size == pytest.approx((172e-6, 172e-6))
+    assert found.geometry.distance == pytest.approx(0.15)
+    assert _beam_pixels(found) == pytest.approx((20.5, 25.25))
+    assert found.radiation.wavelength == pytest.approx(0.9795e-10)
+    assert np.degrees([found.radiation.phi, found.radiation.oscillation]) == pytest.approx([12.5, 0.1])
+
+
+def test_what_a_pilatus_header_says_besides_is_told(tmp_path: Path) -> None:
+    lines = ["Silicon sensor, thickness 0.000450 m", "Start_angle 1.0 deg.", "Omega 1.0 deg.", "Kappa 20.0 deg.",
+             "Phi 0.0 deg.", "Oscillation_axis OMEGA", "Polarization 0.990", "Detector_Voffset 0.0 m"]  # fmt: skip
+    line = _line(_resolved(_cbf(tmp_path / "a.cbf", lines)))
+    assert "not used: Kappa 20.0 deg., Polarization 0.990, sensor, thickness 0.000450 m (-detector_thick)" in line
+
+
+def test_a_bad_number_of_a_pilatus_header_is_an_options(tmp_path: Path) -> None:
+    """One bad item is no reason to refuse a file, nor its pixels."""
+    path = _cbf(tmp_path / "a.cbf", ["Detector_distance unknown m", "Beam_xy (20.50, 25.25) pixels"])
+    with pytest.raises(InputError, match=r"found Detector_distance 'unknown m', expected a number; -distance can say"):
+        _resolved(path)
+    assert _resolved(path, detector={"distance": 80.0, "mask": path}).geometry.distance == pytest.approx(0.08)
+
+
+@pytest.mark.parametrize(
+    ("words", "dtype"),
+    [("TYPE=unsigned_short", "<u2"), ("TYPE=mad", "<u2"), ("Data_type=unsigned short int", "<u2"),
+     ("TYPE=signed_short", "<i2"), ("TYPE=signed_long", "<i4"), ("TYPE=unsigned_long", "<u4"),
+     ("TYPE=float", "<f4"), ("TYPE=unsigned_char", "u1"), ("BYTE_ORDER=big_endian;TYPE=signed_long", ">i4")],
+)  # fmt: skip
+def test_pixels_of_every_type_of_smv(words: str, dtype: str, tmp_path: Path) -> None:
+    """In a header of any size. Numbers with a sign that are below 0 are where no pixels are; zeros are then counts."""
+    pixels = np.arange(6 * 4).reshape(6, 4) + 3
+    signed = np.dtype(dtype).kind != "u"
+    pixels[2], pixels[4, 1] = (-1, 0) if signed else (0, 7)
+    order = "" if "BYTE_ORDER" in words else "BYTE_ORDER=little_endian;\n"
+    header = f"{{\nHEADER_BYTES= 1536;\nDIM=2;\n{order}{words};\nSIZE1=4;\nSIZE2=6;\n}}\n"
+    (tmp_path / "a.img").write_bytes(header.encode().ljust(1536, b"\0") + pixels.astype(dtype).tobytes())
+    found = resolve(Experiment(crystal=CRYSTAL, detector=Detector(mask=tmp_path / "a.img")))
+    assert np.argwhere(found.scene.panels[0].mask == 0)[:, 0].tolist() == [2] * 4
+
+
+def test_a_bad_number_of_an_smv_header_is_an_options(tmp_path: Path) -> None:
+    header = "{\nHEADER_BYTES=  512;\nSIZE1=4;\nSIZE2=6;\nDISTANCE=far;\nOSC_START=3;\nPIXEL_SIZE=0;\n}\n"
+    (tmp_path / "a.img").write_text(header.ljust(512))
+    with pytest.raises(InputError, match=r"found DISTANCE='far', expected a number .*; -distance can say it instead"):
+        _resolved(tmp_path / "a.img")
+    found = _resolved(tmp_path / "a.img", detector={"distance": 80.0, "pixel_size": 0.2})
+    assert found.geometry.distance == pytest.approx(0.08)
+    assert "PHI 3 deg; not used: DISTANCE, no numbers" in _line(found)
+    (tmp_path / "a.img").write_text(header.replace("far", "0").ljust(512))
+    found = _resolved(tmp_path / "a.img", detector={"pixel_size": 0.2})
+    assert any("its DISTANCE of 0 is used, as nanoBragg.c does" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(("gap", "counts"), [(-1, True), (-2, True), (0, False)])

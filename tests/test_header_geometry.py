@@ -253,6 +253,20 @@ def test_dtrek(without: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_pixels(path), PIXELS)
 
 
+def test_dtrek_says_what_is_not_used(tmp_path: Path) -> None:
+    """The crystal's goniometer and the polarization; of Kα1 and Kα2 the mean is taken."""
+    said = {
+        "CRYSTAL_GONIO_NAMES": "Omega Chi Phi",
+        "CRYSTAL_GONIO_VALUES": "5 30 0",
+        "ROTATION_AXIS_NAME": "Omega",
+        "SOURCE_POLARZ": "0.99 1 0 0",
+        "SCAN_WAVELENGTH": "2 0.7093 0.7136",
+    }
+    found = _found(_dtrek(tmp_path / "a.img", **said))
+    assert found.unused == ("Chi 30 deg", "SOURCE_POLARZ 0.99 (-polar)")
+    assert found.wavelength == pytest.approx(0.71145)
+
+
 def test_an_smv_header_says_what_was_used(tmp_path: Path) -> None:
     """ADSC's own files; one with d*TREK's keys besides SMV's is still SMV."""
     keys = {"SIZE1": 64, "SIZE2": 64, "PIXEL_SIZE": 0.1, "DISTANCE": 150.5, "WAVELENGTH": 0.97946, "PHI": 5}
@@ -355,11 +369,12 @@ def test_the_header_places_the_detector(name: str, tmp_path: Path) -> None:
         (lambda p: _raxis(p, {448: ("i", 1)}), "cylinder"),
         (lambda p: _raxis(p, {556: ("f", 12.0)}), "2theta of 12 degrees"),
         (lambda p: _dtrek(p, CCD_GONIO_VALUES="0 12 0 0 0 150.5"), "2theta of 12 degrees"),
+        (lambda p: _dtrek(p, CCD_GONIO_VALUES="0 0 0 3 0 150.5"), "detector position TransX 3 mm is not used"),
         (lambda p: _bruker(p, ANGLES="12.0 0 0 54.7"), "2theta of 12 degrees"),
         (lambda p: _edf(p, Offset_1="100"), "Center is not used"),
         (lambda p: _edf(p, DetectorRotation_2="0.1_rad"), "DetectorRotation_2 is not used"),
     ],
-    ids=["swing", "rotation", "mm", "cylinder", "raxis", "dtrek", "bruker", "offset", "edf"],
+    ids=["swing", "rotation", "mm", "cylinder", "raxis", "dtrek", "beside", "bruker", "offset", "edf"],
 )
 def test_what_is_left_out_is_a_warning(write: Callable[[Path], Path], expected: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a")

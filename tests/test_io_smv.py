@@ -185,7 +185,7 @@ def test_a_value_that_is_no_number_is_an_error(tmp_path: Path) -> None:
         (SMALL.replace("SIZE1=3;\n", ""), {}, "nothing for SIZE1"),
         (SMALL.replace("SIZE2=2", "SIZE2=-2"), {}, "'-2' for SIZE2"),
         (SMALL.replace("SIZE2=2", "SIZE2=2.5"), {}, "'2.5' for SIZE2"),
-        (SMALL.replace("unsigned_short", "float"), {}, "TYPE='float'"),
+        (SMALL.replace("unsigned_short", "double"), {}, "TYPE='double'"),
         (SMALL.replace("little_endian", "middle"), {}, "BYTE_ORDER='middle'"),
         (SMALL.replace("BYTE_ORDER=little_endian;\n", ""), {}, "BYTE_ORDER=None"),
     ],

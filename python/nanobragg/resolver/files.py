@@ -22,7 +22,9 @@ from nanobragg.resolver.header_files import (
     doubts_of_rotation,
     line_of,
     refuse_what_is_bad,
+    rendered_of_smv,
     rendered_pixels,
+    replaced_by_option,
     swung,
 )
 from nanobragg.resolver.lists import matrix_of, sources_of
@@ -186,12 +188,13 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
     if isinstance(image, FileGeometry):
         return _mask_file(said, image) if is_mask else _geometry_file(said, image)
     if is_mask:
-        said = said._replace(mask=image.pixels, mask_name=name)  # type: ignore[missing-attribute]
+        said = said._replace(mask=rendered_of_smv(image), mask_name=name)
     substring = "header_substring" in quirks
+    image, left_out = headers.without_replaced(image, substring, lambda field: replaced_by_option(field, experiment))
     header = headers.apply_header(said.header, image, mask=is_mask, substring=substring)
     used = headers.used(image, substring=substring)
     log = Log(
-        notes=(f"reading {name}", used + ("" if is_mask else assumed(header, experiment, None))),
+        notes=(f"reading {name}", used + left_out + ("" if is_mask else assumed(header, experiment, None))),
         warnings=() if is_mask else headers.doubts(image, experiment),
         touched=which(header_substring=substring and headers.substring_matters(image)),
     )
@@ -321,7 +324,7 @@ def _panel_mask(given: Any) -> np.ndarray:
     image = once(_read_image, given, True, Wanted())
     if isinstance(image, FileGeometry):
         return rendered_pixels(image)[0]
-    return np.asarray(image.pixels)  # type: ignore[missing-attribute]
+    return rendered_of_smv(image)
 
 
 # ---- structure factors ------------------------------------------------------------------------------------

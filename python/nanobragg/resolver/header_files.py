@@ -16,6 +16,8 @@ from nanobragg.records.pivots import convention_of
 from nanobragg.resolver.detector import FRAMES
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
     from nanobragg.io.geometry.types import FileGeometry
@@ -75,6 +77,12 @@ def refuse_what_is_bad(file: FileGeometry, experiment: Experiment) -> tuple[str,
         elif not replaced(experiment):
             raise InputError(f"{sentence}; {option} can say it instead")
     return tuple(warnings)
+
+
+def replaced_by_option(field: str, experiment: Experiment) -> tuple[str, bool]:
+    """The option that says a field of a file, and whether it is given."""
+    option, replaced = _REPLACED[field]
+    return option, replaced(experiment)
 
 
 def check_choices(detector: Detector, image: SmvHeader | FileGeometry | None) -> None:
@@ -206,3 +214,11 @@ def rendered_pixels(file: FileGeometry) -> tuple[NDArray[np.bool_], str]:
             kept[panel.where] &= ~panel.bad
     comment = f"it is an image of counts: its pixels {what} are not rendered, those of 0 are" if what else ""
     return kept, comment
+
+
+def rendered_of_smv(image: SmvHeader) -> NDArray[Any]:
+    """Pixels of a mask in SMV, 0 where they are not rendered: where numbers with a sign are below 0, those are not,
+    and zeros are pixels without counts.
+    """
+    pixels = np.asarray(image.pixels)  # type: ignore[missing-attribute]
+    return pixels if pixels.dtype.kind == "u" or not (pixels < 0).any() else pixels >= 0

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nanobragg.errors import InputError
 from nanobragg.maths.vectors import cross, dot, scale, unit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from nanobragg.io.geometry.types import FileGeometry, Vectors
     from nanobragg.io.images.smv import SmvHeader
     from nanobragg.records.experiment import Detector, Experiment
@@ -30,6 +34,15 @@ _ALL_KEYS = (
     "SIZE2",
 )
 
+_KEYS_OF = {
+    "pixel_size": ("PIXEL_SIZE",),
+    "distance": ("DISTANCE", "CLOSE_DISTANCE"),
+    "wavelength": ("WAVELENGTH",),
+    "centre": ("BEAM_CENTER_X", "BEAM_CENTER_Y", "ORGX", "ORGY"),
+    "phi": ("PHI",),
+    "oscillation": ("OSC_RANGE",),
+}
+"""By what options replace."""
 _INSTEAD = {"PHI": "OSC_START", "ORGX": "XDS_ORGX", "ORGY": "XDS_ORGY"}
 """Keys that say the same, of headers that have no other; ours have the latter two for the former."""
 
@@ -71,8 +84,7 @@ def apply_header(values: HeaderValues, image: SmvHeader, *, mask: bool, substrin
     """``values`` with what the header of ``image`` says. ``substring``: the quirk header_substring."""
 
     def value(key: str) -> float | None:
-        found = image.value(key, substring=substring)
-        found = _exact(image, key) if found is None else found
+        found = _value(image, key, substring)
         return None if found is None or math.isnan(found) else found
 
     new: dict[str, Any] = {"nfast": image.nfast, "nslow": image.nslow}
@@ -106,20 +118,33 @@ def used(image: SmvHeader, *, substring: bool) -> str:
     """One line: the values that a header gives, and their units."""
     units = dict.fromkeys(_ALL_KEYS, "mm") | {"WAVELENGTH": "Å", "PHI": "deg", "OSC_RANGE": "deg"}
     units |= {"ORGX": "pixels", "ORGY": "pixels"}
-    found = {key: image.value(key, substring=substring) for key in _ALL_KEYS if not key.startswith("SIZE")}
+    found = {key: _value(image, key, substring) for key in _ALL_KEYS if not key.startswith("SIZE")}
     parts = [f"{key} {value:g} {units[key]}" for key, value in found.items() if value is not None]
     return f"from {image.name} (SMV): {', '.join([f'{image.nfast} x {image.nslow} pixels', *parts])}"
 
 
 def doubts(image: SmvHeader, experiment: Experiment) -> tuple[str, ...]:
-    """What the header says that is not used, as in nanoBragg.c."""
+    """What the header says that is not used, as in nanoBragg.c, and zeros that are, though no image is made so."""
+    said = tuple(_zeros(image, experiment))
     swing = image.value("TWOTHETA", substring=False)
     if not swing or math.isnan(swing) or experiment.detector.twotheta is not None:
-        return ()
+        return said
     return (
+        *said,
         f"{image.name}: its TWOTHETA of {swing:g} degrees is not used, as nanoBragg.c does not: "
         f"say -twotheta {swing:g}, about the pivot that it was made with (-pivot)",
     )
+
+
+def _zeros(image: SmvHeader, experiment: Experiment) -> Iterator[str]:
+    detector, beam = experiment.detector, experiment.beam
+    for key, option, given in (
+        ("PIXEL_SIZE", "-pixel", detector.pixel_size is not None),
+        ("DISTANCE", "-distance", detector.distance is not None or detector.close_distance is not None),
+        ("WAVELENGTH", "-lambda", beam.wavelength is not None or beam.energy is not None or beam.sources is not None),
+    ):
+        if image.value(key) in (0.0, -1.0) and not given:
+            yield f"{image.name}: its {key} of {image.value(key):g} is used, as nanoBragg.c does: {option} says another"
 
 
 def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
@@ -186,6 +211,48 @@ def _axes(detector: Detector, vectors: Vectors) -> dict[str, Any]:
         "slow_axis": detector.slow_axis or vectors.slow,
         "normal_axis": detector.normal_axis or normal,
     }
+
+
+def _value(image: SmvHeader, key: str, substring: bool) -> float | None:
+    """The value of a key as it is found, or of the one that stands for it where it is not there."""
+    found = image.value(key, substring=substring)
+    return _exact(image, key) if found is None else found
+
+
+def without_replaced(
+    image: SmvHeader, substring: bool, replaced: Callable[[str], tuple[str, bool]]
+) -> tuple[SmvHeader, str]:
+    """The header without items that are no numbers and that options say; and the words for those, '' for none.
+
+    Args:
+        image: the header.
+        substring: the quirk header_substring.
+        replaced: the option that says a field of :class:`HeaderValues`, and whether it is given.
+
+    Raises:
+        InputError: for an item that no option says.
+
+    """
+    left_out = []
+    for field, key in ((field, key) for field, keys in _KEYS_OF.items() for key in keys):
+        wrong = _wrong(image, key, substring)
+        if not wrong:
+            continue
+        option, given = replaced(field)
+        if not given:
+            raise InputError(f"{wrong}; {option} can say it instead")
+        image = replace(image, text=re.sub(rf"\b{key}\b[^;\r\n]*", "", image.text))
+        left_out.append(key)
+    return image, f"; not used: {', '.join(left_out)}, no numbers" if left_out else ""
+
+
+def _wrong(image: SmvHeader, key: str, substring: bool) -> str:
+    """Why a value cannot be read; '' where it can, or is not there."""
+    try:
+        _value(image, key, substring)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _exact(image: SmvHeader, key: str) -> float | None:

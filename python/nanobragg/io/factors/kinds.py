@@ -33,6 +33,7 @@ _TOUCHING = re.compile(rb"^(?:.{4}|.{8}|.{12}|.{20})[^ \n]", re.MULTILINE)
 _EXTENSIONS: dict[str, FileKind] = {".mtz": "mtz", ".pdb": "model", ".ent": "model"}
 _OTHERS = (
     (re.compile(rb"\s*(\{[^\n{}]*\}\s*)*(NREF|INDE|ANOM)\w*[ =]", re.IGNORECASE), "CNS reflections"),
+    (re.compile(rb"!OUTPUT_FILE=INTEGRATE\.HKL"), "XDS's INTEGRATE.HKL, which CORRECT makes an XDS_ASCII.HKL of"),
     (re.compile(rb"\x89HDF\r\n"), "an HDF5 file"),
     (re.compile(rb".{0,32}dials::af::reflection_table", re.DOTALL), "a DIALS table of reflections"),
     (re.compile(rb"\x93NUMPY"), "a NumPy array"),

@@ -143,10 +143,10 @@ def dtrek_fields(name: str, header: SmvHeader) -> Fields:
     except InputError:
         places = []
     swings = [value for place, _, value in places if _parts(place) & _SWINGS]
-    turned = [
-        f"{place} {value:g}"
+    moved = [
+        f"{place} {value:g} {unit}".strip()
         for place, unit, value in places
-        if unit.startswith("deg") and value != 0.0 and not _parts(place) & _SWINGS
+        if value != 0.0 and not _parts(place) & (_SWINGS | _DISTANCES | _ALONG)
     ]
     return fields_said(
         name,
@@ -157,8 +157,8 @@ def dtrek_fields(name: str, header: SmvHeader) -> Fields:
         phi=lambda: (said.numbers("ROTATION", 3) or [None])[0],
         oscillation=lambda: (said.numbers("ROTATION", 3) or [None] * 3)[2],
         swing=swings[0] if swings else None,
-        doubts=(f"{name}: its detector position {', '.join(turned)} (degrees) is not used",) if turned else (),
-    )
+        doubts=(f"{name}: its detector position {', '.join(moved)} is not used",) if moved else (),
+    ) | {"unused": said.unused()}
 
 
 class _Dtrek:
@@ -195,7 +195,18 @@ class _Dtrek:
     def wavelength(self) -> float | None:
         """Å."""
         found = self.numbers("SCAN_WAVELENGTH", 1) or self.numbers("SOURCE_WAVELENGTH", 1)
-        return found[-1] if found else None
+        # The number of wavelengths stands before them: of several, Kα1 and Kα2 say, the mean.
+        waves = found[1:] if len(found) > 1 and found[0] == len(found) - 1 else found[-1:]
+        return sum(waves) / len(waves) if waves else None
+
+    def unused(self) -> tuple[str, ...]:
+        """What is said of the crystal's goniometer and of polarization, and nothing is made of."""
+        names = self._words("CRYSTAL_GONIO_NAMES")
+        scanned = (self._words("ROTATION_AXIS_NAME") or [""])[0].lower()
+        values = zip(names, self._words("CRYSTAL_GONIO_VALUES"), strict=False)
+        said = [f"{name} {value} deg" for name, value in values if _is_set(value) and name.lower() != scanned]
+        polarization = self._words("SOURCE_POLARZ")[:1]
+        return (*said, *(f"SOURCE_POLARZ {value} (-polar)" for value in polarization if _is_set(value)))
 
     def places(self) -> list[tuple[str, str, float]]:
         """Names, units and values of the detector's goniometer."""
@@ -204,6 +215,15 @@ class _Dtrek:
         return list(zip(names, [*units, *[""] * len(names)], values, strict=False))
 
 
+def _is_set(word: str) -> bool:
+    """Whether a word is anything but a zero."""
+    try:
+        return float(word) != 0.0
+    except ValueError:
+        return True
+
+
+_DISTANCES, _ALONG = {"distance", "dist", "detdist"}, {"transz", "z"}
 _SWINGS = {"swing", "2theta", "twotheta"}
 
 
@@ -214,7 +234,7 @@ def _parts(place: str) -> set[str]:
 
 def _dtrek_distance(name: str, places: list[tuple[str, str, float]]) -> float | None:
     """mm: the translation that is called a distance, else that along z."""
-    for known in ({"distance", "dist", "detdist"}, {"transz", "z"}):
+    for known in (_DISTANCES, _ALONG):
         for place, unit, value in places:
             if _parts(place) & known and not unit.startswith("deg"):
                 if unit and unit.lower() not in MILLIMETRES:

@@ -153,18 +153,20 @@ def goniometer_of(goniometer: dict[str, Any] | None, at: float | None) -> tuple[
     if goniometer is None:
         return None, np.eye(3)
     if "axes" in goniometer:
-        return _several_axes(goniometer)
-    identity = np.eye(3).ravel()
-    fixed = np.array(goniometer.get("fixed_rotation") or identity, float).reshape(3, 3)
+        axis, fixed, setting = _several_axes(goniometer)
+    else:
+        axis = goniometer["rotation_axis"]
+        identity = np.eye(3).ravel()
+        fixed = np.array(goniometer.get("fixed_rotation") or identity, float).reshape(3, 3)
+        setting = np.array(goniometer.get("setting_rotation") or identity, float)
     moved = model_at(goniometer, "setting_rotation_at_scan_points", at)
-    setting = np.array(goniometer.get("setting_rotation") or identity, float) if moved is None else moved
-    setting = setting.reshape(3, 3)
+    setting = (setting if moved is None else moved).reshape(3, 3)
     # setting · R(axis, phi) · fixed is a rotation about setting · axis, after setting · fixed.
-    return vec_of(setting @ unit_of(goniometer["rotation_axis"])), setting @ fixed
+    return vec_of(setting @ unit_of(axis)), setting @ fixed
 
 
-def _several_axes(goniometer: dict[str, Any]) -> tuple[Vec, np.ndarray]:
-    """Axes from the crystal outwards: those inside the scanned one turn the crystal, those outside the spindle, too."""
+def _several_axes(goniometer: dict[str, Any]) -> tuple[Any, np.ndarray, np.ndarray]:
+    """The scanned one of axes from the crystal outwards, and what those inside and those outside turn."""
     turns = [
         rotation(unit_of(axis), math.radians(angle))
         for axis, angle in zip(goniometer["axes"], goniometer["angles"], strict=True)
@@ -175,7 +177,7 @@ def _several_axes(goniometer: dict[str, Any]) -> tuple[Vec, np.ndarray]:
         fixed = turn @ fixed
     for turn in turns[scanned + 1 :]:
         setting = turn @ setting
-    return vec_of(setting @ unit_of(goniometer["axes"][scanned])), setting @ fixed
+    return goniometer["axes"][scanned], fixed, setting
 
 
 def real_space_of(crystal: dict[str, Any], at: float | None) -> np.ndarray:

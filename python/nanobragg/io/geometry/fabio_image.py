@@ -8,19 +8,20 @@ from __future__ import annotations
 import os
 import re
 import struct
+from importlib import import_module
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.detector_headers import Fields, dtrek_fields, fields_said, header_fields, marccd_fields
+from nanobragg.io.geometry.detector_headers import Fields, dtrek_fields, header_fields, marccd_fields
+from nanobragg.io.geometry.pilatus import pilatus_header
 from nanobragg.io.geometry.types import FileGeometry
-from nanobragg.io.geometry.units import ANGSTROMS, DEGREES, ELECTRONVOLTS, MILLIMETRES
 from nanobragg.io.images.smv import read_smv_header
 from nanobragg.io.support.atomic import read_bytes
 from nanobragg.io.support.extras import need
 from nanobragg.io.support.quiet import quiet
-from nanobragg.maths.constants import ENERGY
 
 _SMV = re.compile(rb"\{\s*HEADER_BYTES\s*=")
 _DTREK = re.compile(rb"[;{\n][ \t\r]*DETECTOR_NAMES[ \t]*=")
@@ -34,8 +35,6 @@ _BITS_LATER = (0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32)
 """Bits of a packed pixel by the code in its block; the later ones are those of V2."""
 _LARGEST_CBF_HEADER = 16 * 512
 """bytes of it that fabio reads"""
-_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
-_LENGTHS = {**MILLIMETRES, "": 1.0}
 _HEADER_LINE = re.compile(rb"^#?[ \t]*[A-Z].*", re.MULTILINE)
 
 
@@ -64,9 +63,9 @@ def read_fabio_geometry(name: str, *, mask: bool) -> FileGeometry:
     if marccd is not None:
         kind, fields = "MarCCD", marccd
     elif kind == "Cbf":
-        fields = _pilatus_header(name, _cbf_lines(name))
+        fields = pilatus_header(name, _cbf_lines(name))
     elif kind == "Pilatus":
-        fields = _pilatus_header(name, "\n".join(f"# {key} {value}" for key, value in image.header.items()))
+        fields = pilatus_header(name, "\n".join(f"# {key} {value}" for key, value in image.header.items()))
     elif _is_dtrek(beginning):
         kind, fields = "d*TREK", dtrek_fields(name, read_smv_header(name))
     else:
@@ -89,13 +88,16 @@ def read_fabio_image(name: str, *, pixels: bool = True) -> tuple[Any, list[str]]
     """
     fabio = need("fabio", name)
     _quiet()
-    _check_cbf(name)
+    cbf = _checked_cbf(name)
     mar345 = _is_mar345(name)
     if mar345 and pixels:
         _check_mar345(name)
     try:
         with quiet() as said:
-            image = fabio.openheader(name) if mar345 and not pixels else fabio.open(name)
+            if cbf is not None:
+                image = import_module("fabio.cbfimage").CbfImage().read(BytesIO(cbf))
+            else:
+                image = fabio.openheader(name) if mar345 and not pixels else fabio.open(name)
             if len(image.shape) != 2 or (pixels and (np.ndim(image.data) != 2 or not np.size(image.data))):
                 raise ValueError("no image of two dimensions")
     except Exception as error:  # fabio raises whatever its many readers do
@@ -114,16 +116,20 @@ def _quiet() -> None:
         logger.addHandler(logging.NullHandler())
 
 
-def _check_cbf(name: str) -> None:
-    """Refuse a CBF without pixels: fabio would look for their beginning for ever."""
+def _checked_cbf(name: str) -> bytes | None:
+    """What fabio is given of a CBF; ``None`` for other files. One without pixels is refused: fabio would look for their
+    beginning for ever. The lines of a PILATUS have another name then, since fabio refuses an image for one bad number.
+    """
     from nanobragg.io.factors.kinds import read_unpacked
 
     if ".cbf" not in os.path.basename(name).lower() and read_bytes(name, 3) != b"###":
-        return
+        return None
     content = read_unpacked(name)
     section = content.find(b"--CIF-BINARY-FORMAT-SECTION--", 0, _LARGEST_CBF_HEADER)
     if section < 0 or content.find(b"\x0c\x1a\x04\xd5", section) < 0:
         raise InputError(f"{name}: found no binary section, expected a CBF image")
+    header = content[:section].replace(b"_array_data.header_contents", b"_array_data.header_lines")
+    return header + content[section:]
 
 
 def _is_mar345(name: str) -> bool:
@@ -173,58 +179,3 @@ def _cbf_lines(name: str) -> str:
 
     text = read_unpacked(name).partition(b"--CIF-BINARY-FORMAT-SECTION--")[0]
     return b"\n".join(line.strip() for line in _HEADER_LINE.findall(text)).decode("latin-1")
-
-
-def _pilatus_header(name: str, header: str) -> Fields:
-    """Fields of :class:`FileGeometry` from the lines of a PILATUS header.
-
-    Detector_distance and Beam_xy are those of the detector before it is turned by Detector_2theta, through the sample.
-    """
-    header = re.sub(r"[ \t]+", " ", header)  # long runs of blanks would be tried in all ways
-
-    def quantity(key: str, units: dict[str, float], count: int = 1) -> list[float] | None:
-        between = r"\s*(?:m|mm)?\s*[x,]?\s*"
-        pattern = rf"(?:^|\n)#?\s*{key}[\s:=(]*{between.join([_NUMBER] * count)}\)?[ \t]*([^\W\d_]*)"
-        match = re.search(pattern, header)
-        if match is None:
-            return None
-        unit = match[count + 1].lower()
-        if unit not in units:
-            known = ", ".join(list(filter(None, units))[:4])
-            raise InputError(f"{name}: found {key} in {match[count + 1]!r}, expected {known}")
-        return [float(number) * units[unit] for number in match.groups()[:count]]
-
-    def single(key: str, units: dict[str, float]) -> float | None:
-        found = quantity(key, units)
-        return None if found is None else found[0]
-
-    def pair(key: str, units: dict[str, float]) -> tuple[float, float] | None:
-        found = quantity(key, units, 2)
-        return None if found is None else (found[0], found[1])
-
-    def wavelength() -> float | None:
-        found = single("Wavelength", {"": 1.0, **ANGSTROMS})
-        energy = None if found not in (None, 0.0, -1.0) else single("(?:Photon_e|E)nergy", {"": 1.0, **ELECTRONVOLTS})
-        return ENERGY / energy if energy is not None and energy > 0.0 else found
-
-    angles = {"": 1.0, **DEGREES}
-    fields = fields_said(
-        name,
-        pixel=lambda: _known(pair("Pixel_size", _LENGTHS)),
-        distance=lambda: _not_minus_one_metre(single("Detector_distance", _LENGTHS)),
-        centre=lambda: pair("Beam_xy", {"pixels": 1.0, "pixel": 1.0, "": 1.0}),
-        wavelength=wavelength,
-        phi=lambda: single("Start_angle", angles),
-        oscillation=lambda: single("Angle_increment", angles),
-        swing=lambda: single("Detector_2theta", angles),
-    )
-    return fields | {"swing_known": "swing" in fields}
-
-
-def _not_minus_one_metre(distance: float | None) -> float | None:
-    """A distance in mm; -1 of any unit is what is written where none is known."""
-    return None if distance is not None and abs(distance + 1000.0) < 1e-9 else distance
-
-
-def _known(pixel: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if pixel is None or min(pixel) <= 0.0 else pixel

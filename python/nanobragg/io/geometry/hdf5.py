@@ -150,19 +150,23 @@ def direction_of(item: Any) -> NDArray[np.float64]:
 
 
 def follow(item: Any, path: str) -> Any:
-    """What ``path`` leads to from an item: absolute, or relative to the group that holds the item, ``..`` included.
+    """What ``path`` leads to from an item: absolute; relative to the group that holds the item, ``..`` included, or to
+    the item if it is a group itself; or, as some write it, relative to a group further out.
 
     Raises :class:`Unusable` where it leads nowhere.
     """
     if path.startswith("/"):
-        found = child(item.file, posixpath.normpath(path))
-        if found is not None:
-            return found
+        folders = ["/"]
     else:
+        folders = [item.name] if is_group(item) else []
         folder = item.parent.name
+        while folder not in folders:
+            folders.append(folder)
+            folder = posixpath.dirname(folder)
+    for folder in folders:
         for inside in ("", "transformations/"):
             found = child(item.file, posixpath.normpath(posixpath.join(folder, inside, path)))
-            if found is not None:
+            if found is not None and not (is_group(found) and inside):
                 return found
     raise Unusable(f"found {path!r} as what {item.name} depends on, expected an axis that is there")
 

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nanobragg.io.geometry.hdf5 import Said, Unusable, child, is_known, numbers, of_class, quantities
+from nanobragg.io.geometry.hdf5 import (
+    Said,
+    Unusable,
+    attribute,
+    child,
+    is_group,
+    is_known,
+    numbers,
+    of_class,
+    quantities,
+)
 from nanobragg.io.geometry.units import ANGSTROMS, ELECTRONVOLTS
 from nanobragg.maths.constants import ENERGY
 
@@ -36,6 +46,7 @@ def beam_of(entry: Any, images: int | None, said: Said) -> NexusBeam:
         found = said.attempt("wavelength", lambda g=group, k=key, c=convert: _spectrum(g, k, c, images))
         if found is not None:
             spectrum = found
+            _say_spread(group, key, said)
             break
     if spectrum is None and "wavelength" not in said.bad:
         spectrum = _elsewhere(entry, images, said)
@@ -116,8 +127,9 @@ def _spectrum(
     if numbers(item).max() <= 0.0:  # 0 or -1 of each image
         return None
     values = convert(item)
-    weights = child(group, f"{key}_weights")
-    weights = child(group, f"{key}_weight") if weights is None else weights
+    weights = _weights(group, key)
+    if weights is None and (other := _variant(group, item)):
+        return _spectrum(group, other, convert, images)
     last = item.shape[-1] if item.shape else 1
     if weights is not None:
         shares = quantities(weights, {})
@@ -126,6 +138,32 @@ def _spectrum(
     if len(values) > 1 and len(item.shape) == 1 and len(values) not in (images, 1) and images is not None:
         return _checked(item, values, np.ones(len(values)))
     return _checked(item, values[:1], np.ones(1))
+
+
+def _weights(group: Any, key: str) -> Any:
+    weights = child(group, f"{key}_weights")
+    return child(group, f"{key}_weight") if weights is None else weights
+
+
+def _variant(group: Any, item: Any) -> str:
+    """The name of a spectrum that an item without weights says it is a variant of; ''. One may lead to the next."""
+    seen: list[str] = []
+    while item is not None and (other := attribute(item, "variant")) and other not in seen:
+        if _weights(group, other) is not None and child(group, other) is not None:
+            return other
+        seen.append(other)
+        item = child(group, other)
+    return ""
+
+
+def _say_spread(group: Any, key: str, said: Said) -> None:
+    """That the width of a band is not used."""
+    spread = child(group, f"{key}_spread")
+    if spread is not None and not is_group(spread):
+        width = said.attempt("spread", lambda: float(numbers(spread)[0]))
+        said.bad.pop("spread", None)
+        if width:
+            said.unused.append(f"{key}_spread {width:g} (-dispersion)")
 
 
 def _checked(item: Any, values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64] | None:

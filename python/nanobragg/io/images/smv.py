@@ -34,7 +34,22 @@ _SEPARATORS = re.compile(r"[;\r\n]")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
 SWING_AXIS = "TWOTHETA_AXIS"
 """The key that tells headers whose keys mean the same in every convention (without the quirk header_by_convention)."""
-_BYTE_ORDERS = {"little_endian": "<u2", "big_endian": ">u2"}
+_BYTE_ORDERS = {"little_endian": "<", "big_endian": ">"}
+_TYPES = {
+    "unsigned_short": "u2",
+    "unsigned_short_int": "u2",
+    "mad": "u2",
+    "signed_short": "i2",
+    "short_int": "i2",
+    "unsigned_long": "u4",
+    "unsigned_int": "u4",
+    "signed_long": "i4",
+    "long_int": "i4",
+    "signed_int": "i4",
+    "unsigned_char": "u1",
+    "float": "f4",
+}
+"""Pixels by the header's TYPE, or d*TREK's Data_type; all but the first three are others' than nanoBragg.c's."""
 
 
 class SmvHeader(Record):
@@ -81,8 +96,8 @@ class SmvHeader(Record):
 class SmvImage(SmvHeader):
     """An SMV file: its header and its pixels."""
 
-    pixels: NDArray[np.uint16]
-    """(slow, fast)"""
+    pixels: NDArray[np.uint16] | NDArray[np.int16] | NDArray[np.uint32] | NDArray[np.int32] | NDArray[np.float32]
+    """(slow, fast), as the header's TYPE says"""
 
 
 def read_smv_header(path: str | os.PathLike[str]) -> SmvHeader:
@@ -93,25 +108,28 @@ def read_smv_header(path: str | os.PathLike[str]) -> SmvHeader:
 def read_smv(path: str | os.PathLike[str]) -> SmvImage:
     """Read header and pixels of either byte order.
 
-    Raises :class:`InputError` when the file is not SMV, not of 16-bit pixels, or shorter than its header says.
+    Raises :class:`InputError` when the file is not SMV, of pixels that are not known, or shorter than its header says.
     """
     name = os.fspath(path)
     data = read_bytes(path)
     header = _parse_header(name, data)
-    kind = header.text_of("TYPE")
-    if kind not in (None, "unsigned_short"):
-        raise InputError(f"{name}: found TYPE={kind[:40]!r}, expected unsigned_short")
+    said = header.text_of("TYPE") or header.text_of("Data_type") or "unsigned_short"
+    kind = _TYPES.get(re.sub(r"[ _]+", "_", said.lower()))
+    if kind is None:
+        raise InputError(f"{name}: found TYPE={said[:40]!r}, expected {', '.join(_TYPES)}")
     order = header.text_of("BYTE_ORDER")
     if order not in _BYTE_ORDERS:
         raise InputError(f"{name}: found BYTE_ORDER={order!r:.60}, expected little_endian or big_endian")
+    dtype = np.dtype(_BYTE_ORDERS[order] + kind)
     count = header.nslow * header.nfast
-    expected = header.size + 2 * count
+    expected = header.size + dtype.itemsize * count
     if len(data) < expected:
         raise InputError(
             f"{name}: found {len(data)} bytes, expected {expected} ({header.nfast} x {header.nslow} pixels)"
         )
-    pixels = np.frombuffer(data, dtype=_BYTE_ORDERS[order], count=count, offset=header.size)
-    return SmvImage(**vars(header), pixels=pixels.astype(np.uint16).reshape(header.nslow, header.nfast))
+    pixels = np.frombuffer(data, dtype=dtype, count=count, offset=header.size)
+    native = pixels.astype(dtype.newbyteorder("="))
+    return SmvImage(**vars(header), pixels=native.reshape(header.nslow, header.nfast))
 
 
 def _parse_header(name: str, data: bytes) -> SmvHeader:
