@@ -17,13 +17,18 @@ import pytest
 import nanobragg
 from conftest import outside_bar
 from nanobragg import (
+    Around,
     Beam,
     Crystal,
     Detector,
+    DeviceDetector,
     DeviceError,
     Experiment,
+    Image,
     InputError,
+    Material,
     Renderer,
+    Response,
     Sampling,
     _core,
     resolve,
@@ -35,6 +40,7 @@ from nanobragg.records.scene import Interpolation
 from nanobragg.rendering.cuda_system import cuda_system
 from nanobragg.rendering.devices import choose_device, describe, evaluations
 from nanobragg.rendering.render import render_scene
+from nanobragg.rendering.surroundings import surrounded
 from nanobragg.response.photons import poisson_noise
 
 needs_cuda = pytest.mark.skipif(bool(cuda_system().reason), reason=cuda_system().reason or "there is a CUDA device")
@@ -279,6 +285,91 @@ def test_noise_on_the_device_is_the_cpus(gpu: str) -> None:
         assert (np.from_dlpack(counts) == counts.numpy()).all()
     with pytest.raises(InputError, match="counts"):
         counts.noisy(1)
+
+
+def measurable(**said: Any) -> Experiment:
+    """A small experiment with everything that a pixel can have."""
+    rng, shape = np.random.default_rng(4), (24, 40)
+    mask = np.ones(shape, np.uint8)
+    mask[3, 5:20] = 0
+    bad = np.zeros(shape, np.uint8)
+    bad[7, 8], bad[9, 10] = 1, 2
+    response = Response(
+        flicker=0.1,
+        capture=0.9,
+        calibration=0.05,
+        gain=2.0,
+        gain_map=rng.uniform(0.5, 1.5, shape),
+        offset=10.0,
+        dark_map=rng.uniform(0.0, 9.0, shape),
+        readout=3.0,
+        hot=0.02,
+        dead=0.01,
+        bad_pixels=bad,
+        saturation=3000.0,
+    )
+    around = Around(
+        materials=[Material("water", thickness=1.0)],
+        flight_path="air",
+        beamstop=2.0,
+        shadow=rng.uniform(0.5, 1.0, shape),
+    )
+    detector = replace(small().detector, mask=mask, roi=(1, 38, 2, 23))
+    parts = {"detector": detector, "around": around, "response": response, **said}
+    return replace(small(beam=Beam(wavelength=1.0, flux=3e8, exposure=1, size=0.1)), **parts)
+
+
+COUNTING = Response(reading="counting", flicker=0.1, calibration=0.05, dead=0.01, bits=20)
+CHARGE = Response(preset="jungfrau", calibration=0.01)
+
+
+@pytest.mark.parametrize("response", [None, COUNTING, CHARGE, Response()], ids=["all", "counting", "charge", "plain"])
+def test_counts_on_the_device_are_the_cpus(gpu: str, response: Response | None) -> None:
+    """The same seed and shot give the same counts, to the last one, wherever they are made, with all that is around."""
+    experiment = measurable() if response is None else measurable(response=response)
+    resolved = resolve(experiment)
+    renderer = Renderer(resolved.scene, device="cuda")
+    detector = DeviceDetector(experiment)
+    image = renderer.render_on_device()
+    for seed, shot in ((1, 0), (-1, 3), (2**40, 2**33)):
+        photons = surrounded(image.numpy().reshape(resolved.scene.image_shape), resolved)
+        expected = Image(photons, resolved).measured(seed=seed, shot=shot).data
+        found = detector.measured(image, seed=seed, shot=shot)
+        assert found.numpy().dtype == np.int32
+        assert np.array_equal(found.numpy()[0], expected)
+        assert np.unique(expected).size > 20
+    with pytest.raises(InputError, match="counts"):
+        detector.measured(found, seed=1)
+
+
+def test_counts_of_panels_on_the_device_are_the_cpus(gpu: str) -> None:
+    """Each panel has random numbers of its own; panels of several shapes are one after the other."""
+    one = resolve(measurable(response=Response(readout=2.0), around=Around()))
+    (first,) = one.scene.panels
+    second = replace(first, shape=(20, 12), roi=None, mask=None, origin=first.origin + first.normal * 1e-3)
+    resolved = replace(one, scene=replace(one.scene, panels=(first, second)))
+    image = Renderer(resolved.scene, device="cuda").render_on_device()
+    detector = DeviceDetector(resolved, Response(gain=3.0, readout=2.0, calibration=0.1))
+    expected = Image(image.numpy(), resolved).measured(
+        seed=5, shot=2, response=Response(gain=3.0, readout=2.0, calibration=0.1)
+    )
+    assert np.array_equal(detector.measured(image, seed=5, shot=2).numpy(), expected.data)
+    other = Renderer(one.scene, device="cuda").render_on_device()
+    with pytest.raises(InputError, match="another"):
+        detector.measured(other, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"psf": "fiber"}, "-psf: found a point spread, expected none on a device"),
+        ({"psf_kernel": np.ones((3, 3))}, "-psf: found a point spread, expected none on a device"),
+        ({"reading": "counting", "dead_time": 100.0}, "-dead_time: found one, expected none on a device"),
+    ],
+)
+def test_what_a_device_does_not_measure_is_one_sentence(said: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        DeviceDetector(measurable(response=Response(**said)))
 
 
 def test_memory_that_was_lent_is_used_again(gpu: str) -> None:

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "callbacks.hpp"
 #include "dlpack.hpp"
@@ -77,6 +80,82 @@ DeviceImage noisy(const DeviceImage& image, const py::int_& seed, double adc_off
     device.wait();
     return out;
 }
+
+// A detector whose maps lie on a device.
+class DeviceDetector {
+  public:
+    // `said` has the numbers of all panels, `panels` their maps (nanobragg.rendering.on_device).
+    DeviceDetector(const DeviceImage& image, const py::object& said, const py::sequence& panels)
+        : owner_(image.pixels->owner()) {
+        common_.counting = said.attr("counting").cast<bool>();
+        common_.gain = said.attr("gain").cast<double>();
+        common_.offset = said.attr("offset").cast<double>();
+        common_.noise = said.attr("readout").cast<double>();
+        common_.lowest = said.attr("lowest").cast<double>();
+        common_.highest = said.attr("highest").cast<double>();
+        for (const auto& panel : panels) {
+            gpu::CountsJob job = common_;
+            job.pixels = panel.attr("pixels").cast<std::int64_t>();
+            const auto floats = [&](const char* name) { return uploaded<float>(panel.attr(name), job.pixels); };
+            job.maps = {floats("added"),
+                        floats("passed"),
+                        floats("shadow"),
+                        floats("calibration"),
+                        floats("gain_map"),
+                        floats("dark_map"),
+                        uploaded<std::uint8_t>(panel.attr("fate"), job.pixels)};
+            jobs_.push_back(job);
+        }
+        owner_->wait();
+        held_.clear();
+    }
+
+    // `keys`: of the photons and of the read-out noise, for every panel.
+    DeviceImage counts(const DeviceImage& image, float factor,
+                       const std::vector<std::pair<std::uint64_t, std::uint64_t>>& keys) const {
+        if (image.counts) throw InputError("measured: found an image of counts, expected photons");
+        if (image.pixels->owner() != owner_) throw InputError("measured: found an image on another device");
+        std::int64_t pixels = 0;
+        for (const gpu::CountsJob& job : jobs_) pixels += job.pixels;
+        if (image.pixels->bytes() != static_cast<std::size_t>(pixels) * sizeof(float) || keys.size() != jobs_.size()) {
+            throw InputError("measured: found an image of another shape than the detector's");
+        }
+        const py::gil_scoped_release release;
+        DeviceImage out{std::make_shared<Buffer>(owner_, static_cast<std::size_t>(pixels) * sizeof(std::int32_t)),
+                        image.shape, true};
+        std::int64_t first = 0;
+        for (std::size_t panel = 0; panel < jobs_.size(); ++panel) {
+            gpu::CountsJob job = jobs_[panel];
+            job.image = image.pixels->as<float>() + first;
+            job.out = out.pixels->as<std::int32_t>() + first;
+            job.factor = factor;
+            std::tie(job.photon_key, job.noise_key) = keys[panel];
+            owner_->count(job);
+            first += job.pixels;
+        }
+        owner_->wait();
+        return out;
+    }
+
+  private:
+    template <class T>
+    const T* uploaded(const py::object& map, std::int64_t pixels) {
+        if (map.is_none()) return nullptr;
+        const auto values = map.cast<py::array_t<T, py::array::c_style>>();
+        if (values.size() != pixels) throw InputError("measured: found a map of another shape than the panel's");
+        const std::size_t bytes = static_cast<std::size_t>(pixels) * sizeof(T);
+        held_.push_back(values);
+        maps_.push_back(std::make_shared<Buffer>(owner_, bytes));
+        owner_->upload(maps_.back()->template as<void>(), values.data(), bytes);
+        return maps_.back()->template as<T>();
+    }
+
+    std::shared_ptr<gpu::Device> owner_;
+    gpu::CountsJob common_{};
+    std::vector<gpu::CountsJob> jobs_;
+    std::vector<std::shared_ptr<Buffer>> maps_;
+    std::vector<py::object> held_;  // until they are uploaded
+};
 
 // Work of the device is done when an image is handed out, so that any stream may read it at once.
 py::capsule to_dlpack(const DeviceImage& image, const py::object& dl_device, const py::object& copy) {
@@ -189,6 +268,12 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
             py::arg("dtype") = py::none(), py::arg("copy") = py::none())
         .def("noisy", &noisy, py::arg("seed"), py::kw_only(), py::arg("adc_offset") = 40.0, py::arg("roi") = py::none(),
              "Photons drawn by the fast generator, plus adc_offset, int32.")
+        .def(
+            "detector",
+            [](const DeviceImage& image, const py::object& said, const py::sequence& panels) {
+                return std::make_unique<DeviceDetector>(image, said, panels);
+            },
+            py::arg("said"), py::arg("panels"), "A detector on the device of this image.")
         .def("__dlpack_device__", &dlpack_device)
         .def(
             "__dlpack__",
@@ -197,6 +282,10 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
             py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(),
             py::arg("dl_device") = py::none(), py::arg("copy") = py::none())
         .def_property_readonly("__cuda_array_interface__", &cuda_array_interface);
+    py::class_<DeviceDetector>(m, (prefix + "DeviceDetector").c_str(), py::module_local(),
+                               "A detector whose maps lie on a device.")
+        .def("counts", &DeviceDetector::counts, py::arg("image"), py::arg("factor"), py::arg("keys"),
+             "The whole numbers, int32, that it makes of an image of photons.");
     py::class_<PythonRenderer>(m, (prefix + "Renderer").c_str(), py::module_local(),
                                "Renders scenes on one device, where structure factors and buffers stay.")
         .def(py::init([make](int number, double budget) {

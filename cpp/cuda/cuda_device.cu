@@ -136,6 +136,11 @@ class CudaDevice : public Device {
         launch_noise(job);
         check(cudaGetLastError(), "a launch");
     }
+    void count(const CountsJob& job) override {
+        const Current current(number_);
+        launch_counts(job);
+        check(cudaGetLastError(), "a launch");
+    }
     void wait() override {
         const Current current(number_);
         check(cudaStreamSynchronize(cudaStreamLegacy), "rendering");

@@ -30,6 +30,7 @@ struct Instance {
 };
 
 struct NoiseJob;
+struct CountsJob;
 
 class Device {
   public:
@@ -50,6 +51,7 @@ class Device {
     virtual void accumulate(Instance instance, const StreamScene& scene, const Job& job) = 0;
     virtual void finish(const StreamScene& scene, const Job& job, std::int64_t slices) = 0;
     virtual void noise(const NoiseJob& job) = 0;
+    virtual void count(const CountsJob& job) = 0;
     virtual void wait() = 0;
     // Waits for everything on the device, that of other libraries too.
     virtual void settle() { wait(); }

@@ -8,4 +8,8 @@ void HostDevice::noise(const NoiseJob& job) {
     for (std::int64_t pixel = 0; pixel < job.pixels; ++pixel) draw_noise(job, pixel);
 }
 
+void HostDevice::count(const CountsJob& job) {
+    for (std::int64_t pixel = 0; pixel < job.pixels; ++pixel) count_pixel(job, pixel);
+}
+
 }  // namespace nanobragg::gpu

@@ -14,6 +14,7 @@ struct DeviceTeam {
 void launch_double(Instance instance, const StreamScene& scene, const Job& job);
 void launch_mixed(Instance instance, const StreamScene& scene, const Job& job);
 void launch_noise(const NoiseJob& job);
+void launch_counts(const CountsJob& job);
 
 // Four teams share a multiprocessor, which leaves 128 registers to a thread; tricubic loops need more.
 template <class Real, class Lattice, Lookup lookup>

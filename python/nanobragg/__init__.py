@@ -19,6 +19,7 @@ _HOMES = {
     "CudaDevice": "rendering.cuda_system",
     "CudaSystem": "rendering.cuda_system",
     "Detector": "records.experiment",
+    "DeviceDetector": "rendering.on_device",
     "DeviceError": "errors",
     "Draw": "ensemble.plan",
     "Ensemble": "ensemble.ensemble",

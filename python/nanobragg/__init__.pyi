@@ -41,6 +41,7 @@ from nanobragg.rendering.derivatives import render_jvp as render_jvp
 from nanobragg.rendering.derivatives import render_vjp as render_vjp
 from nanobragg.rendering.devices import ChosenDevice as ChosenDevice
 from nanobragg.rendering.devices import choose_device as choose_device
+from nanobragg.rendering.on_device import DeviceDetector as DeviceDetector
 from nanobragg.rendering.render import render as render
 from nanobragg.rendering.renderer import Renderer as Renderer
 from nanobragg.rendering.renderer import RenderResult as RenderResult

@@ -1,6 +1,6 @@
 """The CUDA renderer (cpp/cuda, cpp/bindings/cuda_module.cpp); not in every build."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ class DeviceImage:
     def noisy(
         self, seed: int, *, adc_offset: float = 40.0, roi: tuple[int, int, int, int] | None = None
     ) -> DeviceImage: ...
+    def detector(self, said: Any, panels: Sequence[Any]) -> DeviceDetector: ...
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
     def __dlpack__(
@@ -25,6 +26,11 @@ class DeviceImage:
     ) -> Any: ...
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]: ...
+
+class DeviceDetector:
+    """A detector whose maps lie on a device."""
+
+    def counts(self, image: DeviceImage, factor: float, keys: Sequence[tuple[int, int]]) -> DeviceImage: ...
 
 class Renderer:
     """Renders scenes on one device, where structure factors and buffers stay."""

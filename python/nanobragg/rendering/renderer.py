@@ -167,7 +167,7 @@ class Renderer:
         Returns:
             An object with ``shape`` (panel, slow, fast), ``numpy()``, ``__dlpack__`` and ``__cuda_array_interface__``;
             its ``noisy(seed, adc_offset=40.0, roi=None)`` draws photons there, int32: those that
-            :meth:`Image.noisy` draws for the same image and seed.
+            :meth:`Image.noisy` draws for the same image and seed. :class:`DeviceDetector` makes counts of it.
 
         """
         if self._device is None:

@@ -51,7 +51,7 @@ def surrounded(image: Floats, resolved: Resolved, *, threads: int = 0) -> Floats
         return image
     result = np.array(image, np.float32)
     for number, (pixels, panel) in enumerate(zip(panel_views(result, scene.panels), scene.panels, strict=True)):
-        veil = _veil(scene, panel, surroundings, threads)
+        veil = veil_before(panel, resolved, surroundings, threads=threads)
         pixels += veil.added
         if veil.passed is not None:
             pixels *= veil.passed
@@ -62,7 +62,7 @@ def surrounded(image: Floats, resolved: Resolved, *, threads: int = 0) -> Floats
     return result
 
 
-class _Veil(Record):
+class Veil(Record):
     """What is before a panel, whatever the crystal; arrays (slow, fast)."""
 
     added: Floats
@@ -71,7 +71,9 @@ class _Veil(Record):
     """The part that gas and beamstop let through."""
 
 
-def _veil(scene: Scene, panel: ScenePanel, surroundings: Surroundings, threads: int) -> _Veil:
+def veil_before(panel: ScenePanel, resolved: Resolved, surroundings: Surroundings, *, threads: int = 0) -> Veil:
+    """What is before a panel; it is kept."""
+    scene = resolved.scene
     materials = [amorphous_scene(scene, panel, surroundings, scatterer) for scatterer in surroundings.scatterers]
     sensor = (scene.capture, scene.sensor_depth, scene.attenuation, panel.normal.tolist())
     way = (surroundings.attenuation, surroundings.start, surroundings.stop, scene.polarization_axis.tolist())
@@ -83,17 +85,17 @@ def _veil(scene: Scene, panel: ScenePanel, surroundings: Surroundings, threads: 
 
 def _computed(
     materials: list[AmorphousScene], scene: Scene, panel: ScenePanel, surroundings: Surroundings, threads: int
-) -> _Veil:
+) -> Veil:
     added = np.zeros(panel.shape, np.float32)
     for material in materials:
         added += scatter(material, threads=threads).image
     if materials and scene.capture is not Factor.OFF:
         _multiply(added, scene, panel, threads, lambda rays: _captured(scene, panel, rays))
     if surroundings.attenuation == 0.0 and surroundings.stop is None:
-        return _Veil(added=added, passed=None)
+        return Veil(added=added, passed=None)
     passed = np.ones(panel.shape, np.float32)
     _multiply(passed, scene, panel, threads, lambda rays: _passed(surroundings, scene, rays))
-    return _Veil(added=added, passed=passed)
+    return Veil(added=added, passed=passed)
 
 
 def amorphous_scene(

@@ -117,16 +117,22 @@ def measure_panel(
 
 def _means(expected: Floats, model: DetectorModel, shot: Shot, panel: int, threads: int) -> Floats:
     """What the photons are drawn of: the source's flicker, what is captured, how well a pixel counts."""
+    factor = source_factor(model, shot)
+    means = np.ascontiguousarray(expected, np.float32)
+    if factor != 1.0:
+        means = means * factor
+    if model.counting:
+        means = _calibrated(means, model, panel, threads)
+    return means
+
+
+def source_factor(model: DetectorModel, shot: Shot) -> np.float32:
+    """What all means of an image are multiplied by: the source's flicker, and the part that is captured."""
     factor = model.capture
     if model.flicker > 0.0:
         deviate = float(_core.normal_deviates(shot.key(Stream.FLICKER, 0), (1,), 1)[0])
         factor *= float(log_normal(model.flicker, np.array([deviate]))[0])
-    means = np.ascontiguousarray(expected, np.float32)
-    if factor != 1.0:
-        means = means * np.float32(factor)
-    if model.counting:
-        means = _calibrated(means, model, panel, threads)
-    return means
+    return np.float32(factor)
 
 
 def _digitized(
