@@ -124,7 +124,7 @@ def test_turned_crystals_are_scaled_to_their_number() -> None:
         ({"orientations": np.zeros((3, 3))}, r"Scene: orientations: expected an array \(n, 3, 3\) of float64"),
         ({"panels": ()}, "Scene: panels: found none, expected at least one"),
         ({"panels": None}, "Scene: panels: expected a tuple of panels"),
-        ({"cells": (1, 2.5, 1)}, "Scene: cells: expected whole numbers"),
+        ({"cells": (1, 0.5, 1)}, "Scene: cells: expected numbers from 1 to 1e9"),
     ],
 )
 def test_scenes_that_cannot_be_bound(changes: dict[str, Any], sentence: str) -> None:

@@ -140,9 +140,7 @@ void read_crystal(const py::object& p, Scene& s, Owners& owners) {
     const auto cells = numbers<double>(p, "cells", 3);
     for (std::size_t i = 0; i < 3; ++i) {
         s.cells[i] = cells[i];
-        if (!(cells[i] >= 1) || cells[i] != std::floor(cells[i]) || cells[i] > 1e9) {
-            refuse("cells", "whole numbers from 1 to 1e9");
-        }
+        if (!(cells[i] >= 1) || cells[i] > 1e9) refuse("cells", "numbers from 1 to 1e9");
     }
     s.fudge = number<double>(p, "fudge");
     const auto reciprocal = array_of(p, "reciprocal", {3, 3});

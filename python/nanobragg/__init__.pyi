@@ -32,6 +32,8 @@ from nanobragg.records.scene import Interpolation as Interpolation
 from nanobragg.records.scene import Scene as Scene
 from nanobragg.records.scene_change import SceneChange as SceneChange
 from nanobragg.records.shapes import Shape as Shape
+from nanobragg.refinement.refine import refine as refine
+from nanobragg.refinement.result import Refinement as Refinement
 from nanobragg.rendering.background import RingProfile as RingProfile
 from nanobragg.rendering.background import background_profile as background_profile
 from nanobragg.rendering.cuda_system import CudaDevice as CudaDevice

@@ -55,8 +55,24 @@ def point_of(experiment: Experiment, roi: tuple[int, int, int, int] | None = Non
     experiment = checked(Experiment, experiment)
     if isinstance(experiment.crystal.misset, str) and experiment.crystal.misset_seed is None:
         raise InputError("-misset (crystal.misset): found 'random' without a seed, expected a misset_seed")
-    said, quirks = said_of(experiment)
-    stages = stages_of(said, quirks)
+    return _point(*said_of(experiment), roi)
+
+
+def moved(point: Point, experiment: Experiment) -> Point:
+    """``point.said.experiment`` with other numbers; files and structure factors, those of a model too, are held.
+
+    Raises:
+        InputError: for numbers that cannot be.
+
+    """
+    return _point(point.said._replace(experiment=experiment), point.quirks, None, point.grid)
+
+
+def _point(
+    said: Said, quirks: frozenset[str], roi: tuple[int, int, int, int] | None, grid: FactorGrid | None = None
+) -> Point:
+    experiment = said.experiment
+    stages = stages_of(said, quirks, grid=grid)
     table = _core.RandomTable()
     misset_of(experiment.crystal, table, quirks)  # the domains are drawn after it
     scene = scene_of(stages)

@@ -26,7 +26,7 @@ from nanobragg.resolver.orientation import oriented_crystal
 from nanobragg.resolver.oversampling import oversampling_of
 from nanobragg.resolver.scene import scene_of
 from nanobragg.resolver.stages import Stages
-from nanobragg.resolver.structure_factors import Use, factor_grid
+from nanobragg.resolver.structure_factors import FactorGrid, Use, factor_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +82,14 @@ def said_of(experiment: Experiment) -> tuple[Said, frozenset[str]]:
     return said, quirks if said.body is None else frozenset()
 
 
-def stages_of(said: Said, quirks: frozenset[str], progress: Callable[[float], object] | None = None) -> Stages:
-    """All stages after the files."""
+def stages_of(
+    said: Said,
+    quirks: frozenset[str],
+    progress: Callable[[float], object] | None = None,
+    *,
+    grid: FactorGrid | None = None,
+) -> Stages:
+    """All stages after the files; with structure factors that are there already, where they are given."""
     experiment = said.experiment
     detector = placed_detector(said, quirks)
     placement, pixels = detector.placement, detector.pixels
@@ -94,13 +100,16 @@ def stages_of(said: Said, quirks: frozenset[str], progress: Callable[[float], ob
     oversampling = oversampling_of(
         experiment.sampling.oversample, crystal.extents, light.wavelength, distance, pixels.pixel_size
     )
+    if grid is None:
+        use = _use(said, detector, light, crystal, quirks, progress)
+        grid = factor_grid(experiment.crystal, said.factors, use)
     return Stages(
         said=said,
         detector=detector,
         light=light,
         crystal=crystal,
         oversampling=oversampling,
-        grid=factor_grid(experiment.crystal, said.factors, _use(said, detector, light, crystal, quirks, progress)),
+        grid=grid,
         factors=factors_of(
             experiment, detector.sensor, light.sources.travel, oversampling.number, len(crystal.orientations), quirks
         ),

@@ -88,6 +88,21 @@ def truth(
     return table[np.argsort(-table["d"], kind="stable")]
 
 
+def predicted(resolved: Resolved) -> tuple[NDArray[Any], int]:
+    """Reflections near the Ewald sphere that fall on the detector, without intensities, panel after panel; and the
+    largest half width of a footprint, pixels.
+
+    Raises:
+        InputError: for a curved detector.
+
+    """
+    if resolved.geometry.curved:
+        raise InputError("predictions: found a curved detector, expected a flat one")
+    width = _spot_width(resolved)
+    found = _predictions(resolved, 3.0 * width, width)
+    return np.concatenate(found), max(_footprint(resolved, panel, width) for panel in resolved.scene.panels)
+
+
 # ---- prediction -------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""Which crystal, and which detector, made an image: refinement against pixels."""

@@ -1,0 +1,135 @@
+"""Levenberg and Marquardt's way down, on normal equations, with Fisher's expected curvature.
+
+``scipy.optimize.least_squares`` takes residuals, all of them at once, whose weights it does not change. Here weights
+follow the model (photon statistics), backgrounds are taken out of the normal matrix, and an image costs a tenth of its
+derivatives, so that steps are tried on images alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nanobragg.refinement.target import Slopes, State, Target
+
+    Array = NDArray[np.float64]
+
+_TRIES = 12
+_LEAST_DAMPING, _MOST_DAMPING = 1e-9, 1e12
+
+
+class Path(NamedTuple):
+    """How far a refinement came."""
+
+    state: State
+    slopes: Slopes
+    """there where it converged, else one step before"""
+    misfits: list[float]
+    """at the start and after each step"""
+    converged: bool
+
+
+def descend(
+    target: Target,
+    state: State,
+    *,
+    free: NDArray[np.bool_] | None = None,
+    enough: float = 1e-4,
+    steps: int = 50,
+    damping: float = 1e-2,
+    told: Callable[[State, int], object] | None = None,
+) -> Path:
+    """Go down from ``state``.
+
+    Args:
+        target: what is made small.
+        state: where to begin.
+        free: (n,) which numbers may move; default: all.
+        enough: what a full step may still promise to take from the misfit when it is called the lowest place.
+        steps: how many at most.
+        damping: of the first step, in units of the curvature's diagonal (D. Marquardt, 1963).
+        told: called with each better state and its number.
+
+    """
+    limits = target.variables.limits
+    may_move = np.ones(len(state.x), bool) if free is None else free
+    slopes, misfits = target.slopes(state), [state.misfit]
+    for number in range(steps):
+        if number:
+            slopes = target.slopes(state)
+        inside = may_move & _inside(state.x, slopes.gradient, limits)
+        if _promise(slopes, inside) < enough:
+            return Path(state, slopes, misfits, True)
+        found = _stepped(target, state, slopes, inside, damping, limits)
+        if found is None:  # no step is better, to the last digits
+            return Path(state, slopes, misfits, damping <= 1.0)
+        state, damping = found
+        misfits.append(state.misfit)
+        if told is not None:
+            told(state, number + 1)
+    return Path(state, slopes, misfits, False)
+
+
+def _inside(x: Array, gradient: Array, limits: tuple[Array, Array]) -> NDArray[np.bool_]:
+    """Which numbers are not held by a limit."""
+    lowest, highest = limits
+    return ~(((x <= lowest) & (gradient < 0.0)) | ((x >= highest) & (gradient > 0.0)))
+
+
+def _promise(slopes: Slopes, inside: NDArray[np.bool_]) -> float:
+    """By how much a full step would make the misfit smaller."""
+    step = _step(slopes, inside, _LEAST_DAMPING)
+    return float(slopes.gradient @ step)
+
+
+def _step(slopes: Slopes, inside: NDArray[np.bool_], damping: float) -> Array:
+    step = np.zeros(len(inside))
+    normal, gradient = slopes.normal[np.ix_(inside, inside)], slopes.gradient[inside]
+    scale = np.sqrt(np.diag(normal))
+    live = scale > 0.0
+    if not live.any():
+        return step
+    scaled = normal[np.ix_(live, live)] / np.outer(scale[live], scale[live])
+    moved = np.zeros(len(scale))
+    damped = scaled + damping * np.eye(len(scaled))
+    moved[live] = np.linalg.solve(damped, gradient[live] / scale[live]) / scale[live]
+    step[inside] = moved
+    return step
+
+
+def _stepped(
+    target: Target,
+    state: State,
+    slopes: Slopes,
+    inside: NDArray[np.bool_],
+    damping: float,
+    limits: tuple[Array, Array],
+) -> tuple[State, float] | None:
+    """A better state, and the damping of the next step."""
+    longest = np.where(target.variables.log, 1.5, np.where(target.turning, 3.0, np.inf))
+    for _ in range(_TRIES):
+        step = _step(slopes, inside, damping)
+        step /= max(1.0, float((np.abs(step) / longest).max()))
+        x = np.clip(state.x + step, *limits)
+        step = x - state.x
+        promised = float(step @ (2.0 * slopes.gradient - slopes.normal @ step))
+        ahead = target.at(x)
+        if ahead.misfit < state.misfit:
+            kept = (state.misfit - ahead.misfit) / promised if promised > 0.0 else 0.0
+            return ahead, _next(damping, kept)
+        damping = max(damping, 1e-4) * 8.0
+        if damping > _MOST_DAMPING:
+            break
+    return None
+
+
+def _next(damping: float, kept: float) -> float:
+    """Less where a step ``kept`` what it promised, more where it did not."""
+    if kept > 0.75:
+        return max(damping / 20.0, _LEAST_DAMPING)
+    return max(damping / 4.0, _LEAST_DAMPING) if kept > 0.25 else min(damping * 2.0, _MOST_DAMPING)

@@ -1,0 +1,107 @@
+"""Which pixels are compared, in which groups: whole panels, or shoeboxes around predicted reflections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nanobragg.errors import InputError
+from nanobragg.records.panel import panel_views
+from nanobragg.results.truth import predicted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nanobragg.records.resolved import Resolved
+
+
+class Pixels(NamedTuple):
+    """Pixels of an image, group after group."""
+
+    index: NDArray[np.intp]
+    """(m,) in the flat image"""
+    fast: NDArray[np.float64]
+    """(m,) in the panel"""
+    slow: NDArray[np.float64]
+    starts: NDArray[np.intp]
+    """(g,) where each group begins"""
+    groups: NDArray[np.intp]
+    """(m,) of each pixel"""
+    rows: NDArray[np.void]
+    """(g,) what each group is: panel, centre (fast, slow; pixels), and h, k, l of a shoebox"""
+
+
+ROWS = np.dtype(
+    [("panel", np.int32), ("fast", float), ("slow", float), ("h", np.int32), ("k", np.int32), ("l", np.int32)]
+)
+
+
+def panels_of(resolved: Resolved, used: NDArray[np.bool_]) -> Pixels:
+    """All ``used`` pixels (of the image's shape), each panel a group."""
+    owners = []
+    rows = np.zeros(len(resolved.scene.panels), ROWS)
+    for number, panel in enumerate(resolved.scene.panels):
+        owners.append(np.full(panel.shape, number).ravel())
+        rows[number] = (number, panel.shape[1] / 2, panel.shape[0] / 2, 0, 0, 0)
+    return _grouped(resolved, np.concatenate(owners), used, rows)
+
+
+def shoeboxes_of(resolved: Resolved, used: NDArray[np.bool_], radius: int | None) -> Pixels:
+    """The ``used`` pixels of squares around predicted reflections; where they overlap, each belongs to the nearest.
+
+    Args:
+        resolved: the experiment at its start.
+        used: of the image's shape.
+        radius: half width, pixels; ``None``: five, or twice the half width of a spot where that is more.
+
+    Raises:
+        InputError: where no reflection is predicted on a pixel that is used.
+
+    """
+    scene = resolved.scene
+    table, footprint = predicted(resolved)
+    owner = np.full(used.size, -1)
+    nearest = np.full(used.size, np.inf)
+    half = max(5, 2 * footprint) if radius is None else radius
+    owners, distances = panel_views(owner, scene.panels), panel_views(nearest, scene.panels)
+    for number, row in enumerate(table):
+        f, s = int(row["fast"]), int(row["slow"])
+        box = (slice(max(s - half, 0), s + half + 1), slice(max(f - half, 0), f + half + 1))
+        mine = owners[row["panel"]][box]
+        slow, fast = np.indices(mine.shape) + np.array([box[0].start, box[1].start])[:, None, None] + 0.5
+        away = (fast - row["fast"]) ** 2 + (slow - row["slow"]) ** 2
+        closer = away < distances[row["panel"]][box]
+        mine[closer] = number
+        distances[row["panel"]][box][closer] = away[closer]
+    rows = np.zeros(len(table), ROWS)
+    for name in ROWS.names or ():
+        rows[name] = table[name]
+    return _grouped(resolved, owner, used, rows)
+
+
+def _grouped(resolved: Resolved, owner: NDArray[np.intp], used: NDArray[np.bool_], rows: NDArray[np.void]) -> Pixels:
+    taken = np.flatnonzero((owner >= 0) & used.ravel())
+    if not taken.size:
+        raise InputError("refine: found no pixel to compare (masks, saturation, predictions), expected some")
+    index = taken[np.argsort(owner[taken], kind="stable")]
+    groups, starts = np.unique(owner[index], return_index=True)
+    grids = [np.indices(panel.shape).reshape(2, -1) for panel in resolved.scene.panels]
+    slow, fast = np.concatenate(grids, axis=1)[:, index].astype(float)
+    sizes = np.diff(np.append(starts, len(index)))
+    return Pixels(index, fast, slow, starts, np.repeat(np.arange(len(groups)), sizes), rows[groups])
+
+
+def without(pixels: Pixels, out: NDArray[np.bool_]) -> Pixels:
+    """The pixels but those that are ``out`` (m,)."""
+    keep = ~out
+    groups, starts = np.unique(pixels.groups[keep], return_index=True)
+    sizes = np.diff(np.append(starts, int(keep.sum())))
+    return Pixels(
+        pixels.index[keep],
+        pixels.fast[keep],
+        pixels.slow[keep],
+        starts,
+        np.repeat(np.arange(len(groups)), sizes),
+        pixels.rows[groups],
+    )

@@ -1,0 +1,63 @@
+"""What is said of a refinement besides its parameters, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nanobragg.errors import InputError
+from nanobragg.refinement.background import KINDS
+from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES
+from nanobragg.refinement.variables import Known
+
+PIXELS = ("all", "shoeboxes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How an experiment is refined; :func:`nanobragg.refine` says what each is."""
+
+    pixels: str = "all"
+    shoebox: int | None = None
+    background: str = "constant"
+    mask: Any = None
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    priors: Mapping[str, Known] = field(default_factory=dict)
+    likelihood: str = "poisson"
+    loss: str = "none"
+    outliers: float | None = None
+    gain: float | None = None
+    offset: float | None = None
+    readout: float | None = None
+    saturation: float | None = None
+    search: float = 0.0
+    steps: int = 50
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("pixels", self.pixels, PIXELS)
+        _one_of("background", self.background, tuple(KINDS))
+        _one_of("likelihood", self.likelihood, tuple(LIKELIHOODS))
+        _one_of("loss", self.loss, ("none", *LOSSES))
+        for name, least in (("outliers", 1.0), ("readout", 0.0), ("search", 0.0), ("shoebox", 1), ("steps", 1)):
+            _number(name, getattr(self, name), least)
+        _number("gain", self.gain, 1e-300)
+        _number("offset", self.offset, -math.inf)
+        _number("saturation", self.saturation, -math.inf)
+        if self.search > 180.0:
+            raise InputError(f"search: found {self.search:g}, expected at most 180 degrees")
+
+
+def _one_of(name: str, found: object, expected: tuple[str, ...]) -> None:
+    if found not in expected:
+        raise InputError(f"{name}: found {found!r:.60}, expected {', '.join(expected)}")
+
+
+def _number(name: str, found: Any, least: float) -> None:
+    if found is None:
+        return
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not (math.isfinite(found) and found >= least):
+        smallest = "a finite number" if math.isinf(least) else f"a number from {least:g} on"
+        raise InputError(f"{name}: found {found!r:.60}, expected {smallest if least != 1e-300 else 'one above 0'}")
