@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -364,6 +365,7 @@ def test_status_and_dry_run(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     ]
     assert "crystal.misset = [" in said
     assert "11 shots like shot 0: about 0:00:0" in said
+    assert "anew" not in said
     assert not (folder / "out").exists()
     assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
     (folder / "out" / "manifest.json").unlink()
@@ -372,6 +374,29 @@ def test_status_and_dry_run(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "out: 5/6 files, 9/11 shots, " in capsys.readouterr().out
     assert main(["ensemble", "set.toml", "-o", "out", "-workers", "1"]) == 0
     assert "5 of 6 files are there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "resolution", "anew"),
+    [(True, True, True), (False, False, True), (False, True, False)],
+    ids=["wavelengths", "distances", "neither"],
+)
+def test_factors_that_each_shot_computes_are_told(
+    folder: Path, spectrum: bool, resolution: bool, anew: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model's factors may take seconds: what makes every shot wait for its own is said beforehand, once."""
+    model = Path(__file__).resolve().parent.parent / "examples" / "1orc.pdb"
+    changed(folder, '"../list.hkl"', f'"{model}"')
+    changed(folder, "blank = 0.1", "")
+    if resolution:
+        changed(folder, "cells = 12", "cells = 12\nsf_dmin = 4")
+    if not spectrum:
+        text = (folder / "set.toml").read_text()
+        (folder / "set.toml").write_text(text.partition("[ensemble.spectrum]")[0], encoding="utf-8")
+    assert main(["ensemble", "set.toml", "-dry_run"]) == 0
+    said = capsys.readouterr().out
+    assert bool(re.findall(r"1orc\.pdb: .* computed anew for each shot \(\S+ s\), since ", said)) == anew
+    assert said.count("anew") == anew
 
 
 def test_mistakes_are_one_sentence(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

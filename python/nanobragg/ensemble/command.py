@@ -139,7 +139,8 @@ def _make(plan: Plan, path: str, request: _Request) -> int:
     for package in ("h5py", "hdf5plugin"):
         need(package, "ensemble")
     nominal = nominal_of(plan)
-    _probe(Maker(plan))
+    maker = Maker(plan)
+    _tell_factors(maker, _probe(maker))
     folder = Folder(path, plan)
     missing, files = folder.missing(), file_count(plan)
     if len(missing) < files:
@@ -194,6 +195,29 @@ def _probe(maker: Maker) -> Draw:
     raise first
 
 
+def _tell_factors(maker: Maker, first: Draw) -> None:
+    """Say where every shot computes its own structure factors, which takes longer than all else that it needs."""
+    from nanobragg.resolver.resolve import resolve
+
+    following = range(first.number + 1, min(first.number + PROBED, maker.plan.settings.shots))
+    for number in following if first.crystals else ():
+        began = time.perf_counter()
+        found = _checked(maker, number)
+        seconds = time.perf_counter() - began
+        if isinstance(found, InputError) or not found.crystals:
+            continue
+        one, other = first.experiments[0], found.experiments[0]
+        name = one.crystal.structure_factors
+        same = name == other.crystal.structure_factors and isinstance(name, (str, os.PathLike))
+        if same and resolve(one).scene.f_grid is not resolve(other).scene.f_grid:
+            each = f"{seconds / found.crystals:.2g} s"
+            print(
+                f"{os.fspath(name)}: structure factors are computed anew for each shot ({each}), since the wavelength, "
+                "resolution or cell that they are for is drawn (crystal.sf_dmin keeps the resolution)"
+            )
+        return
+
+
 def _checked(maker: Maker, number: int) -> Draw | InputError:
     """A shot that is an experiment, or why it is none."""
     from nanobragg.resolver.resolve import resolve
@@ -233,6 +257,7 @@ def _dry_run(plan: Plan) -> int:
         found = _checked(maker, number)
         print(f"shot {number}: {found}" if isinstance(found, InputError) else _shown(found))
     draw = _probe(maker)
+    _tell_factors(maker, draw)
     maker.made(draw)  # reads the files
     began = time.perf_counter()
     shot = maker.made(draw)

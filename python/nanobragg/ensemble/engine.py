@@ -102,6 +102,7 @@ def _key(identity: str, number: int) -> str:
 
 
 def _result(future: Any) -> int:
+    from distributed import CancelledError
     from distributed.scheduler import KilledWorker
 
     try:
@@ -110,6 +111,11 @@ def _result(future: Any) -> int:
         name = str(future.key).rpartition("-")[0]
         raise InputError(
             f"{name}: found its workers killed again and again, expected enough memory for them"
+        ) from error
+    except CancelledError as error:  # nobody cancels, but a client that has lost its scheduler
+        raise InputError(
+            "-scheduler: found it gone in the middle of the work, expected it to stay; the same command goes on where "
+            "it was"
         ) from error
 
 
@@ -122,6 +128,8 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     import distributed
 
     if scheduler is not None:
+        # What its client would log of a scheduler that is gone is told by a sentence.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
             client = distributed.Client(scheduler, timeout=20)
         except (OSError, ValueError, TimeoutError) as error:
