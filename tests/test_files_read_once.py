@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, resolve, simulate
-from nanobragg.resolver.memory import Memory
+from nanobragg.cli import main
+from nanobragg.resolver.memory import FILES, Memory
 
 DATA = Path(__file__).parent / "data"
 CELL = (40.0, 50.0, 60.0, 90.0, 90.0, 90.0)
@@ -120,6 +122,28 @@ def test_a_model_is_transformed_once() -> None:
     assert one.scene.f_grid is other.scene.f_grid
     soft = resolve(Experiment(crystal=replace(crystal, sf_dmin=3.0), beam=Beam(wavelength=1.5)))
     assert not np.array_equal(soft.scene.f_grid, one.scene.f_grid)
+
+
+def test_a_rotation_series_is_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each frame begins where the one before it ends, as programs that index series want it, and the structure factors
+    are read once.
+    """
+    (tmp_path / "list.hkl").write_text("0 0 1 7\n1 2 3 5\n")
+    (tmp_path / "series.toml").write_text(
+        'quirks = "none"\nprogress = false\n[beam]\nfluence = 1e26\nwavelength = 1.0\n'
+        '[crystal]\nstructure_factors = "list.hkl"\ncell = [60, 70, 80, 90, 90, 90]\ncells = 9\n'
+        "[detector]\nshape = [8, 9]\npixel_size = 4\ndistance = 100\n[sampling]\noscillation = 0.5\nphi_steps = 2\n"
+        "[ensemble]\nshots = 5\nshots_per_file = 3\n[ensemble.sampling]\nphi = { start = 30, step = 0.5 }\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    FILES.forget()
+    with opened() as names:
+        assert main(["ensemble", "series.toml", "-o", "out", "-workers", "1"]) == 0
+    assert sum(name.endswith("list.hkl") for name in names) <= 2, names
+    with h5py.File("out/master.h5") as file:
+        axes = file["entry/sample/transformations"]
+        assert axes["omega"][()] == pytest.approx([30, 30.5, 31, 31.5, 32])
+        assert axes["omega_end"][()] == pytest.approx([30.5, 31, 31.5, 32, 32.5])
 
 
 def test_shared_structure_factors_cannot_be_written_to(experiment: Experiment) -> None:

@@ -126,6 +126,10 @@ KINDS = [
     ("noisify header", b"HEADER_BYTES=512", b"HEADER_BYTES=inf", "HEADER_BYTES"),
     ("mar345", b"\nCCP4 packed image, X: 0024, Y: 0024\n", b"\nCCP4 packed image, X: 0024, Y: 0024\n      ", "packed"),
     ("NumPy", b"}", b"(", "expected a NumPy file"),
+    ("ensemble", b"[50, 60, 70", b"[50, 1e308, 70", "expected lengths between"),
+    ("ensemble", b"pixel_size = 0.4", b"pixel_size = 1e308", "-pixel: found 1e\\+308 mm, expected less"),
+    ("table of an ensemble", b"1.5,", b"1 " * 700 + b",", "found '1 1 1"),
+    ("table of an ensemble", b"x,y", b"a" * 2000 + b",y", "found the columns aaaa"),
 ]
 
 
@@ -174,6 +178,7 @@ def test_readers_that_crash_or_never_end_are_a_sentence(
 ) -> None:
     """HDF5 loops on some bytes, fabio on some headers; a crash would take the session of whoever asked along."""
     monkeypatch.setattr(apart, "_SECONDS", 1)
+    monkeypatch.setattr(apart, "_PATIENCE", 0.1)  # shorter than that second, as on a busy machine
 
     def crash() -> None:
         os.write(2, b"free(): invalid pointer")

@@ -140,7 +140,7 @@ def _make(plan: Plan, path: str, request: _Request) -> int:
         need(package, "ensemble")
     nominal = nominal_of(plan)
     maker = Maker(plan)
-    _tell_factors(maker, _probe(maker))
+    _tell_factors(maker, probe(maker))
     folder = Folder(path, plan)
     missing, files = folder.missing(), file_count(plan)
     if len(missing) < files:
@@ -175,7 +175,7 @@ def _number_of_workers(said: int | None, files: int) -> int:
     return workers
 
 
-def _probe(maker: Maker) -> Draw:
+def probe(maker: Maker) -> Draw:
     """The first shot with a crystal that is an experiment; where there is none, any; else the first one's error.
 
     Raises :class:`InputError`: what is wrong with all of some shots is wrong with the file.
@@ -256,7 +256,7 @@ def _dry_run(plan: Plan) -> int:
     for number in range(min(SHOWN, plan.settings.shots)):
         found = _checked(maker, number)
         print(f"shot {number}: {found}" if isinstance(found, InputError) else _shown(found))
-    draw = _probe(maker)
+    draw = probe(maker)
     _tell_factors(maker, draw)
     maker.made(draw)  # reads the files
     began = time.perf_counter()

@@ -9,6 +9,7 @@ from nanobragg.errors import InputError
 from nanobragg.io.support.atomic import read_bytes
 from nanobragg.io.support.extras import need
 from nanobragg.io.support.reasons import reason
+from nanobragg.records.kinds import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def _csv_column(path: str, column: str, what: str) -> tuple[float, ...]:
     lines = [line for line in csv.reader(text.splitlines()) if line and not line[0].startswith("#")]
     names = [name.strip() for name in lines[0]] if lines else []
     if column not in names:
-        found = ", ".join(names[:20]) or "nothing"
+        found = ", ".join(names)[:80] or "nothing"
         raise InputError(f"{what}: found the columns {found} in {path}, expected {column!r} among them")
     at = names.index(column)
     if len(lines) < 2:
@@ -74,5 +75,5 @@ def _number(line: list[str], at: int, sentence: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{sentence.format(repr(word))}, expected a finite number")
+        raise InputError(f"{sentence.format(shown(word))}, expected a finite number")
     return value

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from nanobragg.parity import file_texts as texts
+from nanobragg.parity.set_texts import SET, SET_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,8 @@ BESIDE = {
     "water.stol": texts.STOL,
     "image.bin": np.arange(480, dtype=np.float32).tobytes(),
     "paths.geom": texts.GEOM_PATHS.encode(),
+    "of_a.toml": SET.replace("shots.csv", "a.csv").encode(),
+    "shots.csv": SET_TABLE.encode(),
 }
 """Files that command lines name besides."""
 
@@ -90,6 +93,8 @@ def _texts() -> list[tuple[str, str, str, tuple[str, ...], Kind]]:
         ("matrix", "a.mat", texts.MATRIX, matrix, "text"),
         ("sources", "a.sources", texts.SOURCES, sources, "text"),
         ("TOML", "a.toml", texts.TOML, ("-config {}",), "text"),
+        ("ensemble", "a.toml", SET, ("ensemble {}",), "text"),
+        ("table of an ensemble", "a.csv", SET_TABLE, ("ensemble of_a.toml",), "text"),
         ("DIALS", "a.expt", texts.EXPT, (*_GEOMETRY, *_WITH_CRYSTAL), "json"),
         ("CrystFEL geometry", "a.geom", texts.GEOM, (*_GEOMETRY, f"-img {{}} {_CRYSTAL} -clen 100"), "text"),
         ("table of stol", "a.stol", texts.STOL.decode(), (*(way + _NONBRAGG for way in tables), around), "text"),

@@ -92,6 +92,8 @@ def read(words: Sequence[str]) -> None:
         run = parse_noisify(words[1:])
         if run is not None:
             resolve_noisify(run)
+    elif words[0] == "ensemble":
+        _ensemble(words[1])
     elif words[0] == "add":
         from nanobragg.program.add import add
 
@@ -111,6 +113,21 @@ def _nonbragg(words: Sequence[str]) -> None:
     resolve_nonbragg(run)
     if run.image is not None:
         read_companion_pixels(read_companion_header(run.image, substring=True), as_said=True)
+
+
+def _ensemble(name: str) -> None:
+    """The shots that decide whether an ensemble is one, and what its files say besides."""
+    from nanobragg.ensemble.command import probe
+    from nanobragg.ensemble.reading import read_ensemble
+    from nanobragg.ensemble.shot import Maker
+    from nanobragg.ensemble.shot_file import file_count, nominal_of
+    from nanobragg.resolver.resolve import resolve
+
+    plan = read_ensemble(name)
+    nominal_of(plan)
+    file_count(plan)
+    for experiment in probe(Maker(plan, threads=1)).experiments:
+        _check_finite(resolve(experiment).scene)
 
 
 def _nanobragg(words: Sequence[str]) -> None:
@@ -176,6 +193,7 @@ class _Reader:
         signal.alarm(_WAIT)
         found, refused = self._found(case.words)
         signal.alarm(0)
+        path.unlink(missing_ok=True)  # what stands beside an image is read with it
         FILES.forget()
         return {"number": number, "found": found, "refused": refused, "seconds": time.process_time() - began}
 

@@ -25,6 +25,10 @@ class Cell(NamedTuple):
     volume: float
 
 
+_LEAST_LENGTH, _LARGEST_LENGTH = 1e-30, 1e30
+"""Å; products of what is beyond overflow"""
+
+
 class Lattice(NamedTuple):
     """The crystal at phi = 0: direct vectors in Å, reciprocal ones in 1/Å."""
 
@@ -56,6 +60,10 @@ def cell_of(values: Sequence[float]) -> Cell:
     if not possible or not skew > 1e-14:
         raise InputError(f"-cell: found {text!r}, which has no volume, expected a possible unit cell (Å, degrees)")
     volume = 2.0 * lengths[0] * lengths[1] * lengths[2] * sqrt(skew)
+    if not (min(lengths) > _LEAST_LENGTH and max(lengths) < _LARGEST_LENGTH):
+        raise InputError(
+            f"-cell: found {text!r}, expected lengths between {_LEAST_LENGTH:g} and {_LARGEST_LENGTH:g} (Å, degrees)"
+        )
     return Cell(lengths, (alpha, beta, gamma), volume)
 
 

@@ -82,6 +82,10 @@ def _whole(name: str, value: float) -> int:
     return int(value)
 
 
+_LARGEST = 1e100
+"""m; the area of larger pixels overflows"""
+
+
 def pixels_of(detector: Detector, header: HeaderValues) -> Pixels:
     """The raster. Pixel counts are stronger than sizes, explicit ones stronger than a header's."""
     size_mm = 0.1
@@ -92,6 +96,8 @@ def pixels_of(detector: Detector, header: HeaderValues) -> Pixels:
     pixel = size_mm / 1000.0
     if not 0.0 < pixel < math.inf:
         raise InputError(f"-pixel: found {size_mm:g} mm, expected a positive size")
+    if not pixel < _LARGEST:
+        raise InputError(f"-pixel: found {size_mm:g} mm, expected less than {1e3 * _LARGEST:g} mm")
     said_s, said_f = detector.shape if detector.shape is not None else (None, None)
     size_s, size_f = detector.size if detector.size is not None else (None, None)
 

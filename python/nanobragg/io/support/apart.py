@@ -42,7 +42,7 @@ def read_apart(name: str, read: Callable[[], Value]) -> Value:
         _answer(name, read, there)
     os.close(there)
     try:
-        answer = _received(here)
+        answer = _received(here, child)
     finally:
         os.close(here)
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
@@ -85,14 +85,25 @@ def _limit(name: str) -> int:
         return int(_SECONDS)
 
 
-def _received(pipe: int) -> bytearray | None:
-    """All that the copy writes; ``None`` where it never comes to an end."""
+def _received(pipe: int, child: int) -> bytearray | None:
+    """All that the copy writes; ``None`` where it waits and never comes to an end."""
     answer = bytearray()
     waiting = select.poll()  # not select, which knows the first 1024 files only
     waiting.register(pipe, select.POLLIN)
-    while waiting.poll(1000.0 * _PATIENCE):
-        block = os.read(pipe, 1 << 20)
-        if not block:
-            return answer
-        answer += block
-    return None
+    while True:
+        if waiting.poll(1000.0 * _PATIENCE):
+            block = os.read(pipe, 1 << 20)
+            if not block:
+                return answer
+            answer += block
+        elif not _computes(child):
+            return None
+
+
+def _computes(process: int) -> bool:
+    """Whether a process has work to do, though a busy machine may not let it: its processor time ends it."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "R"
+    except (OSError, IndexError):
+        return False
