@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nanobragg.rendering.devices import CudaDevice
+    from nanobragg.rendering.cuda_system import CudaDevice
 
 ISSUED = 128
 """Instructions that a multiprocessor starts in a clock: four warps of 32 threads, whatever they do."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nanobragg_bench import BenchError
 
 if TYPE_CHECKING:
-    from nanobragg.rendering.devices import CudaDevice
+    from nanobragg.rendering.cuda_system import CudaDevice
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def device_of(option: str) -> BenchDevice:
         BenchError: for another word, or where there is no such device.
 
     """
-    from nanobragg.rendering.devices import cuda_system
+    from nanobragg.rendering.cuda_system import cuda_system
 
     if option == "cpu":
         return CPU
@@ -58,7 +58,7 @@ def device_of(option: str) -> BenchDevice:
 
 def why_not_cuda(device: BenchDevice) -> str:
     """Why cases for CUDA devices are skipped; empty if they are run."""
-    from nanobragg.rendering.devices import cuda_system
+    from nanobragg.rendering.cuda_system import cuda_system
 
     if device.gpu is not None:
         return ""
