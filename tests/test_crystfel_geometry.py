@@ -119,7 +119,7 @@ def test_several_panels_groups_and_defaults(tmp_path: Path) -> None:
         (("p0/fs = + 0.8x -0.6y", "p0/fs = 0.8q"), r"line 12: found p0/fs '0.8q', expected a vector"),
         (("p0/corner_x = -12.5", "p0/corner_x = left"), r"line 14: found p0/corner_x 'left', expected a number"),
         (("p0/corner_x = -12.5", ""), r"line 8: found no corner_x of panel p0"),
-        (("res = 10000", "res = 0"), r"line 3: found res 0"),
+        (("res = 10000", "res = 0"), r"line 3: found p0/res 0 for pixels"),
         (("clen = 120 mm", "clen = 120 miles"), r"line 4: found clen in 'miles', expected m or mm"),
         (("clen = 120 mm", "clen 120"), r"line 4: found 'clen 120', expected key = value"),
         (("9.5 keV", "-9.5 keV"), r"line 2: found photon_energy '-9.5 keV', expected a positive number"),

@@ -246,10 +246,12 @@ def test_masks_beside_a_geometry_are_used(tmp_path: Path) -> None:
         ({"b/corner_x = -10": ""}, r"line 20: found no corner_x of panel b"),
         ({"c/fs = 0.9x + 0.1y -0.2z": "c/fs = 0"}, r"line 33: found c/fs '0', expected a vector"),
         ({"dim1 = ss": "dim1 = slow"}, r"line 10: found a/dim1 'slow', expected %, ss, fs or a number"),
-        ({"dim1 = ss": "dim1 = fs"}, r"panel a: found the axes fs fs of its data, expected ss and fs"),
-        ({"a/max_fs = 3": "a/max_fs = -3"}, r"line 13: found res 10000 and pixels 0--3 x 0-2 of panel a"),
+        ({"dim1 = ss": "dim1 = fs"}, r"line 11: found the axes fs fs of the data of panel a"),
+        ({"a/max_fs = 3": "a/max_fs = -3"}, r"line 13: found a/max_fs -3 for pixels 0 to -3"),
         ({"res = 10000": "res = 10000\nmask = /m\nmask_file = f.h5\nmask_good = yes"}, "line 8: found 'yes' as bits"),
-        ({"c/ss = 0.02x - 1.1y": "c/ss = 1.8x+0.2y-0.4z"}, "panel c: found fast and slow axes along one line"),
+        ({"c/ss = 0.02x - 1.1y": "c/ss = 1.8x+0.2y-0.4z"}, "line 34: found c/ss '1.8x.0.2y-0.4z' along its fs"),
+        ({"res = 10000": "res = 10000\nbad1/min_fs = 0\nbad1/max_x = 3"}, "line 6: found max_x and min_fs of bad1"),
+        ({"adu_per_photon = 2": "adu_per_photon = 0"}, "line 6: found a/adu_per_photon 0, expected a positive number"),
     ],
 )
 def test_mistakes_of_a_geometry_are_named(change: dict[str, str], sentence: str, tmp_path: Path) -> None:
@@ -257,6 +259,18 @@ def test_mistakes_of_a_geometry_are_named(change: dict[str, str], sentence: str,
     with pytest.raises(InputError, match=sentence) as caught:
         resolved(geometry(tmp_path, **change))
     assert "\n" not in str(caught.value)
+
+
+def test_regions_and_groups_of_what_is_not_there_are_told(tmp_path: Path) -> None:
+    """A wrong name leaves bad pixels in the image, and panels that are not moved together."""
+    more = "bad1/panel = z\nbad1/min_fs = 0\nbad1/max_fz = 3\ngroup_q = a,d"
+    said = resolved(geometry(tmp_path, more=more)).warnings
+    for sentence in (
+        "line 37: bad1 is of panel 'z', which is not there",
+        "line 39: the key bad1/max_fz is not known",
+        "group_q has 'd', which is no panel",
+    ):
+        assert any(sentence in warning for warning in said)
 
 
 def test_a_mask_that_is_none_is_named(tmp_path: Path) -> None:
@@ -342,6 +356,78 @@ def test_dials_hierarchies_are_followed(tmp_path: Path) -> None:
     assert np.argwhere(panels[3].mask == 0).tolist() == [[s, f] for s in (1, 2, 3) for f in (0, 1)]
     assert found.radiation.wavelength == pytest.approx(1.2e-10)
     assert found.radiation.kahn_factor == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        ("detector.0.panels.2.pixel_size", None, "no pixel_size in detector[0].panels[2]"),
+        ("detector.0.panels.2.fast_axis", [0, 0, 0], "fast_axis [0.0, 0.0, 0.0], which has no direction"),
+        ("detector.0.panels.3.mask", [[1, 2]], "mask [1, 2], not 4 numbers, in detector[0].panels[3]"),
+        (
+            "detector.0.panels.1.image_size",
+            [4, 10**9],
+            "4 x 1000000000 pixels of",
+        ),
+        ("detector.0.panels", {"a": 1}, "no panels in detector[0]"),
+        ("detector.0.panels.1", 3, "panel 1 that is no object in detector[0]"),
+        (
+            "detector.0.hierarchy.children.1.origin",
+            "x",
+            "origin x, not 3 numbers, in detector[0].hierarchy",
+        ),
+        ("detector.0.hierarchy.children.0.children.0.panel", "x", "panel x of another kind in detector[0].hierarchy"),
+        ("beam.0.direction", "up", "direction up of another kind in beam[0]"),
+        ("beam.0.wavelength", [1.0], "wavelength [1.0] of another kind in beam[0]"),
+        ("experiment.0.detector", 4, "detector 4 of 1 in experiment[0]"),
+    ],
+)
+def test_mistakes_of_a_dials_model_are_named(place: str, value: Any, sentence: str, tmp_path: Path) -> None:
+    """By the line and the keys that lead to them: such files have thousands of lines, one like the other."""
+    path, _ = experiment_list(tmp_path)
+    document = json.loads(path.read_text())
+    *outer, last = (int(step) if step.isdigit() else step for step in place.split("."))
+    item = document
+    for step in outer:
+        item = item[step]
+    if value is None:
+        del item[last]
+    else:
+        item[last] = value
+    text = json.dumps(document, indent=1)
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        resolved(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: line ")
+    assert f"found {sentence}" in said
+    line = text.splitlines()[int(said.split("line ")[1].split(":")[0]) - 1]
+    if isinstance(last, str) and value is not None:
+        assert line.strip().startswith(f'"{last}":')
+    assert "\n" not in said
+
+
+def test_a_broken_experiment_list_is_named_by_line(tmp_path: Path) -> None:
+    path, _ = experiment_list(tmp_path)
+    text = json.dumps(json.loads(path.read_text()), indent=1)
+    path.write_text(text[: text.index('"pixel_size"')])
+    with pytest.raises(InputError, match=rf"a.expt: line {text[: text.index('pixel_size')].count(chr(10)) + 1}: found"):
+        resolved(path)
+
+
+def test_sensors_that_differ_are_told(tmp_path: Path) -> None:
+    """One sensor is rendered, that of the options; images of the others would be wrong without a word."""
+    path, _ = experiment_list(tmp_path)
+    document = json.loads(path.read_text())
+    document["detector"][0]["panels"][2] |= {"thickness": 1.0, "material": "CdTe", "mu": 5.0}
+    path.write_text(json.dumps(document))
+    (line,) = (note for note in resolved(path).notes if note.startswith("from "))
+    assert "sensor of Si 320 um thick (-detector_thick), attenuation depth 256.4 um (-detector_abs)" in line
+    assert "sensor of CdTe 1000 um thick (-detector_thick), attenuation depth 200 um (-detector_abs)" in line
+    assert "that its panels have 2 sensors, since options say one for all" in line
+    found = resolved(path, thickness=320.0, attenuation_depth=256.0)
+    assert "the sensors of all panels are rendered 320 um thick (-detector_thick), not 1000 um" in found.warnings
+    assert [panel.sensor_thickness for panel in found.scene.panels] == pytest.approx([320e-6] * 4)
 
 
 def test_dials_panels_without_a_place_make_a_stack(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from nanobragg import (
 from nanobragg.cli import main
 from nanobragg.io.any_image import read_pixels as read_image
 from nanobragg.io.images.assembled import assembled
-from nanobragg.io.images.geometry_texts import write_expt, write_geom
+from nanobragg.io.images.geometry_texts import _rectangles, write_expt, write_geom
 from nanobragg.io.images.nexus import laboratory_to_nexus
 from nanobragg.io.images.picture import Marks, png_bytes
 from nanobragg.io.images.slab import flattened
@@ -331,6 +331,60 @@ def test_dials_models_are_read_back(tmp_path: Path) -> None:
         write_expt(file, resolve(replace(EXPERIMENT, detector=DETECTOR)))
 
 
+def test_dials_models_have_masks_gains_and_what_absorbs(tmp_path: Path) -> None:
+    """Else spots on masked pixels count, and are looked for where rays enter the sensor."""
+    panels = tuple(
+        replace(panel, slow_axis=(0, -1, 0), fast_axis=(0, 0, 1), gain=1.0 + number, bad=bad)
+        for number, (panel, bad) in enumerate(
+            zip(PANELS, (((0, 3, 5, 9), (4, 4, 9, 9), (48, 49, 0, 29)), (), ((0, 59, 0, 9),)), strict=True)
+        )
+    )
+    for sensor, mu, strategy in (
+        ({}, 0.0, "SimplePxMmStrategy"),
+        ({"thickness": 450.0, "attenuation_depth": 250.0}, 4.0, "ParallaxCorrectionPxMmStrategy"),
+    ):
+        made = resolve(replace(EXPERIMENT, detector=Detector(panels=panels, **sensor)))
+        file = tmp_path / "a.expt"
+        write_expt(file, made)
+        said = json.loads(file.read_text())["detector"][0]["panels"]
+        assert sorted(said[0]["mask"]) == [[0, 5, 4, 9], [0, 9, 5, 10], [48, 0, 50, 30]]
+        assert [panel["mask"] for panel in said[1:]] == [[], [[0, 0, 60, 10]]]
+        assert {panel["px_mm_strategy"]["type"] for panel in said} == {strategy}
+        assert [panel["mu"] for panel in said] == pytest.approx([mu] * 3)
+        assert [panel["thickness"] for panel in said] == pytest.approx([sensor.get("thickness", 0.0) / 1000] * 3)
+        for one, other in zip(made.scene.panels, read_back(file).scene.panels, strict=True):
+            assert one.gain == other.gain
+            unused = [np.zeros(one.shape, bool) if p.mask is None else p.mask == 0 for p in (one, other)]
+            np.testing.assert_array_equal(*unused)
+
+
+def test_any_mask_is_made_of_rectangles() -> None:
+    """That do not overlap, and are few where rows are alike."""
+    rng = np.random.default_rng(7)
+    for masked in (*(rng.random((17, 23)) < share for share in (0.0, 0.1, 0.6, 1.0)), np.zeros((3, 4), bool)):
+        covered = np.zeros(masked.shape, int)
+        for f0, s0, f1, s1 in (rectangles := _rectangles(masked)):
+            covered[s0:s1, f0:f1] += 1
+        np.testing.assert_array_equal(covered, masked.astype(int))
+        assert len(rectangles) == 1 or not masked.all()
+
+
+def test_gains_of_modules_are_read_back(tmp_path: Path) -> None:
+    """And sensors that NXmx cannot tell apart are said: it has one for all modules."""
+    panels = tuple(
+        replace(panel, gain=2.5 if number else 1.0, sensor_thickness=100.0 * (1 + number))
+        for number, panel in enumerate(PANELS)
+    )
+    image = simulate(replace(EXPERIMENT, detector=Detector(panels=panels))).noisy(seed=1)
+    with pytest.warns(UserWarning, match=r"it tells the sensor of the first panel, 100 um of Si, and there are 3"):
+        image.write(tmp_path / "a.h5")
+    assert [panel.gain for panel in read_back(tmp_path / "a.h5").scene.panels] == [1.0, 2.5, 2.5]
+    with h5py.File(tmp_path / "a.h5") as content:
+        detector = content["entry/instrument/detector"]
+        assert "gain" not in detector["module_0"]
+        assert detector["module_1/gain"][()] == 2.5
+
+
 # ---- pictures ---------------------------------------------------------------------------------------------
 
 
@@ -405,10 +459,9 @@ def test_view_says_why_it_shows_the_files_array(
     image.write(tmp_path / "a.npy")
     (tmp_path / "a.geom").write_text("clen = 0.1\np0/min_fs = 0\n")
     assert main(["view", str(tmp_path / "a.npy"), "-o", str(tmp_path / "p.png")]) == 0
-    said = capsys.readouterr().err
+    (said, _) = capsys.readouterr().out.splitlines()
     assert "line 2" in said
     assert "the file's array is shown" in said
-    assert said.count("\n") == 1
     write_geom(tmp_path / "b.geom", image.resolved)
     simulate(replace(EXPERIMENT, detector=Detector(shape=(8, 8)))).write(tmp_path / "c.npy")
     assert main(["view", str(tmp_path / "c.npy"), "-o", str(tmp_path / "p.png"), "-img", str(tmp_path / "b.geom")]) == 9

@@ -36,10 +36,9 @@ def view(words: Sequence[str]) -> int:
     images = []
     for name in said.files:
         seen = seen_of_file(name, said.shape, said.geometry)
-        if seen.note:
-            print(seen.note)
-        if seen.doubt:
-            print(f"nanobragg view: {seen.doubt}", file=sys.stderr)
+        for line in (seen.note, seen.doubt):
+            if line is not None:
+                print(line)
         images.append((name, seen.pixels))
     if said.output is None:
         _show(images)

@@ -106,7 +106,7 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
     """A detector of panels: none of nanoBragg.c's quirks touches it."""
     from nanobragg.resolver.body import place_body
     from nanobragg.resolver.moves import moved_panels, moves_of
-    from nanobragg.resolver.panels import overlapping, with_mask
+    from nanobragg.resolver.panels import overlapping, with_mask, with_sensor
 
     detector = said.experiment.detector
     if detector.curved:
@@ -120,13 +120,14 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
     if shared := overlapping(panels):
         doubts = (*doubts, f"panels {shared[0]} and {shared[1]} share pixels of the file's array")
     sensor = sensor_of(detector, frozenset())
+    panels, others = with_sensor(panels, sensor.thickness, detector.panels is not None)
     return PlacedDetector(
         pixels=pixels,
         placement=placement,
         sensor=sensor,
         roi=roi,
         panels=panels,
-        log=Log(warnings=(*placement.warnings, *doubts, *sensor.warnings)),
+        log=Log(warnings=(*placement.warnings, *doubts, *sensor.warnings, *others)),
     )
 
 

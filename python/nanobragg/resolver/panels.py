@@ -194,6 +194,29 @@ def _saturation(trusted: tuple[float, float]) -> float | None:
     return trusted[1] if trusted[0] < trusted[1] else None
 
 
+# ---- sensors ----------------------------------------------------------------------------------------------
+
+
+def with_sensor(panels: Sequence[ScenePanel], thickness: float, said: bool) -> tuple[tuple[ScenePanel, ...], list[str]]:
+    """Panels whose files tell the sensor that is rendered, and what differs from it, as a warning.
+
+    Args:
+        panels: one or more.
+        thickness: m, of the sensor of all panels; 0: there is none.
+        said: whether a user said the panels, and so what files tell.
+
+    """
+    others = sorted({panel.sensor_thickness for panel in panels} - {0.0})
+    others = [other for other in others if abs(other - thickness) > 1e-6 * thickness]
+    if not thickness > 0.0 or not others:
+        return tuple(panels), []
+    found = ", ".join(f"{1e6 * other:g}" for other in others[:3]) + ("..." if len(others) > 3 else "")
+    doubt = f"the sensors of all panels are rendered {1e6 * thickness:g} um thick (-detector_thick), not {found} um"
+    if said:
+        return tuple(panels), [f"{doubt}, which files tell"]
+    return tuple(replace(panel, sensor_thickness=thickness) for panel in panels), [doubt]
+
+
 # ---- of arrays --------------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,10 @@ _BEAM: Vec = (0.0, 0.0, 1.0)
 _HORIZONTAL: Vec = (-1.0, 0.0, 0.0)
 _NEEDED = ("res", "fs", "ss", "corner_x", "corner_y", "min_fs", "max_fs", "min_ss", "max_ss")
 _LENGTHS = {"m": 1e3, "mm": 1.0}
+_MOST = 1_000_000
+"""pixels along an edge"""
+_MOST_PIXELS = 2_000_000_000
+"""of a panel: more cannot be rendered"""
 _ANYWHERE = 100.0
 """mm: a camera length for as long as none is known"""
 
@@ -79,7 +83,7 @@ def read_crystfel_geometry(
             "bad": bad | fields.get("bad", {}),
             "comments": tuple(f"camera length {z:g} mm" for z in sorted(z for z in lengths if z is not None)[:1]),
             "unused": (*fields.get("unused", ()), *unused, *_left_out(common)),
-            "warnings": (*said.warnings, *fields.get("warnings", ())),
+            "warnings": (*common.warnings, *_unknown_members(name, said), *fields.get("warnings", ())),
         }
     )
 
@@ -162,6 +166,13 @@ def _groups_of(said: GeometryText) -> dict[str, str]:
     return found
 
 
+def _unknown_members(name: str, said: GeometryText) -> list[str]:
+    """A warning for each group with members that are neither panels nor groups."""
+    known = {*said.panels, *(g.removeprefix("rigid_").removeprefix("group_") for g in said.groups), *said.groups}
+    lost = {group: [m for m in members if m not in known] for group, members in said.groups.items()}
+    return [f"{name}: {group} has {members[0][:40]!r}, which is no panel" for group, members in lost.items() if members]
+
+
 class _Common(NamedTuple):
     """What all panels of a geometry share."""
 
@@ -174,6 +185,7 @@ class _Common(NamedTuple):
     places: dict[str, tuple[int, ...]]
     masks: Masks
     regions: list[_Region]
+    warnings: list[str]
 
 
 def _common(name: str, said: GeometryText, clen: float | None, wavelength: float | None, data: str | None) -> _Common:
@@ -187,7 +199,8 @@ def _common(name: str, said: GeometryText, clen: float | None, wavelength: float
         layouts=layouts,
         places=places_of(said.panels, layouts),
         masks=Masks(name, data),
-        regions=_regions_of(name, said),
+        regions=_regions_of(name, said, warnings := list(said.warnings)),
+        warnings=warnings,
     )
 
 
@@ -200,16 +213,18 @@ def _panel(common: _Common, owner: str, keys: Keys) -> FilePanel:
     plain = ("res", "corner_x", "corner_y", "min_fs", "max_fs", "min_ss", "max_ss")
     res, x, y, *edges = (number_of(name, f"{owner}/{key}", keys[key]) for key in plain)
     f0, f1, s0, s1 = (int(edge) for edge in edges)
-    if not res > 0.0 or f1 < f0 or s1 < s0 or f0 < 0 or s0 < 0 or f1 >= 1_000_000 or s1 >= 1_000_000:
-        line = keys["res" if not res > 0.0 else "max_fs"].line
-        raise InputError(f"{name}: line {line}: found res {res:g} and pixels {f0}-{f1} x {s0}-{s1} of panel {owner}, "
-                         "expected a panel of pixels")  # fmt: skip
+    _check_raster(common, owner, keys, res, (f0, f1, s0, s1))
     edge = 1e3 / res
     fast, slow = (vector_of(name, f"{owner}/{key}", keys[key]) for key in ("fs", "ss"))
     length = _clen(name, keys, common.clen, {})
     z = (_ANYWHERE if length is None else length) + _metres(name, owner, keys, "coffset")
     shift = [0.0 if (v := said.top.get(f"detector_shift_{axis}")) is None or is_path(v)
              else in_units(name, f"detector_shift_{axis}", v, _LENGTHS) for axis in "xy"]  # fmt: skip
+    if np.linalg.norm(np.cross(fast, slow)) <= 1e-9 * math.hypot(*fast) * math.hypot(*slow):
+        raise InputError(
+            f"{name}: line {keys['ss'].line}: found {owner}/ss {keys['ss'].text[:40]!r} along its fs, expected another "
+            "direction"
+        )
     of_fast, of_slow = math.hypot(*fast), math.hypot(*slow)
     shape = (s1 - s0 + 1, f1 - f0 + 1)
     return FilePanel(
@@ -230,6 +245,24 @@ def _panel(common: _Common, owner: str, keys: Keys) -> FilePanel:
     )
 
 
+def _check_raster(common: _Common, owner: str, keys: Keys, res: float, edges: tuple[int, int, int, int]) -> None:
+    """Raise :class:`InputError`, naming line and key, for what are no pixels."""
+    f0, f1, s0, s1 = edges
+    for wrong, key in (
+        (not res > 0.0, "res"),
+        (f0 < 0, "min_fs"),
+        (s0 < 0, "min_ss"),
+        (f1 < f0 or f1 >= _MOST, "max_fs"),
+        (s1 < s0 or s1 >= _MOST, "max_ss"),
+        ((f1 - f0 + 1) * (s1 - s0 + 1) > _MOST_PIXELS, "max_ss"),
+    ):
+        if wrong:
+            raise InputError(
+                f"{common.name}: line {keys[key].line}: found {owner}/{key} {keys[key].text[:40]} for pixels {f0} to "
+                f"{f1} (fs) and {s0} to {s1} (ss), expected a panel of pixels"
+            )
+
+
 def _either(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
     """Pixels that either calls bad; ``None``: none."""
     found = one if other is None else other if one is None else one | other
@@ -243,11 +276,17 @@ def _metres(name: str, owner: str, keys: Keys, key: str) -> float:
 
 def _gain(name: str, owner: str, keys: Keys, wavelength: float | None) -> float | None:
     """Units of a raw pixel for each photon."""
-    if "adu_per_photon" in keys:
-        return number_of(name, f"{owner}/adu_per_photon", keys["adu_per_photon"])
-    if "adu_per_eV" in keys and wavelength is not None:
-        return number_of(name, f"{owner}/adu_per_eV", keys["adu_per_eV"]) * ENERGY / wavelength
-    return None
+    key = "adu_per_photon" if "adu_per_photon" in keys else "adu_per_eV"
+    if key not in keys:
+        return None
+    found = number_of(name, f"{owner}/{key}", keys[key])
+    if not found > 0.0:
+        raise InputError(
+            f"{name}: line {keys[key].line}: found {owner}/{key} {keys[key].text[:40]}, expected a positive number"
+        )
+    if key == "adu_per_photon":
+        return found
+    return None if wavelength is None else found * ENERGY / wavelength
 
 
 # ---- bad pixels -------------------------------------------------------------------------------------------
@@ -264,8 +303,20 @@ class _Region(NamedTuple):
     """fast from, to, slow from, to; or x from, to, y from, to"""
 
 
-def _regions_of(name: str, said: GeometryText) -> list[_Region]:
-    return [_region(name, region, limits) for region, limits in said.bad.items()]
+_LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss", "min_x", "max_x", "min_y", "max_y")
+
+
+def _regions_of(name: str, said: GeometryText, warnings: list[str]) -> list[_Region]:
+    found = []
+    for region, limits in said.bad.items():
+        panel = limits.get("panel")
+        for key, value in limits.items():
+            if key not in (*_LIMITS, "panel"):
+                warnings.append(f"{name}: line {value.line}: the key {region}/{key} is not known")
+        if panel is not None and panel.text not in said.panels:
+            warnings.append(f"{name}: line {panel.line}: {region} is of panel {panel.text[:40]!r}, which is not there")
+        found.append(_region(name, region, limits))
+    return found
 
 
 def _region(name: str, region: str, limits: Keys) -> _Region:
@@ -274,7 +325,14 @@ def _region(name: str, region: str, limits: Keys) -> _Region:
         return default if value is None else number_of(name, f"{region}/{key}", value)
 
     panel = limits["panel"].text if "panel" in limits else None
-    if "min_fs" in limits or "min_ss" in limits:
+    kinds = {key.endswith("s") for key in limits if key in _LIMITS}
+    if len(kinds) != 1:
+        line = next(iter(limits.values())).line
+        raise InputError(
+            f"{name}: line {line}: found {' and '.join(sorted(limits))[:80]} of {region}, expected limits either in fs "
+            "and ss or in x and y"
+        )
+    if kinds == {True}:
         edges = (number("min_fs", 0), number("max_fs", 1e6), number("min_ss", 0), number("max_ss", 1e6))
         return _Region(panel, True, edges)
     return _Region(panel, False, (number("min_x", 0), number("max_x", 0), number("min_y", 0), number("max_y", 0)))

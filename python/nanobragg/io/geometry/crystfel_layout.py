@@ -47,7 +47,10 @@ def layout_of(name: str, owner: str, keys: Keys) -> Layout:
                 f"{name}: line {value.line}: found {owner}/dim{number} {text[:20]!r}, expected %, ss, fs or a number"
             )
     if order and sorted(order) != ["fs", "ss"]:
-        raise InputError(f"{name}: panel {owner}: found the axes {' '.join(order)} of its data, expected ss and fs")
+        line = dims[-1][1].line
+        raise InputError(
+            f"{name}: line {line}: found the axes {' '.join(order)} of the data of panel {owner}, expected ss and fs"
+        )
     return Layout(tuple(fixed), order == ["fs", "ss"])
 
 

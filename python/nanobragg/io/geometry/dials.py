@@ -15,13 +15,16 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.dials_models import (
     Incomplete,
+    Model,
     goniometer_of,
     model_at,
     oscillation_of,
     panels_of,
     real_space_of,
     unit_of,
+    within,
 )
+from nanobragg.io.geometry.json_lines import line_of, place_of, shown
 from nanobragg.io.geometry.types import FileGeometry, Vec, across, fields_of_panels, vec_of
 from nanobragg.io.support.atomic import read_bytes
 
@@ -62,24 +65,33 @@ def read_experiment_list(
     chosen = f"experiment {number} of {len(experiments)}" if len(experiments) > 1 or experiment is not None else ""
     doubt = len(experiments) > 1 and experiment is None
     try:
-        with np.errstate(all="ignore"):  # what is not finite is found afterwards
+        with np.errstate(all="ignore"), within(experiments):  # what is not finite is found afterwards
             return _geometry(name, document, experiments[number], (phi, oscillation), chosen, doubt)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = "an item of another kind"
-        if isinstance(error, KeyError) and error.args:
-            reason = f"no {error.args[0]}"
-        elif isinstance(error, Incomplete):
-            reason = str(error)
-        raise InputError(
-            f"{name}: found an incomplete model ({reason}), expected an experiment list of DIALS"
-        ) from error
+    except Incomplete as error:
+        raise InputError(_sentence(name, document, error)) from error
+
+
+def _sentence(name: str, document: dict[str, Any], error: Incomplete) -> str:
+    """What is wrong, with the line and keys of the file."""
+    path = place_of(document, error.model) or []
+    at = [*path, error.key] if error.key is not None else path
+    line = line_of(_text(name), at)
+    where = f" in {shown(path)}" if path else ""
+    return f"{name}: line {line}: found {error}{where}, expected a complete experiment of DIALS"
+
+
+def _text(name: str) -> str:
+    data = read_bytes(name)
+    return data.decode(json.detect_encoding(data), "replace")
 
 
 def _document(name: str) -> dict[str, Any]:
     try:
-        document = json.loads(read_bytes(name))
+        document = json.loads(_text(name), object_hook=Model)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{name}: line {error.lineno}: found {error.msg[:60]}, expected JSON (a DIALS experiment list)"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: found {str(error)[:80]}, expected JSON (a DIALS experiment list)") from error
     kind = document.get("__id__") if isinstance(document, dict) else None
@@ -93,9 +105,13 @@ def _model(document: dict[str, Any], experiment: dict[str, Any], kind: str) -> d
     index = experiment.get(kind)
     if index is None:
         return None
-    if not isinstance(index, int) or index < 0:
-        raise Incomplete(f"{kind} {index}")
-    return document[kind][index]
+    models = document.get(kind)
+    if not isinstance(models, list) or not isinstance(index, int) or not 0 <= index < len(models):
+        known = len(models) if isinstance(models, list) else 0
+        raise Incomplete(f"{kind} {str(index)[:20]} of {known}", experiment, kind)
+    if not isinstance(models[index], dict):
+        raise Incomplete(f"{kind} {index} that is no object", models)
+    return models[index]
 
 
 def _geometry(
@@ -109,11 +125,14 @@ def _geometry(
     kinds = ("detector", "beam", "scan", "crystal", "goniometer")
     detector, beam, scan, crystal, goniometer = (_model(document, experiment, kind) for kind in kinds)
     if beam is None or detector is None:
-        raise Incomplete("no beam or no detector")
-    start, width = oscillation_of(scan)
+        raise Incomplete("no beam or no detector", experiment)
+    with within(scan):
+        start, width = oscillation_of(scan)
     at, doubts = _place_in_scan(name, start, width, wanted, (beam, goniometer, crystal))
-    spindle, setting = goniometer_of(goniometer, at)
-    light, comments = _beam(beam, at)
+    with within(goniometer):
+        spindle, setting = goniometer_of(goniometer, at)
+    with within(beam):
+        light, comments = _beam(beam, at)
     travel = light.pop("travel")
     vectors = {
         "beam": travel,
@@ -121,7 +140,11 @@ def _geometry(
         "spindle": spindle or across(travel, _HORIZONTAL),
         "spindle_said": spindle is not None,
     }
-    fields = fields_of_panels(name, panels_of(detector), vectors)
+    with within(detector):
+        panels = panels_of(detector)
+    with within(crystal):
+        axes = None if crystal is None else real_space_of(crystal, at) @ setting.T
+    fields = fields_of_panels(name, panels, vectors)
     varies = [
         word for word, model in (("beam", beam), ("goniometer", goniometer), ("crystal", crystal)) if _varies(model)
     ]
@@ -137,7 +160,7 @@ def _geometry(
             "kind": "DIALS experiment list",
             "phi": start,
             "oscillation": width,
-            "real_space": None if crystal is None else real_space_of(crystal, at) @ setting.T,
+            "real_space": axes,
             "unused": (*fields.get("unused", ()), *_probe(beam)),
             "comments": tuple([chosen] * bool(chosen) + comments),
             "warnings": (*doubts, *fields.get("warnings", ())),
@@ -197,7 +220,7 @@ def _beam(beam: dict[str, Any], at: float | None) -> tuple[dict[str, Any], list[
     if beam.get("wavelength") is None and band is not None:
         low, high = sorted(float(value) for value in band)
         if not 0.0 < low <= high < math.inf:
-            raise Incomplete(f"wavelengths from {low:g} to {high:g}")
+            raise Incomplete(f"wavelengths from {low:g} to {high:g}", beam, "wavelength_range")
         waves = low + (np.arange(_WAVELENGTHS) + 0.5) / _WAVELENGTHS * (high - low)
         flat = np.stack([waves, np.ones(_WAVELENGTHS)], axis=1)
         comment = f"a polychromatic beam, {low:g} to {high:g} Å, as {_WAVELENGTHS} wavelengths of one weight"

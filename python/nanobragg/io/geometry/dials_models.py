@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from nanobragg.errors import InputError
 from nanobragg.io.geometry.types import FilePanel, Vec, vec_of
 from nanobragg.maths.rotations import rotation
 from nanobragg.records.panel import usual_places
@@ -15,6 +18,47 @@ from nanobragg.records.panel import usual_places
 
 class Incomplete(ValueError):
     """What of a model is not there, or is something else."""
+
+    def __init__(self, reason: str, model: Any = None, key: str | None = None) -> None:
+        super().__init__(reason)
+        self.model = model
+        """the object of the file that it concerns"""
+        self.key = key
+        """what of it"""
+
+
+class Model(dict[str, Any]):
+    """An object of the file, which knows what of it was read last: where reading fails, that is the reason."""
+
+    last: str | None = None
+
+    def __getitem__(self, key: str) -> Any:
+        self.last = key
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As that of any dict."""
+        self.last = key
+        return super().get(key, default)
+
+
+@contextmanager
+def within(model: Any) -> Iterator[None]:
+    """Whatever fails in the block is :class:`Incomplete`, and concerns the model or a part of it."""
+    try:
+        yield
+    except Incomplete as error:
+        if error.model is None:
+            error.model = model
+        raise
+    except KeyError as error:
+        raise Incomplete(f"no {error.args[0] if error.args else 'item'}", model) from error
+    except (IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        if isinstance(error, InputError):
+            raise
+        key = getattr(model, "last", None)
+        value = "an item" if key is None else f"{key} {str(model.get(key))[:40]}"
+        raise Incomplete(f"{value} of another kind", model, key) from error
 
 
 _DEEPEST = 64
@@ -26,23 +70,18 @@ _DEEPEST = 64
 
 def panels_of(detector: dict[str, Any]) -> list[FilePanel]:
     """The panels, in the laboratory's frame: each is local to the groups of the hierarchy that hold it."""
-    if not detector["panels"]:
-        raise Incomplete("no panels")
+    if not isinstance(detector["panels"], list) or not detector["panels"]:
+        raise Incomplete("no panels", detector, "panels")
+    wrong = next((n for n, panel in enumerate(detector["panels"]) if not isinstance(panel, dict)), None)
+    if wrong is not None:
+        raise Incomplete(f"panel {wrong} that is no object", detector, "panels")
     frames = _frames(detector.get("hierarchy"))
     numbered = enumerate(detector["panels"])
-    panels = [_numbered(number, panel, *frames.get(number, (np.eye(4), ""))) for number, panel in numbered]
+    panels = [_panel(panel, *frames.get(number, (np.eye(4), ""))) for number, panel in numbered]
     if any(any(panel.place) for panel in panels):
         return panels
     places = usual_places([panel.shape for panel in panels])
     return [replace(panel, place=place) for panel, place in zip(panels, places, strict=True)]
-
-
-def _numbered(number: int, panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePanel:
-    """A panel; what is wrong with it is told with its number."""
-    try:
-        return _panel(panel, frame, group)
-    except Incomplete as error:
-        raise Incomplete(f"panel {number}: {error}") from error
 
 
 def _frames(hierarchy: dict[str, Any] | None) -> dict[int, tuple[np.ndarray, str]]:
@@ -52,13 +91,16 @@ def _frames(hierarchy: dict[str, Any] | None) -> dict[int, tuple[np.ndarray, str
     while waiting:
         group, outside, depth = waiting.pop()
         if depth > _DEEPEST:
-            raise Incomplete(f"more than {_DEEPEST} groups inside each other")
-        inside = outside @ _frame(group)
-        for node in group.get("children") or ():
-            if node.get("panel") is not None:
-                found[int(node["panel"])] = (inside, str(group.get("name") or ""))
-            else:
-                waiting.append((node, inside, depth + 1))
+            raise Incomplete(f"more than {_DEEPEST} groups inside each other", group)
+        with within(group):
+            inside = outside @ _frame(group)
+            label = str(group.get("name") or "")
+            for node in group.get("children") or ():
+                with within(node):
+                    if node.get("panel") is None:
+                        waiting.append((node, inside, depth + 1))
+                    else:
+                        found[int(node["panel"])] = (inside, label)
     return found
 
 
@@ -66,20 +108,26 @@ def _frame(group: dict[str, Any]) -> np.ndarray:
     matrix = np.eye(4)
     if group.get("fast_axis") is None:
         return matrix
-    fast, slow = (unit_of(numbers_of(group, key, 3)) for key in ("fast_axis", "slow_axis"))
+    fast, slow = (_direction(group, key) for key in ("fast_axis", "slow_axis"))
     matrix[:3, :3] = np.stack([fast, slow, np.cross(fast, slow)], axis=1)
     matrix[:3, 3] = numbers_of(group, "origin", 3)
     return matrix
 
 
 def _panel(panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePanel:
+    with within(panel):
+        return _read_panel(panel, frame, group)
+
+
+def _read_panel(panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePanel:
     fast_size, slow_size = numbers_of(panel, "pixel_size", 2).tolist()
     nfast, nslow = (int(count) for count in numbers_of(panel, "image_size", 2))
     if not (0.0 < fast_size < 1e6 and 0.0 < slow_size < 1e6 and 0 < nfast < 1_000_000 and 0 < nslow < 1_000_000):
-        raise Incomplete(f"{nfast} x {nslow} pixels of {fast_size:g} x {slow_size:g} mm")
+        key = "pixel_size" if 0 < nfast < 1_000_000 and 0 < nslow < 1_000_000 else "image_size"
+        raise Incomplete(f"{nfast} x {nslow} pixels of {fast_size:g} x {slow_size:g} mm", panel, key)
     limits = numbers_of(panel, "trusted_range", 2, finite=False).tolist() if panel.get("trusted_range") else None
     f0, s0 = numbers_of(panel, "raw_image_offset", 2) if panel.get("raw_image_offset") else (0, 0)
-    fast, slow = (unit_of(numbers_of(panel, key, 3)) for key in ("fast_axis", "slow_axis"))
+    fast, slow = (_direction(panel, key) for key in ("fast_axis", "slow_axis"))
     return FilePanel(
         name=str(panel.get("name", "")),
         group=group,
@@ -93,18 +141,19 @@ def _panel(panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePanel:
         thickness=_number(panel, "thickness"),
         material=str(panel.get("material") or ""),
         mu=_number(panel, "mu"),
-        bad=_bad(panel.get("mask"), (nslow, nfast)),
+        bad=_bad(panel, (nslow, nfast)),
         place=(int(s0), int(f0)),
     )
 
 
-def _bad(rectangles: Any, shape: tuple[int, int]) -> np.ndarray | None:
+def _bad(panel: dict[str, Any], shape: tuple[int, int]) -> np.ndarray | None:
     """Pixels of rectangles fast, slow, fast end, slow end; the ends are not in them."""
+    rectangles = panel.get("mask")
     if not rectangles:
         return None
     bad = np.zeros(shape, bool)
     for rectangle in rectangles if isinstance(rectangles, list) else [None]:
-        f0, s0, f1, s1 = (max(int(edge), 0) for edge in numbers_of({"mask": rectangle}, "mask", 4))
+        f0, s0, f1, s1 = (max(int(edge), 0) for edge in _numbers(rectangle, 4, panel, "mask"))
         bad[s0:s1, f0:f1] = True
     return bad
 
@@ -188,11 +237,11 @@ def real_space_of(crystal: dict[str, Any], at: float | None) -> np.ndarray:
         try:
             vectors = np.linalg.inv(moved.reshape(3, 3))
         except np.linalg.LinAlgError as error:
-            raise Incomplete("A_at_scan_points") from error
+            raise Incomplete("A_at_scan_points without an inverse", crystal, "A_at_scan_points") from error
     else:
         vectors = np.array([crystal[f"real_space_{axis}"] for axis in "abc"], float)
     if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
-        raise Incomplete("real_space_a, b, c")
+        raise Incomplete("real_space_a, b, c that are not three numbers each", crystal, "real_space_a")
     return vectors
 
 
@@ -200,13 +249,17 @@ def numbers_of(model: Any, key: str, count: int, *, finite: bool = True) -> np.n
     """(count,) numbers of a model; raises :class:`Incomplete` where there are others, or none."""
     value = model.get(key) if isinstance(model, dict) else None
     if value is None:
-        raise Incomplete(f"no {key}")
+        raise Incomplete(f"no {key}", model, key)
+    return _numbers(value, count, model, key, finite=finite)
+
+
+def _numbers(value: Any, count: int, model: Any, key: str, *, finite: bool = True) -> np.ndarray:
     try:
         array = np.array(value, dtype=float)
     except (TypeError, ValueError):
         array = np.empty(0)
     if array.shape != (count,) or np.isnan(array).any() or (finite and np.isinf(array).any()):
-        raise Incomplete(f"{key} {str(value)[:40]}, not {count} numbers")
+        raise Incomplete(f"{key} {str(value)[:40]}, not {count} numbers,", model, key)
     return array
 
 
@@ -216,8 +269,17 @@ def _number(panel: dict[str, Any], key: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Incomplete(f"{key} {str(value)[:40]}, not a number")
+        raise Incomplete(f"{key} {str(value)[:40]}, not a number,", panel, key)
     return float(value)
+
+
+def _direction(model: dict[str, Any], key: str) -> np.ndarray:
+    """A vector of a model as a unit vector."""
+    vector = numbers_of(model, key, 3)
+    try:
+        return unit_of(vector)
+    except ValueError as error:
+        raise Incomplete(f"{key} {vector.tolist()}, which has no direction,", model, key) from error
 
 
 def unit_of(vector: Any) -> np.ndarray:
@@ -225,5 +287,5 @@ def unit_of(vector: Any) -> np.ndarray:
     array = np.array(vector, float)
     length = float(np.linalg.norm(array))
     if array.shape != (3,) or not 0 < length < math.inf:
-        raise Incomplete(f"the vector {vector}")
+        raise ValueError(f"{vector} has no direction")
     return array / length

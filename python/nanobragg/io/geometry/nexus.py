@@ -242,7 +242,7 @@ def _panel(
         sizes.append(_edge(item, module, "x" if key == "fast" else "y"))
     first = matrices[0]
     place = child(module, "data_origin")
-    name = child(module, "module_name")
+    name, gain = child(module, "module_name"), child(module, "gain")
     return FilePanel(
         name=module.name.rsplit("/", 1)[1] if name is None or is_group(name) else text(stored(name)),
         shape=shape,
@@ -251,6 +251,7 @@ def _panel(
         fast=axes["fast"],
         slow=axes["slow"],
         place=(0, 0) if place is None else tuple(numbers(place).astype(int).tolist()),
+        gain=None if gain is None else float(numbers(gain)[0]),
         **common,
     )
 

@@ -182,7 +182,7 @@ def fields_of_panels(name: str, panels: Sequence[FilePanel], vectors: Mapping[st
     }
     if fields["several"]:
         distance = distance_along(panel, vectors["beam"])
-        return fields | {"distance": distance, "unused": unused_of(panel)[-1:] if panel.thickness else ()}
+        return fields | {"distance": distance, "unused": _unused_sensors(panels)}
     along, (f, s) = ray_on_plane(name, panel, vectors["beam"])
     fast_size, slow_size = panel.pixel_size
     return fields | {
@@ -210,11 +210,21 @@ def unused_of(panel: FilePanel) -> tuple[str, ...]:
         said.append(f"gain {panel.gain:g}")
     if panel.trusted_range is not None and panel.trusted_range[0] < panel.trusted_range[1]:
         said.append(f"trusted range {panel.trusted_range[0]:g} to {panel.trusted_range[1]:g}")
-    if panel.thickness:
-        depth = f", attenuation depth {1e3 / panel.mu:.4g} um (-detector_abs)" if panel.mu else ""
-        material = f" of {panel.material}" if panel.material else ""
-        said.append(f"sensor{material} {1e3 * panel.thickness:g} um thick (-detector_thick){depth}")
-    return tuple(said)
+    return (*said, *_unused_sensors([panel]))
+
+
+def _unused_sensors(panels: Sequence[FilePanel]) -> tuple[str, ...]:
+    """The sensors that a file says, each once: what absorbs is said by options, of all panels together."""
+    texts = []
+    for panel in panels:
+        if panel.thickness:
+            depth = f", attenuation depth {1e3 / panel.mu:.4g} um (-detector_abs)" if panel.mu else ""
+            material = f" of {panel.material}" if panel.material else ""
+            texts.append(f"sensor{material} {1e3 * panel.thickness:g} um thick (-detector_thick){depth}")
+    distinct = list(dict.fromkeys(texts))
+    if len(distinct) < 2:
+        return tuple(distinct)
+    return (*distinct[:3], f"that its panels have {len(distinct)} sensors, since options say one for all")
 
 
 def distance_along(panel: FilePanel, beam: Vec) -> float | None:

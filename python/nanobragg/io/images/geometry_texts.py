@@ -136,7 +136,9 @@ def write_expt(path: str | os.PathLike[str], resolved: Resolved, image: str | No
         "experiment": [{"__id__": "Experiment", "identifier": "", "beam": 0, "detector": 0, "goniometer": 0}],
         "imageset": [],
         "beam": [_beam(resolved, turn)],
-        "detector": [{"panels": [_dials_panel(name, p, turn) for p in panels], "hierarchy": _hierarchy(panels)}],
+        "detector": [
+            {"panels": [_dials_panel(name, p, turn, resolved) for p in panels], "hierarchy": _hierarchy(panels)}
+        ],
         "goniometer": [_goniometer(resolved, turn)],
         "scan": [],
         "crystal": [],
@@ -183,13 +185,15 @@ def _goniometer(resolved: Resolved, turn: NDArray[np.float64]) -> dict[str, Any]
     return {"rotation_axis": axis, "fixed_rotation": identity, "setting_rotation": identity}
 
 
-def _dials_panel(name: str, panel: ScenePanel, turn: NDArray[np.float64]) -> dict[str, Any]:
+def _dials_panel(name: str, panel: ScenePanel, turn: NDArray[np.float64], resolved: Resolved) -> dict[str, Any]:
     fast, slow = turn @ panel.fast, turn @ panel.slow
     lengths = float(np.linalg.norm(fast)), float(np.linalg.norm(slow))
     if abs(float(fast @ slow)) > _SQUARE * lengths[0] * lengths[1]:
         raise InputError(
             f"{name}: found axes of panel {panel.name} that are not at right angles, expected .h5 or .geom"
         )
+    scene = resolved.scene
+    absorbs = scene.attenuation > 0.0 and scene.sensor_depth > 0.0
     return {
         "name": panel.name,
         "type": "SENSOR_PAD",
@@ -200,15 +204,31 @@ def _dials_panel(name: str, panel: ScenePanel, turn: NDArray[np.float64]) -> dic
         "image_size": [panel.shape[1], panel.shape[0]],
         "pixel_size": [1e3 * panel.pixel_size[0] * lengths[0], 1e3 * panel.pixel_size[1] * lengths[1]],
         "trusted_range": [0.0, 2.0**31 - 1 if panel.saturation is None else panel.saturation],
-        "thickness": 1e3 * panel.sensor_thickness,
+        "thickness": 1e3 * (scene.sensor_depth if absorbs else panel.sensor_thickness),
         "material": panel.sensor_material,
-        "mu": 0.0,
+        "mu": 1e-3 * scene.attenuation if absorbs else 0.0,
         "identifier": "",
-        "mask": [],
+        "mask": [] if panel.mask is None else _rectangles(panel.mask == 0),
         "gain": panel.gain,
         "pedestal": 0.0,
-        "px_mm_strategy": {"type": "SimplePxMmStrategy"},
+        # Spots are where rays are absorbed only if that was simulated.
+        "px_mm_strategy": {"type": "ParallaxCorrectionPxMmStrategy" if absorbs else "SimplePxMmStrategy"},
     }
+
+
+def _rectangles(masked: NDArray[np.bool_]) -> list[list[int]]:
+    """Fast and slow of the first pixel, and behind the last one, of rectangles that hold all pixels of a mask (slow,
+    fast), each once: runs of a row, and of the rows below that have the same.
+    """
+    edges = np.diff(np.pad(masked.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, begins = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    order = np.lexsort((rows, ends, begins))
+    runs = np.stack([begins, rows, ends], axis=1)[order].reshape(-1, 3)
+    below = (np.diff(runs[:, [0, 2]], axis=0) == 0).all(axis=1) & (np.diff(runs[:, 1]) == 1)
+    first = np.flatnonzero(np.r_[True, ~below][: len(runs)])
+    last = np.flatnonzero(np.r_[~below, True][: len(runs)])
+    return [[*runs[a].tolist(), int(runs[b, 1]) + 1] for a, b in zip(first, last, strict=True)]
 
 
 def _hierarchy(panels: Sequence[ScenePanel]) -> dict[str, Any]:

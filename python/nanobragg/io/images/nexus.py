@@ -77,6 +77,15 @@ def advice(name: str, resolved: Resolved) -> str | None:
     return for_dials.line(name, for_dials.polarization(resolved))
 
 
+def doubt(resolved: Resolved) -> str | None:
+    """What NXmx cannot tell, as a sentence: it has one sensor for all modules; ``None`` if it tells all."""
+    sensors = {told_sensor(panel)[:2] for panel in resolved.scene.panels}
+    if len(sensors) == 1:
+        return None
+    material, thickness, _ = told_sensor(resolved.scene.panels[0])
+    return f"it tells the sensor of the first panel, {1e6 * thickness:g} um of {material}, and there are {len(sensors)}"
+
+
 def _same_detector(one: Resolved, other: Resolved) -> bool:
     a, b = one.geometry, other.geometry
     ours, theirs = one.scene.panels, other.scene.panels
@@ -324,6 +333,8 @@ def _module(detector: Any, name: str, panel: ScenePanel, distance: float, turn: 
     module = _group(detector, name, "NXdetector_module")
     _value(module, "data_origin", np.array(panel.place, np.int64))
     _value(module, "data_size", np.array(panel.shape, np.int64))
+    if panel.gain != 1.0:
+        _value(module, "gain", panel.gain)
     corner = turn @ panel.origin - [0.0, 0.0, distance]
     length = float(np.linalg.norm(corner))
     direction = corner / length if length > 0 else np.array([1.0, 0.0, 0.0])
