@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from nanobragg.io.geometry.json_lines import line_of, place_of, shown
 from nanobragg.io.geometry.types import FileGeometry, Vec, across, fields_of_panels, vec_of
 from nanobragg.io.support.atomic import read_bytes
 
+_Found = TypeVar("_Found")
 _VERTICAL: Vec = (0.0, 1.0, 0.0)
 _HORIZONTAL: Vec = (1.0, 0.0, 0.0)
 _WAVELENGTHS = 51
@@ -126,13 +128,10 @@ def _geometry(
     detector, beam, scan, crystal, goniometer = (_model(document, experiment, kind) for kind in kinds)
     if beam is None or detector is None:
         raise Incomplete("no beam or no detector", experiment)
-    with within(scan):
-        start, width = oscillation_of(scan)
+    start, width = _of(scan, lambda: oscillation_of(scan))
     at, doubts = _place_in_scan(name, start, width, wanted, (beam, goniometer, crystal))
-    with within(goniometer):
-        spindle, setting = goniometer_of(goniometer, at)
-    with within(beam):
-        light, comments = _beam(beam, at)
+    spindle, setting = _of(goniometer, lambda: goniometer_of(goniometer, at))
+    light, comments = _of(beam, lambda: _beam(beam, at))
     travel = light.pop("travel")
     vectors = {
         "beam": travel,
@@ -140,14 +139,10 @@ def _geometry(
         "spindle": spindle or across(travel, _HORIZONTAL),
         "spindle_said": spindle is not None,
     }
-    with within(detector):
-        panels = panels_of(detector)
-    with within(crystal):
-        axes = None if crystal is None else real_space_of(crystal, at) @ setting.T
-    fields = fields_of_panels(name, panels, vectors)
-    varies = [
-        word for word, model in (("beam", beam), ("goniometer", goniometer), ("crystal", crystal)) if _varies(model)
-    ]
+    axes = _of(crystal, lambda: None if crystal is None else real_space_of(crystal, at) @ setting.T)
+    fields = fields_of_panels(name, _of(detector, lambda: panels_of(detector)), vectors)
+    named = {"beam": beam, "goniometer": goniometer, "crystal": crystal}
+    varies = [word for word, model in named.items() if _varies(model)]
     if varies and at is not None and start is not None and width is not None:
         comments.append(f"{' and '.join(varies)} as at {start + at * width:g} deg of the scan")
     if doubt:
@@ -166,6 +161,12 @@ def _geometry(
             "warnings": (*doubts, *fields.get("warnings", ())),
         }
     )
+
+
+def _of(model: dict[str, Any] | None, read: Callable[[], _Found]) -> _Found:
+    """What ``read`` gives of a model; where it fails, the model is named."""
+    with within(model):
+        return read()
 
 
 def _probe(beam: dict[str, Any]) -> list[str]:
