@@ -54,7 +54,15 @@ def offered(script: Path, folder: Path, line: str) -> set[str]:
 def test_all_options_are_offered(script: Path, files: Path) -> None:
     plain = {name for option in ALL_OPTIONS for name in option.names}
     assert offered(script, files, "nanobragg -") == plain
-    assert offered(script, files, "nanobragg ") == plain | {"view", "nonbragg", "noisify", "add", "profile", "ensemble"}
+    assert offered(script, files, "nanobragg ") == plain | {
+        "view",
+        "nonbragg",
+        "noisify",
+        "add",
+        "profile",
+        "ensemble",
+        "refine",
+    }
     assert offered(script, files, "nanobragg -nopgm ") == plain
     assert offered(script, files, "nanobragg -lambda 1 -detpix") == {n for n in plain if n.startswith("-detpix")}
 
@@ -134,6 +142,9 @@ def test_quirks_are_completed_one_by_one(script: Path, files: Path) -> None:
         ("nanobragg ensemble ", {"e.toml", "folder"}),
         ("nanobragg ensemble e.toml -o ", {"folder"}),
         ("nanobragg ensemble -s", {"-scheduler", "-schema", "-status"}),
+        ("nanobragg refine ", {"e.toml", "folder"}),
+        ("nanobragg refine e.toml -loss ", {"none", "huber", "cauchy"}),
+        ("nanobragg refine e.toml -s", {"-shoebox", "-saturation", "-search", "-steps"}),
         ("nb-compare --images f.img ", {"f.img", "g.h5", "l.bin", "folder"}),
         ("nb-compare --outdir ", {"folder"}),
         ("nb-compare --precision ", {"double", "mixed"}),

@@ -30,6 +30,10 @@ def _carry_out(words: list[str]) -> int:
         from nanobragg.ensemble.command import ensemble
 
         return ensemble(words[1:])
+    if words[:1] == ["refine"]:
+        from nanobragg.refinement.command import refine_command
+
+        return refine_command(words[1:])
     from nanobragg.inputs.words import request_of
 
     request = request_of(words)

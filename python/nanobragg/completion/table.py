@@ -14,6 +14,7 @@ from nanobragg.io.images.formats import FOREIGN, FORMATS, PGM, PNG, option_forma
 from nanobragg.io.tables import TABLES
 from nanobragg.program import add, profile
 from nanobragg.records.quirks import QUIRKS
+from nanobragg.refinement import command as refinement
 
 _ANY: tuple[str, ...] = ()
 
@@ -119,7 +120,7 @@ def commands() -> Commands:
 
     return Commands(
         Command(name="nanobragg", words=tuple(_own_word(option) for option in ALL_OPTIONS)),
-        (_view(), _companion("nonbragg"), _companion("noisify"), _add(), _profile(), _ensemble()),
+        (_view(), _companion("nonbragg"), _companion("noisify"), _add(), _profile(), _ensemble(), _refine()),
         Command(name="nb-compare", words=_parser_words(compare.make_parser())),
         Command(name="nb-trace-diff", words=_parser_words(trace_diff.make_parser()), files=_ANY),
     )
@@ -190,6 +191,21 @@ def _ensemble() -> Command:
         for name, word in command.WORDS.items()
     )
     return Command(name="ensemble", words=(*words, _HELP), help="many shots of one experiment", files=("toml",))
+
+
+def _refine() -> Command:
+    words = (
+        Word(
+            names=(name,),
+            help=word.help,
+            least=1,
+            most=1,
+            choices=word.choices,
+            suffixes=IMAGES if word.suffixes == _ANY else word.suffixes,
+        )
+        for name, word in refinement.WORDS.items()
+    )
+    return Command(name="refine", words=(*words, _HELP), help="which crystal made an image", files=("toml",))
 
 
 def _own_word(

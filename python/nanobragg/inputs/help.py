@@ -22,6 +22,7 @@ _HEAD = f"""{_FORMS}       nanobragg view FILE... [-o PICTURE.png]
        nanobragg add FILE FILE... [options]            sums of float images (add -h)
        nanobragg profile IMAGE -around NAME MM         a background's structure factors (profile -h)
        nanobragg ensemble SET.toml -o FOLDER           many shots of one experiment (ensemble -h)
+       nanobragg refine FILE.toml -image SHOT          which crystal made an image (refine -h)
 
 X-ray diffraction images of crystals. Defaults are in parentheses.
 """

@@ -51,12 +51,17 @@ def begin(target: Target, search: float, reach: float) -> State:
         x = _best_turn(target, search, 0.8 / (few * reach) * DEGREES)
     free = np.array([not v.name.startswith(_WIDTHS) for v in variables.items])
     blurred = _scaled(target, x)
-    if free.any():
+    while free.any():
         blurred = descend(target, blurred, free=free, steps=_STEPS, enough=1.0).state
+        if few == MOST_CELLS:
+            break
+        few = MOST_CELLS if 1.5 * few > MOST_CELLS else min(2.0 * few, MOST_CELLS)
+        model.most_cells = few
+        blurred = _scaled(target, blurred.x)
     model.most_cells = np.inf
     if plain.misfit < blurred.misfit:
         return plain
-    return _grown(target, blurred.x, few)
+    return _grown(target, blurred.x)
 
 
 def _best_turn(target: Target, radius: float, step: float) -> Array:
@@ -103,15 +108,15 @@ def _scaled(target: Target, x: Array) -> State:
     return scaled if scaled.misfit < state.misfit else state
 
 
-def _grown(target: Target, x: Array, few: float) -> State:
+def _grown(target: Target, x: Array) -> State:
     """The state that has the small crystal's numbers of cells where those are free, the spots' sums as they were."""
     items = target.variables.items
     values = target.variables.values(x)
     grown = x.copy()
     lowest, highest = target.variables.limits
     for i, item in enumerate(items):
-        if item.name.startswith("crystal.cells") and values[i] > few:
-            grown[i] = max(math.log(few / item.start), lowest[i])
+        if item.name.startswith("crystal.cells") and values[i] > MOST_CELLS:
+            grown[i] = max(math.log(MOST_CELLS / item.start), lowest[i])
     lost = float((x - grown)[[v.name.startswith("crystal.cells") for v in items]].sum())
     for i, item in enumerate(items):
         if item.name in _SCALES:

@@ -92,6 +92,27 @@ def _grouped(resolved: Resolved, owner: NDArray[np.intp], used: NDArray[np.bool_
     return Pixels(index, fast, slow, starts, np.repeat(np.arange(len(groups)), sizes), rows[groups])
 
 
+def _indices(resolved: Resolved) -> NDArray[np.float64]:
+    """(n, 3): h, k, l at the middles of all pixels, in the first orientation and at the first source."""
+    scene = resolved.scene
+    places = [p.at(*(np.indices(p.shape)[::-1] + 0.5)).reshape(-1, 3) for p in scene.panels]
+    rays = np.concatenate(places)
+    rays = rays / np.linalg.norm(rays, axis=1)[:, None]
+    q = (rays - scene.source_direction[0]) / scene.source_wavelength[0]
+    return q @ scene.orientations[0].T
+
+
+def near_beam(resolved: Resolved) -> NDArray[np.bool_]:
+    """Of the image's shape: pixels of the spot 0 0 0, which no detector records and a beamstop hides."""
+    inside: NDArray[np.bool_] = np.abs(_indices(resolved)).max(axis=1) < 0.5
+    return inside.reshape(resolved.scene.image_shape)
+
+
+def reach_of(resolved: Resolved, pixels: Pixels) -> float:
+    """The largest Miller index on the pixels."""
+    return max(float(np.abs(_indices(resolved)[pixels.index]).max()), 1.0)
+
+
 def without(pixels: Pixels, out: NDArray[np.bool_]) -> Pixels:
     """The pixels but those that are ``out`` (m,)."""
     keep = ~out

@@ -17,7 +17,7 @@ from nanobragg.refinement.fit import Path, descend
 from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES, Likelihood, rooted
 from nanobragg.refinement.model import Model
 from nanobragg.refinement.orientation import explicit
-from nanobragg.refinement.pixels import Pixels, panels_of, shoeboxes_of, without
+from nanobragg.refinement.pixels import Pixels, near_beam, panels_of, reach_of, shoeboxes_of, without
 from nanobragg.refinement.result import Refinement
 from nanobragg.refinement.settings import Settings
 from nanobragg.refinement.target import State, Target
@@ -36,8 +36,8 @@ _ENOUGH = 1e-3
 """The way down ends where a step would take no more from chi-squared: 0.03 standard deviations in all."""
 _NEAR = 100.0
 """of chi-squared: where the mild misfit gives way to the likelihood"""
-_MILD = 0.1
-"""of the typical intensity of spots: photons that are added to data and model at the beginning, so that what is between
+_MILD = 0.06
+"""of the intensity of bright pixels: photons that are added to data and model at the beginning, so that what is between
 the spots, the fringes of small crystals above all, does not count yet"""
 _ROUNDS = 4
 
@@ -107,7 +107,9 @@ class _Work:
         names, self.notes = expanded(parameters, point)
         self.variables = Variables(names, point, settings.bounds, settings.priors)
         self.data: Data = data_of(images, self.resolved, settings)
-        used = self.data.used
+        used = self.data.used & ~near_beam(self.resolved)
+        if not used.all():
+            self.notes.append(f"{int((self.data.used & ~used).sum())} pixels left out: the spot of the direct beam")
         self.pixels = (
             panels_of(self.resolved, used)
             if settings.pixels == "all"
@@ -134,8 +136,8 @@ class _Work:
         return self._result(target, target.at(state.x), converged, misfits)
 
     def _path(self) -> Path:
-        mild = self._target(Likelihood(rooted, self.data.variance + _MILD * self._typical()))
-        state = begin(mild, self.settings.search, self._reach())
+        mild = self._target(Likelihood(rooted, self.data.variance + _MILD * self._bright()))
+        state = begin(mild, self.settings.search, reach_of(self.resolved, self.pixels))
         state = descend(mild, state, enough=_NEAR, steps=self.settings.steps, told=self._told).state
         target = self._target(self._likelihood())
         path = descend(target, target.at(state.x), enough=_ENOUGH, steps=self.settings.steps, told=self._told)
@@ -159,21 +161,12 @@ class _Work:
     def _likelihood(self) -> Likelihood:
         return Likelihood(LIKELIHOODS[self.settings.likelihood], self.data.variance, LOSSES.get(self.settings.loss))
 
-    def _typical(self) -> float:
-        """Photons of a pixel in a spot: the mean over photons above the median, not over pixels."""
+    def _bright(self) -> float:
+        """Photons that one in a hundred pixels of spots has, or more; single ones (the direct beam) do not matter."""
         photons = self.data.photons.ravel()[self.pixels.index]
-        above = np.maximum(photons - np.median(photons), 0.0)
-        return float((above @ above) / max(above.sum(), 1e-300))
-
-    def _reach(self) -> float:
-        """The largest Miller index on the pixels: that of the longest axis at the highest resolution."""
-        scene = self.resolved.scene
-        index = self.pixels.index
-        places = np.concatenate([p.at(*np.indices(p.shape)[::-1]).reshape(-1, 3) for p in scene.panels])[index]
-        rays = places / np.linalg.norm(places, axis=1)[:, None]
-        q = rays / scene.source_wavelength.min() - scene.source_direction[0] / scene.source_wavelength.min()
-        longest = np.linalg.norm(scene.orientations[0], axis=1).max()
-        return max(float(np.linalg.norm(q, axis=1).max() * longest), 1.0)
+        middle = float(np.median(photons))
+        spots = photons[photons - middle > 5.0 * np.sqrt(max(middle, 0.0) + 1.0)] - middle
+        return float(np.quantile(spots, 0.99)) if spots.size else 0.0
 
     def _left_out(self, state: State) -> bool:
         """Leave out what is further from the model than so many median deviations; whether anything is."""
@@ -239,7 +232,7 @@ def _deviations(target: Target, state: State) -> Array:
     return np.sign(target.data - model) * np.sqrt(np.maximum(misfit, 0.0))
 
 
-_BOX = np.dtype([("pixels", np.int32), ("chi2", float), ("Z", float)])
+_BOX = np.dtype([("pixels", np.int32), ("chi2", float), ("spread", float), ("Z", float)])
 
 
 def _boxes(pixels: Pixels, residuals: Array, variance: Array) -> NDArray[np.void]:
@@ -253,5 +246,5 @@ def _boxes(pixels: Pixels, residuals: Array, variance: Array) -> NDArray[np.void
     rows = np.zeros(len(pixels.rows), np.dtype([*pixels.rows.dtype.descr, *_BOX.descr]))
     for name in pixels.rows.dtype.names or ():
         rows[name] = pixels.rows[name]
-    rows["pixels"], rows["chi2"], rows["Z"] = counts, chi2, (chi2 - counts) / spread
+    rows["pixels"], rows["chi2"], rows["spread"], rows["Z"] = counts, chi2, spread, (chi2 - counts) / spread
     return rows

@@ -43,8 +43,9 @@ class Refinement:
     converged: bool
     """False where the steps came to their end, or were interrupted"""
     shoeboxes: NDArray[np.void]
-    """(g,) of each group of pixels: panel, fast, slow (pixels), h, k, l, pixels, chi2: the sum of (data - model)² in
-    variances of the model, and Z: how far it is from the number of pixels, in the standard deviations of such a sum"""
+    """(g,) of each group of pixels: panel, fast, slow (pixels), h, k, l, pixels; chi2: the sum of (data - model)² in
+    variances of the model; spread: the standard deviation of such a sum; Z: how far chi2 is from the number of pixels,
+    in spreads"""
     data: Array = field(repr=False)
     """photons, of the image's shape; NaN where they were not compared"""
     spots: Array = field(repr=False)
@@ -75,6 +76,12 @@ class Refinement:
     def reduced_chi2(self) -> float:
         """Chi-squared for each pixel that is left when every refined number took one; about 1 of a right model."""
         return float(self.shoeboxes["chi2"].sum()) / max(self.pixels - len(self.names), 1)
+
+    @property
+    def Z(self) -> float:
+        """How far chi-squared of all pixels is from their number, in the standard deviations of such a sum."""
+        boxes = self.shoeboxes
+        return float((boxes["chi2"] - boxes["pixels"]).sum() / np.sqrt((boxes["spread"] ** 2).sum()))
 
     def __getitem__(self, name: str) -> tuple[float, float]:
         """Value and standard deviation by name. Raises :class:`KeyError` for one that was not refined."""
@@ -108,9 +115,8 @@ class Refinement:
             for row in self.rows()
         ]
         state = "converged" if self.converged else "not converged"
-        lines.append(
-            f"chi-squared {self.reduced_chi2:.4g} a pixel, {self.pixels} pixels, {self.jacobians} jacobians, {state}"
-        )
+        explained = f"chi-squared {self.reduced_chi2:.4g} a pixel (Z {self.Z:.1f})"
+        lines.append(f"{explained}, {self.pixels} pixels, {self.jacobians} Jacobians, {state}")
         return "\n".join([*lines, *self.weak, *self.notes])
 
 

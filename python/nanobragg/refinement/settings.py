@@ -12,7 +12,13 @@ from nanobragg.refinement.background import KINDS
 from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES
 from nanobragg.refinement.variables import Known
 
-PIXELS = ("all", "shoeboxes")
+CHOICES = {
+    "pixels": ("all", "shoeboxes"),
+    "background": tuple(KINDS),
+    "likelihood": tuple(LIKELIHOODS),
+    "loss": ("none", *LOSSES),
+}
+"""What the settings that are words may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +43,9 @@ class Settings:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("pixels", self.pixels, PIXELS)
-        _one_of("background", self.background, tuple(KINDS))
-        _one_of("likelihood", self.likelihood, tuple(LIKELIHOODS))
-        _one_of("loss", self.loss, ("none", *LOSSES))
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name}: found {getattr(self, name)!r:.60}, expected {', '.join(choices)}")
         for name, least in (("outliers", 1.0), ("readout", 0.0), ("search", 0.0), ("shoebox", 1), ("steps", 1)):
             _number(name, getattr(self, name), least)
         _number("gain", self.gain, 1e-300)
@@ -48,11 +53,6 @@ class Settings:
         _number("saturation", self.saturation, -math.inf)
         if self.search > 180.0:
             raise InputError(f"search: found {self.search:g}, expected at most 180 degrees")
-
-
-def _one_of(name: str, found: object, expected: tuple[str, ...]) -> None:
-    if found not in expected:
-        raise InputError(f"{name}: found {found!r:.60}, expected {', '.join(expected)}")
 
 
 def _number(name: str, found: Any, least: float) -> None:

@@ -15,6 +15,7 @@ from nanobragg.io.images import slab
 from nanobragg.io.images.nexus import laboratory_to_nexus
 from nanobragg.io.support.atomic import atomic_write
 from nanobragg.maths.constants import ENERGY
+from nanobragg.maths.rotations import rotation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,13 +116,16 @@ def _groups(panels: Sequence[ScenePanel], names: Sequence[str]) -> list[str]:
 # ---- DIALS ------------------------------------------------------------------------------------------------
 
 
-def write_expt(path: str | os.PathLike[str], resolved: Resolved, image: str | None = None) -> None:
+def write_expt(
+    path: str | os.PathLike[str], resolved: Resolved, image: str | None = None, *, crystal: bool = False
+) -> None:
     """Write the models of a DIALS experiment: beam, detector with its groups, and goniometer.
 
     Args:
         path: ``.expt``.
         resolved: what was simulated.
         image: the file of the image, which the experiment names; ``None``: it names none.
+        crystal: whether the crystal is among them, as it stands in the middle of the rotation, without symmetry (P 1).
 
     Raises:
         InputError: for axes that are not at right angles, which DIALS does not take, and when the file cannot be
@@ -145,6 +149,9 @@ def write_expt(path: str | os.PathLike[str], resolved: Resolved, image: str | No
         "profile": [],
         "scaling_model": [],
     }
+    if crystal:
+        document["crystal"] = [_crystal(resolved, turn)]
+        document["experiment"][0]["crystal"] = 0
     if image is not None:
         document["imageset"] = [_imageset(image)]
         document["experiment"][0]["imageset"] = 0
@@ -177,6 +184,15 @@ def _beam(resolved: Resolved, turn: NDArray[np.float64]) -> dict[str, Any]:
         "flux": 0.0,
         "transmission": 1.0,
     }
+
+
+def _crystal(resolved: Resolved, turn: NDArray[np.float64]) -> dict[str, Any]:
+    sample, angles = resolved.sample, resolved.radiation.phi_angles
+    stood = rotation(np.array(resolved.geometry.spindle), float(np.mean(angles)))
+    axes = {
+        f"real_space_{name}": _list(1e10 * (turn @ stood @ np.array(getattr(sample, f"{name}0")))) for name in "abc"
+    }
+    return {"__id__": "crystal", **axes, "space_group_hall_symbol": " P 1"}
 
 
 def _goniometer(resolved: Resolved, turn: NDArray[np.float64]) -> dict[str, Any]:
