@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,6 +128,30 @@ def test_the_example_for_slurm_makes_the_shots(folder: Path) -> None:
     assert len((folder / "jobs").read_text().splitlines()) == 2
     assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
     assert sums(folder / "a") == sums(folder / "shots")
+
+
+def test_two_runs_at_once_do_not_mind_each_other(folder: Path) -> None:
+    """Nor another cluster of the user's: nothing is said of ports that are taken."""
+    runs = [run("set.toml", "-o", name, "-workers", "2") for name in ("a", "b", "c")]
+    for process in runs:
+        _, errors = process.communicate(timeout=120)
+        assert (process.returncode, errors.decode()) == (0, "")
+    assert sums(folder / "a") == sums(folder / "b") == sums(folder / "c")
+
+
+def test_workers_of_our_own_do_not_watch_themselves() -> None:
+    """Dask's profiler takes some percent of a worker for pages that are not shown."""
+    asked = ("distributed.worker.profile.enabled", "distributed.admin.tick.interval")
+    code = f"""
+        import dask
+        from nanobragg.ensemble import engine
+
+        if __name__ == "__main__":
+            with engine.client_of(1, None) as client:
+                print(*(list(client.run(dask.config.get, key).values()) for key in {asked}))
+        """
+    said = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True)
+    assert said.stdout == "[False] ['1s']\n"
 
 
 # ---- a full disk ------------------------------------------------------------------------------------------

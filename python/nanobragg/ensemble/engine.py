@@ -25,6 +25,17 @@ _KEPT: dict[str, tuple[Maker, Nominal]] = {}
 _KEEPING = Lock()
 """One of a worker's threads at a time looks for what is kept, or makes it."""
 
+_SETTINGS = {
+    # What a worker does with memory is the renderer's affair; its warnings would be about shared libraries.
+    "distributed.worker.memory.terminate": False,
+    "distributed.worker.memory.pause": False,
+    # For Dask's pages, which nobody sees here, each worker would look at itself a hundred times a second.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+}
+"""Of a scheduler of our own, and its workers."""
+
 Done = Callable[[int], object]
 """Told the number of every file that is there."""
 
@@ -73,7 +84,7 @@ def make_files_with_dask(
     """
     need("distributed", "-scheduler" if scheduler else "-workers", extra="ensemble")
     shared = (plan.document, os.path.abspath(plan.path), os.path.abspath(folder), identity)
-    with _client(workers, scheduler) as client:
+    with client_of(workers, scheduler) as client:
         slots = TASKS_PER_WORKER * max(sum(client.ncores().values()), workers, 1)
         tasks = ((_key(identity, number), (*shared, number)) for number in numbers)
         for future in through(client, make_one, tasks, slots):
@@ -120,8 +131,8 @@ def _result(future: Any) -> int:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
-    """A connection to a scheduler, or to one of our own with as many processes."""
+def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
+    """A connection to a scheduler, or to one of our own with as many processes; raises :class:`InputError`."""
     import logging
 
     import dask
@@ -137,15 +148,14 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         with client:
             yield client
         return
-    # What a worker does with memory is the renderer's affair; its warnings would be about shared libraries.
-    settings = {"distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": False}
     with (
-        dask.config.set(settings),
+        dask.config.set(_SETTINGS),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            # Without an address it would take a certain port, and warn where another run has it.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,
