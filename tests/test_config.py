@@ -47,7 +47,7 @@ STRATEGIES: dict[kinds.Kind, st.SearchStrategy[Any]] = {
     kinds.CACHE_FILE: files,
     kinds.OUTPUT_FILE: st.none() | files,
     kinds.CELL: st.lists(reals, min_size=1, max_size=6).map(tuple),
-    kinds.CELLS: wholes | st.tuples(wholes, wholes, wholes),
+    kinds.CELLS: wholes | reals | st.tuples(wholes, reals, wholes),
     kinds.SIZES: reals | st.tuples(*[st.none() | reals] * 3),
     kinds.TWO_WHOLE: st.tuples(st.none() | wholes, st.none() | wholes),
     kinds.TWO_NUMBERS: st.tuples(st.none() | reals, st.none() | reals),

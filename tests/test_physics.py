@@ -232,6 +232,30 @@ def test_square_crystals_have_interference_functions() -> None:
         assert e.F_latt**2 == pytest.approx(expected**2, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.parametrize("spread", [0.0, 3.0])
+@pytest.mark.parametrize("cells", [(5.3, 2.5, 7.75), (1.5, 4, 3), (12.000001, 5, 5)])
+def test_numbers_of_cells_need_not_be_whole(cells: tuple[float, float, float], spread: float) -> None:
+    """A refinement of the crystal's size moves through them: the spots are those of the formula, by every renderer."""
+    beam = Beam(wavelength=1.5, dispersion=spread, dispersion_steps=20 if spread else 1)  # a spectrum is shortened
+    single = scene_of(beam=beam)
+    scene = scene_of(replace(ATOM, cells=cells), beam=beam)
+    centres = pixel_centres(scene)
+    towards = centres / np.linalg.norm(centres, axis=-1, keepdims=True)
+    expected = np.zeros(scene.shape)
+    for source, wavelength in zip(scene.source_direction, scene.source_wavelength, strict=True):
+        index = ((towards - source) / wavelength) @ scene.orientations[0].T
+        miss = index - np.round(index)
+        expected += np.prod((cells * np.sinc(miss * cells) / np.sinc(miss)) ** 2, axis=-1)
+    expected *= render(single)[0] / len(scene.source_wavelength)
+    for how in ({"renderer": "reference"}, {"precision": "double"}, {"precision": "mixed"}):
+        np.testing.assert_allclose(render(scene, **how)[0], expected, rtol=2e-6, atol=1e-6 * expected.max())
+
+
+def test_whole_numbers_of_cells_are_the_same_however_they_are_written() -> None:
+    """cells=5.0, as a refinement that is done may leave it, is the crystal of -N 5 bit for bit."""
+    assert (image_of(replace(ATOM, cells=(5.0, 7.0, 4.0))) == image_of(replace(ATOM, cells=(5, 7, 4)))).all()
+
+
 def test_an_axis_of_one_cell_does_not_matter() -> None:
     """A 2-D crystal has rods: an axis with N = 1 contributes 1."""
     for _, e in evaluations("square", cells=(5, 1, 4)):

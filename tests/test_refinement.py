@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Experiment, InputError, Sampling, parse_words, refine, render, resolve, simulate
+from nanobragg import Beam, Crystal, Experiment, InputError, Sampling, parse_words, refine, resolve, simulate
 from nanobragg.differentiation.point import point_of
 from nanobragg.refinement.background import Background
 from nanobragg.refinement.likelihood import Likelihood, gaussian, poisson, rooted
@@ -65,8 +65,8 @@ def test_a_still_is_refined_to_what_its_photons_allow(
         assert found.reduced_chi2 == pytest.approx(1.0, abs=0.03)
         squares.append(away**2)
     assert 0.4 < np.mean(squares) < 2.0
-    assert found.experiment.crystal.cells == (12, 12, 11)
-    assert all(isinstance(n, int) for n in found.experiment.crystal.cells)
+    assert found.experiment.crystal.cells == pytest.approx((12, 12, 11), abs=0.1)
+    assert found.experiment.crystal.cells == tuple(found[f"crystal.cells[{i}]"][0] for i in range(3))
     assert found["crystal.misset[0]"][1] < 0.01
 
 
@@ -247,13 +247,6 @@ def test_spots_with_steps_are_refused() -> None:
     truth = replace(truth, crystal=replace(truth.crystal, shape="tophat"))
     with pytest.raises(InputError, match=r"crystal.shape: found tophat"):
         refine(truth, np.ones((32, 32)), ["scale"])
-
-
-def test_images_have_whole_numbers_of_cells() -> None:
-    """Derivatives take N as a real number; an image of 12.5 cells would be none of nanoBragg's."""
-    scene = replace(resolve(still(edge=32)).scene, cells=(12.5, 12.0, 11.0))
-    with pytest.raises(InputError, match=r"Scene: cells: found 12.500000, expected whole numbers"):
-        render(scene)
 
 
 # ---- its parts --------------------------------------------------------------------------------------------

@@ -503,7 +503,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "text": ({"beam": Beam(wavelength="1")}, "-lambda (beam.wavelength): found '1', expected a finite number"),  # type: ignore[arg-type]
     "one number": ({"detector": Detector(shape=256)}, "-detpixels (detector.shape): found 256, expected two"),  # type: ignore[arg-type]
     "none": ({"detector": Detector(rotx=None)}, "-detector_rotx (detector.rotx): found None, expected"),  # type: ignore[arg-type]
-    "fraction": ({"crystal": Crystal(cells=5.5)}, "-N (crystal.cells): found 5.5, expected a whole number"),  # type: ignore[arg-type]
+    "fraction": (
+        {"crystal": Crystal(mosaic_domains=5.5)},
+        "-mosaic_domains (crystal.mosaic_domains): found 5.5, expected",
+    ),  # type: ignore[arg-type]
     "words": ({"crystal": Crystal(cell="79 79 38")}, "-cell (crystal.cell): found '79 79 38', expected one to six"),
     "flag": ({"detector": Detector(curved="no")}, "-curved_det (detector.curved): found 'no', expected true or"),  # type: ignore[arg-type]
     "path": ({"detector": Detector(header=3)}, "-img (detector.header): found 3, expected the name of a file"),  # type: ignore[arg-type]

@@ -97,7 +97,7 @@ class Recorder : public Observer {
 py::dict trace_pixel(const BoundScene& bound, std::int64_t panel, std::int64_t slow, std::int64_t fast, bool all,
                      int threads) {
     const Scene& scene = bound.scene();
-    validate_for_image(scene);
+    validate(scene);
     const auto panels = static_cast<std::int64_t>(scene.panels.size());
     if (panel < 0 || panel >= panels) {
         throw InputError("trace_pixel: found panel " + std::to_string(panel) + ", expected one from 0 to " +

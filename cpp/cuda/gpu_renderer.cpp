@@ -78,7 +78,7 @@ GpuRenderer::GpuRenderer(std::shared_ptr<Device> device, double budget, std::int
     : device_(std::move(device)), budget_(budget), teams_(teams) {}
 
 void GpuRenderer::load(const Scene& scene, Precision precision, bool same_grid) {
-    validate_for_image(scene);
+    validate(scene);
     if (const char* reason = reason_for_reference(scene)) {
         throw InputError(std::string("device: found cuda, expected cpu, since ") + reason);
     }

@@ -187,11 +187,4 @@ void validate(const Scene& scene) {
     require(scene.omega != Factor::off, "omega: found OFF, expected FIRST, CENTRE or EACH");
 }
 
-void validate_for_image(const Scene& scene) {
-    validate(scene);
-    for (const double n : scene.cells) {
-        require(n == std::floor(n), "cells: found " + std::to_string(n) + ", expected whole numbers from 1 to 1e9");
-    }
-}
-
 }  // namespace nanobragg

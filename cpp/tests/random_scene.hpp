@@ -246,6 +246,7 @@ struct RandomScene {
         s.shape = kShapes[whole(0, std::size(kShapes) - 1)].value;
         const std::int64_t most_cells = chance(0.5) ? 8 : 300;  // few cells have kernels of their own
         for (double& n : s.cells) n = static_cast<double>(whole(1, most_cells));
+        if (s.cells[0] == 5 || s.cells[1] > 250) s.cells[2] += 0.3;  // some that are not whole
         s.fudge = s.shape == Shape::gauss || s.shape == Shape::tophat ? between(1e-5, 1e-3) : between(0.5, 1.5);
         s.a_star = {0.02, 0, 0};
         s.b_star = {-0.003, 0.0167, 0};

@@ -110,9 +110,6 @@ struct Scene {
 // Throws InputError naming the first field that cannot be rendered.
 void validate(const Scene& scene);
 
-// The same, and for numbers of cells that are not whole: only derivatives.hpp takes those.
-void validate_for_image(const Scene& scene);
-
 // Makes panels that continue each other's rows and columns (within 1e-9 pixels) parts of one raster.
 void join_rasters(Scene& scene);
 

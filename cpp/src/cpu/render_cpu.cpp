@@ -250,7 +250,7 @@ class CpuRender {
 }  // namespace
 
 RenderResult render(const Scene& scene, const RenderOptions& options, float* image) {
-    validate_for_image(scene);
+    validate(scene);
     const bool squares = options.factors != nullptr && scene.interpolation != Interpolation::tricubic;
     if (squares && options.factors->squares.size() != static_cast<std::size_t>(scene.grid_points()) + 1) {
         throw InputError("factors: found those of " + std::to_string(options.factors->squares.size()) +

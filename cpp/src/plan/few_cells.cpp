@@ -1,8 +1,13 @@
 #include "plan/few_cells.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace nanobragg {
+
+bool whole_cells(const double cells[3]) {
+    return std::all_of(cells, cells + 3, [](double n) { return n == std::floor(n); });
+}
 
 // sin(N x)/sin(x) = U_{N-1}(cos x) as a polynomial of c = cos(2 x): from sums of cosines for odd N, and for even N
 // after taking out 2 cos x, whose square is 2 + 2 c. Short enough to be exact in single precision up to N = 8.
@@ -11,7 +16,7 @@ CellPolynomials few_cells(const double cells[3]) {
     static constexpr double kEven[4][4] = {{1, 0, 0, 0}, {0, 2, 0, 0}, {-1, 0, 4, 0}, {0, -4, 0, 8}};
     CellPolynomials few{};
     for (int axis = 0; axis < 3; ++axis) {
-        if (!(cells[axis] <= 8)) {
+        if (!(cells[axis] <= 8) || !whole_cells(cells)) {
             few.degree = -1;
             few.any_even = false;
             return few;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "plan/few_cells.hpp"
 #include "plan/spectrum.hpp"
 #include "plan/tiles.hpp"
 #include "plan/view.hpp"
@@ -120,7 +121,8 @@ Spectra spectra_of(const Scene& scene, const KernelScene& view, const std::vecto
         return out;
     };
     const bool weighted = std::all_of(all.begin(), all.end(), [](const KernelSource& s) { return s.weight >= 0; });
-    if (scene.shape != Shape::square || scene.has_grid() || scene.dmin > 0 || !weighted) return unshortened();
+    const bool cosines = scene.shape == Shape::square && whole_cells(scene.cells);
+    if (!cosines || scene.has_grid() || scene.dmin > 0 || !weighted) return unshortened();
     out.rate = spectral_rate_of(scene);
     if (out.rate == 0) return unshortened();
     // Finding n nodes takes n^2 steps for each line, which must be less than its evaluations take.

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "nanobragg/render.hpp"
+#include "plan/few_cells.hpp"
 
 namespace nanobragg {
 
@@ -34,7 +35,9 @@ bool mixed_suffices(const Scene& s, double largest_F) {
     const bool indices = longest * 2.0 / shortest < 4e5 && shortest > 0;
     const double radius = s.shape == Shape::round ? std::sqrt(std::max(1.0, s.fudge)) : 1.0;
     const bool phases = cells * radius <= 2000.0;
-    return indices && phases && peak * peak < 1e35;
+    // Phases times N are whole.
+    const bool whole = s.shape != Shape::square || whole_cells(s.cells);
+    return indices && phases && whole && peak * peak < 1e35;
 }
 
 const char* reason_for_reference(const Scene& s) {

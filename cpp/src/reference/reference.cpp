@@ -9,7 +9,12 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
-double grating(double x, double n) { return x == 0.0 ? n : std::sin(x * n) / std::sin(x); }
+// Of an index h. The original's, for whole n, does not know of the nearest index; for others that one is where the
+// peak is.
+double grating(double h, double n) {
+    const double x = kPi * (n == std::floor(n) ? h : h - std::ceil(h - 0.5));
+    return x == 0.0 ? n : std::sin(x * n) / std::sin(x);
+}
 
 double sphere(double x) { return x == 0.0 ? 1.0 : 3.0 * (std::sin(x) / x - std::cos(x)) / (x * x); }
 
@@ -95,9 +100,9 @@ Lattice lattice(const Scene& s, const Orientation& o, Vec3 q) {
     out.nearest_index = {nearest(out.h), nearest(out.k), nearest(out.l)};
     const double na = s.cells[0], nb = s.cells[1], nc = s.cells[2];
     if (s.shape == Shape::square) {
-        if (na > 1) out.F_latt *= grating(kPi * out.h, na);
-        if (nb > 1) out.F_latt *= grating(kPi * out.k, nb);
-        if (nc > 1) out.F_latt *= grating(kPi * out.l, nc);
+        if (na > 1) out.F_latt *= grating(out.h, na);
+        if (nb > 1) out.F_latt *= grating(out.k, nb);
+        if (nc > 1) out.F_latt *= grating(out.l, nc);
         return out;
     }
     const double dh = out.h - std::ceil(out.h - 0.5), dk = out.k - std::ceil(out.k - 0.5),

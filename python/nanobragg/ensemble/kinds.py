@@ -29,7 +29,7 @@ from nanobragg.ensemble.tables import read_column
 from nanobragg.errors import InputError
 from nanobragg.inputs.toml import beside, unknown, value_of
 from nanobragg.records.fields import Place, Row
-from nanobragg.records.kinds import FLAG, NAME, NUMBER, WHOLE, Kind, Mismatch, shown
+from nanobragg.records.kinds import CELLS, FLAG, NAME, NUMBER, WHOLE, Kind, Mismatch, shown
 
 MOST_MEAN = 500.0
 """the largest mean of a Poisson number"""
@@ -83,8 +83,8 @@ class Field(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether only whole numbers are taken."""
-        return _reads(self.kind, 1) and not _reads(self.kind, 0.5)
+        """Whether only whole numbers are drawn: where no others are taken, and of cells, of which crystals are made."""
+        return _reads(self.kind, 1) and (self.kind is CELLS or not _reads(self.kind, 0.5))
 
     @property
     def numeric(self) -> bool:

@@ -91,7 +91,7 @@ def _slow_ways(resolved: Resolved) -> list[str]:
     """What makes evaluations slower than they might be."""
     scene, found = resolved.scene, []
     if _interpolates(scene):
-        cells = " x ".join(f"{n:.0f}" for n in scene.cells)
+        cells = " x ".join(f"{n:.12g}" for n in scene.cells)
         found.append(f"tricubic interpolation of structure factors for {cells} cells (-nointerpolate)")
     if only_cpu(scene) and resolved.scene.running_product:
         found.append("factors that multiply the running sum (-quirks all,-running_product)")

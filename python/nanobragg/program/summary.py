@@ -135,7 +135,7 @@ def _source_lines(resolved: Resolved) -> list[str]:
 
 
 def _beam_lines(s: Sample, r: Radiation) -> list[str]:
-    cells = "x".join(f"{n:.0f}" for n in s.cells)
+    cells = "x".join(f"{n:.12g}" for n in s.cells)
     polarization = (
         f"  Kahn polarization factor: {r.kahn_factor:f}"
         if r.polarization_correction

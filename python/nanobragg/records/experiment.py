@@ -169,7 +169,13 @@ class Crystal(Record):
         option="-misset_seed",
         unset="another one every time; on command lines that of the noise",
     )
-    cells: int | tuple[int, int, int] = row(CELLS, "unit cells along a, b and c", default=1, option="-N")
+    cells: float | tuple[float, float, float] = row(
+        CELLS,
+        "unit cells along a, b and c",
+        default=1,
+        option="-N",
+        more="Real numbers, at least 1; on command lines whole ones.",
+    )
     size: float | tuple[float | None, float | None, float | None] | None = row(
         SIZES, "size of the crystal along a, b and c; instead of unit cells", unit="mm", option="-xtalsize"
     )

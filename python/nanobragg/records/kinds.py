@@ -149,6 +149,10 @@ def _whole(value: Any) -> int:
     return number
 
 
+def _whole_or_finite(value: Any) -> float:
+    return _whole(value) if hasattr(value, "__index__") else _finite(value)
+
+
 def _flag(value: Any) -> bool:
     if not _is_flag(value):
         raise Mismatch
@@ -340,7 +344,8 @@ NAME = Kind(expected="a name", read=_text, schema=_TEXT, argument="name")
 VECTOR = _several("three finite numbers", NUMBER, 3, argument="x y z")
 ANGLES = _either("three finite numbers or random", VECTOR, choice("random"), argument="x y z | random")
 CELL = _several("one to six finite numbers", NUMBER, 1, 6, argument="a b c alpha beta gamma")
-CELLS = _either("a whole number or three", WHOLE, _several("three whole numbers", WHOLE, 3))
+_CELLS = Kind(expected="a finite number", read=_whole_or_finite, schema={"type": "number"}, letter="r")
+CELLS = _either("a finite number or three", _CELLS, _several("three finite numbers", _CELLS, 3))
 _SIZES = _several("three finite numbers of which some may be unset", _unset_or(NUMBER), 3)
 SIZES = _either("a finite number, or three of which some may be unset", NUMBER, _SIZES)
 TWO_WHOLE = _several("two whole numbers of which some may be unset", _unset_or(WHOLE), 2)

@@ -86,7 +86,7 @@ class Scene(Record):
     """(O, 3, 3) m: the same for the very first evaluation of the run, or (0, 3, 3)."""
     crystal_shape: Shape
     cells: tuple[float, float, float]
-    """Na, Nb, Nc ≥ 1: whole numbers, but where derivatives are computed."""
+    """Na, Nb, Nc ≥ 1, whole or not."""
     fudge: float
     reciprocal: np.ndarray
     """(3, 3) 1/Å: rows a*, b*, c* without rotation (round, gauss and tophat shapes)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,13 +184,11 @@ class _Work:
         variables = self.variables
         slopes = target.slopes(state)
         found = determined(slopes.normal, variables.slopes(state.x), variables)
-        if any(name.startswith("crystal.cells") for name in variables.names):
-            self.notes.append("crystal.cells: the experiment has whole numbers, the nearest to the refined ones")
         model = state.spots + state.below
         variance = np.maximum(model + self.data.variance, 1e-6)
         residuals = (target.data - model) / np.sqrt(variance)
         return Refinement(
-            experiment=_with_whole_cells(variables.at(state.x, self.start)),
+            experiment=variables.at(state.x, self.start),
             names=tuple(variables.names),
             units=tuple(item.unit for item in variables.items),
             start=variables.values(np.zeros(len(variables))),
@@ -214,15 +211,6 @@ class _Work:
         image = np.full(self.data.photons.size, np.nan)
         image[self.pixels.index] = values
         return image.reshape(self.data.photons.shape)
-
-
-def _with_whole_cells(experiment: Experiment) -> Experiment:
-    """With whole numbers of cells, the nearest."""
-    cells = experiment.crystal.cells
-    if isinstance(cells, int):
-        return experiment
-    whole = (max(round(cells[0]), 1), max(round(cells[1]), 1), max(round(cells[2]), 1))
-    return replace(experiment, crystal=replace(experiment.crystal, cells=whole))
 
 
 def _deviations(target: Target, state: State) -> Array:

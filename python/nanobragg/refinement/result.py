@@ -22,7 +22,7 @@ class Refinement:
     """The experiment that explains an image best, and how well the image determines it."""
 
     experiment: Experiment
-    """With the refined values; numbers of cells are rounded to whole ones."""
+    """With the refined values."""
     names: tuple[str, ...]
     """what was refined, as derivatives name it"""
     units: tuple[str, ...]

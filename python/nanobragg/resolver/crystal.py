@@ -182,10 +182,10 @@ def cell_constants(a: Vec, b: Vec, c: Vec) -> tuple[float, float, float, float, 
     return (norm(a), norm(b), norm(c), angle(b, c), angle(a, c), angle(a, b))
 
 
-def cells_of(crystal: Crystal) -> tuple[int, int, int]:
+def cells_of(crystal: Crystal) -> Vec:
     """Na, Nb, Nc as said."""
     said = crystal.cells
-    if isinstance(said, int):
+    if isinstance(said, (int, float)):
         return (said, said, said)
     return said
 
@@ -200,9 +200,7 @@ def sizes_of(crystal: Crystal) -> Vec:
     return (x, y, z)
 
 
-def crystal_cells(
-    cells: tuple[int, int, int], sizes: Vec, beam_size: float, lengths: Vec
-) -> tuple[Vec, tuple[str, ...]]:
+def crystal_cells(cells: Vec, sizes: Vec, beam_size: float, lengths: Vec) -> tuple[Vec, tuple[str, ...]]:
     """Unit cells along each axis, from the size (m) where one is said; at least 1. And what was clipped.
 
     ``lengths``: |a|, |b|, |c| in m; ``beam_size``: m, clips y and z unless negative.

@@ -54,7 +54,7 @@ class OrientedCrystal(NamedTuple):
     misset: Vec | None
     """radians; those drawn, where they are random"""
     misset_random: bool
-    said_cells: tuple[int, int, int]
+    said_cells: Vec
     cells: Vec
     """Na, Nb, Nc"""
     extents: Vec

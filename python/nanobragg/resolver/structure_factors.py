@@ -45,7 +45,7 @@ class Use(NamedTuple):
     """the crystal's cell, Å and degrees"""
     wavelength: float
     """m"""
-    said_cells: tuple[int, int, int]
+    said_cells: Vec
     """Na, Nb, Nc as said: few of them ask for interpolation"""
     cells: Vec
     """Na, Nb, Nc of the crystal, a size taken into account"""
@@ -104,7 +104,7 @@ def _doubtful_interpolation(factors: StructureFactors, use: Use) -> Log:
     touched = frozenset({"interpolation_before_size"})
     if not said:
         return Log(touched=touched)
-    words = [" x ".join(f"{n:.0f}" for n in cells) for cells in (use.said_cells, use.cells)]
+    words = [" x ".join(f"{n:.12g}" for n in cells) for cells in (use.said_cells, use.cells)]
     doubt = (
         f"tricubic interpolation was chosen for the {words[0]} cells of -N, though the crystal's size makes {words[1]} "
         "cells, where it takes much time and changes little (-nointerpolate)"
