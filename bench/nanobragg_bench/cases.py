@@ -136,7 +136,17 @@ CUDA_CASES = (
     Case(name="gpu_next_image", command=_MOSAIC_25, quick="-detpixels 64", group="cuda"),
 )
 """Only for CUDA devices."""
-OTHERS = ("noise_4096", "counts_6m", "series_1024", "read_hkl", "start", "small_scene", "derivatives", "threads")
+OTHERS = (
+    "noise_4096",
+    "counts_6m",
+    "series_1024",
+    "read_hkl",
+    "start",
+    "small_scene",
+    "derivatives",
+    "tolerance",
+    "threads",
+)
 """Cases that measure something else than the engine."""
 NAMES = (*(case.name for case in (*CASES, *CUDA_CASES)), *OTHERS)
 GROUPS = {

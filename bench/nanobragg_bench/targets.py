@@ -52,6 +52,14 @@ _CUDA = {
 }
 """On an NVIDIA H200."""
 _PROCESS = {"cubic_4096": 5.0, "real_crystal": 10.0}
+_WITHIN = {
+    "xfel_real N50": (15.0, 200.0, 200.0, 12.0),
+    "xfel_real N100": (12.0, 200.0, 200.0, 12.0),
+    "rotation_real": (2.0, 8.0, 0.0, 0.0),
+    "powder_20000": (2.5, 25.0, 25.0, 0.0),
+    "mosaic_100": (8.0, 0.0, 0.0, 0.0),
+}
+"""Within a tolerance of 0.01 photons: square, gauss, tophat, round; 0: none is set."""
 _OTHER = {
     ("noise_4096", "fast"): Target("ratio", 5.0),
     ("noise_4096", "exact"): Target("ratio", 1.0),
@@ -59,6 +67,12 @@ _OTHER = {
     **{(case, "fiber psf"): Target("ratio", 8.0) for case in ("counts_6m", "series_1024")},
     **{("derivatives", f"gradient {shape}"): Target("ratio", 1 / 2.5) for shape in ("square", "gauss")},
     **{("derivatives", f"jacobian {shape}"): Target("ratio", 1 / 4) for shape in ("square", "gauss")},
+    **{
+        ("tolerance", f"{scene} {shape}"): Target("ratio", value)
+        for scene, values in _WITHIN.items()
+        for shape, value in zip(("square", "gauss", "tophat", "round"), values, strict=True)
+        if value
+    },
     ("read_hkl", "text"): Target("ratio", 5.0),
     **{("small_scene", way): Target("seconds", 50e-6) for way in ("double render", "mixed render", "double turned")},
     ("start", "--version"): Target("seconds", 0.030),

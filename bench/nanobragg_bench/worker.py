@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.rendering.devices import evaluations
+from nanobragg_bench.tolerance_step import within
 
 if TYPE_CHECKING:
     from nanobragg.records.resolved import Resolved
@@ -406,6 +407,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "noise": noise,
     "counts": counts,
     "derivatives": derivatives,
+    "within": within,
     "read": read,
     "cache": cache,
 }

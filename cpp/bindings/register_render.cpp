@@ -36,7 +36,8 @@ py::tuple render_scene(const BoundScene& bound, const std::string& precision, in
         result = render(scene, options, pixels);
     }
     tick.rethrow();
-    return py::make_tuple(image, result.solid_angle, result.interpolation_left, result.evaluations);
+    return py::make_tuple(image, result.solid_angle, result.interpolation_left, result.evaluations, result.left_out,
+                          result.error_bound, result.all_terms);
 }
 
 py::tuple tuple_of(Vec3 v) { return py::make_tuple(v.x, v.y, v.z); }
@@ -178,7 +179,7 @@ void register_render(py::module_& m) {
         "render", &render_scene, py::arg("scene"), py::arg("precision") = "double", py::arg("threads") = 0,
         py::arg("reference") = false, py::arg("progress") = py::none(),
         "Image (panel, slow, fast) float32 (flat where shapes differ), solid angle (steradian), whether interpolation "
-        "was left, evaluations.");
+        "was left, evaluations, evaluations left out, bound of the error (photons), why none was left out.");
     m.def("trace_pixel", &trace_pixel, py::arg("scene"), py::arg("panel"), py::arg("slow"), py::arg("fast"),
           py::arg("all"), py::arg("threads") = 0, "Every intermediate of one pixel, from the reference renderer.");
     m.def("enumerations", &enumerations, "What a Scene may choose from: names and numbers of each enumeration.");

@@ -167,6 +167,7 @@ void read_sampling(const py::object& p, Scene& s) {
     s.background = number<double>(p, "background");
     s.scale = number<double>(p, "scale");
     s.steps = number<double>(p, "steps");
+    s.tolerance = number<double>(p, "tolerance");
 }
 
 }  // namespace

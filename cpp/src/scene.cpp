@@ -184,6 +184,8 @@ void validate(const Scene& scene) {
             "first_orientations: found " + std::to_string(scene.first_orientations.size()) +
                 ", expected none or as many as orientations (" + std::to_string(scene.orientations.size()) + ")");
     require(scene.oversample >= 1, "oversample: found " + std::to_string(scene.oversample) + ", expected at least 1");
+    require(scene.tolerance >= 0 && std::isfinite(scene.tolerance),
+            "tolerance: found a number below 0 or not finite, expected photons, 0 or more");
     require(scene.omega != Factor::off, "omega: found OFF, expected FIRST, CENTRE or EACH");
 }
 

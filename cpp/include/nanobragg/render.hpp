@@ -28,6 +28,7 @@ struct RenderOptions {
     bool reference = false;  // the scalar reference renderer, in one thread
     // What was made of the same structure factors before, for mixed precision; null: not known yet.
     const SquaredFactors* factors = nullptr;
+    bool only_if_faster = true;  // leave out terms (Scene::tolerance) only where that saves time
     // Called now and then from the calling thread with the fraction done; false stops the work.
     std::function<bool(double)> tick;
 };
@@ -36,7 +37,11 @@ struct RenderResult {
     bool finished = true;             // false: stopped by tick
     double solid_angle = 0;           // steradian, of all rendered pixels
     bool interpolation_left = false;  // an evaluation was out of range (tricubic_sticky)
-    std::int64_t evaluations = 0;     // evaluations made: fewer than the scene asks for where a spectrum was shortened
+    std::int64_t evaluations = 0;     // evaluations made: fewer than the scene asks for where a spectrum was shortened,
+                                      // and where terms were left out:
+    std::int64_t left_out = 0;        // evaluations that cannot matter (Scene::tolerance)
+    double error_bound = 0;           // photons that no pixel is wrong by for those, proved
+    std::string all_terms;            // why none was left out in spite of a tolerance, or empty
 };
 
 // `image` has Scene::pixels() elements, panel after panel, (slow, fast); pixels that are not rendered become 0. The

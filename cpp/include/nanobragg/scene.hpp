@@ -86,6 +86,8 @@ struct Scene {
     double background_sum = 0, background = 0;
     double scale = 1;
     double steps = 1;
+    double tolerance =
+        0;  // photons that no pixel of the image may be wrong by, for terms that are left out; 0: none is
 
     std::int64_t grid_points() const { return f_shape[0] * f_shape[1] * f_shape[2]; }
     bool has_grid() const { return grid_points() > 0; }

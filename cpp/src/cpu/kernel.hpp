@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "physics/bounds.hpp"
 #include "physics/kernel_scene.hpp"
 
 namespace nanobragg {
@@ -23,6 +24,13 @@ struct Poll {
 // fetched for an interpolation, they begin at multiples of kCubicChunk.
 constexpr int kLanes = 16, kCubicChunk = 64;
 
+// What leaving out within a tolerance came to.
+struct Tally {
+    int64_t terms;   // that were evaluated
+    double work;     // the time it took, as a number of terms (estimated)
+    double used_up;  // raised to the largest part of the tolerance that any pixel may have lost
+};
+
 struct ChunkTask {
     const KernelScene* scene;
     const KernelPanel* panel;
@@ -35,6 +43,8 @@ struct ChunkTask {
     float* image;         // count values
     double* solid_angle;  // the sum over the pixels that are not masked is added to it
     Poll poll;
+    const Bounds* bounds;  // leave out what cannot matter; or null
+    Tally* tally;          // where there are bounds, what is evaluated is added to it
 };
 
 using ChunkFunction = bool (*)(const ChunkTask&);  // false: stopped

@@ -22,16 +22,13 @@ namespace {
 #include "cpu/kernel_sweeps.inl"
 #include "cpu/kernel_tricubic.inl"
 #include "cpu/kernel_fans.inl"
+#include "cpu/kernel_bounds.inl"
+#include "cpu/kernel_within.inl"
 // clang-format on
 
 // ---- the choice of loops ----------------------------------------------------------------------------------
 
 using Sweep = void (*)(const KernelScene&, const Beamline&, int, double*);
-
-template <class A, class B>
-constexpr bool same = false;
-template <class A>
-constexpr bool same<A, A> = true;
 
 // Straight rows, whose indices are computed on the spot, have loops of their own for some lattices.
 template <class Lattice>
@@ -59,18 +56,20 @@ Sweep plain_sweep(Lookup lookup, bool mixed) {
                  : sweep<DoubleTerms<Lattice, Lookup::constant, stored>>;
 }
 
-// For indices computed on the spot, for stored ones, and for fans (or null).
+// For indices computed on the spot, for stored ones, and for fans (or null); and what takes the place of all where
+// terms may be left out (or null).
 struct Sweeps {
     Sweep direct, stored;
     FanSweep fan;
+    WithinSweep within;
 };
 
 template <class Lattice>
 Sweeps sweeps_of(Lookup lookup, bool mixed) {
-    if (lookup == Lookup::tricubic) return {sweep_tricubic<Lattice>, sweep_tricubic<Lattice>, nullptr};
+    if (lookup == Lookup::tricubic) return {sweep_tricubic<Lattice>, sweep_tricubic<Lattice>, nullptr, nullptr};
     const Sweep straight = straight_sweep<Lattice>(lookup, mixed);
     Sweeps out{straight != nullptr ? straight : plain_sweep<Lattice, false>(lookup, mixed),
-               plain_sweep<Lattice, true>(lookup, mixed), nullptr};
+               plain_sweep<Lattice, true>(lookup, mixed), nullptr, nullptr};
     if constexpr (Lattice::formula.degree >= 0) {
         if (lookup == Lookup::constant) out.fan = mixed ? sweep_fan<Lattice, float> : sweep_fan<Lattice, double>;
     }
@@ -85,6 +84,17 @@ Sweeps choose_sweeps(const KernelScene& s, Lookup lookup, bool mixed, bool caref
     return out;
 }
 
+WithinSweep choose_within(const KernelScene& s, bool mixed) {
+    return with_lattice(Shapes(), Formula{s.shape, -1, false}, [&](auto lattice) {
+        return mixed ? sweep_within<decltype(lattice), true> : sweep_within<decltype(lattice), false>;
+    });
+}
+
+double unit_of(const KernelScene& s) {
+    return with_lattice(Shapes(), Formula{s.shape, -1, false},
+                        [&](auto lattice) { return decltype(lattice)::unit(s); });
+}
+
 // ---- one chunk --------------------------------------------------------------------------------------------
 
 // Loops add to `total` and `acc` what they make of the rays. Where both stand at the same place of a page (4 KiB),
@@ -94,6 +104,7 @@ struct Work {
     alignas(64) double gap[128];
     alignas(64) double total[kChunk], acc[kChunk], capture[kChunk], omega[kChunk];
     Columns columns;
+    Allowance allowance;
 };
 
 // Whether a factor is exactly 0 somewhere, which stands for one that is still to be computed. Counted in doubles, which
@@ -132,7 +143,8 @@ void add_to_total(const Chunk& c, const Rays& rays, const KernelSource& source, 
 }
 
 // All sources seen from one row of subpixels.
-bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps, const Poll& poll) {
+bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps, const ChunkTask& task) {
+    const Poll& poll = task.poll;
     const KernelScene& s = c.scene;
     // With nothing to multiply, all sources may go into one sum.
     const bool factors = s.polar == Factor::centre || s.polar == Factor::each || s.capture_inside ||
@@ -140,7 +152,8 @@ bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps
     double* sum = factors ? w.acc : w.total;
     Beamline line{rays, w.columns, nullptr, nullptr, 0};
     // Only where no factor differs from beam to beam.
-    if (sweeps.fan != nullptr && !(s.dmin > 0) && (s.polar == Factor::off || s.polar == Factor::first)) {
+    if (sweeps.fan != nullptr && sweeps.within == nullptr && !(s.dmin > 0) &&
+        (s.polar == Factor::off || s.polar == Factor::first)) {
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
         const bool done = sum_fans(s, line, c.n, sum, sweeps.fan, poll);
         if (factors) add_to_total(c, rays, s.sources[0], w);
@@ -151,7 +164,11 @@ bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps
         line.incident = line.sources[0].direction;
         line.count = same_direction(s, n);
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
-        (line.count > 1 || !rays.straight ? sweeps.stored : sweeps.direct)(s, line, c.n, sum);
+        if (sweeps.within != nullptr) {
+            sweeps.within(s, *task.bounds, line, c.n, w.allowance, sum);
+        } else {
+            (line.count > 1 || !rays.straight ? sweeps.stored : sweeps.direct)(s, line, c.n, sum);
+        }
         if (factors) add_to_total(c, rays, line.sources[0], w);
         if (poll.stop(poll.context)) return false;
     }
@@ -187,7 +204,7 @@ void capture_subpixel(const Chunk& c, const Rays& rays, const Subpixel& sub, Wor
         });
 }
 
-bool sum_subpixels(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& poll) {
+bool sum_subpixels(const Chunk& c, Work& w, const Sweeps& sweeps, const ChunkTask& task) {
     const KernelScene& s = c.scene;
     const int64_t square = s.oversample * s.oversample;
     for (int64_t i = 0; i < s.layer_count * square; ++i) {
@@ -196,7 +213,7 @@ bool sum_subpixels(const Chunk& c, Work& w, const Sweeps& sweeps, const Poll& po
         if (!central) aim_at(c, sub, w.rays);
         const Rays& rays = central ? w.centre : w.rays;
         if (s.capture_inside) capture_subpixel(c, rays, sub, w);
-        if (!sum_sources(c, rays, w, sweeps, poll)) return false;
+        if (!sum_sources(c, rays, w, sweeps, task)) return false;
     }
     return true;
 }
@@ -239,6 +256,25 @@ double seen_maximum(const ChunkTask& task, const double* values) {
     finish_pixels(s, sums);
 }
 
+// Gives each pixel its allowance, and each sweep a share of it.
+void share_out(const Chunk& c, const ChunkTask& task, Work& w) {
+    const KernelScene& s = c.scene;
+    allow(c, task, w.centre, unit_of(s), w.allowance);
+    for (int64_t n = 0; n < s.source_count;) {
+        const int64_t lines = same_direction(s, n);
+        w.allowance.calls += shares_of(s, lines) * s.layer_count * s.oversample * s.oversample;
+        n += lines;
+    }
+    w.allowance.shares = w.allowance.calls;
+}
+
+void count_up(const ChunkTask& task, const Allowance& allowance) {
+    task.tally->terms += allowance.terms;
+    task.tally->work += allowance.work * kWidth;
+    const double used = used_up(task, allowance);
+    if (used > task.tally->used_up) task.tally->used_up = used;
+}
+
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
@@ -247,10 +283,15 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     const int n = (task.lead + task.count + multiple - 1) / multiple * multiple;
     const Chunk c{s, *task.panel, n, (double)task.slow, (double)task.fast};
     Work w;
-    const Sweeps sweeps = choose_sweeps(s, lookup, mixed, task.careful != 0);
+    Sweeps sweeps = choose_sweeps(s, lookup, mixed, task.careful != 0);
     aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
     for (int p = 0; p < c.n; ++p) w.total[p] = 0;
-    if (!sum_subpixels(c, w, sweeps, task.poll)) return false;
+    if (task.bounds != nullptr && lookup != Lookup::tricubic) {
+        sweeps.within = choose_within(s, mixed);
+        share_out(c, task, w);
+    }
+    if (!sum_subpixels(c, w, sweeps, task)) return false;
+    if (sweeps.within != nullptr) count_up(task, w.allowance);
     const double brightest = seen_maximum(task, w.total);
     if (brightest > *task.brightest) *task.brightest = brightest;
     finish(c, w);

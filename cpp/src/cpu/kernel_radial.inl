@@ -48,6 +48,11 @@ struct GaussRadii {
     }
 };
 
+template <class A, class B>
+constexpr bool same = false;
+template <class A>
+constexpr bool same<A, A> = true;
+
 // The type for a lattice, or void.
 template <class Lattice>
 struct RadiiOf {

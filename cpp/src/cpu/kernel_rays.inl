@@ -46,6 +46,8 @@ struct Chunk {
 
 NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
+NANOBRAGG_FN double length3(const double* a) { return root(dot3(a, a)); }
+
 NANOBRAGG_FN Doubles& doubles_at(double* values) { return *(Doubles*)values; }
 NANOBRAGG_FN const Doubles& doubles_at(const double* values) { return *(const Doubles*)values; }
 NANOBRAGG_FN Singles& singles_at(float* values) { return *(Singles*)values; }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <thread>
 
 #include "cpu/isa.hpp"
@@ -13,6 +14,7 @@
 #include "nanobragg/threads.hpp"
 #include "plan/plan.hpp"
 #include "plan/precision.hpp"
+#include "plan/term_bounds.hpp"
 #include "plan/view.hpp"
 
 namespace nanobragg {
@@ -71,6 +73,13 @@ struct Piece {
     std::int64_t start;                   // where the panel's row begins in the image
 };
 
+// What a chunk gives.
+struct ChunkOutput {
+    double solid_angle = 0, brightest = 0;
+    Tally tally{};
+    float* image = nullptr;
+};
+
 class CpuRender {
   public:
     CpuRender(const Scene& scene, const RenderOptions& options, float* image)
@@ -80,6 +89,8 @@ class CpuRender {
           reference_(reason_for_reference(scene) != nullptr),
           factors_(options.precision == Precision::mixed && options.factors == nullptr ? squared_factors(scene)
                                                                                        : SquaredFactors()),
+          given_(options.factors),
+          only_if_faster_(options.only_if_faster),
           plan_(plan(options.factors == nullptr ? factors_ : *options.factors, options.precision)),
           piece_(piece_size()),
           pieces_(divide()),
@@ -91,6 +102,7 @@ class CpuRender {
         chunk_ = plan_.mixed() ? chosen_kernels().chunk_mixed : chosen_kernels().chunk_double;
         clear_around();
         RenderResult result;
+        if (s_.tolerance > 0) result.all_terms = bound_terms();
         result.interpolation_left = out_of_range_ >= 0;
         const double brightest = render_pieces(result.solid_angle);
         if (plan_.mixed() && takes_short_cut(plan_.scene()) && !(brightest >= short_cut_limit(plan_.scene()))) {
@@ -106,10 +118,54 @@ class CpuRender {
         result.finished = !progress_.stopped();
         if (!result.finished) std::fill_n(image_, s_.pixels(), 0.0f);
         result.evaluations = evaluations_.load();
+        if (bounds_ != nullptr) result.left_out = all_evaluations_.load() - result.evaluations;
+        result.error_bound = used_up_ * s_.tolerance;
         return result;
     }
 
   private:
+    const SquaredFactors& factors() const { return given_ == nullptr ? factors_ : *given_; }
+
+    // Prepares to leave out terms; returns why none may be, or an empty text.
+    std::string bound_terms() {
+        const double largest = plan_.mixed() ? factors().largest : largest_structure_factor(s_);
+        const char* reason = reference_ ? reason_for_reference(s_) : reason_for_all_terms(s_, largest);
+        if (reason != nullptr) return reason;
+        if (!only_if_faster_ || preparation() < s_.evaluations()) {
+            bounds_ = std::make_unique<TermBounds>(s_, plan_.scene(), largest);
+            if (!only_if_faster_ || worthwhile()) return {};
+        }
+        bounds_.reset();
+        return "finding out which matter would take as long";
+    }
+
+    // Whether leaving out terms saves time, judged by some pixels all over the image. In evaluations.
+    bool worthwhile() {
+        constexpr std::int64_t kMostSamples = 32, kPixels = 128, kApart = 6400;
+        constexpr double kGain = 0.9, kPixel = 8;  // a pixel's own
+        const auto all = static_cast<std::int64_t>(pieces_.size());
+        const std::int64_t samples = std::min(all, std::clamp<std::int64_t>(s_.roi_pixels() / kApart, 1, kMostSamples));
+        const double term = plan_.mixed() ? 1.0 : 2.0;
+        double with = 0, without = 0, pixels = 0;
+        std::vector<float> scratch(kPixels);
+        for (std::int64_t i = 0; i < samples; ++i) {
+            Piece piece = pieces_[static_cast<std::size_t>((2 * i + 1) * all / (2 * samples))];
+            piece.fast += std::max<std::int64_t>(0, piece.end - piece.fast - kPixels) * (i % 5) / 4;
+            piece.end = std::min(piece.end, piece.fast + kPixels);
+            ChunkOutput output{};
+            output.image = scratch.data();
+            const ChunkTask task = task_of(piece, false, output);
+            if (!chunk_(task)) return false;
+            with += output.tally.work + kPixel * task.count;
+            without += term * static_cast<double>(task.count * evaluations_of_pixel(*task.scene));
+            pixels += task.count;
+        }
+        const double image = static_cast<double>(s_.roi_pixels()) / std::max(1.0, pixels);
+        return with * image + preparation() < kGain * without * image;
+    }
+    // What bounds take to prepare.
+    double preparation() const { return 12.0 * static_cast<double>(s_.grid_points() + s_.orientations.size()); }
+
     Plan plan(const SquaredFactors& factors, Precision precision) const {
         const bool mixed = precision == Precision::mixed && mixed_suffices(s_, factors.largest);
         return {s_, mixed, mixed && s_.has_grid() && !factors.squares.empty() ? factors.squares.data() : nullptr};
@@ -127,18 +183,25 @@ class CpuRender {
 
     // Renders everything; returns the largest sum of terms of any pixel.
     double render_pieces(double& solid_angle) {
-        std::vector<double> solid_angles(pieces_.size(), 0.0), brightest(pieces_.size(), 0.0);
+        std::vector<ChunkOutput> outputs(pieces_.size());
+        evaluations_.store(0);
+        all_evaluations_.store(0);
         const auto count = static_cast<std::int64_t>(pieces_.size());
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads_)
         for (std::int64_t i = 0; i < count; ++i) {
             if (progress_.check()) continue;
             const auto at = static_cast<std::size_t>(i);
-            render_piece(pieces_[at], &solid_angles[at], &brightest[at]);
+            render_piece(pieces_[at], outputs[at]);
             progress_.add(1);
         }
-        solid_angle = 0;
-        for (const double part : solid_angles) solid_angle += part;
-        return brightest.empty() ? 0.0 : *std::max_element(brightest.begin(), brightest.end());
+        double brightest = 0;
+        solid_angle = used_up_ = 0;
+        for (const ChunkOutput& part : outputs) {
+            solid_angle += part.solid_angle;
+            brightest = std::max(brightest, part.brightest);
+            used_up_ = std::max(used_up_, part.tally.used_up);
+        }
+        return brightest;
     }
 
     // Short ones also where a pixel takes long, since progress is looked at between them.
@@ -166,12 +229,13 @@ class CpuRender {
         return result;
     }
 
-    void render_piece(const Piece& piece, double* solid_angle, double* brightest) {
+    void render_piece(const Piece& piece, ChunkOutput& output) {
         if (reference_) {
             const Panel& panel = panel_of(piece);
             for (std::int64_t fast = piece.fast; fast < piece.end && !progress_.check(); ++fast) {
                 image_[piece.start + fast] = 0;
-                if (panel.unmasked(piece.slow, fast)) *solid_angle += render_alone(piece.start + fast).central_omega;
+                if (panel.unmasked(piece.slow, fast))
+                    output.solid_angle += render_alone(piece.start + fast).central_omega;
             }
             evaluations_.fetch_add((piece.end - piece.fast) * evaluations_of_pixel(plan_.scene()),
                                    std::memory_order_relaxed);
@@ -184,8 +248,8 @@ class CpuRender {
         }
         after.fast = before.end;
         const bool tricubic = s_.interpolation != Interpolation::nearest;
-        if (before.end > before.fast) render_chunk(before, tricubic, solid_angle, brightest);
-        if (after.end > after.fast) render_chunk(after, false, solid_angle, brightest);
+        if (before.end > before.fast) render_chunk(before, tricubic, output);
+        if (after.end > after.fast) render_chunk(after, false, output);
     }
 
     const Panel& panel_of(const Piece& piece) const { return s_.panels[static_cast<std::size_t>(piece.panel)]; }
@@ -204,31 +268,41 @@ class CpuRender {
         return {slow, slow, begin, begin + piece_ - 1};
     }
 
-    void render_chunk(const Piece& piece, bool tricubic, double* solid_angle, double* brightest) {
+    // Its image goes where `output` says, whose numbers are raised.
+    ChunkTask task_of(const Piece& piece, bool tricubic, ChunkOutput& output) const {
         const Panel& panel = panel_of(piece);
         const auto number = static_cast<std::size_t>(piece.panel);
         const std::int64_t slow = panel.first_slow + piece.slow, fast = panel.first_fast + piece.fast;
         const std::int64_t lead = fast % (tricubic && s_.has_grid() ? kCubicChunk : kLanes);
-        const std::int64_t begin = piece.start + piece.fast, count = piece.end - piece.fast;
         const std::uint8_t* mask = panel.mask == nullptr ? nullptr : panel.mask + piece.slow * panel.nfast + piece.fast;
-        const KernelScene& scene = plan_.scene(number, whole_piece(slow, fast));
-        evaluations_.fetch_add(count * evaluations_of_pixel(scene), std::memory_order_relaxed);
-        const ChunkTask task{&scene,
-                             &plan_.panel(number),
-                             slow,
-                             fast - lead,
-                             static_cast<int>(lead),
-                             static_cast<int>(count),
-                             tricubic,
-                             careful_,
-                             brightest,
-                             mask,
-                             image_ + begin,
-                             solid_angle,
-                             {Progress::poll, &progress_}};
-        if (!chunk_(task) || mask == nullptr) return;
-        for (std::int64_t i = 0; i < count; ++i) {
-            if (mask[i] == 0) image_[begin + i] = 0.0f;
+        return {&plan_.scene(number, whole_piece(slow, fast)),
+                &plan_.panel(number),
+                slow,
+                fast - lead,
+                static_cast<int>(lead),
+                static_cast<int>(piece.end - piece.fast),
+                tricubic,
+                careful_,
+                &output.brightest,
+                mask,
+                output.image,
+                &output.solid_angle,
+                {Progress::poll, const_cast<Progress*>(&progress_)},
+                bounds_ == nullptr ? nullptr : &bounds_->bounds(),
+                &output.tally};
+    }
+
+    void render_chunk(const Piece& piece, bool tricubic, ChunkOutput& output) {
+        output.image = image_ + piece.start + piece.fast;
+        const ChunkTask task = task_of(piece, tricubic, output);
+        const std::int64_t evaluations = task.count * evaluations_of_pixel(*task.scene), before = output.tally.terms;
+        const bool finished = chunk_(task);
+        const bool bounded = task.bounds != nullptr && !(tricubic && s_.has_grid());
+        evaluations_.fetch_add(bounded ? output.tally.terms - before : evaluations, std::memory_order_relaxed);
+        all_evaluations_.fetch_add(evaluations, std::memory_order_relaxed);
+        if (!finished || task.mask == nullptr) return;
+        for (int i = 0; i < task.count; ++i) {
+            if (task.mask[i] == 0) task.image[i] = 0.0f;
         }
     }
 
@@ -236,12 +310,16 @@ class CpuRender {
     float* image_;
     int threads_;
     bool reference_;
-    SquaredFactors factors_;  // used where the caller has none
+    SquaredFactors factors_;       // used where the caller has none
+    const SquaredFactors* given_;  // the caller's, or null
+    bool only_if_faster_;
     Plan plan_;
     std::int64_t piece_;  // pixels
     std::vector<Piece> pieces_;
     Progress progress_;
-    std::atomic<std::int64_t> evaluations_{0};
+    std::atomic<std::int64_t> evaluations_{0}, all_evaluations_{0};  // made, and what all terms would have been
+    std::unique_ptr<TermBounds> bounds_;                             // where terms may be left out
+    double used_up_ = 0;                                             // of the tolerance, at most
     std::int64_t first_ = -1, out_of_range_ = -1;
     int careful_ = 0;
     ChunkFunction chunk_ = nullptr;
@@ -260,6 +338,7 @@ RenderResult render(const Scene& scene, const RenderOptions& options, float* ima
         RenderResult result;
         result.interpolation_left = render_reference(scene, image);
         result.evaluations = static_cast<std::int64_t>(scene.evaluations());
+        if (scene.tolerance > 0) result.all_terms = "the reference renderer leaves none out";
         return result;
     }
     return CpuRender(scene, options, image).run();

@@ -89,6 +89,36 @@ NANOBRAGG_FN bool any_of(Mask x) {
     return any_of((Unsigned)x);
 }
 
+// One bit for each number of a comparison's result, the first number's lowest.
+NANOBRAGG_FN uint32_t bits_of(Phases holds) {
+#if defined(__AVX512F__)
+    return _mm512_movepi32_mask((__m512i)holds);
+#elif defined(__AVX2__)
+    return (uint32_t)_mm256_movemask_ps((__m256)holds);
+#elif defined(__x86_64__)
+    return (uint32_t)_mm_movemask_ps((__m128)holds);
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < kWidth; ++i) bits |= (uint32_t)(holds[i] != 0) << i;
+    return bits;
+#endif
+}
+
+NANOBRAGG_FN Singles larger(Singles x, Singles y) {
+#if defined(__AVX512F__)
+    return (Singles)_mm512_mask_max_ps(__m512{}, 0xffff, (__m512)x, (__m512)y);
+#elif defined(__AVX2__)
+    return (Singles)_mm256_max_ps((__m256)x, (__m256)y);
+#elif defined(__x86_64__)
+    return (Singles)_mm_max_ps((__m128)x, (__m128)y);
+#else
+    return x > y ? x : y;
+#endif
+}
+
+// Nearest whole numbers, ties to even. |x| < 2^22.
+NANOBRAGG_FN Phases wholes_of(Singles x) { return (Phases)(x + kRoundingSumSingle) - 0x4b400000; }
+
 // exp(x) - exp(y), whose exponents are hardly ever positive.
 [[gnu::noinline, gnu::cold]] static void subtract_exponentials(Doubles& x, const Doubles& y) {
     for (int i = 0; i < kHalf; ++i) x[i] = exp(x[i]) - exp(y[i]);

@@ -170,8 +170,11 @@ struct TophatLattice : ShapeLattice<Shape::tophat> {
     static NANOBRAGG_FN_MEMBER Real squared(const KernelScene& s, Real dh, Real dk, Real dl) {
         return miss_squared(s, dh, dk, dl) * s.fudge < 0.3969 ? filled<Real>(1.0) : filled<Real>(0.0);
     }
-    static NANOBRAGG_FN_MEMBER float squared_mixed(const KernelScene& s, int32_t ph, int32_t pk, int32_t pl) {
-        return miss_squared(s, turns(ph), turns(pk), turns(pl)) * (float)s.fudge < 0.3969f ? 1.0f : 0.0f;
+    template <class Phase>
+    static NANOBRAGG_FN_MEMBER auto squared_mixed(const KernelScene& s, Phase ph, Phase pk, Phase pl) {
+        using Single = decltype(turns(ph));
+        return miss_squared(s, turns(ph), turns(pk), turns(pl)) * (float)s.fudge < 0.3969f ? filled<Single>(1.0f)
+                                                                                           : filled<Single>(0.0f);
     }
 };
 

@@ -335,6 +335,7 @@ OPTIONS: tuple[Option, ...] = (
 
 OWN_OPTIONS: tuple[Option, ...] = (
     _own("-blocks=", _CRYSTAL, "crystal.blocks"),
+    _own("-tolerance=", _SAMPLING, "sampling.tolerance"),
     _own("-sf_column=", _FILES, "crystal.sf_column"),
     _own("-sf_block=", _FILES, "crystal.sf_block"),
     _own("-sf_group=", _FILES, "crystal.sf_group"),

@@ -92,12 +92,28 @@ def _simulate(request: Request, run: Run) -> None:
         print(f"rendered on the CPU: {result.note}")
     if result.interpolation_left:
         _tell_sticky(run)
+    _tell_tolerance(resolved.scene.tolerance, result)
     _print_pixels(run, resolved, image, request.trace_json)
     sphere = 100.0 * result.solid_angle / 4.0 / 3.141592653589793
     print(f"\nsolid angle subtended by detector = {result.solid_angle:g} steradian ( {sphere:g}% sphere)")
     from nanobragg.program.outputs import write_outputs
 
     write_outputs(run, resolved, image, seed, detector)
+
+
+def _tell_tolerance(tolerance: float, result: RenderResult) -> None:
+    """One line: what was left out, or why nothing was."""
+    if tolerance <= 0.0:
+        return
+    wanted = f"tolerance of {tolerance:g} photons"
+    if result.all_terms:
+        print(f"{wanted}: all evaluations are made: {result.all_terms}")
+        return
+    share = 100.0 * result.left_out / max(result.left_out + result.evaluations, 1)
+    print(
+        f"{wanted}: {result.left_out} of {result.left_out + result.evaluations} evaluations ({share:.4g}%) are left "
+        f"out, and no pixel is wrong by more than {result.error_bound:.3g} photons for it"
+    )
 
 
 def _write_config(request: Request, run: Run) -> None:

@@ -513,6 +513,14 @@ class Sampling(Record):
     oversample_polar: bool = row(FLAG, "polarization for every subpixel", default=False, option="-oversample_polar")
     oversample_omega: bool = row(FLAG, "solid angle for every subpixel", default=False, option="-oversample_omega")
     dmin: float | None = row(NUMBER, "high-resolution limit", unit="Å", option="-dmin", unset="none")
+    tolerance: float = row(
+        NOT_NEGATIVE,
+        "what no pixel may be wrong by, for terms that are left out; 0: all are computed",
+        unit="photons",
+        default=0.0,
+        option="-tolerance",
+        more='See ``specs/physics.md``, "Within a stated error".',
+    )
 
 
 class Experiment(Record):

@@ -110,6 +110,8 @@ class Scene(Record):
     """r_e² × fluence."""
     steps: int
     """Divisor: sources × orientations × oversample²."""
+    tolerance: float = 0.0
+    """photons that no pixel may be wrong by, for terms that are left out; 0: all are computed."""
 
     @property
     def shape(self) -> tuple[int, int]:

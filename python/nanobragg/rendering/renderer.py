@@ -34,6 +34,12 @@ class RenderResult(NamedTuple):
     evaluations: int
     """Terms that were summed: pixels x subpixels x layers x sources x orientations; fewer where a spectrum was
     shortened, more where an image was rendered twice (``specs/performance.md``)."""
+    left_out: int = 0
+    """Terms that were left out within the Scene's tolerance."""
+    error_bound: float = 0.0
+    """photons that no pixel is wrong by for them, proved (``specs/physics.md``, "Within a stated error")"""
+    all_terms: str = ""
+    """Why none was left out in spite of a tolerance; empty otherwise."""
     device: str = "cpu"
     """Where it was rendered."""
     note: str = ""
@@ -152,7 +158,8 @@ class Renderer:
         if self._device is not None:
             with self._or_cpu():
                 image, *found = self._on_device(orientations, first_orientations, progress)
-                return RenderResult(image.numpy(), *found, device=self.place.name)
+                all_terms = "no GPU leaves any out" if self._scene.tolerance > 0 else ""
+                return RenderResult(image.numpy(), *found, all_terms=all_terms, device=self.place.name)
         return self._on_cpu(orientations, first_orientations, progress)
 
     def render_on_device(

@@ -105,4 +105,5 @@ def _sampling(stages: Stages) -> dict[str, Any]:
         "background": stages.water.once,
         "scale": THOMSON * stages.light.fluence * blocks,
         "steps": stages.samples,
+        "tolerance": stages.said.experiment.sampling.tolerance,
     }

@@ -1,0 +1,27 @@
+// What the kernels know of how much a term can add, to leave out what cannot matter (specs/physics.md, "Within a stated
+// error"): plain data, which belongs to the plan's TermBounds. CPU only.
+#pragma once
+
+#include <stdint.h>
+
+namespace nanobragg {
+
+// Orientations that are tested, and may be left out, together: the largest number of them.
+constexpr int kOrientationBatch = 256;
+
+struct Bounds {
+    double tolerance;            // photons
+    double photons;              // of a pixel with a solid angle of 1 whose sum of terms is 1, at most
+    double depth;                // of the sensor's layers, at most, m
+    const double* orientations;  // as the scene's, in an order in which neighbours are alike
+    double longest[3];           // axes of any orientation, at most, m
+    // Weights of the squared distances to the nearest indices: of squares, 1/N^2 for each axis, at most; else what the
+    // squared distances in the transform of the block are at least made of.
+    float weight[3];
+    float largest;           // F^2, at most
+    const float* maxima;     // largest F^2 of neighbours, or null: not known (maxima_place in kernel_bounds.inl)
+    int32_t first[3];        // indices of its first element
+    int32_t shape[3], size;  // elements along each axis, and of all three
+};
+
+}  // namespace nanobragg

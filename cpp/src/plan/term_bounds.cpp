@@ -1,0 +1,200 @@
+#include "plan/term_bounds.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "nanobragg/enumerations.hpp"
+
+namespace nanobragg {
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+constexpr std::int64_t kMostMaxima = std::int64_t{1} << 25;  // 128 MiB of them
+constexpr std::int64_t kFarthest = 1'000'000;                // index
+constexpr std::int64_t kAlike = 16;                          // orientations that one register may hold
+
+using Numbers = std::vector<const Orientation*>;
+
+double element(const Orientation& o, int i) { return (&o.a.x)[i]; }
+
+// Halves them at the middle of the element of their matrices that differs most, and so on, until registers hold them:
+// neighbours are then alike.
+void halve(Numbers::iterator begin, Numbers::iterator end) {
+    const std::int64_t count = end - begin;
+    if (count <= kAlike) {
+        std::sort(begin, end);  // as in the scene
+        return;
+    }
+    int widest = 0;
+    double most = -1;
+    for (int i = 0; i < 9; ++i) {
+        const auto [low, high] = std::minmax_element(
+            begin, end, [i](const Orientation* a, const Orientation* b) { return element(*a, i) < element(*b, i); });
+        const double spread = element(**high, i) - element(**low, i);
+        if (spread > most) {
+            most = spread;
+            widest = i;
+        }
+    }
+    const std::int64_t unit = count > 2 * kOrientationBatch ? kOrientationBatch : kAlike;
+    const std::int64_t half = (count / 2 + unit - 1) / unit * unit;
+    // The place in the scene decides between equals, so that the order is one and the same everywhere.
+    std::nth_element(begin, begin + half, end, [widest](const Orientation* a, const Orientation* b) {
+        const double x = element(*a, widest), y = element(*b, widest);
+        return x < y || (x == y && a < b);
+    });
+    halve(begin, begin + half);
+    halve(begin + half, end);
+}
+
+bool finite_factors(const Scene& s) {
+    return std::all_of(s.f_grid, s.f_grid + s.grid_points(), [](double f) { return std::isfinite(f); });
+}
+
+// Capture fractions are from 0 to 1 where rays enter from the front.
+bool absorbs(const Scene& s) {
+    return s.capture == Factor::off ||
+           (s.attenuation >= 0 &&
+            std::all_of(s.layers.begin(), s.layers.end(), [](const Layer& l) { return l.front >= 0 && l.back >= 0; }));
+}
+
+bool finite_beam(const Scene& s) {
+    return std::all_of(s.sources.begin(), s.sources.end(), [](const Source& source) {
+        return source.wavelength > 0 && std::isfinite(source.wavelength) && std::isfinite(source.weight);
+    });
+}
+
+}  // namespace
+
+const char* reason_for_all_terms(const Scene& s, double largest_F) {
+    if (s.has_grid() && s.interpolation != Interpolation::nearest) return "structure factors are interpolated";
+    if (!absorbs(s)) return "the sensor makes photons";
+    if (!finite_beam(s) || !std::isfinite(s.default_F) || !finite_factors(s) || !std::isfinite(s.fudge)) {
+        return "not all of its numbers are finite";
+    }
+    double longest = 0, shortest = s.sources.front().wavelength, weight = 0;
+    for (const Orientation& o : s.orientations) longest = std::max({longest, norm(o.a), norm(o.b), norm(o.c)});
+    for (const Source& source : s.sources) {
+        shortest = std::min(shortest, source.wavelength);
+        weight += std::abs(source.weight);
+    }
+    const double peak = s.cells[0] * s.cells[1] * s.cells[2] * largest_F;
+    // Written so that NaN does not do.
+    const bool cells = std::all_of(s.cells, s.cells + 3, [](double n) { return n >= 1; });
+    const bool in_range = longest * 2.0 / shortest < 4e5 && peak * peak < 1e32 && weight < 1e5;
+    return cells && in_range ? nullptr : "indices, cells or structure factors leave the range of its tests";
+}
+
+double least_eigenvalue(const double beside[3]) {
+    // Trigonometric solution of the characteristic polynomial (x - 1)^3 - p (x - 1) - q.
+    const double a = beside[0], b = beside[1], c = beside[2];
+    const double p = a * a + b * b + c * c, q = 2 * a * b * c;
+    if (!(p > 0)) return 1.0 - 1e-5;
+    const double radius = std::sqrt(p / 3);
+    const double cosine = std::clamp(q / (2 * radius * radius * radius), -1.0, 1.0);
+    const double least = 1 + 2 * radius * std::cos((std::acos(cosine) + 2 * kPi) / 3);
+    return std::max(0.0, least - 1e-5);
+}
+
+TermBounds::TermBounds(const Scene& scene, const KernelScene& view, double largest_F) {
+    bounds_.tolerance = scene.tolerance;
+    const double polar = scene.polar == Factor::off ? 1.0 : std::max(1.0, (1 + std::abs(scene.kahn_factor)) / 2);
+    bounds_.photons = std::abs(scene.scale / scene.steps) * polar * (1 + 1e-9);
+    for (const Layer& layer : scene.layers) {
+        bounds_.depth = std::max(bounds_.depth, std::abs(layer.depth) + std::abs(layer.thickness));
+    }
+    bounds_.largest = static_cast<float>(largest_F * largest_F * (1 + 1e-6));
+    order_orientations(scene);
+    weigh_distances(view);
+    find_maxima(scene);
+}
+
+void TermBounds::order_orientations(const Scene& scene) {
+    Numbers order;
+    for (const Orientation& o : scene.orientations) {
+        order.push_back(&o);
+        bounds_.longest[0] = std::max(bounds_.longest[0], norm(o.a));
+        bounds_.longest[1] = std::max(bounds_.longest[1], norm(o.b));
+        bounds_.longest[2] = std::max(bounds_.longest[2], norm(o.c));
+    }
+    halve(order.begin(), order.end());
+    orientations_.reserve(9 * order.size());
+    for (const Orientation* o : order) {
+        for (int i = 0; i < 9; ++i) orientations_.push_back(element(*o, i));
+    }
+    bounds_.orientations = orientations_.data();
+}
+
+void TermBounds::weigh_distances(const KernelScene& view) {
+    const double *m = view.metric, *cells = view.cells;
+    // A quadratic form is at least its diagonal times the least eigenvalue of what is left when that is made ones.
+    double beside[3] = {0, 0, 0};
+    const int of[3][2] = {{0, 1}, {1, 2}, {0, 2}};
+    for (int i = 0; i < 3; ++i) {
+        const double both = std::sqrt(m[of[i][0]] * m[of[i][1]]);
+        beside[i] = both > 0 ? m[3 + i] / (2 * both) : 1.0;
+    }
+    const double least = least_eigenvalue(beside);
+    for (int axis = 0; axis < 3; ++axis) {
+        double weight = 0;
+        switch (view.shape) {
+            case Shape::square:
+                weight = cells[axis] <= 1 ? 1.0 : (1 - 1e-5) / (cells[axis] * cells[axis]);
+                break;
+            case Shape::round:
+                weight = kPi * kPi * view.fudge * cells[axis] * cells[axis] * (1 - 1e-5);
+                break;
+            case Shape::gauss:
+                weight = 2 / 0.63 * 1.4426950408889634074 * view.fudge * m[axis] * least;
+                break;
+            case Shape::tophat:
+                weight = view.fudge * m[axis] / 0.3969 * least;
+                break;
+        }
+        bounds_.weight[axis] = static_cast<float>(std::min(weight, 1e30));
+    }
+}
+
+// Element [mask][h][k][l] is the largest F^2 of the indices (h or, where the mask has bit 1, h + 1) and so on (bits 2
+// and 4 for k and l), from the index before the grid's first to the one behind its last along each axis.
+void TermBounds::find_maxima(const Scene& scene) {
+    if (!scene.has_grid()) return;
+    std::int64_t size = 1;
+    for (int i = 0; i < 3; ++i) {
+        size *= scene.f_shape[i] + 2;
+        if (size > kMostMaxima / 8 || std::abs(scene.f_min[i]) > kFarthest) return;
+        bounds_.shape[i] = static_cast<std::int32_t>(scene.f_shape[i] + 2);
+        bounds_.first[i] = static_cast<std::int32_t>(scene.f_min[i] - 1);
+    }
+    bounds_.size = static_cast<std::int32_t>(size);
+    const auto other = static_cast<float>(scene.default_F * scene.default_F * (1 + 1e-6));
+    const std::int64_t n[3] = {bounds_.shape[0], bounds_.shape[1], bounds_.shape[2]};
+    const std::int64_t step[3] = {n[1] * n[2], n[2], 1};
+    maxima_.reset(new float[static_cast<std::size_t>(8 * size)]);  // not set yet, which takes a third of all this
+    float* own = maxima_.get();
+    std::fill_n(own, size, other);
+    const double* f = scene.f_grid;
+    for (std::int64_t h = 1; h < n[0] - 1; ++h) {
+        for (std::int64_t k = 1; k < n[1] - 1; ++k) {
+            float* row = own + h * step[0] + k * step[1] + 1;
+            for (std::int64_t l = 0; l < n[2] - 2; ++l, ++f) row[l] = static_cast<float>(*f * *f * (1 + 1e-6));
+        }
+    }
+    // With one axis more, each is made of one before. Behind the last element along an axis stands the first one of
+    // another row or plane, which has default_F, too.
+    for (int mask = 1; mask < 8; ++mask) {
+        const int axis = (mask & 4) != 0 ? 2 : (mask & 2) != 0 ? 1 : 0;
+        const float* from = own + (mask & ~(1 << axis)) * size;
+        float* to = own + mask * size;
+        const std::int64_t inside = size - step[axis];
+        for (std::int64_t at = 0; at < inside; ++at) {
+            const float next = from[at + step[axis]];
+            to[at] = from[at] > next ? from[at] : next;
+        }
+        for (std::int64_t at = inside; at < size; ++at) to[at] = from[at] > other ? from[at] : other;
+    }
+    bounds_.maxima = own;
+}
+
+}  // namespace nanobragg

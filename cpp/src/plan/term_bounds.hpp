@@ -1,0 +1,40 @@
+// How much the terms of a scene can add, for images within a tolerance (specs/physics.md, "Within a stated error").
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "nanobragg/scene.hpp"
+#include "physics/bounds.hpp"
+#include "physics/kernel_scene.hpp"
+
+namespace nanobragg {
+
+// Why all terms of a scene are computed whatever its tolerance is, or null. `largest_F`: that of precision.hpp.
+const char* reason_for_all_terms(const Scene& scene, double largest_F);
+
+// For scenes without such a reason.
+class TermBounds {
+  public:
+    // `view`: the scene as the kernels see it.
+    TermBounds(const Scene& scene, const KernelScene& view, double largest_F);
+    TermBounds(const TermBounds&) = delete;  // its parts point to one another
+    TermBounds& operator=(const TermBounds&) = delete;
+
+    const Bounds& bounds() const { return bounds_; }
+
+  private:
+    void order_orientations(const Scene& scene);
+    void weigh_distances(const KernelScene& view);
+    void find_maxima(const Scene& scene);
+
+    Bounds bounds_{};
+    std::vector<double> orientations_;
+    std::unique_ptr<float[]> maxima_;
+};
+
+// The least eigenvalue of a symmetric matrix with ones on its diagonal, {12, 23, 13} beside it, or a little less; at
+// least 0.
+double least_eigenvalue(const double beside[3]);
+
+}  // namespace nanobragg

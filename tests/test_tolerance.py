@@ -1,0 +1,93 @@
+"""Images within a stated error: what is left out is counted and never matters more than was said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, read_config, simulate
+from nanobragg.cli import main
+from nanobragg.rendering.render import render_scene
+
+SPECTRUM = (
+    "-cell 79 79 38 90 90 90 -N 40 -default_F 100 -lambda 1.3 -dispersion 0.5 -dispsteps 40 -mosaic 0.1 -mosaic_dom 20 "
+    "-misset 10 20 30 -flux 1e12 -exposure 1 -beamsize 0.1 -distance 200 -detpixels 96 -oversample 1 -fudge 0.003"
+)
+SHAPES = ("-square_xtal", "-gauss_xtal", "-tophat_spots", "-round_xtal")
+
+
+def rendered(words: str, tolerance: float, precision: Any = "mixed") -> Any:
+    """The result of rendering a command line within a tolerance."""
+    scene = Experiment.from_args(words).scene()
+    return render_scene(replace(scene, tolerance=tolerance), precision=precision)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_no_pixel_is_wrong_by_more_and_most_evaluations_are_left_out(shape: str, precision: str) -> None:
+    """Somebody who asks for a tolerance gets an image within it, sooner."""
+    words = f"{SPECTRUM} {shape}".replace("-default_F 100", "-default_F 3")
+    full, within = rendered(words, 0.0, precision), rendered(words, 0.05, precision)
+    rounding = {"double": 2e-7, "mixed": 1e-5}[precision] * full.image + 1e-7 * full.image.max()
+    assert np.all(np.abs(within.image.astype(float) - full.image) <= 0.05 + rounding)
+    assert within.all_terms == ""
+    assert 0 < within.error_bound <= 0.05
+    assert within.left_out > within.evaluations
+    assert full.left_out == 0
+
+
+def test_without_a_tolerance_all_is_computed(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody gets an approximation without asking for it, nor a line about it."""
+    assert Sampling().tolerance == 0.0
+    assert rendered(SPECTRUM, 0.0).left_out == 0
+    assert main([*SPECTRUM.split(), "-detpixels", "16"]) == 0
+    assert "tolerance" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("-hkl dense.hkl -cell 30 30 30 90 90 90 -N 1 -interpolate", "structure factors are interpolated"),
+        ("-N 2 -cell 100 100 100 90 90 90 -default_F 1", "finding out which matter would take as long"),
+        ("-N 30 -cell 99 99 99 90 90 90 -default_F 1 -oversample_omega", "depend on the order of evaluations"),
+    ],
+)
+def test_where_everything_is_computed_one_line_says_why(
+    words: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody who waits learns that the tolerance is not at work."""
+    monkeypatch.chdir(tmp_path)
+    Path("dense.hkl").write_bytes((Path(__file__).parents[1] / "golden_data/inputs/dense.hkl").read_bytes())
+    command = f"{words} -lambda 1 -distance 100 -detpixels 64 -oversample 1 -tolerance 1e-3".split()
+    assert main(command) == 0
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("tolerance of")]
+    assert line.startswith("tolerance of 0.001 photons: all evaluations are made: ")
+    assert why in line
+
+
+def test_the_option_is_a_field_in_files_and_scripts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The same tolerance by word, TOML and keyword; the line gives what was left out."""
+    config = tmp_path / "run.toml"
+    command = [*SPECTRUM.split(), "-precision", "mixed", "-tolerance", "0.01", "-write_config", str(config)]
+    assert main(command) == 0
+    out = capfd.readouterr().out
+    assert "% are left out" in out or "%) are left out" in out
+    assert read_config(config).experiment.sampling.tolerance == 0.01
+    image = simulate(
+        crystal=Crystal(cell=(50, 50, 50, 90, 90, 90), cells=30, default_F=10.0),
+        beam=Beam(wavelength=1.0),
+        detector=Detector(shape=(64, 64), distance=100.0),
+        sampling=Sampling(tolerance=1.0),
+    )
+    assert image.resolved.scene.tolerance == 1.0
+
+
+@pytest.mark.parametrize("word", ["-1", "nan", "much"])
+def test_a_tolerance_below_zero_is_refused(word: str) -> None:
+    """A slip is named before minutes of work."""
+    with pytest.raises(InputError, match=r"-tolerance: found .*, expected a number"):
+        Experiment.from_args([*SPECTRUM.split(), "-tolerance", word])
