@@ -125,6 +125,13 @@ def test_limits_hold_far_out_in_the_tails() -> None:
     assert drawn(Normal(0.0, 1.0, 20.0, 21.0)).mean() == pytest.approx(20.0 + 1 / 20.0 - 2 / 20.0**3, abs=0.005)
 
 
+def test_an_rms_of_nearly_nothing_is_none() -> None:
+    """Beside the mean it vanishes, and its logarithm's width is 0."""
+    for rms in (5e-324, 1e-200):
+        assert set(drawn(LogNormal(8.0, rms, 3.0, 20.0)).tolist()) == {8.0}
+        assert drawn(Normal(8.0, rms, 3.0, 20.0)).mean() == pytest.approx(8.0)
+
+
 def test_orientations_are_uniform() -> None:
     """Every direction of the crystal is as likely: the cosines of an axis are uniform, and so is its mean square."""
     from nanobragg.maths.constants import DEGREES

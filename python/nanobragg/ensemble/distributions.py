@@ -139,9 +139,9 @@ class LogNormal:
     most: float = math.inf
 
     def draw(self, random: Randomness, name: str) -> float:
-        if self.rms == 0.0:
-            return self.mean
         variance = math.log1p((self.rms / self.mean) ** 2)
+        if variance == 0.0:  # also of an rms that is nothing beside the mean
+            return self.mean
         centre, width = math.log(self.mean) - 0.5 * variance, math.sqrt(variance)
         low = (math.log(self.least) - centre) / width if self.least > 0.0 else -math.inf
         high = (math.log(self.most) - centre) / width
