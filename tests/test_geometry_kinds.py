@@ -577,8 +577,8 @@ def test_minus_one_is_not_said_and_energies_are(tmp_path: Path) -> None:
         ["Pixel_size 172 um x 172 um", "Detector_distance 150 mm", "Beam_xy: 20.50, 25.25 px"],
         ["Pixel_size 172e-6 x 172e-6", "Detector_distance 0.15", "Beam_xy (20.50, 25.25)"],
         ["Pixel_size 0.172 mm", "Detector_distance 15 cm", "Wavelength 0.097950 nm"],
-        ["Start_angle 12.5 rad-", "Phi 0.0 deg.", "Omega 12.5 deg.", "Omega_increment 0.1 deg.",
-         "Oscillation_axis OMEGA"],
+        ["Start_angle 12.5 rad-", "Phi 0.0 deg.", "Omega_increment 0.1 deg.", "Omega 12.5 deg.",
+         "Oscillation_axis OMEGA", "Detector_distance_offset 3 m"],
     ],
     ids=["usual", "micrometres", "no units", "one edge", "named axis"],
 )  # fmt: skip
@@ -589,6 +589,7 @@ def test_one_pilatus_header_in_many_ways(lines: list[str], tmp_path: Path) -> No
         "Beam_xy (20.50, 25.25) pixels", "Start_angle 12.5000 deg.", "Angle_increment 0.1000 deg.", *lines
     ]}  # fmt: skip
     if "Omega" in said:
+        said = {"Energy_range": "Energy_range (0, 0) eV", **said}
         del said["Start_angle"], said["Angle_increment"]
     found = _resolved(_cbf(tmp_path / "a.cbf", [*said.values()]))
     assert found.scene.panels[0].pixel_size == pytest.approx((172e-6, 172e-6))

@@ -30,7 +30,7 @@ class _Lines:
 
     def numbers(self, key: str, units: dict[str, float], most: int = 1) -> list[float]:
         """None, or up to ``most`` numbers; a unit behind the last counts for those that have none."""
-        begin = re.search(rf"(?:^|\n)#? ?{key}[ :=(]*", self._text)
+        begin = re.search(rf"(?:^|\n)#? ?{key}(?!\w)[ :=(]*", self._text)
         if begin is None:
             return []
         found: list[tuple[float, str]] = []
