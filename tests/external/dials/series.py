@@ -21,8 +21,10 @@ STEPS = 8
 """phi steps in a frame"""
 SPREAD = 0.6
 """pixels: sigma of the detector's point spread"""
-MOSAIC = {"cells": (14, 12, 12), "mosaic_spread": 0.2, "mosaic_domains": 150}
+MOSAIC = {"cells": (14, 12, 12), "mosaic_spread": 0.2, "mosaic_domains": 1500}
 """Crystal of the stills: DIALS takes the width of a spot on a still for turned domains, not for a small crystal."""
+LIGHT = 20.0
+"""times the photons of a series, on as much background: of a still neither counts nor domains shall show"""
 STOP = 9.0
 """pixels: the beam stop's radius"""
 
@@ -99,7 +101,12 @@ def experiments(case: Case, frames: int) -> list[Experiment]:
     base = _behind_a_beam_stop(case.experiment)
     if case.stills:
         still = replace(base.sampling, oscillation=0.0, phi_steps=1, oversample=3)
-        base = replace(base, crystal=replace(base.crystal, **MOSAIC))
+        thin = {"water": base.crystal.water / LIGHT}
+        base = replace(
+            base,
+            crystal=replace(base.crystal, **MOSAIC, **thin),
+            beam=replace(base.beam, fluence=LIGHT * base.beam.fluence),
+        )
         return [
             replace(
                 base,

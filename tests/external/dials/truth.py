@@ -42,12 +42,19 @@ class Figures:
     back: float | None
     """pixels: the largest shift of a spot when the refined experiment is simulated"""
     lattices: int = 1
+    about_beam: float | None = None
+    """degrees, of stills: the part of the orientation that positions of spots tell; the median"""
+    scatter: float | None = None
+    """degrees, of stills: how far the orientation is off by chance, since a spot does not tell on which side of the
+    sphere its reflection is: √(2/n) times the rms of the rotations that bring the n reflections onto it; the median of
+    two such numbers
+    """
 
     def beyond(self, case: Case) -> list[str]:
         """Sentences about figures that are beyond their bars."""
         bars: dict[str, float] = {"cell": 0.02, "orientation": 0.005, "rmsd": 0.1, "rmsd_z": 0.08, "back": 0.1}
-        if case.stills:  # each lattice has 80 spots
-            bars = {"cell": 0.1, "orientation": 0.05, "rmsd": 0.15}
+        if case.stills:  # each lattice has 90 spots
+            bars = {"cell": 0.06, "orientation": 2.0 * (self.scatter or 0.0), "about_beam": 0.005, "rmsd": 0.1}
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         lines = [
             f"{name}: found {found[name]:.4g}, expected at most {bar:g}"
@@ -77,7 +84,7 @@ def row(case: Case, found: Figures) -> str:
 
     cells = (
         text(found.cell, 4),
-        text(found.orientation, 4),
+        text(found.orientation, 4) + ("" if found.about_beam is None else f" ({found.about_beam:.4f} about the beam)"),
         text(found.rmsd, 3),
         text(found.rmsd_z, 3),
         text(found.intensities, 5),
@@ -90,8 +97,9 @@ def figures_of(case: Case, made: Sequence[Experiment], resolved: Sequence[Resolv
     """All figures of a case whose files are in ``folder``."""
     found = json.loads((folder / "refined.expt").read_text())
     nearest = [_nearest(_axes(crystal), resolved if case.stills else resolved[:1]) for crystal in found["crystal"]]
-    rmsd, rmsd_z = _rmsds((folder / "dials.refine.out").read_text())
-    cell, angle, turn = (float(np.median(values)) for values in zip(*(lattice for _, lattice in nearest), strict=True))
+    spots, rmsd, rmsd_z = _rmsds((folder / "dials.refine.out").read_text())
+    lattices = zip(*(lattice for _, lattice in nearest), strict=True)
+    cell, angle, turn, about = (float(np.median(values)) for values in lattices)
     return Figures(
         cell=cell,
         angle=angle,
@@ -101,6 +109,8 @@ def figures_of(case: Case, made: Sequence[Experiment], resolved: Sequence[Resolv
         intensities=None if case.stills else _correlation(folder / "scaled.mtz"),
         back=None if case.stills else _given_back(made, resolved, folder / "refined.expt"),
         lattices=len({number for number, _ in nearest}),
+        about_beam=about if case.stills else None,
+        scatter=rmsd_z * np.sqrt(2.0 / spots) * np.sqrt(2.0 * np.log(2.0)) if case.stills else None,
     )
 
 
@@ -112,15 +122,15 @@ def _axes(crystal: dict[str, Any]) -> np.ndarray:
     return np.array([crystal[f"real_space_{axis}"] for axis in "abc"])
 
 
-def _nearest(axes: np.ndarray, resolved: Sequence[Resolved]) -> tuple[int, tuple[float, float, float]]:
+def _nearest(axes: np.ndarray, resolved: Sequence[Resolved]) -> tuple[int, tuple[float, float, float, float]]:
     """The image whose crystal is oriented most like a lattice, and how far that is."""
     apart = [_compare(axes, one) for one in resolved]
     number = min(range(len(apart)), key=lambda image: apart[image][2])
     return number, apart[number]
 
 
-def _compare(axes: np.ndarray, resolved: Resolved) -> tuple[float, float, float]:
-    """Deviations: of a length (per cent), of an angle (degrees), and of the orientation (degrees)."""
+def _compare(axes: np.ndarray, resolved: Resolved) -> tuple[float, float, float, float]:
+    """Deviations: of a length (per cent), of an angle, of the orientation, and of that about the beam (degrees)."""
     g, sample = resolved.geometry, resolved.sample
     z = -np.array(g.beam)
     x = np.array(g.polar) - (np.array(g.polar) @ z) * z
@@ -133,15 +143,20 @@ def _compare(axes: np.ndarray, resolved: Resolved) -> tuple[float, float, float]
     for signs in itertools.product((1.0, -1.0), repeat=3):
         if np.prod(signs) > 0:  # the group's rotations
             u, _, vt = np.linalg.svd((np.diag(signs) @ truth / expected[:, None]).T @ (axes / lengths[:, None]))
-            turns.append(np.degrees(np.arccos(np.clip((np.trace(u @ vt) - 1.0) / 2.0, -1.0, 1.0))))
-    return float(100.0 * np.abs(lengths / expected - 1.0).max()), float(angle), float(min(turns))
+            turn = u @ vt
+            whole = np.degrees(np.arccos(np.clip((np.trace(turn) - 1.0) / 2.0, -1.0, 1.0)))
+            turns.append((whole, np.degrees(abs(turn[1, 0] - turn[0, 1])) / 2.0))  # z is along the beam
+    turned, about = min(turns)
+    return float(100.0 * np.abs(lengths / expected - 1.0).max()), float(angle), float(turned), float(about)
 
 
 # ---- centroids, intensities -------------------------------------------------------------------------------
 
 
-def _rmsds(log: str) -> tuple[float, float]:
-    """The last table of `dials.refine`: pixels (the larger of x and y, over all experiments), frames."""
+def _rmsds(log: str) -> tuple[float, float, float]:
+    """The last table of `dials.refine`: spots of an experiment, pixels (the larger of x and y, over all experiments),
+    frames (of stills the degrees of the rotation onto the sphere).
+    """
     rows = [
         [float(cell) for cell in line.strip("|").split("|")]
         for line in _TABLE.findall(log)[-1].splitlines()
@@ -150,7 +165,7 @@ def _rmsds(log: str) -> tuple[float, float]:
     table = np.array([values[:5] for values in rows])
     weights = table[:, 1] / table[:, 1].sum()
     means = np.sqrt(weights @ table[:, 2:] ** 2)
-    return float(max(means[:2])), float(means[2])
+    return float(table[:, 1].mean()), float(max(means[:2])), float(means[2])
 
 
 @cache
