@@ -118,7 +118,7 @@ $(DEV_TOOLS): pyproject.toml | test-prerequisites
 $(DEV_BUILD): export PATH := $(DEV):$(PATH)
 $(DEV_BUILD): $(DEV_TOOLS) $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | test-prerequisites
 	@echo "building the package and the native tests"
-	pip install --quiet --no-build-isolation --editable '.[test,lint,docs,cctbx]' --config-settings=build-dir=build/dev \
+	pip install --quiet --no-build-isolation --editable '.[test,lint,docs,cctbx,autodiff]' --config-settings=build-dir=build/dev \
 	    --config-settings=cmake.define.NANOBRAGG_TESTS=ON --config-settings=cmake.define.NANOBRAGG_WERROR=ON \
 	    --config-settings=cmake.define.NANOBRAGG_CUDA=$(CUDA) \
 	    --config-settings=cmake.define.NANOBRAGG_CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES) \

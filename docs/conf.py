@@ -26,7 +26,7 @@ highlight_language = "text"  # indented blocks are formulas and command lines as
 smartquotes_action = "D"  # dashes, and straight quotes as they are
 
 autodoc_default_options = {"members": True, "undoc-members": True, "exclude-members": "__init__"}
-autodoc_mock_imports = ["torch"]  # it need not be there for these pages
+autodoc_mock_imports = ["torch", "jax"]  # they need not be there for these pages
 autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"  # the fields of a dataclass are listed; once is enough
 autodoc_typehints_format = "short"
@@ -43,7 +43,7 @@ _ALIASES = (
 _RECORDS = "CountScale|Plan|CrystalTruth|Surroundings|PanelImage"
 """They are in annotations of public names, and have no entry on the page of the API."""
 nitpick_ignore_regex = [
-    ("py:.*", r"(np|numpy|os|collections|torch|typing)\..*"),
+    ("py:.*", r"(np|numpy|os|collections|torch|jax|typing)\..*"),
     ("py:.*", rf"(Any|ArrayLike|Callable|Literal|NDArray|Path|Sequence|{_ALIASES}|{_RECORDS})"),
     ("py:.*", rf"nanobragg\..*\.({_ALIASES}|{_RECORDS})"),
 ]

@@ -10,7 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Move, Panel, Sampling, parse_words, resolve
+from nanobragg import (
+    Around,
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    InputError,
+    Material,
+    Move,
+    Panel,
+    Sampling,
+    parse_words,
+    resolve,
+    simulate,
+)
 from nanobragg.derivatives import gradient, jacobian, parameters, with_values
 from nanobragg.differentiation.fields import Parameter
 from nanobragg.differentiation.names import choose
@@ -18,6 +32,7 @@ from nanobragg.differentiation.point import point_of
 from nanobragg.differentiation.systems import SYSTEMS
 from nanobragg.differentiation.tangents import tangents
 from nanobragg.maths.duals import Dual, cos, sin, sqrt
+from nanobragg.rendering import derivatives as rendering
 from nanobragg.rendering.derivatives import render_jvp
 
 CRYSTAL = "-cell 55 65 75 80 95 100 -N 5 -misset 10 20 30 -detpixels 12 -pixel 1"
@@ -320,6 +335,35 @@ def test_chosen_pixels_are_those_of_the_whole_image(words: str) -> None:
     assert none.shape == (2, 0)
 
 
+def test_long_sweeps_are_made_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends them and a bar moves; columns are the same bit for bit, sums but for their last digits."""
+    experiment = replace(experiment_of(STILL), detector=replace(experiment_of(STILL).detector, roi=(1, 9, 2, 10)))
+    names = ["crystal.misset[0]", "detector.distance", "crystal.default_F"]
+    weights = np.random.default_rng(3).normal(size=(12, 12))
+    chosen = weights > 0
+    image, columns = jacobian(experiment, names)
+    slopes = gradient(experiment, weights, names)
+    seen: list[float] = []
+    monkeypatch.setattr(rendering, "PIECE", 300.0)
+    pieces = jacobian(experiment, names, progress=seen.append)
+    np.testing.assert_array_equal(pieces[0], image)
+    np.testing.assert_array_equal(pieces[1], columns)
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    seen.clear()
+    for name, slope in gradient(experiment, weights, names, progress=seen.append).items():
+        assert slope == pytest.approx(slopes[name], rel=1e-12)
+    assert len(seen) > 3
+    np.testing.assert_array_equal(jacobian(experiment, names, pixels=chosen)[1], columns[:, chosen])
+
+    def stop(fraction: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        jacobian(experiment, names, progress=stop)
+
+
 def test_images_of_many_rows_have_columns_to_the_last() -> None:
     """One thread took thousands of pieces of rows with memory that each of them had made a little smaller."""
     experiment = experiment_of("-cell 50 60 70 90 90 90 -N 3 -default_F 10 -fluence 1e20 -detpixels 1200 -oversample 1")
@@ -339,7 +383,8 @@ def test_images_of_many_rows_have_columns_to_the_last() -> None:
         (STILL, "crystal.cell.cubic.c", "crystal.cell.cubic.c: found no such number of a cell"),
         (STILL, "beam.wavelength.cubic.a", "expected it after crystal.cell"),
         (f"{STILL} -oversample_omega", "beam.wavelength", "multiply the running sum"),
-        (f"{STILL} -around water 1", "beam.wavelength", "around: found something around the crystal"),
+        (f"{STILL} -around water 1", "beam.wavelength", "beam.wavelength: found something around the crystal, whose"),
+        (STILL, "around.materials[0].thickness", "around.materials[0].thickness: found no parameter of this name"),
         (f"{STILL} -misset random", "beam.wavelength", "found 'random' without a seed"),
         (PANELS, "detector.panels[3].shift[0]", "detector.panels[3].shift[0]: found no parameter of this name"),
         (
@@ -357,6 +402,43 @@ def test_what_there_is_not_is_refused_in_a_sentence(words: str | Experiment, nam
         jacobian(experiment_of(words), [name])
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+SURROUNDED = replace(
+    experiment_of(f"{STILL} -fluence 1e26 -detector_thick 400 -detector_abs 300"),
+    around=Around(
+        materials=(Material(name="water", thickness=0.2), Material(name="air", thickness=50, density=1.1e-3)),
+        flight_path="air",
+        beamstop=4.0,
+        beamstop_penumbra=2.0,
+        shadow=np.linspace(0.5, 1.0, 144).reshape(12, 12),
+    ),
+)
+
+
+def test_what_is_around_the_crystal_is_in_image_columns_and_gradient() -> None:
+    """A background that is fitted with the spots: its thickness, density and weight, and what stands before spots."""
+    names = [name for name in numbers_of(SURROUNDED) if not name.startswith("crystal.structure")]
+    expected = ["beam.fluence", "crystal.misset[0]", "around.materials[0].thickness", "around.materials[1].density"]
+    assert set(expected) <= set(names)
+    assert not any(name.startswith(("detector", "beam.w", "beam.p")) for name in names)  # they change it, too
+    image, columns = jacobian(SURROUNDED, names)
+    simulated = simulate(SURROUNDED).data
+    np.testing.assert_allclose(image, simulated, rtol=1e-6, atol=1e-7 * float(simulated.max()))
+    for name, value, column in zip(names, values_of(SURROUNDED, names), columns, strict=True):
+        step = 1e-2 * max(abs(value), 1e-2) if name.startswith(("around", "beam")) else 1e-5 * max(abs(value), 1e-2)
+        more, less = (jacobian(with_values(SURROUNDED, {name: value + s}), [])[0] for s in (step, -step))
+        off = float(np.linalg.norm(column - (more - less) / (2 * step)))
+        assert off <= 3e-4 * float(np.linalg.norm(column)) + 1e-14 * float(np.linalg.norm(image)) / step, name
+    weights = np.random.default_rng(1).normal(size=image.shape)
+    chosen = weights > 0
+    for pixels, of_pixels in ((None, np.ones_like(chosen)), (chosen, chosen)):
+        own = weights if pixels is None else weights[pixels]
+        found = gradient(SURROUNDED, own, names, pixels=pixels)
+        for name, column in zip(names, columns, strict=True):
+            products = (weights * column)[of_pixels]
+            assert found[name] == pytest.approx(products.sum(), abs=1e-11 * float(np.abs(products).sum())), name
+    np.testing.assert_array_equal(jacobian(SURROUNDED, names, pixels=chosen)[1], columns[:, chosen])
 
 
 def test_weights_precision_and_device_are_checked() -> None:

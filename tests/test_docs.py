@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ NOT_RUN = {
 }
 """Blocks that cannot run here (installing, the original's program). Whoever adds one says so here, too."""
 
-_MARK = re.compile(r"<!-- (not run|file|prints)(?:: (.+?))? -->")
+_MARK = re.compile(r"<!-- (not run|file|prints|needs)(?:: (.+?))? -->")
 _COMMANDS = {"nanobragg": "nanobragg.cli", "nb-compare": "nanobragg.parity.compare"}
 
 
@@ -46,9 +47,9 @@ class Block:
     """number of its first line of code, from 1"""
     language: str
     mark: str
-    """``not run``, ``file``, ``prints``, or nothing: it is run"""
+    """``not run``, ``file``, ``prints``, ``needs``, or nothing: it is run"""
     argument: str
-    """what follows the mark: a reason, a file's name"""
+    """what follows the mark: a reason, a file's name, a package"""
     code: str
 
 
@@ -137,9 +138,12 @@ def test_examples_run(page: Path, folder: Path) -> None:
         a_real_shot(folder)
     names: dict[str, object] = {"__name__": "__main__"}
     output = ""
+    missing_package = False
     for block in blocks_of(page):
         place = f"{name_of(page)}:{block.line}"
-        if block.mark == "not run":
+        if block.mark != "prints":  # of the block before
+            missing_package = block.mark == "needs" and find_spec(block.argument) is None
+        if block.mark == "not run" or missing_package:
             continue
         if block.mark == "file":
             (folder / block.argument).write_text(block.code, encoding="utf-8")

@@ -22,7 +22,7 @@ EXTENSIONS = ("_core", "_cuda")
 """Below all rooms: they are C++ and import nothing of ours."""
 ASSEMBLY = ("", "__main__")
 """Above all rooms: the package itself, which imports by its table of names, and ``python -m nanobragg``."""
-TABLES_OF_NAMES = ("", "torch")
+TABLES_OF_NAMES = ("", "torch", "jax")
 """Packages whose names are public: they import what they name when it is asked for."""
 
 

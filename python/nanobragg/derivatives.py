@@ -9,7 +9,7 @@ Both are exact: nothing is a difference of two images. Parameters have the names
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +17,10 @@ import numpy as np
 from nanobragg.differentiation.fields import Parameter, known
 from nanobragg.differentiation.names import choose, targets_of
 from nanobragg.differentiation.point import point_of
-from nanobragg.differentiation.slopes import slopes_at
-from nanobragg.differentiation.tangents import tangents
+from nanobragg.differentiation.slopes import columns_at, slopes_at
 from nanobragg.differentiation.values import with_values as with_values
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
-from nanobragg.rendering.derivatives import render_jvp
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -40,7 +38,7 @@ def parameters(experiment: Experiment) -> Mapping[str, Parameter]:
         InputError: as :func:`nanobragg.resolve` does.
 
     """
-    return {name: parameter for name, (_, parameter) in known(point_of(experiment)).items()}
+    return {name: parameter for name, (_, parameter) in known(point_of(experiment, around=True)).items()}
 
 
 def jacobian(
@@ -52,6 +50,7 @@ def jacobian(
     device: str = "cpu",
     roi: Region | None = None,
     pixels: ArrayLike | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The image, and its derivatives by some parameters.
 
@@ -65,6 +64,7 @@ def jacobian(
         device: ``cpu`` so far.
         roi: fast first, fast last, slow first, slow last; all else is 0.
         pixels: which pixels are wanted, a boolean array in the image's shape; ``None``: all. Others take no time.
+        progress: called now and then with the fraction done, where it takes seconds; what it raises ends it.
 
     Returns:
         The image, float64 (slow, fast), or as :attr:`nanobragg.Scene.image_shape` has it for several panels; and the
@@ -74,12 +74,12 @@ def jacobian(
     Raises:
         InputError: for a name that there is not, with those that there are; for an image that depends on the order of
             evaluations (quirk running_product); and as :func:`nanobragg.resolve` does.
+        KeyboardInterrupt: on Ctrl-C, within seconds.
 
     """
     _check_how(precision, device)
-    point = point_of(experiment, roi)
-    chosen = choose(names, point)
-    return render_jvp(point.scene, list(tangents(chosen, point)), threads=threads, pixels=pixels)
+    point = point_of(experiment, roi, around=True)
+    return columns_at(point, choose(names, point), threads, pixels=pixels, progress=progress)
 
 
 def gradient(
@@ -92,6 +92,7 @@ def gradient(
     device: str = "cpu",
     roi: Region | None = None,
     pixels: ArrayLike | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> dict[str, float | NDArray[np.float64]]:
     """The derivatives of Σ weights · image by some parameters, at the price of several images however many they are.
 
@@ -106,6 +107,7 @@ def gradient(
         device: ``cpu`` so far.
         roi: fast first, fast last, slow first, slow last.
         pixels: which pixels are wanted, a boolean array in the image's shape; ``None``: all. Others take no time.
+        progress: called now and then with the fraction done, where it takes seconds; what it raises ends it.
 
     Returns:
         A number for each name, or an array of the parameter's shape; of structure factors (H, K, L) on whole indices
@@ -113,12 +115,13 @@ def gradient(
 
     Raises:
         InputError: as :func:`jacobian` does, and for weights of another shape.
+        KeyboardInterrupt: on Ctrl-C, within seconds.
 
     """
     _check_how(precision, device)
-    point = point_of(experiment, roi)
+    point = point_of(experiment, roi, around=True)
     targets = targets_of(list(known(point)) if names is None else names, point)
-    _, slopes = slopes_at(point, targets, weights, threads, pixels)
+    _, slopes = slopes_at(point, targets, weights, threads, pixels=pixels, progress=progress)
     return dict(zip([target.name for target in targets], slopes, strict=True))
 
 

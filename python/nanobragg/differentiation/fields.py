@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from nanobragg.records.around import Material
 from nanobragg.records.experiment import Experiment, Move
 from nanobragg.records.fields import own_places, places
+from nanobragg.resolver.materials import SUBSTANCES
 
 if TYPE_CHECKING:
     from nanobragg.differentiation.point import Point
@@ -38,9 +40,9 @@ class Row(NamedTuple):
     name: str
     value: Callable[[Point], Any]
     """As users say it; ``None``: the image is not differentiated by it, since it is not said, or in vain."""
-    kind: Literal["said", "scene", "move"] = "said"
+    kind: Literal["said", "scene", "move", "material"] = "said"
     """``said``: by dual numbers through the resolver; ``scene``: it is a number of the Scene (``scene_numbers.py``);
-    ``move``: of a panel, or of a group of them (``panels.py``)."""
+    ``move``: of a panel, or of a group of them (``panels.py``); ``material``: of one around the crystal."""
     smoothness: Smoothness = "piecewise smooth"
     why: str = "indices"
 
@@ -185,7 +187,38 @@ def _move_rows(point: Point) -> list[Row]:
     ]
 
 
+_MATERIALS = {place.name: place.row.unit for place in own_places(Material) if place.row.unit}
+PROPORTIONAL = {"thickness": 1, "density": 1, "molecular_weight": -1}
+"""Powers with which a material's photons go."""
+BEFORE_THE_VEIL = ("crystal.", "sampling.", "beam.fluence", "beam.flux")
+"""What changes nothing around the crystal, but the number of photons."""
+
+
+def _material_rows(point: Point) -> list[Row]:
+    """Of each material around the crystal, what its photons are in proportion to."""
+    materials = _experiment(point).around.materials or ()
+    return [
+        Row(f"around.materials[{n}].{field}", partial(_of_material, n, field), "material", "smooth", "none")
+        for n, material in enumerate(materials if point.veil is not None else ())
+        for field in PROPORTIONAL
+        if material.thickness
+    ]
+
+
+def _of_material(number: int, field: str, point: Point) -> Any:
+    material = (_experiment(point).around.materials or ())[number]
+    said = getattr(material, field)
+    return getattr(SUBSTANCES[material.name], field) if said is None and material.name is not None else said
+
+
+def _is_there(row: Row, point: Point) -> bool:
+    """Whether the derivatives of what is around the crystal by it are known, too."""
+    return point.veil is None or row.name.startswith(BEFORE_THE_VEIL)
+
+
 def _unit(row: Row) -> str:
+    if row.kind == "material":
+        return _MATERIALS[row.name.rpartition(".")[2]]
     if row.name == "crystal.structure_factors":
         return "electrons"
     return _MOVES[row.name.rpartition(".")[2]] if row.kind == "move" else _UNITS[row.name]
@@ -199,7 +232,7 @@ def parameter_of(row: Row, point: Point) -> Parameter | None:
     grid = row.name == "crystal.structure_factors"
     shape = point.grid.values.shape if grid else (len(value),) if isinstance(value, (tuple, list)) else ()
     why = WHY[row.why]
-    if row.kind != "scene" and row.smoothness != "smooth" and _experiment(point).crystal.shape == "tophat":
+    if row.kind in ("said", "move") and row.smoothness != "smooth" and _experiment(point).crystal.shape == "tophat":
         why = WHY["tophat"]
     return Parameter(
         name=row.name,
@@ -213,5 +246,6 @@ def parameter_of(row: Row, point: Point) -> Parameter | None:
 
 def known(point: Point) -> dict[str, tuple[Row, Parameter]]:
     """All fields that the image of this experiment is differentiated by."""
-    found = ((row, parameter_of(row, point)) for row in (*ROWS, *_move_rows(point)))
+    rows = [row for row in (*ROWS, *_move_rows(point)) if _is_there(row, point)] + _material_rows(point)
+    found = ((row, parameter_of(row, point)) for row in rows)
     return {row.name: (row, parameter) for row, parameter in found if parameter is not None}

@@ -1,34 +1,102 @@
-"""The derivatives of a weighted sum of pixels by what users say."""
+"""The derivatives of the image, and of a weighted sum of its pixels, by what users say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanobragg.differentiation.fields import PROPORTIONAL
 from nanobragg.differentiation.tangents import tangents
-from nanobragg.rendering.derivatives import render_vjp
+from nanobragg.rendering.derivatives import render_jvp, render_vjp
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from nanobragg.differentiation.names import Target
-    from nanobragg.differentiation.point import Point
+    from nanobragg.differentiation.names import Chosen, Target
+    from nanobragg.differentiation.point import Point, Veil
     from nanobragg.records.scene_change import SceneChange
 
 Slope = float | np.ndarray
 """By a target: a number, or an array of its shape."""
 
 
+def image_at(point: Point, threads: int) -> NDArray[np.float64]:
+    """The image."""
+    image, _ = columns_at(point, [], threads)
+    return image
+
+
+def columns_at(
+    point: Point, chosen: Sequence[Chosen], threads: int, *, pixels: ArrayLike | None = None, **how: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The image, and its derivatives by the chosen numbers. ``pixels``, ``how``: see
+    :func:`~nanobragg.rendering.derivatives.render_jvp`.
+    """
+    changes = list(tangents([one for one in chosen if one.row.kind != "material"], point))
+    image, columns = render_jvp(point.scene, changes, threads=threads, pixels=pixels, **how)
+    if point.veil is None:
+        return image, columns
+    veil, changed = point.veil.of(pixels), iter(zip(columns, changes, strict=True))
+    total = veil.total
+    found = np.empty((len(chosen), *image.shape))
+    for one, column in zip(chosen, found, strict=True):
+        if one.row.kind == "material":
+            column[...] = _of_material(one, veil)
+        else:
+            of_spots, change = next(changed)
+            column[...] = of_spots * veil.passed + change.scale / point.scene.scale * total
+    return image * veil.passed + total, found
+
+
+def _of_material(one: Chosen, veil: Veil) -> NDArray[np.float64]:
+    """The derivative of a material's photons by a number that they go in proportion to."""
+    place, _, field = one.parameter.name.rpartition(".")
+    added = veil.added[int(place.partition("[")[2].rstrip("]"))]
+    return added * (PROPORTIONAL[field] / one.parameter.value)
+
+
 def slopes_at(
-    point: Point, targets: Sequence[Target], weights: ArrayLike, threads: int, pixels: ArrayLike | None = None
+    point: Point,
+    targets: Sequence[Target],
+    weights: ArrayLike,
+    threads: int,
+    *,
+    pixels: ArrayLike | None = None,
+    **how: Any,
 ) -> tuple[NDArray[np.float64], list[Slope]]:
-    """The image, and the derivatives of Σ weights · image by each target; of chosen pixels alone, if any are."""
+    """The image, and the derivatives of Σ weights · image by each target; ``how``: see
+    :func:`~nanobragg.rendering.derivatives.render_vjp`.
+    """
     grid = any(target.row.name in ("crystal.structure_factors", "crystal.default_F") for target in targets)
-    image, change = render_vjp(point.scene, weights, threads=threads, grid=grid, pixels=pixels)
-    slopes = iter([t.dot(change) for t in tangents([n for target in targets for n in target.numbers], point)])
+    veil, given = None if point.veil is None else point.veil.of(pixels), np.asarray(weights, dtype=np.float64)
+    # Weights of another shape are refused there.
+    behind = given if veil is None or given.shape != veil.passed.shape else given * veil.passed
+    image, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, **how)
+    numbers = [number for target in targets for number in target.numbers]
+    if veil is None:
+        slopes = iter([tangent.dot(change) for tangent in tangents(numbers, point)])
+    else:
+        image = image * veil.passed + veil.total
+        slopes = iter(_slopes_behind(numbers, point, veil, given, change))
     return image, [_taken(target, slopes, change) for target in targets]
+
+
+def _slopes_behind(
+    numbers: Sequence[Chosen], point: Point, veil: Veil, weights: NDArray[np.float64], change: SceneChange
+) -> list[float]:
+    """The derivatives by some numbers where something is around the crystal; ``change`` is behind it already."""
+    total = float((weights * veil.total).sum())
+    moving = tangents([number for number in numbers if number.row.kind != "material"], point)
+    found = []
+    for number in numbers:
+        if number.row.kind == "material":
+            found.append(float((weights * _of_material(number, veil)).sum()))
+        else:
+            tangent = next(moving)
+            found.append(tangent.dot(change) + tangent.scale / point.scene.scale * total)
+    return found
 
 
 def _taken(target: Target, slopes: Iterator[float], change: SceneChange) -> Slope:

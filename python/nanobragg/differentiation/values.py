@@ -33,7 +33,7 @@ def with_values(experiment: Experiment, values: Mapping[str, ArrayLike]) -> Expe
         InputError: for a name that there is not, a value of another shape, and values that a field cannot have.
 
     """
-    point = point_of(experiment)
+    point = point_of(experiment, around=True)
     return checked(Experiment, replaced(experiment, targets_of(list(values), point), list(values.values()), point))
 
 
@@ -49,6 +49,8 @@ def replaced(
             )
         if target.row.kind == "move":
             experiment = _moved(experiment, target, numbers, point)
+        elif target.row.kind == "material":
+            experiment = _with_material(experiment, target, float(numbers))
         elif target.row.name == "crystal.structure_factors":
             experiment = _with_factors(experiment, target, numbers, point)
         else:
@@ -93,6 +95,14 @@ def _moved(experiment: Experiment, target: Target, numbers: NDArray[np.float64],
     value = _set(getattr(moves[number], field), target, numbers)
     moves[number] = replace(moves[number], **{field: value})
     return replace(experiment, detector=replace(experiment.detector, moves=tuple(moves)))
+
+
+def _with_material(experiment: Experiment, target: Target, number: float) -> Experiment:
+    place, _, field = target.row.name.rpartition(".")
+    index, materials = int(place.partition("[")[2].rstrip("]")), list(experiment.around.materials or ())
+    changed: dict[str, Any] = {field: number}
+    materials[index] = replace(materials[index], **changed)
+    return replace(experiment, around=replace(experiment.around, materials=tuple(materials)))
 
 
 def _with_factors(experiment: Experiment, target: Target, numbers: NDArray[np.float64], point: Point) -> Experiment:

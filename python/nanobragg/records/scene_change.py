@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanobragg.records.record import Record
 
@@ -47,6 +47,10 @@ class SceneChange(Record):
     background: float = 0.0
     scale: float = 0.0
 
+    def plus(self, other: SceneChange) -> SceneChange:
+        """The sum of both; an array that one of them does not have is the other's."""
+        return SceneChange(**{name: _sum(mine, getattr(other, name)) for name, mine in vars(self).items()})
+
     def dot(self, other: SceneChange) -> float:
         """The sum of the products of all numbers with those of another one: what a change makes of a sum that depends
         on them so.
@@ -59,3 +63,7 @@ class SceneChange(Record):
             elif mine is not None and theirs is not None:
                 total += float((mine * theirs).sum())
         return total
+
+
+def _sum(mine: Any, theirs: Any) -> Any:
+    return theirs if mine is None else mine if theirs is None else mine + theirs

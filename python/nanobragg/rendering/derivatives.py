@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from nanobragg.records.scene import Scene
 
 
+PIECE = 1e9
+"""Evaluations, each with its derivatives, between two looks at the keyboard: seconds at most."""
+
+
 def render_jvp(
-    scene: Scene, directions: Sequence[SceneChange], *, threads: int = 0, pixels: ArrayLike | None = None
+    scene: Scene,
+    directions: Sequence[SceneChange],
+    *,
+    threads: int = 0,
+    pixels: ArrayLike | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The image, and how it changes along some directions, in one sweep.
 
@@ -28,6 +37,7 @@ def render_jvp(
         directions: k of them; an array that is ``None`` does not change.
         threads: 0 for all processors. The result does not depend on it.
         pixels: which pixels are wanted, a boolean array in ``scene.image_shape``; ``None``: all. Others take no time.
+        progress: called now and then with the fraction done; what it raises stops the sweep.
 
     Returns:
         The image, float64 in ``scene.image_shape``, and its changes, ``(k, *image_shape)``; with n chosen pixels these
@@ -36,15 +46,31 @@ def render_jvp(
     Raises:
         InputError: for a Scene that cannot be rendered or whose image depends on the order of evaluations, and for
             arrays of other shapes than the Scene's.
+        KeyboardInterrupt: on Ctrl-C, within seconds.
 
     """
     numbers, shape = _chosen(scene, pixels)
-    image, columns = _core.jvp(bound(scene), list(directions), threads, numbers)
+    given, held = list(directions), bound(scene)
+    pieces = _pieces(scene, numbers, 1 + len(given) / 4)
+    if len(pieces) == 1:
+        image, columns = _core.jvp(held, given, threads, numbers)
+    else:
+        image, columns = np.empty(pieces[-1].stop), np.empty((len(given), pieces[-1].stop))
+        for piece in pieces:
+            image[piece], columns[:, piece] = _core.jvp(held, given, threads, _of(numbers, piece))
+            if progress is not None:
+                progress(piece.stop / pieces[-1].stop)
     return image.reshape(shape), columns.reshape(len(columns), *shape)
 
 
 def render_vjp(
-    scene: Scene, weights: ArrayLike, *, threads: int = 0, grid: bool = True, pixels: ArrayLike | None = None
+    scene: Scene,
+    weights: ArrayLike,
+    *,
+    threads: int = 0,
+    grid: bool = True,
+    pixels: ArrayLike | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> tuple[NDArray[np.float64], SceneChange]:
     """The image, and the derivatives of Σ weights · image by every number of the Scene, in one sweep.
 
@@ -55,6 +81,7 @@ def render_vjp(
         threads: 0 for all processors. The result does not depend on it.
         grid: whether those by the structure factors are wanted; they take memory.
         pixels: which pixels are wanted, a boolean array in ``scene.image_shape``; ``None``: all. Others take no time.
+        progress: called now and then with the fraction done; what it raises stops the sweep.
 
     Returns:
         The image, float64 in ``scene.image_shape``, or (n,) for n chosen pixels; and the derivatives.
@@ -67,8 +94,36 @@ def render_vjp(
     numbers, shape = _chosen(scene, pixels)
     if given.shape != shape:
         raise InputError(f"weights: found an array of shape {given.shape}, expected the image's, {shape}")
-    image, found = _core.vjp(bound(scene), given.reshape(-1), threads, grid, numbers)
-    return image.reshape(shape), SceneChange(**found)
+    flat, held = given.reshape(-1), bound(scene)
+    pieces = _pieces(scene, numbers, 4.0)
+    if len(pieces) == 1:
+        image, found = _core.vjp(held, flat, threads, grid, numbers)
+        return image.reshape(shape), SceneChange(**found)
+    image, change = np.empty(flat.size), None
+    for piece in pieces:
+        weights_of = np.ascontiguousarray(flat[piece])
+        image[piece], found = _core.vjp(held, weights_of, threads, grid, _of(numbers, piece))
+        change = SceneChange(**found) if change is None else change.plus(SceneChange(**found))
+        if progress is not None:
+            progress(piece.stop / flat.size)
+    assert change is not None
+    return image.reshape(shape), change
+
+
+def _pieces(scene: Scene, numbers: NDArray[np.intp] | None, price: float) -> list[slice]:
+    """Parts of the wanted pixels that are swept one after the other. They depend on the Scene alone, and so does the
+    result. ``price``: of an evaluation with its derivatives, in evaluations.
+    """
+    pixels = int(np.prod(scene.image_shape)) if numbers is None else len(numbers)
+    orientations, sources = len(scene.orientations), len(scene.source_weight)
+    each = price * orientations * sources * len(scene.layers) * scene.oversample**2
+    step = max(int(PIECE / each), 1)
+    return [slice(first, min(first + step, pixels)) for first in range(0, pixels, step)] or [slice(0, 0)]
+
+
+def _of(numbers: NDArray[np.intp] | None, piece: slice) -> NDArray[np.intp]:
+    """The numbers of a piece's pixels in the image."""
+    return np.arange(piece.start, piece.stop) if numbers is None else numbers[piece]
 
 
 def _chosen(scene: Scene, pixels: ArrayLike | None) -> tuple[NDArray[np.intp] | None, tuple[int, ...]]:

@@ -78,7 +78,7 @@ class DeviceDetector:
         surroundings = self._resolved.surroundings
         for number, panel in enumerate(panels):
             shape, model = (panel.shape[0], panel.shape[1]), self._model
-            veil = None if surroundings is None else veil_before(panel, self._resolved, surroundings)
+            veil = None if surroundings is None else veil_before(panel, self._resolved.scene, surroundings)
             shadow = None if surroundings is None else surroundings.shadow
             found.append(
                 _PanelMaps(

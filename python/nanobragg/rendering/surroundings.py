@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,12 +47,26 @@ def surrounded(image: Floats, resolved: Resolved, *, threads: int = 0) -> Floats
         threads: 0: all processors; the result does not depend on them.
 
     """
-    surroundings, scene = resolved.surroundings, resolved.scene
-    if surroundings is None:
+    if resolved.surroundings is None:
         return image
+    return _surrounded(image, resolved.scene, resolved.surroundings, threads)
+
+
+def passed_and_added(scene: Scene, surroundings: Surroundings, *, threads: int = 0) -> tuple[Doubles, list[Doubles]]:
+    """Which part of a photon of the crystal arrives at each pixel, and the photons of each material that do; in
+    ``Scene.image_shape``, to the digits of float32.
+    """
+    nothing = np.zeros(scene.image_shape, np.float32)
+    passed = _surrounded(nothing + np.float32(1.0), scene, replace(surroundings, scatterers=()), threads)
+    alone = [replace(surroundings, scatterers=(one,)) for one in surroundings.scatterers]
+    added = [_surrounded(nothing, scene, one, threads).astype(np.float64) for one in alone]
+    return passed.astype(np.float64), added
+
+
+def _surrounded(image: Floats, scene: Scene, surroundings: Surroundings, threads: int) -> Floats:
     result = np.array(image, np.float32)
     for number, (pixels, panel) in enumerate(zip(panel_views(result, scene.panels), scene.panels, strict=True)):
-        veil = veil_before(panel, resolved, surroundings, threads=threads)
+        veil = veil_before(panel, scene, surroundings, threads=threads)
         pixels += veil.added
         if veil.passed is not None:
             pixels *= veil.passed
@@ -71,9 +86,8 @@ class Veil(Record):
     """The part that gas and beamstop let through."""
 
 
-def veil_before(panel: ScenePanel, resolved: Resolved, surroundings: Surroundings, *, threads: int = 0) -> Veil:
+def veil_before(panel: ScenePanel, scene: Scene, surroundings: Surroundings, *, threads: int = 0) -> Veil:
     """What is before a panel; it is kept."""
-    scene = resolved.scene
     materials = [amorphous_scene(scene, panel, surroundings, scatterer) for scatterer in surroundings.scatterers]
     sensor = (scene.capture, scene.sensor_depth, scene.attenuation, panel.normal.tolist())
     way = (surroundings.attenuation, surroundings.start, surroundings.stop, scene.polarization_axis.tolist())

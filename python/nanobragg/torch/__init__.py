@@ -6,7 +6,7 @@ top.
 
 from __future__ import annotations
 
-_HOMES = {"ShotDataset": "shots"}
+_HOMES = {"ShotDataset": "shots", "simulate": "images"}
 """Public names, and the modules they are in."""
 
 

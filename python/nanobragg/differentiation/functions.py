@@ -1,0 +1,104 @@
+"""The image of an experiment as a function of some of its parameters: what libraries of tensors are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanobragg.differentiation.names import targets_of
+from nanobragg.differentiation.point import Point, moved, point_of
+from nanobragg.differentiation.slopes import image_at, slopes_at
+from nanobragg.differentiation.values import replaced
+from nanobragg.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nanobragg.differentiation.names import Target
+    from nanobragg.records.experiment import Experiment
+
+    Arrays = Sequence[NDArray[np.float64]]
+
+
+class ImageFunction:
+    """The image of an experiment as a function of some parameters, and the derivatives of its weighted sums.
+
+    A value is of the parameter's shape, or has one axis before that, a batch; batches are of one length. Files are read
+    once, and structure factors of a model held.
+
+    Args:
+        experiment: what else is simulated.
+        names: of the parameters, in the order of their values.
+        shapes: of the values.
+        threads: 0 for all processors.
+        roi: fast first, fast last, slow first, slow last.
+
+    Raises:
+        InputError: for a name that there is not, and values of other shapes.
+
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        names: Sequence[str],
+        shapes: Sequence[Sequence[int]],
+        *,
+        threads: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        self._threads, self._roi = threads, roi
+        self._experiment, self._point = experiment, point_of(experiment, roi, around=True)
+        self._targets = targets_of(names, self._point)
+        self._new_factors = bool(
+            {"crystal.structure_factors", "crystal.default_F"} & {t.row.name for t in self._targets}
+        )
+        self._batched = [_batched(target, tuple(shape)) for target, shape in zip(self._targets, shapes, strict=True)]
+        lengths = {shape[0] for shape, batched in zip(shapes, self._batched, strict=True) if batched}
+        if len(lengths) > 1:
+            found = ", ".join(str(length) for length in sorted(lengths))
+            raise InputError(f"{names[self._batched.index(True)]}: found batches of {found}, expected one length")
+        self._length = next(iter(lengths), None)
+        self._count = 1 if self._length is None else self._length
+        one = self._point.scene.image_shape
+        self.shape: tuple[int, ...] = one if self._length is None else (self._length, *one)
+        """Of the image; with a batch, of one image after the other."""
+
+    def image(self, values: Arrays) -> NDArray[np.float64]:
+        """The image, or images, at some values."""
+        out = np.empty(self.shape)
+        for number in range(self._count):
+            out[... if self._length is None else number] = image_at(self._at(values, number), self._threads)
+        return out
+
+    def slopes(self, values: Arrays, weights: NDArray[np.float64], wanted: Sequence[bool]) -> list[NDArray[np.float64]]:
+        """The derivatives of Σ weights · image by each value, in its shape; zeros by those that are not ``wanted``."""
+        out = [np.zeros(np.shape(value)) for value in values]
+        chosen = [number for number, is_wanted in enumerate(wanted) if is_wanted]
+        names = [self._targets[number].name for number in chosen]
+        for number in range(self._count if chosen else 0):
+            own = weights if self._length is None else weights[number]
+            point = self._at(values, number)
+            _, found = slopes_at(point, targets_of(names, point), own, self._threads)
+            for which, slope in zip(chosen, found, strict=True):
+                out[which][number if self._batched[which] else ...] += slope
+        return out
+
+    def _at(self, values: Arrays, number: int) -> Point:
+        """Where a member of the batch is."""
+        own = [value[number] if batched else value for value, batched in zip(values, self._batched, strict=True)]
+        if self._new_factors:
+            return point_of(replaced(self._experiment, self._targets, own, self._point), self._roi, around=True)
+        return moved(self._point, replaced(self._point.said.experiment, self._targets, own, self._point), self._roi)
+
+
+def _batched(target: Target, shape: tuple[int, ...]) -> bool:
+    """Whether a value of this shape is a batch of the parameter's values."""
+    if shape == target.shape:
+        return False
+    if len(shape) == len(target.shape) + 1 and shape[1:] == target.shape:
+        return True
+    one = " x ".join(str(n) for n in target.shape) or "one number"
+    raise InputError(f"{target.name}: found values of shape {shape}, expected {one}, or a batch of such")

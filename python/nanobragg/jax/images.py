@@ -1,0 +1,81 @@
+"""Images as functions of arrays, with exact gradients."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nanobragg.differentiation.functions import ImageFunction
+from nanobragg.records.experiment import Experiment
+
+
+def simulate(
+    experiment: Experiment, *, threads: int = 0, roi: tuple[int, int, int, int] | None = None, **arrays: Any
+) -> jax.Array:
+    """The image as a function of some of the experiment's parameters, which JAX differentiates backward.
+
+        def loss(misset):
+            return target(nanobragg.jax.simulate(experiment, **{"crystal.misset": misset}))
+
+        jax.grad(loss)(jnp.array([10.0, 20.0, 30.0]))        # per degree
+
+    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and computed in double precision on the
+    processor; ``jit``, ``grad``, ``vjp`` and ``vmap`` may be put around it. JAX has float64 arrays after
+    ``jax.config.update("jax_enable_x64", True)`` alone: with float32, parameters have seven digits.
+
+    Args:
+        experiment: what else is simulated.
+        threads: 0 for all processors.
+        roi: fast first, fast last, slow first, slow last; all else is 0.
+        arrays: values of parameters, as :func:`nanobragg.torch.simulate` has them, batches too.
+
+    Returns:
+        The image (slow, fast), or as :attr:`nanobragg.Scene.image_shape` has it, without noise; with a batch (n, ...).
+        float64, or float32 where JAX has no other.
+
+    Raises:
+        InputError: for a name that there is not, and a value of another shape. What else a value cannot be, JAX raises
+            as an error of its own when the image is computed.
+
+    """
+    values = tuple(jnp.asarray(value, dtype=float) for value in arrays.values())
+    function = ImageFunction(experiment, list(arrays), [value.shape for value in values], threads=threads, roi=roi)
+    return _differentiable()(function, values)
+
+
+@cache
+def _differentiable() -> Any:
+    image = jax.custom_vjp(_image, nondiff_argnums=(0,))
+    image.defvjp(_forward, _backward)
+    return image
+
+
+def _image(function: ImageFunction, values: tuple[jax.Array, ...]) -> jax.Array:
+    shape = jax.ShapeDtypeStruct(function.shape, jnp.result_type(float))
+
+    def image(*given: jax.Array) -> Any:
+        return function.image(_arrays(given)).astype(shape.dtype)
+
+    return jax.pure_callback(image, shape, *values, vmap_method="sequential")
+
+
+def _forward(function: ImageFunction, values: tuple[jax.Array, ...]) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    return _image(function, values), values
+
+
+def _backward(function: ImageFunction, values: tuple[jax.Array, ...], weights: jax.Array) -> tuple[Any, ...]:
+    shapes = tuple(jax.ShapeDtypeStruct(value.shape, value.dtype) for value in values)
+
+    def slopes(weights: jax.Array, *given: jax.Array) -> Any:
+        found = function.slopes(_arrays(given), _arrays([weights])[0], [True] * len(given))
+        return tuple(slope.astype(shape.dtype) for slope, shape in zip(found, shapes, strict=True))
+
+    return (jax.pure_callback(slopes, shapes, weights, *values, vmap_method="sequential"),)
+
+
+def _arrays(given: Any) -> list[np.ndarray]:
+    return [np.asarray(array, dtype=np.float64) for array in given]

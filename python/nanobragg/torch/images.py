@@ -1,0 +1,70 @@
+"""Images as functions of tensors, with exact gradients."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import torch
+
+from nanobragg.differentiation.functions import ImageFunction
+from nanobragg.records.experiment import Experiment
+
+
+def simulate(
+    experiment: Experiment, *, threads: int = 0, roi: tuple[int, int, int, int] | None = None, **tensors: Any
+) -> torch.Tensor:
+    """The image as a function of some of the experiment's parameters, which PyTorch differentiates.
+
+        orientation = torch.tensor([10.0, 20.0, 30.0], dtype=torch.float64, requires_grad=True)
+        image = nanobragg.torch.simulate(experiment, **{"crystal.misset": orientation})
+        loss(image).backward()                               # orientation.grad, per degree
+
+    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and in double precision; there are none of
+    gradients. They are computed on the processor; tensors of another device go there and back.
+
+    Args:
+        experiment: what else is simulated.
+        threads: 0 for all processors.
+        roi: fast first, fast last, slow first, slow last; all else is 0.
+        tensors: values of parameters, by the names of :func:`nanobragg.derivatives.parameters`, in their units and
+            shapes; or with one more axis before, a batch of values. Batches are of one length, and what is no batch
+            holds for all.
+
+    Returns:
+        The image (slow, fast), or as :attr:`nanobragg.Scene.image_shape` has it, without noise; with a batch (n, …). In
+        the tensors' type and on their device; without floating-point ones float64.
+
+    Raises:
+        InputError: for a name that there is not, a value of another shape, and one that cannot be.
+
+    """
+    given = [torch.as_tensor(value) for value in tensors.values()]
+    function = ImageFunction(experiment, list(tensors), [tuple(t.shape) for t in given], threads=threads, roi=roi)
+    return _Image.apply(function, *given)
+
+
+class _Image(torch.autograd.Function):
+    """What PyTorch is told: how the image is made, and how what depends on it depends on the values."""
+
+    @staticmethod
+    def forward(ctx: Any, function: ImageFunction, *values: torch.Tensor) -> torch.Tensor:
+        ctx.function = function
+        ctx.save_for_backward(*values)
+        image = torch.from_numpy(function.image([_array(value) for value in values]))
+        floating = [value.dtype for value in values if value.is_floating_point()]
+        dtype = reduce(torch.promote_types, floating) if floating else torch.float64
+        return image.to(device=values[0].device if values else None, dtype=dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Any, ...]:  # type: ignore[bad-override]
+        values = ctx.saved_tensors
+        slopes = ctx.function.slopes(
+            [_array(value) for value in values], _array(grad_outputs[0]), ctx.needs_input_grad[1:]
+        )
+        return (None, *(torch.from_numpy(s).to(value) for s, value in zip(slopes, values, strict=True)))
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    return tensor.detach().to(device="cpu", dtype=torch.float64).contiguous().numpy()

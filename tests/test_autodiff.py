@@ -1,0 +1,202 @@
+"""Images as functions of the tensors of PyTorch and the arrays of JAX: their gradients are ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling
+from nanobragg.derivatives import gradient, jacobian, with_values
+
+needs_torch = pytest.mark.skipif(
+    find_spec("torch") is None, reason="PyTorch is not there (pip install 'nanobragg[torch]')"
+)
+needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not there (pip install 'nanobragg[jax]')")
+
+STILL = Experiment(
+    beam=Beam(wavelength=1.0, fluence=1e31),
+    crystal=Crystal(cell=(60, 60, 80, 90, 90, 90), cells=5, misset=(10, 20, 30), default_F=10),
+    detector=Detector(shape=(7, 9), pixel_size=1, distance=80),
+    sampling=Sampling(oversample=1),
+)
+MISSETS = np.array([[10.0, 20.0, 30.0], [11.0, 19.5, 30.5]])
+
+
+def columns_of(missets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, slow, fast), and columns by the misset (n, slow, fast, 3)."""
+    names = [f"crystal.misset[{i}]" for i in range(3)]
+    found = [jacobian(with_values(STILL, {"crystal.misset": m}), names) for m in missets]
+    return np.array([image for image, _ in found]), np.array([np.moveaxis(c, 0, -1) for _, c in found])
+
+
+# ---- PyTorch ----------------------------------------------------------------------------------------------
+
+
+@needs_torch
+def test_gradcheck_passes() -> None:
+    """PyTorch's own check of a function against differences, in double precision: of several kinds of parameters."""
+    import torch
+
+    from nanobragg.torch import simulate
+
+    names = ("crystal.misset", "crystal.cell.tetragonal.a", "detector.distance", "crystal.cells", "beam.wavelength")
+    values = ([10.0, 20.0, 30.0], 60.0, 80.0, [5.2, 4.3, 6.1], 1.0)
+    tensors = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
+
+    def image(*given: torch.Tensor) -> torch.Tensor:
+        return simulate(STILL, **dict(zip(names, given, strict=True)))
+
+    assert torch.autograd.gradcheck(image, tensors, eps=1e-6, atol=1e-3, rtol=1e-5)
+    assert float(image(*tensors).detach().max()) > 1e3  # against which that tolerance is small
+
+
+@needs_torch
+def test_a_batch_of_orientations_is_one_image_after_the_other() -> None:
+    """With what is no batch shared by all of them, and its gradient the sum of theirs."""
+    import torch
+
+    from nanobragg.torch import simulate
+
+    missets = torch.tensor(MISSETS, requires_grad=True)
+    distance = torch.tensor(80.0, dtype=torch.float64, requires_grad=True)
+    images = simulate(STILL, **{"crystal.misset": missets, "detector.distance": distance})
+    expected, columns = columns_of(MISSETS)
+    np.testing.assert_array_equal(images.detach().numpy(), expected)
+    weights = np.random.default_rng(1).normal(size=expected.shape)
+    (images * torch.from_numpy(weights)).sum().backward()
+    assert missets.grad is not None
+    assert distance.grad is not None
+    np.testing.assert_allclose(missets.grad.numpy(), np.einsum("nsf,nsfi->ni", weights, columns), rtol=1e-9)
+    names = ["detector.distance"]
+    turned = [with_values(STILL, {"crystal.misset": misset}) for misset in MISSETS]
+    slopes = [float(gradient(one, w, names)[names[0]]) for one, w in zip(turned, weights, strict=True)]
+    assert float(distance.grad) == pytest.approx(sum(slopes), rel=1e-12)
+    assert simulate(STILL, **{"crystal.misset": missets[:0]}).shape == (0, 7, 9)
+
+
+@needs_torch
+def test_images_have_the_type_of_their_tensors() -> None:
+    """A float32 network stays float32; whole numbers and no tensors at all give float64. What needs none has none."""
+    import torch
+
+    from nanobragg.torch import simulate
+
+    single = torch.tensor([10.0, 20.0, 30.0], requires_grad=True)
+    image = simulate(STILL, **{"crystal.misset": single, "detector.distance": torch.tensor(80)})
+    assert image.dtype == torch.float32
+    image.sum().backward()
+    assert single.grad is not None
+    assert single.grad.dtype == torch.float32
+    assert simulate(STILL).dtype == torch.float64
+    assert not simulate(STILL, **{"crystal.misset": (10, 20, 30)}).requires_grad
+    np.testing.assert_array_equal(simulate(STILL).numpy(), columns_of(MISSETS)[0][0])
+    (slope,) = torch.autograd.grad(
+        (simulate(STILL, **{"crystal.misset": single}) ** 2).sum(), single, create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()
+
+
+@needs_torch
+def test_structure_factors_and_panels_are_tensors_too() -> None:
+    """A network that makes structure factors is trained through images."""
+    import torch
+
+    from nanobragg.torch import simulate
+
+    indices = np.indices((9, 9, 9)).reshape(3, -1).T - 4.0
+    factors = np.random.default_rng(1).uniform(10, 90, len(indices))
+    experiment = replace(
+        STILL, crystal=replace(STILL.crystal, structure_factors=np.column_stack([indices, factors]), default_F=0)
+    )
+    grid = torch.tensor(factors.reshape(9, 9, 9), requires_grad=True)
+    image = simulate(experiment, **{"crystal.structure_factors": grid}, roi=(0, 4, 0, 6))
+    image.sum().backward()
+    assert grid.grad is not None
+    expected = gradient(experiment, np.ones((7, 9)), ["crystal.structure_factors"], roi=(0, 4, 0, 6))
+    np.testing.assert_array_equal(grid.grad.numpy(), expected["crystal.structure_factors"])
+    assert float(grid.grad.abs().max()) > 0
+    assert not image[:, 5:].any()
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"crystal.nonsense": 1.0}, "crystal.nonsense: found no parameter of this name"),
+        ({"crystal.misset": [1.0, 2.0]}, r"crystal.misset: found values of shape \(2,\), expected 3, or a batch"),
+        (
+            {"detector.distance": [[80.0]]},
+            r"detector.distance: found values of shape \(1, 1\), expected one number, or",
+        ),
+        ({"crystal.misset": np.ones((2, 3)), "detector.distance": np.ones(3)}, "found batches of 2, 3, expected one"),
+        ({"crystal.cell": [60.0, 60, 80, 90, 90, 300]}, "-cell: found '60 60 80 90 90 300'"),
+    ],
+)
+def test_wrong_tensors_are_named(values: dict[str, Any], sentence: str) -> None:
+    """By the parameter's name, in one sentence, not by PyTorch's."""
+    from nanobragg.torch import simulate
+
+    with pytest.raises(InputError, match=sentence):
+        simulate(STILL, **values)
+
+
+# ---- JAX --------------------------------------------------------------------------------------------------
+
+
+@needs_jax
+def test_jax_differentiates_backward() -> None:
+    """Plain, compiled, mapped and batched; all columns by jacrev."""
+    import jax
+    import jax.numpy as jnp
+
+    from nanobragg.jax import simulate
+
+    jax.config.update("jax_enable_x64", True)
+
+    def image(misset: Any) -> Any:
+        return simulate(STILL, **{"crystal.misset": misset})
+
+    images, columns = columns_of(MISSETS)
+    missets = jnp.asarray(MISSETS)
+    np.testing.assert_array_equal(image(missets[0]), images[0])
+    np.testing.assert_array_equal(image(missets), images)
+    np.testing.assert_array_equal(jax.vmap(image)(missets), images)
+    expected = np.einsum("nsf,nsfi->ni", images, columns)
+
+    def half_square(misset: Any) -> Any:
+        return (image(misset) ** 2).sum() / 2
+
+    np.testing.assert_allclose(jax.grad(half_square)(missets[0]), expected[0], rtol=1e-9)
+    np.testing.assert_allclose(jax.jit(jax.grad(half_square))(missets), expected, rtol=1e-9)
+    np.testing.assert_allclose(jax.vmap(jax.grad(half_square))(missets), expected, rtol=1e-9)
+    scale = float(np.abs(columns).max())
+    np.testing.assert_allclose(jax.jacrev(image)(missets[0]), columns[0], rtol=1e-9, atol=1e-12 * scale)
+    with pytest.raises(InputError, match=r"crystal.misset: found values of shape \(2,\)"):
+        image(jnp.ones(2))
+
+
+# ---- without them -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_a_missing_library_is_named(library: str) -> None:
+    """And nothing else of the package needs it."""
+    code = (
+        f"import sys; sys.modules[{library!r}] = None\n"
+        "import nanobragg, nanobragg.derivatives\n"
+        f"import nanobragg.{library} as ours\n"
+        "try:\n    ours.simulate\n"
+        "except nanobragg.InputError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == (
+        f"nanobragg.{library}.simulate: found no package {library}, expected it to be installed "
+        f"(pip install 'nanobragg[{library}]')\n"
+    )
