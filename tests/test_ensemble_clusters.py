@@ -17,15 +17,14 @@ from typing import Any
 import pytest
 
 from nanobragg.cli import main
-from test_ensemble_files import SET, finished, folder, run, sums
+from test_ensemble_files import MANY, finished, folder, run, sums
 
 pytestmark = pytest.mark.slow
 __all__ = ["folder"]
 GUIDE = Path(__file__).resolve().parent.parent / "docs" / "guide" / "ensembles.md"
-MANY = "threads = 1\n" + SET.replace("shots = 11", "shots = 80")
 
 
-def until(there: Callable[[], Any], seconds: float = 60) -> None:
+def until(there: Callable[[], Any], seconds: float = 120) -> None:
     """Wait for something."""
     end = time.monotonic() + seconds
     while not there():
