@@ -71,17 +71,18 @@ struct LorentzLattice : ShapeLattice<Shape::lorentz> {
     ("cpp/src/physics/lattice.hpp", "using Shapes = TypeList<RoundLattice, ", "LorentzLattice, "),
     (
         "cpp/src/physics/lattice_slopes.hpp",
-        "return metric_value(shape, miss, value, value * (-2.0 / 0.63));\n    }\n};\n",
+        "return metric_value(miss, slopes, value, value * (-2.0 / 0.63));\n    }\n};\n",
         """
 struct LorentzSlopes {
     using Lattice = LorentzLattice;
     static constexpr Depends depends = Depends::on_metric;
 
     template <class Real>
-    static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const KernelScene& s, const double* shape, const Real miss[3]) {
-        const Real x = miss_squared(s, miss[0], miss[1], miss[2]) * (s.fudge / 0.63);
+    static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const KernelScene&, const double* shape, const Real miss[3]) {
+        Real slopes[3];
+        const Real x = metric_slopes(shape, miss, slopes) * (0.5 / 0.63);
         const Real value = lorentzian_squared(x);
-        return metric_value(shape, miss, value, (-2.0 / 0.63) * value / (1.0 + x));
+        return metric_value(miss, slopes, value, (-2.0 / 0.63) * value / (1.0 + x));
     }
 };
 """,

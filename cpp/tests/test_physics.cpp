@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 
+#include "physics/lattice_slopes.hpp"
 #include "physics/physics.hpp"
 
 using namespace nanobragg;
@@ -47,6 +48,25 @@ TEST_CASE("exp_negative follows exp down to its end") {
     CHECK(exp_negative(0.0) == 1.0);
     CHECK(exp_negative(-1e5) == 0.0);
     CHECK(exp_negative(-1e300) == 0.0);
+}
+
+TEST_CASE("what derivatives of lattice factors are made of agrees with libm") {
+    for (int i = -50000; i <= 50000; ++i) {
+        const double x = i * 1e-5, sine = std::sin(2 * kPi * x), cosine = std::cos(2 * kPi * x);
+        CHECK(std::abs(cos_pi(x) - std::cos(kPi * x)) <= 1e-14 * std::cos(kPi * x) + 2e-16);
+        const double d[3] = {x, -x, 0.5 - std::abs(x)};
+        const Turns<double> turn = turns_of(d);
+        CHECK(std::abs(turn.cosine[0] - cosine) <= 1e-12);
+        CHECK(turn.cosine[1] == turn.cosine[0]);
+        CHECK(std::abs(turn.cosine[2] + cosine) <= 1e-12);
+        CHECK(std::abs(2 * kPi * turn.sine[0] - sine) <= 1e-12);
+        CHECK(turn.sine[1] == -turn.sine[0]);
+        const double cot = i == 0 ? 2 : 2 * kPi * x * std::cos(kPi * x) / std::sin(kPi * x);
+        CHECK(std::abs(turn.twice_cot[0] - cot) <= 1e-12);
+        const double power = -7e-3 * (i + 50000);
+        CHECK(std::abs(exp_in_two(power) - std::exp(power)) <= (1e-15 - 3e-16 * power) * std::exp(power));
+    }
+    CHECK(exp_in_two(-1e300) == 0.0);
 }
 
 TEST_CASE("the mean depth of absorption joins its series and its formula") {

@@ -67,6 +67,11 @@ class Pieces {
     Pieces& operator=(const Pieces&) = delete;
 
     std::int64_t size() const { return static_cast<std::int64_t>(pieces_.size()); }
+    std::int64_t pixels() const {
+        std::int64_t sum = 0;
+        for (const Piece& piece : pieces_) sum += piece.count;
+        return sum;
+    }
 
     // `interpolating` serves the one pixel that leaves the range of the interpolation.
     SlopeTask task(std::int64_t number, bool& interpolating, double* image) const {
@@ -204,7 +209,7 @@ struct Part {
 // depends on the scene alone, and so does the result.
 std::int64_t part_count(const Scene& s, std::int64_t pieces, bool with_grid) {
     const double bytes =
-        8.0 * (16.0 * static_cast<double>(s.panels.size()) + 11.0 * static_cast<double>(s.sources.size()) +
+        8.0 * (20.0 * static_cast<double>(s.panels.size()) + 11.0 * static_cast<double>(s.sources.size()) +
                5.0 * static_cast<double>(s.layers.size()) +
                9.0 * static_cast<double>(s.orientations.size() + s.first_orientations.size()) +
                (with_grid ? static_cast<double>(s.grid_points()) : 0.0));
@@ -360,6 +365,7 @@ class Columns {
         column.f_grid = d.f_grid.empty() ? nullptr : d.f_grid.data();
         column.default_F = kernel.default_F;
         const CommonSlopes<double>& c = kernel.common;
+        column.shaped = any_change(c.shape, kShapeParameters);
         column.moves_factors = any_change(kernel.panels.data(), kernel.panels.size()) ||
                                any_change(kernel.sources.data(), kernel.sources.size()) ||
                                any_change(kernel.layers.data(), kernel.layers.size()) || c.curved_distance != 0 ||
@@ -402,7 +408,9 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
     const Pieces pieces(scene, options, threads);
     const bool grid = options.grid && scene.has_grid();
     const std::int64_t chosen = chosen_count(scene, options);
-    if (options.image != nullptr) std::fill(options.image, options.image + chosen, 0.0);
+    if (options.image != nullptr && pieces.pixels() < chosen) {  // the others are 0
+        std::fill(options.image, options.image + chosen, 0.0);
+    }
     const std::int64_t count = part_count(scene, pieces.size(), grid);
     std::vector<std::unique_ptr<Part>> parts;
     for (std::int64_t i = 0; i < count; ++i) parts.push_back(std::make_unique<Part>(scene, grid));
@@ -430,8 +438,10 @@ void render_jvp(const Scene& scene, const std::vector<SceneChange>& directions, 
     const Columns columns(scene, pieces.view, directions);
     const auto count = static_cast<std::int64_t>(directions.size());
     const std::int64_t chosen = chosen_count(scene, options);
-    std::fill(changes, changes + count * chosen, 0.0);
-    if (options.image != nullptr) std::fill(options.image, options.image + chosen, 0.0);
+    if (pieces.pixels() < chosen) {  // the others are 0
+        std::fill(changes, changes + count * chosen, 0.0);
+        if (options.image != nullptr) std::fill(options.image, options.image + chosen, 0.0);
+    }
 #pragma omp parallel num_threads(threads)
     {
         Scratch scratch(kernels.forward_scratch(count));

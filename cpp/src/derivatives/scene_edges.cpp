@@ -71,12 +71,14 @@ template <class Pass, class Change>
 void panel_edges(const Pass& pass, const Panel& panel, Change& d_panel, PanelSlopes<double>& d_out) {
     for (int i = 0; i < 3; ++i) {
         pass(parts(d_panel.origin)[i], d_out.origin[i], 1.0);
+        pass(parts(d_panel.fast)[i], d_out.step_fast[i], panel.pixel_fast);
+        pass(d_panel.pixel_fast, d_out.step_fast[i], parts(panel.fast)[i]);
+        pass(parts(d_panel.slow)[i], d_out.step_slow[i], panel.pixel_slow);
+        pass(d_panel.pixel_slow, d_out.step_slow[i], parts(panel.slow)[i]);
         pass(parts(d_panel.fast)[i], d_out.fast[i], 1.0);
         pass(parts(d_panel.slow)[i], d_out.slow[i], 1.0);
         pass(parts(d_panel.normal)[i], d_out.normal[i], 1.0);
     }
-    pass(d_panel.pixel_fast, d_out.pixel_fast, 1.0);
-    pass(d_panel.pixel_slow, d_out.pixel_slow, 1.0);
     pass(d_panel.close_distance, d_out.close_distance, 1.0);
     if (panel.area > 0) {
         pass(d_panel.area, d_out.pixel_area, 1.0);

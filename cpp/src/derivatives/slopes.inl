@@ -24,98 +24,143 @@ namespace {
 
 // ---- forward ----------------------------------------------------------------------------------------------
 
-// What a column keeps of a chunk.
+// What a column keeps of a piece.
 struct ColumnWork {
-    alignas(64) double sum[kSlopeChunk];    // one ray and source, by the orientations' changes
-    alignas(64) double total[kSlopeChunk];  // the sum of terms
-    TermSlopes terms[kSlopeChunk / kHalf];
+    PixelNumbers sum;    // one ray and source, by the orientations' changes
+    PixelNumbers total;  // the sum of terms
+};
+struct MovingWork {  // where it moves scattering vectors or factors
+    TermSlopes terms[kRegisters];
 };
 
-void column_subpixel(const Row& row, const ForwardColumn& column, ColumnWork& work) {
-    if (!column.moves_factors) return;
-    const ConstSlopes in{column.panels[row.task.panel_number], column.sources, column.layers, column.common};
-    for (int r = 0; r < row.registers; ++r) {
-        work.terms[r] = TermSlopes{};
-        subpixel_edges(Forward(), row, r, in, work.terms[r]);
-    }
+ConstSlopes slopes_of(const Row& row, const ForwardColumn& column) {
+    return {column.panels[row.task.panel_number], column.sources, column.layers, column.common};
 }
 
-void column_source(const Row& row, int64_t source, const ForwardColumn& column, ColumnWork& work) {
-    const ConstSlopes in{column.panels[row.task.panel_number], column.sources, column.layers, column.common};
-    for (int r = 0; r < row.registers; ++r) {
-        Doubles sum = doubles_at(work.sum, r);
-        for (int i = 0; i < 9 && column.strain != nullptr; ++i) {
-            sum += column.strain[i] * doubles_at(row.work.by_strain[i], r);
-        }
-        Doubles change = doubles_at(row.factor, r) * sum;
-        if (column.moves_factors) {
-            term_edges(Forward(), row, r, source, in, work.terms[r], change);
-        } else {
-            shape_edges(Forward(), row, r, in, change);
-        }
-        doubles_at(work.total, r) += change;
-    }
-}
+// The columns of one piece.
+struct Forwards {
+    const ForwardTask& task;
+    Row& row;
+    ColumnWork* works;
+    MovingWork* moving;  // of all columns, too
+    bool strained = false, turned = false, geometry = false, glowing = false;
 
-void write_forward(const ForwardTask& task, const Row& row, ColumnWork* works) {
-    alignas(64) double outer[kSlopeChunk], changes[kSlopeChunk];
-    for (int r = 0; r < row.registers; ++r) doubles_at(outer, r) = row.outer_factor(r);
-    for (int64_t k = 0; k < task.column_count; ++k) {
-        const ForwardColumn& column = task.columns[k];
-        const ConstSlopes in{column.panels[row.task.panel_number], column.sources, column.layers, column.common};
-        for (int r = 0; r < row.registers; ++r) {
-            Doubles change{};
-            if (column.moves_pixels) {
-                pixel_edges(Forward(), row, r, in, doubles_at(works[k].total, r), change);
-            } else {
-                change = doubles_at(outer, r) * doubles_at(works[k].total, r);
+    Forwards(const ForwardTask& given, Row& its) : task(given), row(its) {
+        works = (ColumnWork*)task.scratch;
+        moving = (MovingWork*)(works + task.column_count);
+        for (int64_t k = 0; k < task.column_count; ++k) {
+            const ForwardColumn& column = task.columns[k];
+            clear(works[k].total);
+            clear(works[k].sum);
+            strained |= column.strain != nullptr;
+            turned |= column.orientations != nullptr || column.first_orientations != nullptr;
+            geometry |= column.moves_factors;
+            glowing |= column.common.background != 0 || column.common.background_sum != 0;
+        }
+        row.strained = strained;
+    }
+
+    void clear(PixelNumbers& numbers) const {
+        for (int r = 0; r < row.registers; ++r) doubles_at(numbers, r) = Doubles{};
+    }
+
+    void begin_subpixel() {
+        for (int64_t k = 0; k < task.column_count; ++k) {
+            if (!task.columns[k].moves_factors) continue;
+            for (int r = 0; r < row.registers; ++r) {
+                moving[k].terms[r] = TermSlopes{};
+                subpixel_edges(Forward(), row, r, slopes_of(row, task.columns[k]), moving[k].terms[r]);
             }
-            doubles_at(changes, r) = change;
         }
-        row.write(changes, task.changes + k * task.stride);
     }
-}
+
+    // What the sums over the orientations give to a register's columns.
+    void contract(int r) {
+        Doubles by[9 + kShapeParameters] = {};
+        for (int i = 0; i < 9 && strained; ++i) by[i] = doubles_at(row.work.by_strain[i], r);
+        for (int i = 0; i < row.parameters; ++i) by[9 + i] = doubles_at(row.work.by_shape[i], r);
+        for (int64_t k = 0; k < task.column_count; ++k) {
+            const ForwardColumn& column = task.columns[k];
+            Doubles sum = doubles_at(works[k].sum, r);
+            for (int i = 0; i < 9 && column.strain != nullptr; ++i) sum += column.strain[i] * by[i];
+            for (int i = 0; i < row.parameters && column.shaped; ++i) sum += column.common.shape[i] * by[9 + i];
+            doubles_at(works[k].sum, r) = Doubles{};
+            doubles_at(works[k].total, r) += doubles_at(row.work.factor, r) * sum;
+        }
+    }
+
+    void add_source(int64_t source) {
+        for (int r = 0; r < row.registers; ++r) contract(r);
+        for (int64_t k = 0; k < task.column_count; ++k) {
+            if (!task.columns[k].moves_factors) continue;
+            for (int r = 0; r < row.registers; ++r) {
+                term_edges(Forward(), row, r, source, slopes_of(row, task.columns[k]), moving[k].terms[r],
+                           doubles_at(works[k].total, r));
+            }
+        }
+    }
+
+    void write() {
+        PixelFactors factors[kRegisters];
+        PixelNumbers values;
+        for (int r = 0; r < row.registers; ++r) {
+            factors[r] = pixel_factors(row, r, glowing);
+            doubles_at(values, r) = pixel_value(row, r, factors[r]);
+        }
+        if (task.task.image != nullptr) row.write(values.of, task.task.image);
+        for (int64_t k = 0; k < task.column_count; ++k) {
+            const ForwardColumn& column = task.columns[k];
+            for (int r = 0; r < row.registers; ++r) {
+                Doubles change{};
+                if (column.moves_pixels) {
+                    pixel_edges(Forward(), row, r, factors[r], slopes_of(row, column),
+                                row.single && column.moves_factors ? &moving[k].terms[r] : nullptr,
+                                column.moves_factors || column.common.sensor_depth != 0, doubles_at(works[k].total, r),
+                                change);
+                } else {
+                    change = row.outer_factor(r) * doubles_at(works[k].total, r);
+                }
+                doubles_at(values, r) = change;
+            }
+            row.write(values.of, task.changes + k * task.stride);
+        }
+    }
+};
 
 void forward(const ForwardTask& task) {
-    auto* works = (ColumnWork*)task.scratch;
     RowWork work;
     Row row(task.task, work);
-    bool strained = false, turned = false;
-    for (int64_t k = 0; k < task.column_count; ++k) {
-        for (double& value : works[k].total) value = 0;
-        strained |= task.columns[k].strain != nullptr;
-        turned |= task.columns[k].orientations != nullptr || task.columns[k].first_orientations != nullptr;
-    }
-    row.visit(
-        [&] {
-            for (int64_t k = 0; k < task.column_count; ++k) column_subpixel(row, task.columns[k], works[k]);
-        },
-        [&](int64_t source, const double* orientations, bool first) {
-            for (int64_t k = 0; k < task.column_count; ++k) {
-                for (double& value : works[k].sum) value = 0;
-            }
-            sweep(row, orientations, ForwardSweep{task.columns, task.column_count, works, first, strained, turned});
-            for (int64_t k = 0; k < task.column_count; ++k) column_source(row, source, task.columns[k], works[k]);
-        },
-        [] {});
-    write_forward(task, row, works);
-    row.write_image();
+    Forwards columns(task, row);
+    row.visit([&] { columns.begin_subpixel(); },
+              [&](int64_t source, const double* orientations, bool first) {
+                  sweep(row, orientations,
+                        ForwardSweep<ColumnWork>{task.columns, task.column_count, columns.works, first,
+                                                 columns.strained, columns.turned, columns.geometry});
+                  columns.add_source(source);
+              },
+              [] {});
+    columns.write();
 }
 
-int64_t forward_scratch(int64_t columns) { return columns * (int64_t)sizeof(ColumnWork); }
+int64_t forward_scratch(int64_t columns) { return columns * (int64_t)(sizeof(ColumnWork) + sizeof(MovingWork)); }
 
 // ---- backward ---------------------------------------------------------------------------------------------
 
-NANOBRAGG_FN void add_panel(const PanelSlopes<Doubles>& from, PanelSlopes<Sum>& to) {
-    const auto* values = (const Doubles*)&from;
-    auto* sums = (Sum*)&to;
-    for (int i = 0; i < (int)(sizeof to / sizeof(Sum)); ++i) sums[i] += values[i];
+template <template <class> class Slopes>
+NANOBRAGG_FN void join(const Slopes<Doubles>& from, Slopes<Sum>& to) {
+    add_sums<(int)(sizeof to / sizeof(Sum))>((const Doubles*)&from, (double*)&to);
 }
 
-NANOBRAGG_FN void add_common(const CommonSlopes<Doubles>& from, CommonSlopes<Sum>& to) {
-    const auto* values = (const Doubles*)&from;
-    auto* sums = (Sum*)&to;
-    for (int i = 0; i < (int)(sizeof to / sizeof(Sum)); ++i) sums[i] += values[i];
+// All that a register's pixels depend on but the orientations, where there is one subpixel and one source. (All calls
+// are inlined, so that what belongs to rays stays in registers.)
+[[gnu::flatten]] void edges_of_only(const Row& row, int r, const OwnSlopes& in, const PixelFactors& factors,
+                                    Doubles& weights, Doubles& seeds) {
+    TermSlopes own{};
+    Doubles sum{};
+    shape_edges(Backward(), row, r, in, seeds);
+    term_edges(Backward(), row, r, 0, in, own, seeds);
+    pixel_edges(Backward(), row, r, factors, in, &own, true, sum, weights);
+    subpixel_edges(Backward(), row, r, in, own);
 }
 
 void backward(const BackwardTask& task) {
@@ -124,36 +169,52 @@ void backward(const BackwardTask& task) {
     Row row(task.task, work);
     PanelSlopes<Doubles> panel{};
     CommonSlopes<Doubles> common{};
-    const OwnSlopes in{panel, sums.sources, sums.layers, common};
-    alignas(64) double weights[kSlopeChunk], seeds[kSlopeChunk], term[kSlopeChunk];
-    TermSlopes terms[kSlopeChunk / kHalf];
-    row.read(task.weights, weights);
-    for (int r = 0; r < row.registers; ++r) {
-        doubles_at(seeds, r) = doubles_at(weights, r) * row.outer_factor(r);
-    }
+    Held<SourceSlopes> sources(sums.sources);
+    Held<LayerSlopes> layers(sums.layers);
+    const OwnSlopes in{panel, sources, layers, common};
+    PixelNumbers weights, seeds, term, values;
+    TermSlopes terms[kRegisters];
+    row.read(task.weights, weights.of);
+    for (int r = 0; r < row.registers; ++r) doubles_at(seeds, r) = doubles_at(weights, r) * row.outer_factor(r);
+    const bool only = row.single && row.s.source_count == 1;
+    const auto end_subpixel = [&] {
+        for (int r = 0; r < row.registers; ++r) subpixel_edges(Backward(), row, r, in, terms[r]);
+    };
     row.visit(
         [&] {
-            for (int r = 0; r < row.registers; ++r) terms[r] = TermSlopes{};
+            for (int r = 0; r < row.registers && !only; ++r) terms[r] = TermSlopes{};
         },
         [&](int64_t source, const double* orientations, bool first) {
             for (int r = 0; r < row.registers; ++r) {
-                doubles_at(term, r) = doubles_at(seeds, r) * doubles_at(row.factor, r);
+                doubles_at(term, r) = doubles_at(seeds, r) * doubles_at(work.factor, r);
+                for (int j = 0; j < 3; ++j) {
+                    doubles_at(work.term_by_q[j], r) = doubles_at(term, r) * doubles_at(work.q[j], r);
+                }
             }
             sweep(row, orientations, BackwardSweep{term, first ? sums.first_orientations : sums.orientations, sums});
-            for (int r = 0; r < row.registers; ++r) {
+            for (int r = 0; r < row.registers && !only; ++r) {
+                shape_edges(Backward(), row, r, in, doubles_at(seeds, r));
                 term_edges(Backward(), row, r, source, in, terms[r], doubles_at(seeds, r));
             }
         },
         [&] {
-            for (int r = 0; r < row.registers; ++r) subpixel_edges(Backward(), row, r, in, terms[r]);
+            if (!row.single) end_subpixel();
         });
     for (int r = 0; r < row.registers; ++r) {
+        const PixelFactors factors = pixel_factors(row, r, true);
         Doubles sum{};
-        pixel_edges(Backward(), row, r, in, sum, doubles_at(weights, r));
+        if (only) {
+            edges_of_only(row, r, in, factors, doubles_at(weights, r), doubles_at(seeds, r));
+        } else {
+            pixel_edges(Backward(), row, r, factors, in, row.single ? &terms[r] : nullptr, true, sum,
+                        doubles_at(weights, r));
+        }
+        doubles_at(values, r) = pixel_value(row, r, factors);
     }
-    add_panel(panel, sums.panels[task.task.panel_number]);
-    add_common(common, sums.common);
-    row.write_image();
+    if (row.single && !only) end_subpixel();
+    join(panel, sums.panels[task.task.panel_number]);
+    join(common, sums.common);
+    if (task.task.image != nullptr) row.write(values.of, task.task.image);
 }
 
 }  // namespace

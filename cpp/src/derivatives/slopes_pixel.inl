@@ -3,7 +3,16 @@
 template <class Pass, class Slopes>
 NANOBRAGG_FN void aim_edges(const Pass& pass, const Row& row, const Aim<Doubles>& aim, const Slopes& in,
                             RaySlopes<Doubles>& d_ray) {
-    ray_edges(pass, row.s, row.g, aim, in.panel, in.layers, in.common, d_ray);
+    ray_edges(pass, row.s, row.g, row.corner, aim, in.panel, in.layers, in.common, d_ray);
+}
+
+// use(what belongs to the ray to `aim`): that which is shared, if there is one, or its own.
+template <class Pass, class Slopes, class Use>
+NANOBRAGG_FN void with_ray(const Pass& pass, const Row& row, const Aim<Doubles>& aim, const Slopes& in,
+                           RaySlopes<Doubles>* shared, const Use& use) {
+    if (shared != nullptr) return use(*shared);
+    RaySlopes<Doubles> own{};
+    pass.in_order([&] { aim_edges(pass, row, aim, in, own); }, [&] { use(own); });
 }
 
 // Fraction absorbed by a layer where a ray decides it.
@@ -24,14 +33,14 @@ template <class Pass, class Slopes>
 void subpixel_edges(const Pass& pass, const Row& row, int r, const Slopes& in, TermSlopes& d) {
     const Aim<Doubles>& aim = row.work.aim[r];
     aim_edges(pass, row, aim, in, d.ray);
-    if (row.s.polar == Factor::centre) aim_edges(pass, row, row.work.centre[r], in, d.centre);
+    if (row.uses_centre()) aim_edges(pass, row, row.work.centre[r], in, d.centre);
     if (row.s.capture_inside) capture_edges(pass, row, row.work.capture[r], aim.layer, in, d.capture);
 }
 
 template <class Pass, class Slopes>
 NANOBRAGG_FN void shape_edges(const Pass& pass, const Row& row, int r, const Slopes& in, Doubles& d_sum) {
     for (int i = 0; i < row.parameters; ++i) {
-        pass(in.common.shape[i], d_sum, doubles_at(row.factor, r) * doubles_at(row.work.by_shape[i], r));
+        pass(in.common.shape[i], d_sum, doubles_at(row.work.factor, r) * doubles_at(row.work.by_shape[i], r));
     }
 }
 
@@ -67,9 +76,8 @@ void term_edges(const Pass& pass, const Row& row, int r, int64_t n, const Slopes
                   [&] {
                       pass(d_factor, d_sum, sum);
                       for (int j = 0; j < 3; ++j) {
-                          pass(d_q[j], d_sum, doubles_at(row.factor, r) * doubles_at(row.work.by_q[j], r));
+                          pass(d_q[j], d_sum, doubles_at(row.work.factor, r) * doubles_at(row.work.by_q[j], r));
                       }
-                      shape_edges(pass, row, r, in, d_sum);
                   });
 }
 
@@ -93,84 +101,111 @@ NANOBRAGG_FN Central central_of(const Row& row, int r) {
 }
 
 template <class Pass, class Slopes>
-void central_edges(const Pass& pass, const Row& row, int r, const Central& value, const Slopes& in, Central& d) {
+void central_edges(const Pass& pass, const Row& row, int r, const Central& value, const Slopes& in, TermSlopes* shared,
+                   Central& d) {
     const KernelScene& s = row.s;
     const Aim<Doubles>& aim = row.work.centre[r];
-    RaySlopes<Doubles> d_ray{};
     Doubles d_front{};
-    pass.in_order(
-        [&] { aim_edges(pass, row, aim, in, d_ray); },
-        [&] {
-            solid_angle_edges(pass, s, row.g, aim.ray, in.panel, d_ray, d.omega);
-            for (int64_t n = 0; n < s.source_count && s.polar != Factor::off; ++n) {
-                const KernelSource& source = s.sources[n];
-                Doubles d_polar{};
-                pass.in_order(
-                    [&] { polarization_edges(pass, s, aim.ray, source, in.sources[n], in.common, d_ray, d_polar); },
-                    [&] {
-                        pass(d_polar, d.polar, filled<Doubles>(source.weight / s.weight_sum));
-                        pass(in.sources[n].weight, d.polar,
-                             (polarization(s, aim.ray, source) - value.polar) / s.weight_sum);
-                    });
-            }
-            if (s.capture != Factor::off) {
-                absorbed_edges(pass, s, row.g, aim.ray, 0.0, s.sensor_depth, in.panel, d_front, in.common.sensor_depth,
-                               in.common, d_ray, d.capture);
-            }
-        });
-}
-
-// Factors that left the sum.
-template <class Pass, class Slopes>
-void outer_edges(const Pass& pass, const Row& row, int r, const Capture& capture, const Slopes& in, Doubles& d_capture,
-                 Doubles& d_omega, Doubles& d_polar) {
-    if (row.outer_capture()) capture_edges(pass, row, capture, 0, in, d_capture);
-    if (row.s.omega != Factor::each) {
-        const Aim<Doubles> aim = row.outer_aim(r);
-        RaySlopes<Doubles> d_ray{};
-        pass.in_order([&] { aim_edges(pass, row, aim, in, d_ray); },
-                      [&] { solid_angle_edges(pass, row.s, row.g, aim.ray, in.panel, d_ray, d_omega); });
-    }
-    if (row.s.polar != Factor::first) return;
-    row.first_polarization_at(r, [&](const Aim<Doubles>& aim, int64_t n, Doubles where) {
-        RaySlopes<Doubles> d_ray{};
-        Doubles d_own{};
-        pass.in_order(
-            [&] {
-                pass.in_order([&] { aim_edges(pass, row, aim, in, d_ray); },
-                              [&] {
-                                  polarization_edges(pass, row.s, aim.ray, row.s.sources[n], in.sources[n], in.common,
-                                                     d_ray, d_own);
-                              });
-            },
-            [&] { pass(d_own, d_polar, where); });
+    with_ray(pass, row, aim, in, shared == nullptr ? nullptr : &shared->centre, [&](RaySlopes<Doubles>& d_ray) {
+        solid_angle_edges(pass, s, row.g, aim.ray, in.panel, d_ray, d.omega);
+        for (int64_t n = 0; n < s.source_count && s.polar != Factor::off; ++n) {
+            const KernelSource& source = s.sources[n];
+            Doubles d_polar{};
+            pass.in_order(
+                [&] { polarization_edges(pass, s, aim.ray, source, in.sources[n], in.common, d_ray, d_polar); },
+                [&] {
+                    pass(d_polar, d.polar, filled<Doubles>(source.weight / s.weight_sum));
+                    pass(in.sources[n].weight, d.polar,
+                         (polarization(s, aim.ray, source) - value.polar) / s.weight_sum);
+                });
+        }
+        if (s.capture != Factor::off) {
+            absorbed_edges(pass, s, row.g, aim.ray, 0.0, s.sensor_depth, in.panel, d_front, in.common.sensor_depth,
+                           in.common, d_ray, d.capture);
+        }
     });
 }
 
-// A pixel's value, from its sum of terms (finish_pixels).
+// Factors that left the sum. `shared`: what belongs to the rays of the only subpixel; null: there are several.
 template <class Pass, class Slopes>
-void pixel_edges(const Pass& pass, const Row& row, int r, const Slopes& in, Doubles& d_total, Doubles& d_value) {
+void outer_edges(const Pass& pass, const Row& row, int r, const Slopes& in, TermSlopes* shared, Doubles& d_capture,
+                 Doubles& d_omega, Doubles& d_polar) {
+    const KernelScene& s = row.s;
+    if (row.outer_capture()) capture_edges(pass, row, row.work.capture[r], 0, in, d_capture);
+    if (row.outer_omega()) {
+        RaySlopes<Doubles>* ray = shared == nullptr          ? nullptr
+                                  : s.omega == Factor::first ? &shared->ray
+                                                             : &shared->centre;
+        row.with_outer_aim(r, [&](const Aim<Doubles>& aim) {
+            with_ray(pass, row, aim, in, ray, [&](RaySlopes<Doubles>& d_ray) {
+                solid_angle_edges(pass, s, row.g, aim.ray, in.panel, d_ray, d_omega);
+            });
+        });
+    }
+    if (s.polar != Factor::first) return;
+    const auto decided = [&](const Aim<Doubles>& aim, int64_t n, Doubles where) {
+        RaySlopes<Doubles>* ray = shared == nullptr ? nullptr : &shared->ray;
+        with_ray(pass, row, aim, in, ray, [&](RaySlopes<Doubles>& d_ray) {
+            Doubles d_own{};
+            pass.in_order(
+                [&] { polarization_edges(pass, s, aim.ray, s.sources[n], in.sources[n], in.common, d_ray, d_own); },
+                [&] { pass(d_own, d_polar, where); });
+        });
+    };
+    if (row.single && s.source_count == 1 && !(s.dmin > 0)) {  // there is no other
+        const Doubles one = filled<Doubles>(1.0);
+        decided(row.work.aim[r], 0, doubles_at(row.work.polar, r) != 0 ? one : Doubles{});
+    } else {
+        row.first_polarization_at(r, decided);
+    }
+}
+
+// What a pixel's value is made of, but its sum of terms (finish_pixels).
+struct PixelFactors {
+    Central central, inside;  // of what is added once per pixel; those of them that are inside the sum
+    Doubles outer, dark;      // what multiplies the sum, and what is added to it
+};
+
+// `glowing`: whether those of the background are wanted even where it is 0.
+NANOBRAGG_FN PixelFactors pixel_factors(const Row& row, int r, bool glowing) {
+    const KernelScene& s = row.s;
+    const Doubles one = filled<Doubles>(1.0);
+    PixelFactors out{
+        {one, one, one}, {one, one, one}, doubles_at(row.work.omega, r) * doubles_at(row.work.polar, r), {}};
+    if (row.outer_capture()) out.outer *= row.work.capture[r].value;
+    if (!row.lit() && !glowing) return out;
+    out.central = central_of(row, r);
+    if (s.omega == Factor::each) out.inside.omega = out.central.omega;
+    if (row.polar_inside()) out.inside.polar = out.central.polar;
+    if (s.capture_inside) out.inside.capture = out.central.capture;
+    out.dark = s.background_sum * (out.inside.omega * out.inside.polar * out.inside.capture);
+    return out;
+}
+
+// Photons.
+NANOBRAGG_FN Doubles pixel_value(const Row& row, int r, const PixelFactors& f) {
+    const KernelScene& s = row.s;
+    const Doubles value = s.scale / s.steps * ((row.task.unit * doubles_at(row.work.total, r) + f.dark) * f.outer);
+    return s.background == 0 ? value : value + s.background * (f.central.omega * f.central.polar * f.central.capture);
+}
+
+// `moving`: whether anything moves that the factors depend on.
+template <class Pass, class Slopes>
+void pixel_edges(const Pass& pass, const Row& row, int r, const PixelFactors& f, const Slopes& in, TermSlopes* shared,
+                 bool moving, Doubles& d_total, Doubles& d_value) {
     const KernelScene& s = row.s;
     const Doubles one = filled<Doubles>(1.0), total = doubles_at(row.work.total, r);
-    Capture captured{};
-    if (row.outer_capture()) captured = row.outer_capture_at(r);
-    const Doubles capture = row.outer_capture() ? captured.value : one;
-    const Doubles omega = s.omega != Factor::each ? solid_angle(s, row.g, row.outer_aim(r).ray) : one;
-    const Doubles polar =
-        s.polar == Factor::first ? row.first_polarization_at(r, [](const Aim<Doubles>&, int64_t, Doubles) {}) : one;
-    const bool lit = s.background_sum != 0 || s.background != 0;
-    const Central central = central_of(row, r);
-    Central d_central{}, inside{one, one, one};
-    if (s.omega == Factor::each) inside.omega = central.omega;
-    if (row.polar_inside()) inside.polar = central.polar;
-    if (s.capture_inside) inside.capture = central.capture;
+    const Doubles capture = row.outer_capture() ? row.work.capture[r].value : one;
+    const Doubles omega = doubles_at(row.work.omega, r), polar = doubles_at(row.work.polar, r);
+    const Central &central = f.central, &inside = f.inside;
+    Central d_central{};
     const double scale = s.scale / s.steps, dark = s.background_sum, once = s.background;
-    const Doubles terms = row.task.unit * total + dark * (inside.omega * inside.polar * inside.capture);
-    const Doubles outer = capture * omega * polar;
+    const Doubles terms = row.task.unit * total + f.dark, outer = f.outer;
     Doubles d_terms{}, d_capture{}, d_omega{}, d_polar{};
     const auto factors = [&] {
-        outer_edges(pass, row, r, captured, in, d_capture, d_omega, d_polar);
-        if (lit) central_edges(pass, row, r, central, in, d_central);
+        if (!moving) return;
+        outer_edges(pass, row, r, in, shared, d_capture, d_omega, d_polar);
+        if (row.lit()) central_edges(pass, row, r, central, in, shared, d_central);
     };
     const auto sum = [&] {
         pass(d_total, d_terms, filled<Doubles>(row.task.unit));

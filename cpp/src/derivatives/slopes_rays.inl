@@ -11,6 +11,44 @@ NANOBRAGG_FN double sum_of(Doubles x) {
     return sum;
 }
 
+// The sums of kHalf registers, in their order.
+NANOBRAGG_FN Doubles sums_of(const Doubles* x) {
+    Doubles part[kHalf];
+    for (int i = 0; i < kHalf; ++i) part[i] = x[i];
+    for (int n = kHalf; n > 1; n /= 2) {
+        for (int i = 0; 2 * i < n; ++i) {
+            part[i] = even_of(part[2 * i], part[2 * i + 1]) + odd_of(part[2 * i], part[2 * i + 1]);
+        }
+    }
+    return part[0];
+}
+
+// Adds the sum of each of some registers to a number.
+template <int count>
+NANOBRAGG_FN void add_sums(const Doubles* x, double* sums) {
+    int i = 0;
+    for (; i + kHalf <= count; i += kHalf) {
+        Doubles now;
+        __builtin_memcpy(&now, sums + i, sizeof now);
+        now += sums_of(x + i);
+        __builtin_memcpy(sums + i, &now, sizeof now);
+    }
+    for (; i < count; ++i) sums[i] += sum_of(x[i]);
+}
+
+// Writes what nobody here reads again past the caches, where full registers begin.
+NANOBRAGG_FN void put(const double* numbers, int count, double* to) {
+    int i = 0;
+#if defined(__AVX512F__)
+    for (; i < count && ((uintptr_t)(to + i) & 63) != 0; ++i) to[i] = numbers[i];
+    for (; i + kHalf <= count; i += kHalf) _mm512_stream_pd(to + i, _mm512_loadu_pd(numbers + i));
+#elif defined(__AVX2__)
+    for (; i < count && ((uintptr_t)(to + i) & 31) != 0; ++i) to[i] = numbers[i];
+    for (; i + kHalf <= count; i += kHalf) _mm256_stream_pd(to + i, _mm256_loadu_pd(numbers + i));
+#endif
+    for (; i < count; ++i) to[i] = numbers[i];
+}
+
 // What belongs to the numbers of a scene, in one pass and in the other.
 struct ConstSlopes {
     const PanelSlopes<double>& panel;
@@ -18,10 +56,40 @@ struct ConstSlopes {
     const LayerSlopes<double>* layers;
     const CommonSlopes<double>& common;
 };
+
+// Of one of many that have sums: registers of the one that was asked for last, which join its sums when another one is.
+template <template <class> class Slopes>
+class Held {
+  public:
+    explicit Held(Slopes<Sum>* all) : all_(all) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { join(); }
+
+    NANOBRAGG_FN_MEMBER Slopes<Doubles>& operator[](int64_t number) {
+        if (number != number_) {
+            join();
+            number_ = number;
+        }
+        return values_;
+    }
+
+  private:
+    void join() {
+        constexpr int count = (int)(sizeof values_ / sizeof(Doubles));
+        if (number_ >= 0) add_sums<count>((const Doubles*)&values_, (double*)&all_[number_]);
+        values_ = Slopes<Doubles>{};
+    }
+
+    Slopes<Sum>* all_;
+    int64_t number_ = -1;
+    Slopes<Doubles> values_{};
+};
+
 struct OwnSlopes {
     PanelSlopes<Doubles>& panel;
-    SourceSlopes<Sum>* sources;
-    LayerSlopes<Sum>* layers;
+    Held<SourceSlopes>& sources;
+    Held<LayerSlopes>& layers;
     CommonSlopes<Doubles>& common;
 };
 
@@ -37,14 +105,23 @@ struct Capture {
     Doubles value;
 };
 
+// A number for each pixel. Where what is loaded and what was just stored stand at the same place of a page (4 KiB),
+// processors take one for the other, and wait: hence the gap, with which sixteen in a row keep away from one another.
+struct PixelNumbers {
+    alignas(64) double of[kSlopeChunk + 32];
+};
+NANOBRAGG_FN Doubles& doubles_at(PixelNumbers& numbers, int r) { return doubles_at(numbers.of, r); }
+NANOBRAGG_FN const Doubles& doubles_at(const PixelNumbers& numbers, int r) { return doubles_at(numbers.of, r); }
+
 struct RowWork {
-    alignas(64) double fast[kSlopeChunk], slow[kSlopeChunk];  // of the pixels in the raster
+    // What loops over orientations read and write, in this order for the sake of the gaps.
+    PixelNumbers q[3], term_by_q[3];  // term_by_q (backward): how much a sum depends on the terms, times q
+    PixelNumbers by_q[3], sum, by_shape[kShapeParameters];
+    PixelNumbers by_strain[9];  // derivative by each index times each index
+    PixelNumbers factor, total, omega, polar;
+    PixelNumbers fast, slow;  // of the pixels in the raster
     Aim<Doubles> centre[kRegisters], aim[kRegisters];
-    Capture capture[kRegisters];
-    alignas(64) double q[3][kSlopeChunk], factor[kSlopeChunk];
-    alignas(64) double sum[kSlopeChunk], by_q[3][kSlopeChunk], by_shape[kShapeParameters][kSlopeChunk];
-    alignas(64) double by_strain[9][kSlopeChunk];  // derivative by each index times each index
-    alignas(64) double total[kSlopeChunk];
+    Capture capture[kRegisters];  // of a subpixel where it stays in the sum, else of the pixel
 };
 
 class Row {
@@ -53,33 +130,39 @@ class Row {
         : task(given),
           s(*given.scene),
           g(*given.panel),
+          corner{(double)given.first_fast, (double)given.first_slow},
           work(work_),
-          factor(work_.factor),
+          single(s.layer_count * s.oversample * s.oversample == 1),
+          central(single && s.layers[0].thickness == 0 && s.layers[0].depth == 0),
           registers((given.count + kHalf - 1) / kHalf) {
         parameters = with_slopes(ShapesWithSlopes(), s.shape,
                                  [](auto shape) { return parameters_of(decltype(shape)::depends); });
         place_pixels();
         for (int r = 0; r < registers; ++r) {
-            work.centre[r] = aim_at(r, 0.5, 0.5, -1, false);
+            aim_at(r, 0.5, 0.5, -1, false, work.centre[r]);
             doubles_at(work.total, r) = Doubles{};
         }
+        if (single) aim_at_subpixel(subpixel_of(s, 0, 0));
+        for (int r = 0; r < registers; ++r) look_at(r);
     }
 
     // At an offset in the pixels, in the plane of a layer (-1: of the front).
-    Aim<Doubles> aim_at(int r, double offset_fast, double offset_slow, int64_t layer, bool incidence) const {
-        Aim<Doubles> out;
-        out.fast = doubles_at(work.fast, r) + offset_fast;
-        out.slow = doubles_at(work.slow, r) + offset_slow;
-        out.own_fast = out.fast - (double)task.first_fast;
-        out.own_slow = out.slow - (double)task.first_slow;
+    void aim_at(int r, double offset_fast, double offset_slow, int64_t layer, bool incidence, Aim<Doubles>& out) const {
+        const Doubles fast = doubles_at(work.fast, r) + offset_fast, slow = doubles_at(work.slow, r) + offset_slow;
+        out.own_fast = fast - corner.fast;
+        out.own_slow = slow - corner.slow;
         out.layer = layer;
         out.incidence = incidence;
         out.sunk = layer >= 0 && !incidence && s.layers[layer].thickness != 0;
-        sink(out);
-        return out;
+        sink(fast, slow, out);
+    }
+    void aim_at(int r, const Subpixel& sub, bool incidence, Aim<Doubles>& out) const {
+        aim_at(r, sub.offset_fast, sub.offset_slow, sub.layer, incidence, out);
     }
     Aim<Doubles> aim_at(int r, const Subpixel& sub, bool incidence) const {
-        return aim_at(r, sub.offset_fast, sub.offset_slow, sub.layer, incidence);
+        Aim<Doubles> out;
+        aim_at(r, sub, incidence, out);
+        return out;
     }
 
     // As capture_of() finds it: the first fraction up to that of the subpixel `last` which is not 0.
@@ -103,38 +186,43 @@ class Row {
     template <class Found>
     NANOBRAGG_FN_MEMBER Doubles first_polarization_at(int r, const Found& found) const {
         Doubles value{};
-        for (int64_t i = 0; i < s.layer_count * s.oversample * s.oversample; ++i) {
-            const int64_t square = s.oversample * s.oversample;
+        if (single) {
+            decide_polarization(work.aim[r], found, value);
+            return value;
+        }
+        const int64_t square = s.oversample * s.oversample;
+        for (int64_t i = 0; i < s.layer_count * square; ++i) {
             const Aim<Doubles> aim = aim_at(r, subpixel_of(s, i / square, i % square), false);
-            for (int64_t n = 0; n < s.source_count; ++n) {
-                Doubles now = polarization(s, aim.ray, s.sources[n]);
-                if (s.dmin > 0) now = kept(s, aim.ray, s.sources[n]) == 0.0 ? Doubles{} : now;
-                const auto decided = (value == 0.0) & (now != 0.0);
-                if (any_of(decided)) found(aim, n, decided ? filled<Doubles>(1.0) : Doubles{});
-                value = decided ? now : value;
-                if (!any_of(value == 0.0)) return value;
-            }
+            if (decide_polarization(aim, found, value)) break;
         }
         return value;
     }
 
     bool outer_capture() const { return !s.capture_inside && s.capture != Factor::off; }
+    bool outer_omega() const { return s.omega == Factor::first || s.omega == Factor::centre; }
     bool polar_inside() const { return s.polar == Factor::each || s.polar == Factor::centre; }
 
-    // Factors that left the sum.
-    Capture outer_capture_at(int r) const { return capture_at(r, 0, s.oversample * s.oversample - 1, work.centre[r]); }
-    Aim<Doubles> outer_aim(int r) const {
-        return s.omega == Factor::first ? aim_at(r, subpixel_of(s, 0, 0), false) : work.centre[r];
+    // use(the ray that decides the solid angle where it left the sum).
+    template <class Use>
+    NANOBRAGG_FN_MEMBER void with_outer_aim(int r, const Use& use) const {
+        if (s.omega == Factor::centre) return use(work.centre[r]);
+        if (single) return use(work.aim[r]);
+        const Aim<Doubles> aim = aim_at(r, subpixel_of(s, 0, 0), false);
+        use(aim);
     }
 
     // What multiplies a pixel's sum of terms, all together.
     Doubles outer_factor(int r) const {
-        Doubles out = filled<Doubles>(s.scale / s.steps * task.unit);
-        if (outer_capture()) out *= outer_capture_at(r).value;
-        if (s.omega != Factor::each) out *= solid_angle(s, g, outer_aim(r).ray);
-        if (s.polar == Factor::first) out *= first_polarization_at(r, [](const Aim<Doubles>&, int64_t, Doubles) {});
-        return out;
+        Doubles out = filled<Doubles>(s.scale / s.steps * task.unit) * doubles_at(work.omega, r);
+        if (outer_capture()) out *= work.capture[r].value;
+        return out * doubles_at(work.polar, r);
     }
+
+    // Whether what belongs to the ray to a pixel's centre goes with a subpixel's.
+    bool uses_centre() const { return s.polar == Factor::centre || (single && (s.omega == Factor::centre || lit())); }
+
+    // Whether something is added once per pixel.
+    bool lit() const { return s.background_sum != 0 || s.background != 0; }
 
     // The pixels' numbers in an array of all chosen pixels; 0 in a register's places that have no pixel.
     void read(const double* all, double* numbers) const {
@@ -145,21 +233,22 @@ class Row {
     }
     void write(const double* numbers, double* all) const {
         for (int p = 0, run = 0; run < task.run_count; ++run) {
-            for (int i = 0; i < task.runs[run].count; ++i) all[task.runs[run].place + i] = numbers[p++];
+            put(numbers + p, task.runs[run].count, all + task.runs[run].place);
+            p += task.runs[run].count;
         }
     }
 
     // For every subpixel: begin(), source(n, orientations, whether they are those of the first evaluation) for each
-    // source that some pixel sees, when sum(), by_q() and by_shape() are to be made, and end().
+    // source that some pixel sees, when sum, by_q and by_shape are to be made, and end().
     template <class Begin, class Source, class End>
     void visit(const Begin& begin, const Source& source, const End& end) {
         const int64_t square = s.oversample * s.oversample;
         bool first = task.first != nullptr;
         for (int64_t i = 0; i < s.layer_count * square; ++i) {
             const Subpixel sub = subpixel_of(s, i / square, i % square);
-            for (int r = 0; r < registers; ++r) {
-                work.aim[r] = aim_at(r, sub, false);
-                if (s.capture_inside) work.capture[r] = capture_at(r, sub.layer, sub.number, work.aim[r]);
+            if (!single) aim_at_subpixel(sub);
+            for (int r = 0; s.capture_inside && r < registers; ++r) {
+                work.capture[r] = capture_at(r, sub.layer, sub.number, work.aim[r]);
             }
             begin();
             for (int64_t n = 0; n < s.source_count; ++n) {
@@ -167,21 +256,11 @@ class Row {
                 source(n, first ? task.first : s.orientations, first);
                 first = false;
                 for (int r = 0; r < registers; ++r) {
-                    doubles_at(work.total, r) += doubles_at(factor, r) * doubles_at(work.sum, r);
+                    doubles_at(work.total, r) += doubles_at(work.factor, r) * doubles_at(work.sum, r);
                 }
             }
             end();
         }
-    }
-
-    // Photons, from the sums.
-    void write_image() const {
-        if (task.image == nullptr) return;
-        alignas(64) double values[kSlopeChunk];
-        for (int r = 0; r < registers; ++r) {
-            doubles_at(values, r) = photons(s, PixelsOf{*this, r}, task.unit * doubles_at(work.total, r));
-        }
-        write(values, task.image);
     }
 
     // As the templates of rays.hpp and pixel.hpp want them.
@@ -200,74 +279,121 @@ class Row {
     const SlopeTask& task;
     const KernelScene& s;
     const KernelPanel& g;
+    const PanelCorner corner;
     RowWork& work;
-    double* factor;  // what multiplies the terms of one source, its weight included
+    bool strained = false;  // whether by_strain is wanted
+    const bool single;      // one subpixel
+    const bool central;     // which is the pixel's centre
     int registers;
     int parameters;  // how many the shape has
 
   private:
+    // Where `value` is still 0, it becomes the polarization of the first source that the ray shows; whether it has one
+    // everywhere.
+    template <class Found>
+    NANOBRAGG_FN_MEMBER bool decide_polarization(const Aim<Doubles>& aim, const Found& found, Doubles& value) const {
+        for (int64_t n = 0; n < s.source_count; ++n) {
+            Doubles now = polarization(s, aim.ray, s.sources[n]);
+            if (s.dmin > 0) now = kept(s, aim.ray, s.sources[n]) == 0.0 ? Doubles{} : now;
+            const auto decided = (value == 0.0) & (now != 0.0);
+            if (any_of(decided)) found(aim, n, decided ? filled<Doubles>(1.0) : Doubles{});
+            value = decided ? now : value;
+            if (!any_of(value == 0.0)) return true;
+        }
+        return false;
+    }
+
+    // Full registers at once: those that were just written one by one are slow to load.
     void place_pixels() {
-        int p = 0;
-        for (int run = 0; run < task.run_count; ++run) {
-            for (int i = 0; i < task.runs[run].count; ++i, ++p) {
-                work.fast[p] = (double)(task.runs[run].fast + i);
-                work.slow[p] = (double)task.runs[run].slow;
+        for (int p = 0, run = 0; run < task.run_count; ++run) {
+            const PixelRun& pixels = task.runs[run];
+            int i = 0;
+            for (; p % kHalf == 0 && i + kHalf <= pixels.count; i += kHalf, p += kHalf) {
+                doubles_at(work.fast, p / kHalf) = (double)(pixels.fast + i) + kCount;
+                doubles_at(work.slow, p / kHalf) = filled<Doubles>((double)pixels.slow);
+            }
+            for (; i < pixels.count; ++i, ++p) {
+                work.fast.of[p] = (double)(pixels.fast + i);
+                work.slow.of[p] = (double)pixels.slow;
             }
         }
         // The last pixel again where there is none.
-        for (; p < registers * kHalf; ++p) {
-            work.fast[p] = work.fast[task.count - 1];
-            work.slow[p] = work.slow[task.count - 1];
+        for (int p = task.count; p < registers * kHalf; ++p) {
+            work.fast.of[p] = work.fast.of[task.count - 1];
+            work.slow.of[p] = work.slow.of[task.count - 1];
         }
     }
 
+    void aim_at_subpixel(const Subpixel& sub) {
+        for (int r = 0; r < registers; ++r) {
+            if (central) {
+                work.aim[r] = work.centre[r];
+                work.aim[r].layer = 0;
+            } else {
+                aim_at(r, sub, false, work.aim[r]);
+            }
+        }
+    }
+
+    // Factors that left the sum, in the order of finish_pixels.
+    void look_at(int r) {
+        const Doubles one = filled<Doubles>(1.0);
+        if (outer_capture()) work.capture[r] = capture_at(r, 0, s.oversample * s.oversample - 1, work.centre[r]);
+        doubles_at(work.omega, r) = one;
+        if (outer_omega()) {
+            with_outer_aim(r, [&](const Aim<Doubles>& aim) { doubles_at(work.omega, r) = solid_angle(s, g, aim.ray); });
+        }
+        doubles_at(work.polar, r) =
+            s.polar == Factor::first ? first_polarization_at(r, [](const Aim<Doubles>&, int64_t, Doubles) {}) : one;
+    }
+
     // Puts a place at the depth of its layer, and makes the ray to it.
-    void sink(Aim<Doubles>& aim) const {
-        Doubles at[3];
+    NANOBRAGG_FN_MEMBER void sink(Doubles fast, Doubles slow, Aim<Doubles>& aim) const {
+        Doubles entry[3], at[3];
         aim.depth = Doubles{};
         if (aim.layer >= 0)
             aim.depth += aim.incidence ? s.layers[aim.layer].incidence_depth : s.layers[aim.layer].depth;
-        flat_point(g, aim.fast, aim.slow, 0.0, aim.entry);
+        flat_point(g, fast, slow, 0.0, entry);
         if (aim.sunk) {
             const Layer& layer = s.layers[aim.layer];
-            for (int i = 0; i < 3; ++i) at[i] = aim.entry[i];
-            aim.entering = ray_through(s, g, at);
-            const Doubles parallax = aim.entering.along(g.normal);
+            for (int i = 0; i < 3; ++i) at[i] = entry[i];
+            const Doubles parallax = ray_through(s, g, at).along(g.normal);
             aim.depth += layer.thickness * mean_absorption_depth(layer.thickness * s.attenuation / parallax);
         }
-        for (int i = 0; i < 3; ++i) at[i] = aim.flat[i] = aim.entry[i] + aim.depth * g.normal[i];
+        for (int i = 0; i < 3; ++i) at[i] = entry[i] + aim.depth * g.normal[i];
         aim.ray = ray_through(s, g, at);
+    }
+
+    void clear(PixelNumbers& numbers) const {
+        for (int r = 0; r < registers; ++r) doubles_at(numbers, r) = Doubles{};
     }
 
     static void replace(Aim<Doubles>& aim, const Aim<Doubles>& other, decltype(Doubles() == Doubles()) where) {
         const auto take = [&](Doubles& mine, const Doubles& theirs) { mine = where ? theirs : mine; };
-        take(aim.fast, other.fast);
-        take(aim.slow, other.slow);
         take(aim.own_fast, other.own_fast);
         take(aim.own_slow, other.own_slow);
-        for (int i = 0; i < 3; ++i) take(aim.flat[i], other.flat[i]);
         take(aim.ray.x, other.ray.x);
         take(aim.ray.y, other.ray.y);
         take(aim.ray.z, other.ray.z);
         take(aim.ray.inverse, other.ray.inverse);
     }
 
-    // Scattering vectors and factors of the terms of source n; whether any pixel sees it.
+    // Scattering vectors and factors of the terms of source n, and sums that are 0; whether any pixel sees it.
     bool look_from(int64_t n) {
         const KernelSource& source = s.sources[n];
         bool seen = !(s.dmin > 0);
+        clear(work.sum);
+        for (PixelNumbers& numbers : work.by_q) clear(numbers);
+        for (int i = 0; i < parameters; ++i) clear(work.by_shape[i]);
+        for (int i = 0; i < 9 && strained; ++i) clear(work.by_strain[i]);
         for (int r = 0; r < registers; ++r) {
             const Ray<Doubles>& ray = work.aim[r].ray;
             const Doubles captured = s.capture_inside ? work.capture[r].value : filled<Doubles>(1.0);
             doubles_at(work.q[0], r) = (ray.x - source.direction[0]) * source.inverse_wavelength;
             doubles_at(work.q[1], r) = (ray.y - source.direction[1]) * source.inverse_wavelength;
             doubles_at(work.q[2], r) = (ray.z - source.direction[2]) * source.inverse_wavelength;
-            doubles_at(factor, r) = source.weight * inner_factor(s, PixelsOf{*this, r}, ray, source, captured);
+            doubles_at(work.factor, r) = source.weight * inner_factor(s, PixelsOf{*this, r}, ray, source, captured);
             if (s.dmin > 0) seen |= any_of(kept(s, ray, source) != 0.0);
-            doubles_at(work.sum, r) = Doubles{};
-            for (double* values : work.by_q) doubles_at(values, r) = Doubles{};
-            for (double* values : work.by_shape) doubles_at(values, r) = Doubles{};
-            for (double* values : work.by_strain) doubles_at(values, r) = Doubles{};
         }
         return seen;
     }

@@ -97,21 +97,38 @@ struct Evaluated {
 template <class Slopes, Lookup lookup, class Direction>
 void sweep_with(Row& row, const double* orientations, const Direction& direction) {
     constexpr int kParameters = parameters_of(Slopes::depends);
-    const KernelScene& s = row.s;
+    const KernelScene s = row.s;  // a copy, of which compilers know that it stays as it is; and of the parameters
+    double shape[kShapeParameters];
+    for (int i = 0; i < kShapeParameters; ++i) shape[i] = row.task.shape[i];
+    const int registers = row.registers;
     RowWork& w = row.work;
     GridFactors f{};
     for (int64_t m = 0; m < s.orientation_count; ++m) {
         const double* o = orientations + 9 * m;
         typename Direction::Local local{};
-        for (int r = 0; r < row.registers; ++r) {
-            const Doubles q[3] = {doubles_at(w.q[0], r), doubles_at(w.q[1], r), doubles_at(w.q[2], r)};
+        // Indices of the next register before the rest of this one, which waits for its own.
+        Doubles next[3];
+        const auto index = [&](int r) {
+            for (int i = 0; i < 3; ++i) {
+                next[i] = o[3 * i] * doubles_at(w.q[0], r) +
+                          (o[3 * i + 1] * doubles_at(w.q[1], r) + o[3 * i + 2] * doubles_at(w.q[2], r));
+            }
+        };
+        index(0);
+        for (int r = 0; r < registers; ++r) {
             Doubles h[3], whole[3], miss[3];
             for (int i = 0; i < 3; ++i) {
-                h[i] = o[3 * i] * q[0] + (o[3 * i + 1] * q[1] + o[3 * i + 2] * q[2]);
-                whole[i] = nearest_whole(h[i]);
-                miss[i] = h[i] - whole[i];
+                h[i] = next[i];
+                if constexpr (lookup == Lookup::constant) {
+                    miss[i] = fraction_of(h[i]);
+                } else {
+                    whole[i] = nearest_whole(h[i]);
+                    miss[i] = h[i] - whole[i];
+                }
             }
-            auto value = Slopes::of(s, row.task.shape, miss);
+            index(r + 1 < registers ? r + 1 : r);
+            const Doubles q[3] = {doubles_at(w.q[0], r), doubles_at(w.q[1], r), doubles_at(w.q[2], r)};
+            auto value = Slopes::of(s, shape, miss);
             Evaluated found{m, r, q, h, value.by_index, {}, nullptr};
             if constexpr (lookup != Lookup::constant) {
                 look_up<lookup>(row, h, whole, value.squared, f);
@@ -126,9 +143,11 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
             }
             doubles_at(w.sum, r) += value.squared;
             for (int i = 0; i < kParameters; ++i) doubles_at(w.by_shape[i], r) += value.by_shape[i];
-            for (int j = 0; j < 3; ++j) {
-                doubles_at(w.by_q[j], r) +=
-                    o[j] * value.by_index[0] + (o[3 + j] * value.by_index[1] + o[6 + j] * value.by_index[2]);
+            if (direction.geometry) {
+                for (int j = 0; j < 3; ++j) {
+                    doubles_at(w.by_q[j], r) +=
+                        o[j] * value.by_index[0] + (o[3 + j] * value.by_index[1] + o[6 + j] * value.by_index[2]);
+                }
             }
             direction.template take<lookup>(row, local, found);
         }
@@ -136,16 +155,36 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
     }
 }
 
+template <class Slopes, class Direction>
+void sweep_shape(Row& row, const double* orientations, const Direction& direction) {
+    const KernelScene& s = row.s;
+    if (s.f_shape[0] * s.f_shape[1] * s.f_shape[2] == 0) {
+        return sweep_with<Slopes, Lookup::constant>(row, orientations, direction);
+    }
+    if (row.task.tricubic) return sweep_with<Slopes, Lookup::tricubic>(row, orientations, direction);
+    return sweep_with<Slopes, Lookup::nearest>(row, orientations, direction);
+}
+
+// Few cells, a whole number along each axis, and a constant structure factor: by_shape is N times what it should be.
+template <class Polynomial, class Direction>
+void sweep_few(Row& row, const double* orientations, const Direction& direction) {
+    sweep_with<Polynomial, Lookup::constant>(row, orientations, direction);
+    for (int axis = 0; axis < 3; ++axis) {
+        for (int r = 0; r < row.registers; ++r) doubles_at(row.work.by_shape[axis], r) *= 1.0 / row.s.cells[axis];
+    }
+}
+
 template <class Direction>
 void sweep(Row& row, const double* orientations, const Direction& direction) {
     const KernelScene& s = row.s;
     const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
-    with_slopes(ShapesWithSlopes(), s.shape, [&](auto shape) {
-        using Slopes = decltype(shape);
-        if (!grid) return sweep_with<Slopes, Lookup::constant>(row, orientations, direction);
-        if (row.task.tricubic) return sweep_with<Slopes, Lookup::tricubic>(row, orientations, direction);
-        return sweep_with<Slopes, Lookup::nearest>(row, orientations, direction);
-    });
+    if (s.shape == Shape::square && s.few.degree >= 0 && !grid) {
+        if (s.few.degree > 2) return sweep_few<PolynomialSlopes<3, true>>(row, orientations, direction);
+        if (s.few.any_even) return sweep_few<PolynomialSlopes<2, true>>(row, orientations, direction);
+        return sweep_few<PolynomialSlopes<2, false>>(row, orientations, direction);
+    }
+    with_slopes(ShapesWithSlopes(), s.shape,
+                [&](auto shape) { sweep_shape<decltype(shape)>(row, orientations, direction); });
 }
 
 // The sums of the columns take their changes of orientations and structure factors.
@@ -155,6 +194,7 @@ struct ForwardSweep {
     int64_t count;
     Work* works;
     bool first, strained, turned;  // whether any column has a strain, or changes of orientations
+    bool geometry;                 // whether any moves scattering vectors
 
     struct Local {};
 
@@ -190,12 +230,11 @@ struct ForwardSweep {
     }
     NANOBRAGG_FN_MEMBER void end(const Local&, int64_t) const {}
 };
-template <class Work>
-ForwardSweep(const ForwardColumn*, int64_t, Work*, bool, bool, bool) -> ForwardSweep<Work>;
 
 // Orientations and structure factors get what the weighted sum of pixels depends on them.
 struct BackwardSweep {
-    const double* term;  // how much it depends on each pixel's sum of this source
+    static constexpr bool geometry = true;
+    const PixelNumbers& term;  // how much it depends on each pixel's sum of this source
     double* orientations;
     BackwardSums& sums;
 
@@ -205,13 +244,9 @@ struct BackwardSweep {
 
     template <Lookup lookup>
     NANOBRAGG_FN_MEMBER void take(const Row& row, Local& local, const Evaluated& e) const {
-        const Doubles seed = doubles_at(term, e.r);
-        for (int i = 0; i < 3; ++i) {
-            const Doubles by_index = seed * e.by_index[i];
-            for (int j = 0; j < 3; ++j) local.by[3 * i + j] += by_index * e.q[j];
-        }
+        for (int i = 0; i < 9; ++i) local.by[i] += e.by_index[i / 3] * doubles_at(row.work.term_by_q[i % 3], e.r);
         if constexpr (lookup != Lookup::constant) {
-            const Doubles by_factor = seed * e.by_factor;
+            const Doubles by_factor = doubles_at(term, e.r) * e.by_factor;
             for (int i = 0; i < kHalf; ++i) {
                 if (by_factor[i] == 0) continue;
                 visit_points(row.s, *e.factors, i, [&](int64_t place, double weight) {
@@ -224,7 +259,5 @@ struct BackwardSweep {
             }
         }
     }
-    NANOBRAGG_FN_MEMBER void end(const Local& local, int64_t m) const {
-        for (int i = 0; i < 9; ++i) orientations[9 * m + i] += sum_of(local.by[i]);
-    }
+    NANOBRAGG_FN_MEMBER void end(const Local& local, int64_t m) const { add_sums<9>(local.by, orientations + 9 * m); }
 };

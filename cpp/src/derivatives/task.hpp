@@ -22,6 +22,7 @@ struct ForwardColumn {
     const double* strain;                             // all h, k, l change to this matrix times h, k, l; or null
     const double* f_grid;                             // null: they stay
     double default_F;                                 // what is outside of a grid
+    bool shaped;                                      // changes what the shape depends on
     bool moves_pixels;                                // changes anything but the sum of terms
     bool moves_factors;                               // changes scattering vectors, or factors inside the sum
 };

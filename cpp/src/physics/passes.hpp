@@ -34,9 +34,10 @@ struct Backward {
 
 // What belongs to each number that a kernel sees: changes (T = double), or sums over a register's pixels.
 template <class T>
-struct PanelSlopes {  // for KernelPanel
-    T origin[3], fast[3], slow[3], normal[3];
-    T pixel_fast, pixel_slow, pixel_area, close_distance;
+struct PanelSlopes {                                     // for KernelPanel
+    T origin[3], step_fast[3], step_slow[3], normal[3];  // steps: from one pixel to the next
+    T fast[3], slow[3];                                  // axes that a curved detector is bent about
+    T pixel_area, close_distance;
 };
 
 template <class T>

@@ -11,17 +11,26 @@ namespace nanobragg {
 template <class Number>
 struct Aim {
     using Real = Number;
-    Real fast, slow;          // pixels from the raster's corner
     Real own_fast, own_slow;  // pixels from the panel's corner
     Real depth;               // m
-    int64_t layer;            // whose depth it is; -1: the sensor's front
-    bool incidence;           // its incidence_depth
-    bool sunk;                // where a layer with a thickness absorbs the ray
-    Real entry[3];            // m, on the flat panel, where a sunk one enters the sensor
-    Ray<Real> entering;       // the ray to that
-    Real flat[3];             // m, on the flat panel
     Ray<Real> ray;
+    int64_t layer;   // whose depth it is; -1: the sensor's front
+    bool incidence;  // its incidence_depth
+    bool sunk;       // where a layer with a thickness absorbs the ray
 };
+
+// A panel's place in its raster, which KernelPanel is.
+struct PanelCorner {
+    double fast, slow;  // pixels
+};
+
+// The place itself, on the flat panel, at a depth.
+template <class Real>
+NANOBRAGG_FN void flat_place(const KernelPanel& g, const PanelCorner& corner, const Aim<Real>& aim, Real depth,
+                             Real flat[3]) {
+    flat_point(g, aim.own_fast + corner.fast, aim.own_slow + corner.slow, 0.0, flat);
+    for (int i = 0; i < 3; ++i) flat[i] += depth * g.normal[i];
+}
 
 // v turned about an axis by an angle (Rodrigues' formula, literally): the edges.
 template <class Pass, class In, class Axis, class Angle, class Out, class Real, class Number>
@@ -70,27 +79,28 @@ NANOBRAGG_FN void curve_edges(const Pass& pass, const KernelScene& s, const Kern
 
 // The place itself, on the flat panel, at the front of the sensor.
 template <class Pass, class Real, class Panel>
-NANOBRAGG_FN void flat_edges(const Pass& pass, const KernelPanel& g, const Aim<Real>& aim, Panel& d_panel,
-                             Real d_flat[3]) {
+NANOBRAGG_FN void flat_edges(const Pass& pass, const Aim<Real>& aim, Panel& d_panel, Real d_flat[3]) {
     const Real f = aim.own_fast, w = aim.own_slow;
     for (int i = 0; i < 3; ++i) {
         pass(d_panel.origin[i], d_flat[i], filled<Real>(1.0));
-        pass(d_panel.fast[i], d_flat[i], g.pixel_fast * f);
-        pass(d_panel.slow[i], d_flat[i], g.pixel_slow * w);
-        pass(d_panel.pixel_fast, d_flat[i], g.fast[i] * f);
-        pass(d_panel.pixel_slow, d_flat[i], g.slow[i] * w);
+        pass(d_panel.step_fast[i], d_flat[i], f);
+        pass(d_panel.step_slow[i], d_flat[i], w);
     }
 }
 
 // The ray to a place on the flat panel (ray_through).
 template <class Pass, class Real, class Panel, class Common>
-NANOBRAGG_FN void through_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const Real flat[3],
-                                const Ray<Real>& ray, Panel& d_panel, Common& d_common, Real d_flat[3],
-                                RaySlopes<Real>& d_ray) {
+NANOBRAGG_FN void through_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const PanelCorner& corner,
+                                const Aim<Real>& aim, Real depth, const Ray<Real>& ray, Panel& d_panel,
+                                Common& d_common, Real d_flat[3], RaySlopes<Real>& d_ray) {
     Real d_at[3] = {};
     const Real d[3] = {ray.x, ray.y, ray.z}, inverse = ray.inverse;
     const auto place = [&] {
-        if (s.curved_distance != 0) return curve_edges(pass, s, g, flat, d_panel, d_common, d_flat, d_at);
+        if (s.curved_distance != 0) {
+            Real flat[3];
+            flat_place(g, corner, aim, depth, flat);
+            return curve_edges(pass, s, g, flat, d_panel, d_common, d_flat, d_at);
+        }
         for (int i = 0; i < 3; ++i) pass(d_flat[i], d_at[i], filled<Real>(1.0));
     };
     pass.in_order(place, [&] {
@@ -106,12 +116,11 @@ NANOBRAGG_FN void through_edges(const Pass& pass, const KernelScene& s, const Ke
 
 // How deep a layer with a thickness absorbs a ray that enters the sensor so (ray_into).
 template <class Pass, class Real, class Panel, class Layer, class Common>
-NANOBRAGG_FN void sunk_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const Aim<Real>& aim,
-                             Panel& d_panel, Layer& d_layer, Common& d_common, RaySlopes<Real>& d_entering,
-                             Real& d_depth) {
-    const double thickness = s.layers[aim.layer].thickness;
-    const Real d[3] = {aim.entering.x, aim.entering.y, aim.entering.z};
-    const Real inverse = 1.0 / aim.entering.along(g.normal), x = thickness * s.attenuation * inverse;
+NANOBRAGG_FN void sunk_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, double thickness,
+                             const Ray<Real>& entering, Panel& d_panel, Layer& d_layer, Common& d_common,
+                             RaySlopes<Real>& d_entering, Real& d_depth) {
+    const Real d[3] = {entering.x, entering.y, entering.z};
+    const Real inverse = 1.0 / entering.along(g.normal), x = thickness * s.attenuation * inverse;
     const Real slope = mean_absorption_slope(x), by_parallax = -thickness * slope * x * inverse;
     pass(d_layer.thickness, d_depth, mean_absorption_depth(x) + x * slope);
     pass(d_common.attenuation, d_depth, thickness * slope * (thickness * inverse));
@@ -122,9 +131,10 @@ NANOBRAGG_FN void sunk_edges(const Pass& pass, const KernelScene& s, const Kerne
 }
 
 // The ray to a place: from the panel to its direction and 1/distance.
-template <class Pass, class Real, class Panel, class Layer, class Common>
-NANOBRAGG_FN void ray_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const Aim<Real>& aim,
-                            Panel& d_panel, Layer* d_layers, Common& d_common, RaySlopes<Real>& d_ray) {
+template <class Pass, class Real, class Panel, class Layers, class Common>
+NANOBRAGG_FN void ray_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const PanelCorner& corner,
+                            const Aim<Real>& aim, Panel& d_panel, Layers& d_layers, Common& d_common,
+                            RaySlopes<Real>& d_ray) {
     Real d_front[3] = {}, d_depth{}, d_flat[3] = {};
     RaySlopes<Real> d_entering{};
     const auto depth = [&] {
@@ -132,9 +142,16 @@ NANOBRAGG_FN void ray_edges(const Pass& pass, const KernelScene& s, const Kernel
         auto& d_layer = d_layers[aim.layer];
         pass(aim.incidence ? d_layer.incidence_depth : d_layer.depth, d_depth, filled<Real>(1.0));
         if (!aim.sunk) return;
+        Real entry[3];
+        const Real none = filled<Real>(0.0);
+        flat_place(g, corner, aim, none, entry);
+        const Ray<Real> entering = ray_through(s, g, entry);
         pass.in_order(
-            [&] { through_edges(pass, s, g, aim.entry, aim.entering, d_panel, d_common, d_front, d_entering); },
-            [&] { sunk_edges(pass, s, g, aim, d_panel, d_layer, d_common, d_entering, d_depth); });
+            [&] { through_edges(pass, s, g, corner, aim, none, entering, d_panel, d_common, d_front, d_entering); },
+            [&] {
+                sunk_edges(pass, s, g, s.layers[aim.layer].thickness, entering, d_panel, d_layer, d_common, d_entering,
+                           d_depth);
+            });
     };
     const auto place = [&] {
         for (int i = 0; i < 3; ++i) {
@@ -144,8 +161,9 @@ NANOBRAGG_FN void ray_edges(const Pass& pass, const KernelScene& s, const Kernel
             pass(d_depth, d_flat[i], filled<Real>(g.normal[i]));
         }
     };
-    pass.in_order([&] { flat_edges(pass, g, aim, d_panel, d_front); }, depth, place,
-                  [&] { through_edges(pass, s, g, aim.flat, aim.ray, d_panel, d_common, d_flat, d_ray); });
+    pass.in_order(
+        [&] { flat_edges(pass, aim, d_panel, d_front); }, depth, place,
+        [&] { through_edges(pass, s, g, corner, aim, aim.depth, aim.ray, d_panel, d_common, d_flat, d_ray); });
 }
 
 // (d - i)/wavelength.
