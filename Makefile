@@ -3,6 +3,7 @@
 # make test      everything that must hold before a commit: native tests, sanitizers, linters, pytest
 # make check     a part of it for daily work: some of the native tests and the heart of pytest
 # make gpu       the tests that need a CUDA device, those under compute-sanitizer too, and its benchmark
+# make gpu-bundle  all of that in build/gpu-bundle.tar.xz, for a machine with a GPU and without a network
 # make docs      the documentation site, in build/docs/html
 # make wheel     a wheel for this machine's Python in dist/, repaired, installed into a clean environment and tested
 # make lint      the linters alone;  make tidy: clang-tidy alone;  make clean: remove what make made
@@ -60,10 +61,10 @@ HAS_HEADERS = test -f "$$($(PYTHON) -c "import sysconfig; print(sysconfig.get_pa
 HAS_COMPILER = command -v "$${CXX:-g++}"
 HAS_DOCTEST = echo '\#include <doctest/doctest.h>' | "$${CXX:-g++}" -fsyntax-only -x c++ -
 
-.PHONY: help example gallery test check gpu docs wheel lint tidy clean prerequisites test-prerequisites
+.PHONY: help example gallery test check gpu gpu-bundle docs wheel lint tidy clean prerequisites test-prerequisites
 
 help:
-	@sed -n '1,8s/^# //p' Makefile
+	@sed -n '1,9s/^# //p' Makefile
 
 prerequisites:
 	$(call provide,$(HAS_COMPILER),g++,a C++ compiler)
@@ -149,6 +150,13 @@ gpu: $(DEV_BUILD)
 	done
 	pytest $(PYTEST_ARGS) -m cuda
 	python bench/run.py --case cuda --device cuda --json build/gpu.json
+
+# For the devices of CUDA_ARCHITECTURES=90, for instance; the machine's own Python must run there (Linux, x86-64).
+gpu-bundle: export PATH := $(DEV):$(PATH)
+gpu-bundle: $(DEV_BUILD)
+	@grep -q '^NANOBRAGG_CUDA_ARCHITECTURES[^=]*=.*virtual' build/dev/CMakeCache.txt && \
+	    { echo "make gpu-bundle: expected CUDA_ARCHITECTURES=90 or the like (after make clean)" >&2; exit 1; } || true
+	python tests/external/gpu/bundle.py build/dev build/gpu-bundle.tar.xz
 
 # ---- the linters ------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from nanobragg_bench.cuda_cases import WAYS, measure_cuda  # noqa: E402
 from nanobragg_bench.devices import CPU, device_of, why_not_cuda  # noqa: E402
 from nanobragg_bench.engine import measure_engine  # noqa: E402
 from nanobragg_bench.main import main  # noqa: E402
+from nanobragg_bench.noise_step import measure_noise  # noqa: E402
 from nanobragg_bench.peak import fraction_of_peak  # noqa: E402
 from nanobragg_bench.report import as_json, table  # noqa: E402
 from nanobragg_bench.rows import Row, Settings, Skipped  # noqa: E402
@@ -245,15 +247,21 @@ def test_arithmetic_is_counted_for_every_case() -> None:
 H200 = CudaDevice(0, "NVIDIA H200", (9, 0), 150 * 10**9, 132, 1.98e9, 4.8e12)
 
 
-@pytest.fixture
-def on_played(played: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    """Settings of a quick run on a GPU that the CPU plays; the worker works in this process."""
+def ask_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """A worker in this process."""
 
     def ask(folder: Path, do: str, **arguments: Any) -> Any:
         with monkeypatch.context() as inside:
             inside.chdir(folder)
             return COMMANDS[do](**json.loads(json.dumps(arguments)))
 
+    return ask
+
+
+@pytest.fixture
+def on_played(played: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Settings of a quick run on a GPU that the CPU plays; the worker works in this process."""
+    ask = ask_here(monkeypatch)
     for module in ("engine", "cuda_cases", "comparison"):
         monkeypatch.setattr(f"nanobragg_bench.{module}.ask_worker", ask)
     return Settings(
@@ -387,7 +395,7 @@ def test_targets_for_a_gpu() -> None:
     assert rate.met(None, 1.0) is None
     for case, ways in WAYS.items():
         assert all(target_of(case, "cuda", way.variant, "avx512") is not None for way in ways)
-    assert expand(["cuda"]) == [case.name for case in CUDA_CASES] == list(WAYS)
+    assert expand(["cuda"]) == [*(case.name for case in CUDA_CASES), "noise_4096"] == [*WAYS, "noise_4096"]
 
 
 def test_ceilings_of_an_h200() -> None:
@@ -409,6 +417,29 @@ def test_ceilings_of_an_h200() -> None:
     assert Instructions(double=0, single=128).clocks(lanes) == 1.0
     assert Instructions(double=60, single=60, conversions=136).clocks(lanes) == 2.0
     assert {kernel for kernel, _, _ in COUNTED} == {case.kernel for case in CUDA_CASES}
+
+
+def test_ceilings_from_what_a_gpu_reached() -> None:
+    """Where its rates were measured, they take the place of what its clock and memory promise."""
+    lanes = LANES[9, 0]
+    whole = 132 * 1.98e9
+    rates = {"double": 0.5 * whole * lanes.double, "single": 0.5 * whole * lanes.single, "copied": 0.8 * 4.8e12}
+    for precision in ("double", "mixed"):
+        promised = arithmetic_ceiling(H200, ("square 5", "constant"), precision, False)
+        assert promised is not None
+        reached = arithmetic_ceiling(H200, ("square 5", "constant"), precision, False, rates)
+        assert reached == pytest.approx(promised / 2)
+    assert memory_ceiling(H200, 3000**2, rates) == pytest.approx(37.5e-6 / 0.8)
+
+
+def test_noise_on_a_gpu(on_played: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is timed where the image lies, and must be the CPU's to the last photon."""
+    monkeypatch.setattr("nanobragg_bench.noise_step.ask_worker", ask_here(monkeypatch))
+    row = measure_noise(on_played)[-1]
+    assert (row.variant, row.device) == ("on the device", "Played")
+    assert row.agreement is not None
+    assert row.agreement.agrees
+    assert str(target_of("noise_4096", row.what, row.variant, "avx512", "Played")) == "<= 2 ms"
 
 
 def test_ceilings_that_are_not_known() -> None:

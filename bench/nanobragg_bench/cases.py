@@ -12,6 +12,7 @@ from nanobragg_bench import BenchError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INPUTS = REPOSITORY / "golden_data" / "inputs"
+EXAMPLES = REPOSITORY / "examples"
 _CUBE = "-cell 100 100 100 90 90 90 -N 5 -default_F 100"
 _MOSAIC = "-mosaic 0.5 -mosaic_dom"
 _MOSAIC_25 = f"-lambda 1 {_CUBE} -distance 100 -detpixels 1024 -oversample 1"
@@ -133,6 +134,16 @@ CUDA_CASES = (
         group="cuda",
     ),
     replace(next(case for case in CASES if case.name == "xfel_3000"), name="gpu_xfel_3000", group="cuda"),
+    Case(
+        name="gpu_real_3000",
+        command="-lambda 1 -hkl 1orc.hkl -cell 34.77 39.17 48.31 90 90 90 -N 5 -misset 37 -21 64 -distance 200 "
+        f"-detpixels 3000 -dispersion 0.3 -dispsteps 100 {_MOSAIC} 25 -oversample 1 -nointerpolate",
+        quick="-detpixels 20",
+        files=("1orc.hkl",),
+        group="cuda",
+        kernel=("square 5", "nearest"),
+        stored=True,
+    ),
     Case(name="gpu_next_image", command=_MOSAIC_25, quick="-detpixels 64", group="cuda"),
 )
 """Only for CUDA devices."""
@@ -151,7 +162,7 @@ OTHERS = (
 NAMES = (*(case.name for case in (*CASES, *CUDA_CASES)), *OTHERS)
 GROUPS = {
     "shapes": tuple(case.name for case in CASES if case.group == "shapes"),
-    "cuda": tuple(case.name for case in CUDA_CASES),
+    "cuda": (*(case.name for case in CUDA_CASES), "noise_4096"),
 }
 
 
@@ -193,7 +204,9 @@ def furnish(case: Case, folder: Path, shared: Path) -> None:
     """Put the case's input files into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in case.files:
-        if name == "real_crystal.hkl":
+        if name == "1orc.hkl":
+            (folder / name).write_bytes(gzip.decompress((EXAMPLES / f"{name}.gz").read_bytes()))
+        elif name == "real_crystal.hkl":
             (folder / name).write_bytes(gzip.decompress((shared / "data" / f"{name}.gz").read_bytes()))
         elif name == "real_crystal.mat":
             (folder / name).write_bytes((shared / "data" / name).read_bytes())

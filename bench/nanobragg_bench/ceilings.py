@@ -27,12 +27,17 @@ class Instructions:
     """additions, products and multiply-adds in double"""
     single: int
     conversions: int = 0
-    """whole numbers to single: no rate that matters, but they are issued"""
+    """whole numbers, and from those to single: no rate that matters, but they are issued"""
 
     def clocks(self, lanes: Lanes) -> float:
         """Clocks of one multiprocessor, bound by the busiest of its units."""
         issued = self.double + self.single + self.conversions
         return max(self.double / lanes.double, self.single / lanes.single, issued / ISSUED)
+
+    def rate(self, double: float, single: float, issued: float) -> float:
+        """Evaluations per second of a chip that finishes and starts so many instructions in one."""
+        all_of_them = self.double + self.single + self.conversions
+        return 1.0 / max(self.double / double, self.single / single, all_of_them / issued)
 
 
 @dataclass(frozen=True)
@@ -63,21 +68,33 @@ COUNTED: dict[tuple[tuple[str, str], str, bool], Instructions] = {
     # The phase is free, and a cosine takes 7.
     (("square 5", "constant"), "mixed", False): Instructions(double=9, single=21 + 6 + 2 + 1, conversions=3),
     (("square 5", "constant"), "mixed", True): Instructions(double=3, single=21 + 6 + 2 + 2, conversions=3),
+    # Ties that go down 3 x 3, a place in the grid 11, the square of F and its product 2; or a place of whole numbers,
+    # 12, and a product. Fetching F is a load.
+    (("square 5", "nearest"), "double", True): Instructions(double=3 + 9 + 9 + 30 + 6 + 2 + 2 + 11 + 2, single=0),
+    (("square 5", "nearest"), "mixed", True): Instructions(double=3, single=21 + 6 + 2 + 2 + 1, conversions=3 + 12),
 }
 """By kernel (shape, source of F: ``arithmetic.py``), precision, and whether wavelengths share their indices."""
 
 
-def arithmetic_ceiling(gpu: CudaDevice, kernel: tuple[str, str], precision: str, stored: bool) -> float | None:
-    """Evaluations per second; ``None`` where the kernel was not counted or the chip's rates are not known."""
+def arithmetic_ceiling(
+    gpu: CudaDevice, kernel: tuple[str, str], precision: str, stored: bool, rates: dict[str, float] | None = None
+) -> float | None:
+    """Evaluations per second; ``None`` where the kernel was not counted or the chip's rates are not known.
+
+    ``rates``: what the chip reached (``devices.py``), instead of what its clock promises.
+    """
     counted, lanes = COUNTED.get((kernel, precision, stored)), LANES.get(gpu.capability)
     if counted is None or lanes is None or gpu.clock_hz <= 0:
         return None
+    if rates is not None:
+        return counted.rate(rates["double"], rates["single"], rates["single"] * ISSUED / lanes.single)
     return gpu.multiprocessors * gpu.clock_hz / counted.clocks(lanes)
 
 
-def memory_ceiling(gpu: CudaDevice, pixels: int) -> float | None:
+def memory_ceiling(gpu: CudaDevice, pixels: int, rates: dict[str, float] | None = None) -> float | None:
     """Seconds that an image's bytes take at least; ``None`` where the bandwidth is not known."""
-    return PIXEL_BYTES * pixels / gpu.memory_bandwidth if gpu.memory_bandwidth > 0 else None
+    bandwidth = gpu.memory_bandwidth if rates is None else rates["copied"]
+    return PIXEL_BYTES * pixels / bandwidth if bandwidth > 0 else None
 
 
 @dataclass(frozen=True)
@@ -131,7 +148,8 @@ def ceilings_of(
     pixels: int,
     seconds: float,
     evaluations: int,
+    rates: dict[str, float] | None = None,
 ) -> Ceilings:
     """The ceilings of an image that took ``seconds``."""
-    rate = arithmetic_ceiling(gpu, kernel, precision, stored)
-    return Ceilings(rate, memory_ceiling(gpu, pixels), seconds, evaluations)
+    rate = arithmetic_ceiling(gpu, kernel, precision, stored, rates)
+    return Ceilings(rate, memory_ceiling(gpu, pixels, rates), seconds, evaluations)

@@ -39,6 +39,7 @@ class Way:
 WAYS = {
     "gpu_mosaic_1000": tuple(Way(precision, "device") for precision in PRECISIONS),
     "gpu_xfel_3000": tuple(Way(precision) for precision in PRECISIONS),
+    "gpu_real_3000": tuple(Way(precision) for precision in PRECISIONS),
     "gpu_next_image": tuple(
         Way(precision, place, moving=True) for precision in PRECISIONS for place in ("host", "device")
     ),
@@ -67,7 +68,8 @@ def _row(case: Case, settings: Settings, folder: Path, facts: dict[str, Any], wa
         answers.append(_render(case, settings, folder, way, image if number == 0 else None))
     seconds = statistics.median(statistics.median(answer["seconds"]) for answer in answers)
     made = answers[0].get("evaluations", facts["evaluations"])  # fewer for a spectrum
-    ceilings = ceilings_of(gpu, case.kernel, way.precision, case.stored, facts["pixels"], seconds, made)
+    kernel = (case.kernel, way.precision, case.stored)
+    ceilings = ceilings_of(gpu, *kernel, facts["pixels"], seconds, made, settings.device.rates)
     return Row(
         case=case.name,
         what="cuda",

@@ -18,6 +18,9 @@ class BenchDevice:
     name: str = "cpu"
     """as ``render_scene`` takes it: ``cpu`` or ``cuda:NUMBER``"""
     gpu: CudaDevice | None = None
+    rates: dict[str, float] | None = None
+    """What the GPU reached in this run: multiply-adds per second in ``double`` and ``single``, bytes per second
+    ``copied`` within its memory, those read and those written; ``None``: not measured."""
 
     @property
     def label(self) -> str:
@@ -26,7 +29,9 @@ class BenchDevice:
 
     def described(self) -> dict[str, Any] | None:
         """The GPU and its rates, for JSON."""
-        return None if self.gpu is None else {**self.gpu._asdict(), "capability": list(self.gpu.capability)}
+        if self.gpu is None:
+            return None
+        return {**self.gpu._asdict(), "capability": list(self.gpu.capability), "measured": self.rates}
 
 
 CPU = BenchDevice()
@@ -51,9 +56,17 @@ def device_of(option: str) -> BenchDevice:
         raise BenchError(f"--device: found {option!r}, but {system.reason}; expected a CUDA device, or cpu")
     for gpu in system.devices:
         if gpu.number == int(number):
-            return BenchDevice(f"cuda:{gpu.number}", gpu)
+            return BenchDevice(f"cuda:{gpu.number}", gpu, _measured(gpu.number))
     there = ", ".join(f"cuda:{gpu.number}" for gpu in system.devices)
     raise BenchError(f"--device: found {option!r}, expected one of {there}")
+
+
+def _measured(number: int) -> dict[str, float] | None:
+    """What a device can do; ``None`` for one that is played or emulated."""
+    from nanobragg import _cuda
+
+    measure = getattr(_cuda, "peak_rates", None)
+    return None if measure is None else measure(number, 0.2)
 
 
 def why_not_cuda(device: BenchDevice) -> str:

@@ -130,7 +130,8 @@ class EngineCase:
             sharing = (case.stored, case.fan)
             return fraction_of_peak(self.settings.rates, case.kernel, precision, sharing, seconds, evaluations, threads)
         pixels = self.facts["pixels"]
-        ceilings = ceilings_of(gpu, case.kernel, precision, case.stored, pixels, seconds, evaluations)
+        kernel = (case.kernel, precision, case.stored)
+        ceilings = ceilings_of(gpu, *kernel, pixels, seconds, evaluations, self.settings.device.rates)
         return ceilings.arithmetic_fraction
 
     def _row(self, runs: _Runs, threads: int, precision: str) -> Row:

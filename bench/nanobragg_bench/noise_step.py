@@ -16,7 +16,10 @@ SEED = 1
 
 
 def measure_noise(settings: Settings) -> list[Row]:
-    """One row for each generator. The original's time is that of its run with noise less that of its run without."""
+    """One row for each generator, and one for a GPU where it was asked for.
+
+    The original's time is that of its run with noise less that of its run without.
+    """
     case = by_name("cubic_4096")
     case = case.small() if settings.quick else case
     words = [*case.command.split(), "-fluence", "1e30", "-nopgm"]
@@ -35,7 +38,33 @@ def measure_noise(settings: Settings) -> list[Row]:
             found.append(_ours(settings, folder, words, image, rng))
         if settings.original is not None and pair % 2 == 1:
             original.append(_original(settings.original, words, folder))
-    return [_row(settings, folder, rng, found, original) for rng, found in answers.items()]
+    rows = [_row(settings, folder, rng, found, original) for rng, found in answers.items()]
+    return rows if settings.device.gpu is None else [*rows, _on_the_device(settings, folder, words)]
+
+
+def _on_the_device(settings: Settings, folder: Path, words: list[str]) -> Row:
+    """The image and its noise stay there."""
+    answer = ask_worker(
+        folder,
+        "device_noise",
+        words=[*words, "-nonoise"],
+        device=settings.device.name,
+        seed=SEED,
+        at_least=settings.at_least,
+        at_most=2000,
+    )
+    return Row(
+        case="noise_4096",
+        what="noise_4096",
+        variant="on the device",
+        device=settings.device.label,
+        threads=1,
+        seconds=answer["seconds"],
+        evaluations=answer["pixels"],
+        peak_memory_bytes=answer["peak_memory_bytes"],
+        agreement=Agreement("the CPU's fast generator", answer["pixels"], answer["different"]),
+        note="evaluations are pixels; nothing is copied to the host",
+    )
 
 
 def _our_image(folder: Path, case: Case, words: list[str], image: Path) -> None:

@@ -46,7 +46,8 @@ _ENGINE = {
 _CUDA = {
     ("gpu_mosaic_1000", "double"): Target("rate", 1e11),
     ("gpu_mosaic_1000", "mixed"): Target("rate", 2.5e11),
-    **{("gpu_xfel_3000", precision): Target("seconds", 0.120) for precision in ("double", "mixed")},
+    **{(f"gpu_{case}_3000", "double"): Target("seconds", 0.300) for case in ("xfel", "real")},
+    **{(f"gpu_{case}_3000", "mixed"): Target("seconds", 0.120) for case in ("xfel", "real")},
     **{("gpu_next_image", f"{precision} host"): Target("seconds", 0.002) for precision in ("double", "mixed")},
     **{("gpu_next_image", f"{precision} device"): Target("seconds", 0.0005) for precision in ("double", "mixed")},
 }
@@ -63,6 +64,7 @@ _WITHIN = {
 _OTHER = {
     ("noise_4096", "fast"): Target("ratio", 5.0),
     ("noise_4096", "exact"): Target("ratio", 1.0),
+    ("noise_4096", "on the device"): Target("seconds", 0.002),
     **{(case, "no psf"): Target("ratio", 10.0) for case in ("counts_6m", "series_1024")},
     **{(case, "fiber psf"): Target("ratio", 8.0) for case in ("counts_6m", "series_1024")},
     **{("derivatives", f"gradient {shape}"): Target("ratio", 1 / 2.5) for shape in ("square", "gauss")},

@@ -325,6 +325,25 @@ def noise(
     }
 
 
+def device_noise(words: list[str], device: str, seed: int, at_least: float, at_most: int) -> dict[str, Any]:
+    """Time the noise of an image that lies on a CUDA device, and count pixels that differ from the CPU's."""
+    from nanobragg import Renderer
+    from nanobragg.response.photons import poisson_noise
+
+    renderer = Renderer(_resolved(words).scene, device=device)
+    image = renderer.render_on_device()
+    for _ in range(3):
+        image.noisy(seed)
+    times = _timed(lambda: image.noisy(seed), at_least, at_most)
+    drawn = poisson_noise(image.numpy(), seed=seed, rng="fast", wide=True)
+    return {
+        "seconds": statistics.median(times),
+        "different": int((image.noisy(seed).numpy() != drawn.pixels).sum()),
+        "pixels": drawn.pixels.size,
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
 def counts(
     words: list[str],
     materials: dict[str, list[float]],
@@ -405,6 +424,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "reference": reference,
     "excuse": excuse,
     "noise": noise,
+    "device_noise": device_noise,
     "counts": counts,
     "derivatives": derivatives,
     "within": within,

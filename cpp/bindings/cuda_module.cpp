@@ -3,6 +3,7 @@
 
 #include "callbacks.hpp"
 #include "cuda_device.hpp"
+#include "peak.hpp"
 #include "register_gpu.hpp"
 
 namespace py = pybind11;
@@ -10,6 +11,7 @@ using namespace nanobragg;
 
 #ifndef NANOBRAGG_CUDA_MODULE
 #define NANOBRAGG_CUDA_MODULE _cuda  // with tests there is another one, on an emulated GPU
+#define NANOBRAGG_REAL_DEVICE 1
 #endif
 
 PYBIND11_MODULE(NANOBRAGG_CUDA_MODULE, m) {
@@ -40,4 +42,19 @@ PYBIND11_MODULE(NANOBRAGG_CUDA_MODULE, m) {
             return d;
         },
         "The CUDA devices, why there are none, and the versions of CUDA that the driver and this build have.");
+#ifdef NANOBRAGG_REAL_DEVICE
+    m.def(
+        "peak_rates",
+        [](int number, double seconds) {
+            const gpu::PeakRates rates = gpu::peak_rates(number, seconds);
+            py::dict d;
+            d["double"] = rates.fused_double;
+            d["single"] = rates.fused_single;
+            d["copied"] = rates.copied;
+            return d;
+        },
+        py::arg("number"), py::arg("seconds"),
+        "Multiply-adds per second of a device in double and single precision, and bytes per second of a copy in its "
+        "memory.");
+#endif
 }

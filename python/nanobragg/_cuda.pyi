@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from nanobragg._core import BoundScene
 
 def system() -> dict[str, Any]: ...
+def peak_rates(number: int, seconds: float) -> dict[str, float]: ...
 
 class DeviceImage:
     """An image (panel, slow, fast) in the memory of its device: photons as float32, or counts as int32."""
