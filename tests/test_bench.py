@@ -70,7 +70,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]
     folder = tmp_path_factory.mktemp("bench")
     cases = (
         "mosaic_25", "gauss", "nearest", "everything_512", "real_crystal", "noise_4096", "read_hkl", "start",
-        "small_scene", "series_1024", "derivatives", "gpu_next_image",
+        "small_scene", "series_1024", "derivatives", "refine_still", "gpu_next_image",
     )  # fmt: skip
     done = run_suite(
         "--quick", "--json", str(folder / "results.json"), "--shared", str(folder), "--scratch", str(folder),
@@ -99,6 +99,10 @@ def test_images_of_the_benchmark_are_right(quick: tuple[str, dict[str, Any]]) ->
     assert all(rows["series_1024", psf]["agreement"]["agrees"] for psf in ("no psf", "fiber psf"))
     for kind in ("gradient", "jacobian"):
         assert all(rows["derivatives", f"{kind} {shape}"]["agreement"]["agrees"] for shape in ("square", "gauss"))
+    assert all(
+        row["agreement"]["compared_with"] == "truth" for row in quick[1]["rows"] if row["case"] == "refine_still"
+    )
+    assert rows["refine_still", "P 1 2 1 square near"]["agreement"]["agrees"]
     assert rows["read_hkl", "text"]["agreement"]["agrees"]
     assert rows["read_hkl", "dump"]["agreement"]["agrees"]
 

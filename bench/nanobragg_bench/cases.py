@@ -156,6 +156,7 @@ OTHERS = (
     "small_scene",
     "derivatives",
     "tolerance",
+    "refine_still",
     "threads",
 )
 """Cases that measure something else than the engine."""

@@ -86,13 +86,14 @@ def _others() -> dict[str, Callable[[Settings], list[Row]]]:
     from nanobragg_bench.derivatives_step import measure_derivatives
     from nanobragg_bench.noise_step import measure_noise
     from nanobragg_bench.reading import measure_reading
+    from nanobragg_bench.refine_step import measure_refinement
     from nanobragg_bench.scaling import measure_scaling
     from nanobragg_bench.small_scene import measure_small_scene
     from nanobragg_bench.starting import measure_starting
     from nanobragg_bench.tolerance_step import measure_tolerance
 
     counts = (measure_counts_6m, measure_series_1024)
-    small = (measure_small_scene, measure_derivatives, measure_tolerance)
+    small = (measure_small_scene, measure_derivatives, measure_tolerance, measure_refinement)
     measures = (measure_noise, *counts, measure_reading, measure_starting, *small, measure_scaling)
     return dict(zip(OTHERS, measures, strict=True))
 

@@ -75,6 +75,11 @@ _OTHER = {
         for shape, value in zip(("square", "gauss", "tophat", "round"), values, strict=True)
         if value
     },
+    **{
+        ("refine_still", f"{system} {shape} near"): Target("seconds", 0.3)
+        for system in ("P 1 2 1", "cubic", "triclinic")
+        for shape in ("square", "gauss")
+    },
     ("read_hkl", "text"): Target("ratio", 5.0),
     **{("small_scene", way): Target("seconds", 50e-6) for way in ("double render", "mixed render", "double turned")},
     ("start", "--version"): Target("seconds", 0.030),

@@ -252,6 +252,13 @@ def derivatives(words: list[str], kind: str, names: list[str], pairs: int) -> di
     }
 
 
+def refined(**how: Any) -> dict[str, Any]:
+    """Refine stills (:func:`nanobragg_bench.stills.refined`)."""
+    from nanobragg_bench import stills
+
+    return {**stills.refined(**how), "peak_memory_bytes": peak_memory()}
+
+
 def facts(words: list[str]) -> dict[str, Any]:
     """What the command line comes to, without rendering."""
     scene = _resolved(words).scene
@@ -428,6 +435,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "counts": counts,
     "derivatives": derivatives,
     "within": within,
+    "refined": refined,
     "read": read,
     "cache": cache,
 }

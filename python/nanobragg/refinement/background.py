@@ -104,10 +104,13 @@ class Background:
         found = np.moveaxis(np.array(rows), -1, 0)
         return found + 1e-12 * np.trace(found, axis1=1, axis2=2)[:, None, None] * np.eye(self.numbers)
 
-    def taken_out(self, normal: Array, columns: Array, weight: Array) -> Array:
-        """The normal matrix (n, n) of columns (n, m) when the background follows them (a Schur complement)."""
+    def taken_out(self, normal: Array, weighted: Array, weight: Array) -> Array:
+        """The normal matrix (n, n) when the background follows (a Schur complement), from columns times weights (n, m)
+        and the weights.
+        """
         if not self.numbers:
             return normal
-        mixed = np.array([self._sums(columns * (one * weight)) for one in self.basis])  # (q, n, groups)
+        others = (self._sums(weighted * one) for one in self.basis[1:])
+        mixed = np.array([self._sums(weighted), *others])  # (q, n, groups); the first of the basis is 1
         mixed = np.moveaxis(mixed, -1, 0)
         return normal - np.einsum("gqi,gqj->ij", mixed, np.linalg.solve(self._normal(weight), mixed))

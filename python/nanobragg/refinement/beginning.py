@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.maths.constants import DEGREES
+from nanobragg.records.shapes import Shape
 from nanobragg.refinement.fit import descend
+from nanobragg.refinement.model import widened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +29,12 @@ MOST_CELLS = 8.0
 _FEWEST_CELLS = 3.0
 _MOST_STARTS = 4000
 _STEPS = 3
+_EXPLAINED = 0.2
+"""of the misfit without any spots: a start that leaves more than that has no spots where the data have them"""
 _WIDTHS = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
+_BRIGHT = 4096
+_OTHERS = 8
+"""The scale is found by so many pixels, the brightest of data and model, and by each eighth other one."""
 _SCALES = ("beam.fluence", "beam.flux")
 
 
@@ -49,7 +56,9 @@ def begin(target: Target, search: float, reach: float) -> State:
     x = np.zeros(len(variables))
     if search > 0.0 and variables.turned:
         x = _best_turn(target, search, 0.8 / (few * reach) * DEGREES)
-    free = np.array([not v.name.startswith(_WIDTHS) for v in variables.items])
+    # Wide spots tell little of the cell, which indexing has left nearer to the truth than the orientation.
+    held = (*_WIDTHS, "crystal.cell[", "crystal.cell.") if variables.turned else _WIDTHS
+    free = np.array([not v.name.startswith(held) for v in variables.items])
     blurred = _scaled(target, x)
     while free.any():
         blurred = descend(target, blurred, free=free, steps=_STEPS, enough=1.0).state
@@ -59,7 +68,7 @@ def begin(target: Target, search: float, reach: float) -> State:
         model.most_cells = few
         blurred = _scaled(target, blurred.x)
     model.most_cells = np.inf
-    if plain.misfit < blurred.misfit:
+    if plain.misfit < min(blurred.misfit, _EXPLAINED * target.empty()):
         return plain
     return _grown(target, blurred.x)
 
@@ -96,29 +105,63 @@ def _scaled(target: Target, x: Array) -> State:
     number = next((i for i, v in enumerate(target.variables.items) if v.name in _SCALES), None)
     if number is None:
         return state
-    above = target.data - np.median(target.data)
-    weight = 1.0 / np.maximum(np.median(target.data) + np.maximum(above, 0.0), 1.0)
-    factor = float((weight * above) @ state.spots) / max(float((weight * state.spots) @ state.spots), 1e-300)
-    if not factor > 0.0:
-        return state
     lowest, highest = target.variables.limits
     other = x.copy()
-    other[number] = min(max(x[number] + math.log(factor), lowest[number]), highest[number])
+    other[number] = min(max(x[number] + _best_scale(target, state.spots), lowest[number]), highest[number])
     scaled = target.at(other)
     return scaled if scaled.misfit < state.misfit else state
 
 
+def _best_scale(target: Target, spots: Array) -> float:
+    """The logarithm of the factor by which these spots explain the data best, over a median background."""
+    weight = np.zeros(len(spots))
+    weight[::_OTHERS] = _OTHERS
+    for values in (spots, target.data):
+        weight[np.argpartition(values, -min(_BRIGHT, len(values)))[-_BRIGHT:]] = 1.0
+    chosen = weight > 0.0
+    weight, data, model = weight[chosen], target.data[chosen], spots[chosen]
+    below = max(float(np.median(target.data)), 1e-3)
+
+    def misfit(log: float) -> float:
+        return float((target.likelihood.of(data, math.exp(log) * model + below).misfit * weight).sum())
+
+    top = float(model.max())
+    if not top > 0.0:
+        return 0.0
+    middle = math.log(max(float(data.max()) - below, 1.0) / top)
+    for step in (1.0, 0.25, 0.06):
+        middle = min((middle + step * n for n in range(-8, 9)), key=misfit)
+    return middle
+
+
 def _grown(target: Target, x: Array) -> State:
-    """The state that has the small crystal's numbers of cells where those are free, the spots' sums as they were."""
-    items = target.variables.items
-    values = target.variables.values(x)
-    grown = x.copy()
-    lowest, highest = target.variables.limits
-    for i, item in enumerate(items):
-        if item.name.startswith("crystal.cells") and values[i] > MOST_CELLS:
-            grown[i] = max(math.log(MOST_CELLS / item.start), lowest[i])
-    lost = float((x - grown)[[v.name.startswith("crystal.cells") for v in items]].sum())
-    for i, item in enumerate(items):
+    """The state whose spots are as wide as the small crystal's, where their width is free, with the sums they had."""
+    variables = target.variables
+    shape, fudge, cells = _widths(target, x)
+    if any(item.name == "crystal.fudge" for item in variables.items):
+        cells = np.ones(3)
+    moves = np.zeros(len(x))
+    scale = 0.0
+    for i, item in enumerate(variables.items):
+        if item.name == "crystal.fudge":
+            moves[i] = math.log(fudge)
+            scale += 1.5 * math.log(fudge)
+        elif item.name.startswith("crystal.cells["):
+            moves[i] = math.log(cells[int(item.name[-2])])
+            # The sum of a spot goes by the product of cells, of a GAUSS crystal by its inverse.
+            scale += moves[i] if shape is Shape.GAUSS else -moves[i]
+    for i, item in enumerate(variables.items):
         if item.name in _SCALES:
-            grown[i] = min(max(x[i] + lost, lowest[i]), highest[i])
-    return target.at(grown)
+            moves[i] = scale
+    return target.at(np.clip(x + moves, *variables.limits))
+
+
+def _widths(target: Target, x: Array) -> tuple[Shape, float, Array]:
+    """Of the small crystal, in parts of what they are at ``x``: ``fudge``, or numbers of cells, which do the same."""
+    model = target.model
+    large = model.scene_at(x)
+    small = widened(large, MOST_CELLS)
+    fudge = small.fudge / large.fudge
+    if large.crystal_shape is Shape.SQUARE:
+        return large.crystal_shape, 1.0, np.array(small.cells) / np.array(large.cells)
+    return large.crystal_shape, fudge, np.full(3, fudge ** (1 / 6 if large.crystal_shape is Shape.GAUSS else 1 / 2))

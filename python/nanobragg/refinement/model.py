@@ -11,6 +11,7 @@ from nanobragg.differentiation.names import choose
 from nanobragg.differentiation.point import moved
 from nanobragg.differentiation.tangents import tangents
 from nanobragg.differentiation.turns import turns
+from nanobragg.records.shapes import Shape
 from nanobragg.refinement.orientation import slopes_of_turn
 from nanobragg.rendering.derivatives import render_jvp
 
@@ -40,7 +41,7 @@ class Model:
     def __init__(self, start: Point, variables: Variables, pixels: Pixels, threads: int = 0) -> None:
         self._start, self._variables, self._threads = start, variables, threads
         self.most_cells = np.inf
-        """Crystals of more unit cells along an axis are taken for smaller ones, with wider spots of the same sum."""
+        """Spots are at least as wide as those of so many cells along each axis (:func:`widened`)."""
         self.jacobians = 0
         """how many were computed"""
         self.look_at(pixels)
@@ -55,7 +56,7 @@ class Model:
 
     def spots(self, x: Array) -> Array:
         """(m,) photons."""
-        return self._image(self._scene(self._point(x)), [])[0]
+        return self._image(self.scene_at(x), [])[0]
 
     def columns(self, x: Array) -> Array:
         """(n, m): their derivatives by ``x``."""
@@ -67,25 +68,46 @@ class Model:
         if variables.turned:
             changes += turns(point)
         found = self._image(scene, changes)[1]
-        columns = np.empty((len(variables), found.shape[1]))
         others = [i for i in range(len(variables)) if i not in variables.turns]
-        values = variables.values(x)
-        scales = np.where(variables.log, values, 1.0)
-        columns[others] = found[: len(others)] * scales[others, None]
+        found[: len(others)] *= np.where(variables.log, variables.values(x), 1.0)[others, None]
         if variables.turned:
-            columns[variables.turns] = slopes_of_turn(x[variables.turns]).T @ found[len(others) :]
-        return columns
+            found[len(others) :] = slopes_of_turn(x[variables.turns]).T @ found[len(others) :]
+        return found[np.argsort([*others, *variables.turns], kind="stable")]
 
     def _point(self, x: Array) -> Point:
         return moved(self._start, self._variables.at(x, self._start.said.experiment))
 
     def _scene(self, point: Point) -> Scene:
         """With a crystal that is not larger than wanted."""
-        cells = np.array(point.scene.cells)
-        fewer = np.minimum(cells, self.most_cells)
-        scale = point.scene.scale * float(np.prod(cells / fewer))
-        return replace(point.scene, cells=tuple(fewer.tolist()), scale=scale)
+        return point.scene if np.isinf(self.most_cells) else widened(point.scene, self.most_cells)
+
+    def scene_at(self, x: Array) -> Scene:
+        """The Scene at ``x``, with all pixels."""
+        return self._scene(self._point(x))
 
     def _image(self, scene: Scene, changes: list[SceneChange]) -> tuple[Array, Array]:
         image, columns = render_jvp(scene, changes, threads=self._threads, pixels=self._wanted)
         return image[self._order], columns[:, self._order]
+
+
+def widened(scene: Scene, most: float) -> Scene:
+    """The Scene with spots at least as wide as those of ``most`` cells along each axis, each of the sum that it had.
+
+    The width is that of the cells of a SQUARE crystal; ROUND and GAUSS ones have ``fudge`` for it. The sum is taken
+    over all of reciprocal space: spots across the sphere of reflection become wider, too.
+    """
+    cells = np.array(scene.cells)
+    if scene.crystal_shape is Shape.SQUARE:
+        fewer = np.minimum(cells, most)
+        return replace(scene, cells=tuple(fewer.tolist()), scale=scene.scale * float(np.prod(cells / fewer)))
+    part = min(1.0, (most / _extent(scene)) ** 2)
+    return replace(scene, fudge=scene.fudge * part, scale=scene.scale * part**1.5)
+
+
+def _extent(scene: Scene) -> float:
+    """Along an axis, the cells of a SQUARE crystal whose spots are about as wide."""
+    root = float(np.sqrt(scene.fudge))
+    if scene.crystal_shape is Shape.ROUND:
+        return max(scene.cells) * root
+    longest = float(np.linalg.norm(scene.orientations[0], axis=1).max()) * 1e10
+    return float(np.prod(scene.cells)) * root / longest

@@ -78,11 +78,18 @@ class Target:
         misfit = float(self.likelihood.of(self.data, spots + below).misfit.sum())
         return State(x, misfit + float((self._surprise(x)[0] ** 2).sum()), spots, below)
 
+    def empty(self) -> float:
+        """The misfit without any spots."""
+        nothing = np.zeros(len(self.data))
+        below = self.background.under(nothing, self.data)
+        return float(self.likelihood.of(self.data, nothing + below).misfit.sum())
+
     def slopes(self, state: State) -> Slopes:
         """The target's slopes there."""
         columns = self.model.columns(state.x)
         terms = self.likelihood.of(self.data, state.spots + state.below)
-        normal = self.background.taken_out((columns * terms.weight) @ columns.T, columns, terms.weight)
+        weighted = columns * terms.weight
+        normal = self.background.taken_out(weighted @ columns.T, weighted, terms.weight)
         gradient = columns @ terms.score
         surprise, slopes = self._surprise(state.x)
         gradient[self._known] -= surprise * slopes
