@@ -8,9 +8,8 @@
 
 One thread, processor time, so that other programs on the machine disturb little; with ``--workers`` also the clock's
 time, in turn with one worker, and ratios as medians over such pairs: they mean something where nothing else runs. The
-crystal is that of
-``examples/1orc.toml``: 30 to 60 cells along each axis, 10 mosaic domains, 20 wavelengths of SASE, water, counts of a
-JUNGFRAU, mixed precision.
+crystal is that of ``examples/1orc.toml``: 30 to 60 cells along each axis, 10 mosaic domains, 20 wavelengths of SASE,
+water, counts of a JUNGFRAU, mixed precision.
 """
 
 from __future__ import annotations
