@@ -38,7 +38,7 @@ python_maximum_signature_line_length = 88
 # Annotations name types of other packages, and aliases, that have no entry on these pages.
 _ALIASES = (
     "Vector|Vec|Pivot|Convention|CrystalShape|PathOrArray|Precision|NoiseGenerator|Device|Roi|Region|Gas|StopShape"
-    "|Substance|Preset|Reading|PointSpread|CountRate"
+    "|Substance|Preset|Reading|PointSpread|CountRate|Array|Known|Progress"
 )
 _RECORDS = "CountScale|Plan|CrystalTruth|Surroundings|PanelImage"
 """They are in annotations of public names, and have no entry on the page of the API."""

@@ -16,7 +16,7 @@ from nanobragg.records.experiment import Experiment
 def simulate(
     experiment: Experiment, *, threads: int = 0, roi: tuple[int, int, int, int] | None = None, **arrays: Any
 ) -> jax.Array:
-    """The image as a function of some of the experiment's parameters, which JAX differentiates backward.
+    """The image as a function of some of the experiment's parameters, which JAX differentiates backward::
 
         def loss(misset):
             return target(nanobragg.jax.simulate(experiment, **{"crystal.misset": misset}))

@@ -14,7 +14,7 @@ from nanobragg.records.experiment import Experiment
 def simulate(
     experiment: Experiment, *, threads: int = 0, roi: tuple[int, int, int, int] | None = None, **tensors: Any
 ) -> torch.Tensor:
-    """The image as a function of some of the experiment's parameters, which PyTorch differentiates.
+    """The image as a function of some of the experiment's parameters, which PyTorch differentiates::
 
         orientation = torch.tensor([10.0, 20.0, 30.0], dtype=torch.float64, requires_grad=True)
         image = nanobragg.torch.simulate(experiment, **{"crystal.misset": orientation})
