@@ -330,6 +330,9 @@ def test_chosen_pixels_are_those_of_the_whole_image(words: str) -> None:
     weights = np.random.default_rng(4).random(len(image))
     found = gradient(experiment, weights, names, pixels=chosen)
     np.testing.assert_allclose(list(found.values()), columns @ weights, rtol=1e-9, atol=1e-11 * np.abs(columns).max())
+    sparse = np.zeros(whole.shape)
+    sparse[chosen] = weights
+    assert gradient(experiment, sparse, names) == found
     nothing, none = jacobian(experiment, names, pixels=np.zeros_like(chosen))
     assert nothing.shape == (0,)
     assert none.shape == (2, 0)

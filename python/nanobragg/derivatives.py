@@ -121,7 +121,7 @@ def gradient(
     _check_how(precision, device)
     point = point_of(experiment, roi, around=True)
     targets = targets_of(list(known(point)) if names is None else names, point)
-    _, slopes = slopes_at(point, targets, weights, threads, pixels=pixels, progress=progress)
+    slopes = slopes_at(point, targets, weights, threads, pixels=pixels, progress=progress)
     return dict(zip([target.name for target in targets], slopes, strict=True))
 
 

@@ -81,7 +81,7 @@ class ImageFunction:
         for number in range(self._count if chosen else 0):
             own = weights if self._length is None else weights[number]
             point = self._at(values, number)
-            _, found = slopes_at(point, targets_of(names, point), own, self._threads)
+            found = slopes_at(point, targets_of(names, point), own, self._threads)
             for which, slope in zip(chosen, found, strict=True):
                 out[which][number if self._batched[which] else ...] += slope
         return out

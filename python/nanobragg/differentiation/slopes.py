@@ -65,22 +65,25 @@ def slopes_at(
     *,
     pixels: ArrayLike | None = None,
     **how: Any,
-) -> tuple[NDArray[np.float64], list[Slope]]:
-    """The image, and the derivatives of Σ weights · image by each target; ``how``: see
-    :func:`~nanobragg.rendering.derivatives.render_vjp`.
+) -> list[Slope]:
+    """The derivatives of Σ weights · image by each target; ``how``: see
+    :func:`~nanobragg.rendering.derivatives.render_vjp`. Pixels of no weight are left out, if most are.
     """
+    given = np.asarray(weights)
+    if pixels is None and given.shape == tuple(point.scene.image_shape) and 2 * np.count_nonzero(given) < given.size:
+        pixels = given != 0
+        weights = given[pixels]
     grid = any(target.row.name in ("crystal.structure_factors", "crystal.default_F") for target in targets)
     veil, given = None if point.veil is None else point.veil.of(pixels), np.asarray(weights, dtype=np.float64)
     # Weights of another shape are refused there.
     behind = given if veil is None or given.shape != veil.passed.shape else given * veil.passed
-    image, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, **how)
+    _, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, **how)
     numbers = [number for target in targets for number in target.numbers]
     if veil is None:
         slopes = iter([tangent.dot(change) for tangent in tangents(numbers, point)])
     else:
-        image = image * veil.passed + veil.total
         slopes = iter(_slopes_behind(numbers, point, veil, given, change))
-    return image, [_taken(target, slopes, change) for target in targets]
+    return [_taken(target, slopes, change) for target in targets]
 
 
 def _slopes_behind(
