@@ -50,11 +50,12 @@ def within(words: list[str], tolerance: float, pairs: int) -> dict[str, Any]:
     """
     import numpy as np
 
+    from nanobragg import resolve
     from nanobragg.inputs.words import parse_words
     from nanobragg.rendering.devices import evaluations
     from nanobragg.rendering.render import render_scene
 
-    full = parse_words(words).experiment.scene()
+    full = resolve(parse_words(words).experiment).scene
     scenes = (full, replace(full, tolerance=tolerance))
     render_scene(full.cropped((0, 0, 0, 0)), precision="mixed", threads=1)
     times: tuple[list[float], list[float]] = ([], [])

@@ -64,9 +64,10 @@ NANOBRAGG_FN Singles most_structure(const Bounds& b, const Boxes& boxes) {
     }
     const auto inside =
         (low[0] < (uint32_t)b.shape[0]) & (low[1] < (uint32_t)b.shape[1]) & (low[2] < (uint32_t)b.shape[2]);
-    const auto few = (wide[0] | wide[1] | wide[2]) < 2u;
-    const Unsigned place = (wide[0] + 2u * wide[1] + 4u * wide[2]) * (uint32_t)b.size +
-                           ((low[0] * (uint32_t)b.shape[1] + low[1]) * (uint32_t)b.shape[2] + low[2]);
+    const Unsigned any = wide[0] | wide[1] | wide[2];
+    const auto few = any < 2u;
+    const Unsigned place =
+        any * (uint32_t)b.size + ((low[0] * (uint32_t)b.shape[1] + low[1]) * (uint32_t)b.shape[2] + low[2]);
     // The first of all has default_F, as have those outside.
     const Unsigned sound = (few & inside) ? place : Unsigned{};
     const Singles most = gathered(b.maxima, sound);

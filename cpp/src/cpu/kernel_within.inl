@@ -384,14 +384,19 @@ struct SweepWithin {
         out.allowed = filled<Singles>(-1.0f);
         const double share = 1.0 / ((double)allowance.shares * unit_ratio());
         for (int b = 0; b < out.count; ++b) {
-            double least = allowance.given[p + b * kWidth];
-            bool seen = false;
-            for (int j = 0; j < kWidth; ++j) {
-                const double own = allowance.given[p + b * kWidth + j];
+            Doubles least = filled<Doubles>(__builtin_inf()), most_left = least;
+            for (int j = 0; j < kWidth; j += kHalf) {
+                const Doubles own = doubles_at(allowance.given + p + b * kWidth + j),
+                              left = doubles_at(allowance.left + p + b * kWidth + j);
                 least = own < least ? own : least;
-                seen |= allowance.left[p + b * kWidth + j] < __builtin_inf();
+                most_left = left < most_left ? left : most_left;
             }
-            out.allowed[b] = seen ? (float)(least * share * (1 - 1e-6)) : __FLT_MAX__;
+            double smallest = least[0], left = most_left[0];
+            for (int j = 1; j < kHalf; ++j) {
+                smallest = least[j] < smallest ? least[j] : smallest;
+                left = most_left[j] < left ? most_left[j] : left;
+            }
+            out.allowed[b] = left < __builtin_inf() ? (float)(smallest * share * (1 - 1e-6)) : __FLT_MAX__;
         }
         return out;
     }
@@ -450,7 +455,7 @@ struct SweepWithin {
         }
         most *= structure;
         allowance.work += 3;
-        spend(p, most, kept);
+        spend(p, most <= allowed ? most : Singles{});
         for (; kept != 0; kept &= kept - 1) {
             const int j = __builtin_ctz(kept), at = packed.count++;
             packed.number[at] = p + j;
@@ -499,7 +504,8 @@ struct SweepWithin {
         }
     }
     void spend_block(int p, double most) {
-        for (int j = 0; j < kWidth; ++j) allowance.left[p + j] -= most * (unit_ratio() * (1 + 1e-4));
+        const double lost = most * (unit_ratio() * (1 + 1e-4));
+        for (int j = 0; j < kWidth; j += kHalf) doubles_at(allowance.left + p + j) -= lost;
     }
     // The terms of some orientations in a block of pixels.
     void block(const Lines<Evaluate>& lines, int p, const uint16_t* own, int count) {
@@ -538,12 +544,10 @@ struct SweepWithin {
 
     // Allowances are sums of terms; bounds are in the lattice's unit without the scale of mixed sums.
     double unit_ratio() const { return Lattice::unit(s); }
-    void spend(int p, Singles most, uint32_t kept) {
+    void spend(int p, Singles most) {
         const double unit_of_bounds = unit_ratio() * (1 + 1e-4);
-        const Doubles first = first_half(most) * unit_of_bounds, second = second_half(most) * unit_of_bounds;
-        for (int j = 0; j < kWidth; ++j) {
-            if ((kept >> j & 1) == 0) allowance.left[p + j] -= j < kHalf ? first[j] : second[j - kHalf];
-        }
+        doubles_at(allowance.left + p) -= first_half(most) * unit_of_bounds;
+        doubles_at(allowance.left + p + kHalf) -= second_half(most) * unit_of_bounds;
     }
     void spend(int at, double most) { allowance.left[packed.number[at]] -= most * (unit_ratio() * (1 + 1e-4)); }
 
@@ -752,10 +756,10 @@ void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double uni
         if (s.capture != Factor::off) sound &= ray.along(g.normal) > 4.0 * angle * (1 + length3(g.normal));
         doubles_at(out.given + p) = sound ? left : Doubles{};
     }
-    for (int p = 0; p < c.n; ++p) {
-        const int own = p - task.lead;
-        const bool seen = own >= 0 && own < task.count && (task.mask == nullptr || task.mask[own] != 0);
-        out.left[p] = seen ? out.given[p] : __builtin_inf();
+    for (int p = 0; p < c.n; ++p) out.left[p] = __builtin_inf();
+    for (int p = 0; p < task.count; ++p) out.left[task.lead + p] = out.given[task.lead + p];
+    for (int p = 0; p < task.count && task.mask != nullptr; ++p) {
+        if (task.mask[p] == 0) out.left[task.lead + p] = __builtin_inf();
     }
 }
 
@@ -763,8 +767,8 @@ void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double uni
 double used_up(const ChunkTask& task, const Allowance& allowance) {
     double most = 0;
     for (int p = task.lead; p < task.lead + task.count; ++p) {
-        if (!(allowance.given[p] > 0) || !(allowance.left[p] < __builtin_inf())) continue;
-        // Their sums are right to a thousandth, and the rest of the tolerance is for that.
+        if (!(allowance.left[p] < (1.0 - most) * allowance.given[p])) continue;
+        // Sums are right to a thousandth, and the rest of the tolerance is for that.
         const double used = (1.0 - allowance.left[p] / allowance.given[p]) * (1 - 1e-3);
         most = used > most ? used : most;
     }

@@ -142,7 +142,7 @@ class CpuRender {
     // Whether leaving out terms saves time, judged by some pixels all over the image. In evaluations.
     bool worthwhile() {
         constexpr std::int64_t kMostSamples = 32, kPixels = 128, kApart = 6400;
-        constexpr double kGain = 0.9, kPixel = 8;  // a pixel's own
+        constexpr double kGain = 0.9, kPixel = 4;  // a pixel's own
         const auto all = static_cast<std::int64_t>(pieces_.size());
         const std::int64_t samples = std::min(all, std::clamp<std::int64_t>(s_.roi_pixels() / kApart, 1, kMostSamples));
         const double term = plan_.mixed() ? 1.0 : 2.0;

@@ -19,9 +19,9 @@ struct Bounds {
     // squared distances in the transform of the block are at least made of.
     float weight[3];
     float largest;           // F^2, at most
-    const float* maxima;     // largest F^2 of neighbours, or null: not known (maxima_place in kernel_bounds.inl)
+    const float* maxima;     // F^2, and behind them the largest of eight neighbours (term_bounds.cpp); or null
     int32_t first[3];        // indices of its first element
-    int32_t shape[3], size;  // elements along each axis, and of all three
+    int32_t shape[3], size;  // elements along each axis, and of all three together
 };
 
 }  // namespace nanobragg

@@ -156,14 +156,14 @@ void TermBounds::weigh_distances(const KernelScene& view) {
     }
 }
 
-// Element [mask][h][k][l] is the largest F^2 of the indices (h or, where the mask has bit 1, h + 1) and so on (bits 2
-// and 4 for k and l), from the index before the grid's first to the one behind its last along each axis.
+// Element [h][k][l] is F^2, from the index before the grid's first to the one behind its last along each axis; behind
+// them, in the same way, the largest F^2 of the eight indices from (h, k, l) to (h + 1, k + 1, l + 1).
 void TermBounds::find_maxima(const Scene& scene) {
     if (!scene.has_grid()) return;
     std::int64_t size = 1;
     for (int i = 0; i < 3; ++i) {
         size *= scene.f_shape[i] + 2;
-        if (size > kMostMaxima / 8 || std::abs(scene.f_min[i]) > kFarthest) return;
+        if (size > kMostMaxima / 2 || std::abs(scene.f_min[i]) > kFarthest) return;
         bounds_.shape[i] = static_cast<std::int32_t>(scene.f_shape[i] + 2);
         bounds_.first[i] = static_cast<std::int32_t>(scene.f_min[i] - 1);
     }
@@ -171,7 +171,7 @@ void TermBounds::find_maxima(const Scene& scene) {
     const auto other = static_cast<float>(scene.default_F * scene.default_F * (1 + 1e-6));
     const std::int64_t n[3] = {bounds_.shape[0], bounds_.shape[1], bounds_.shape[2]};
     const std::int64_t step[3] = {n[1] * n[2], n[2], 1};
-    maxima_.reset(new float[static_cast<std::size_t>(8 * size)]);  // not set yet, which takes a third of all this
+    maxima_.reset(new float[static_cast<std::size_t>(2 * size)]);  // not set yet, which takes a third of all this
     float* own = maxima_.get();
     std::fill_n(own, size, other);
     const double* f = scene.f_grid;
@@ -181,18 +181,16 @@ void TermBounds::find_maxima(const Scene& scene) {
             for (std::int64_t l = 0; l < n[2] - 2; ++l, ++f) row[l] = static_cast<float>(*f * *f * (1 + 1e-6));
         }
     }
-    // With one axis more, each is made of one before. Behind the last element along an axis stands the first one of
-    // another row or plane, which has default_F, too.
-    for (int mask = 1; mask < 8; ++mask) {
-        const int axis = (mask & 4) != 0 ? 2 : (mask & 2) != 0 ? 1 : 0;
-        const float* from = own + (mask & ~(1 << axis)) * size;
-        float* to = own + mask * size;
+    // Axis after axis. Behind the last element along an axis stands the first one of another row or plane, which has
+    // default_F, too.
+    float* both = own + size;
+    std::copy_n(own, size, both);
+    for (int axis = 0; axis < 3; ++axis) {
         const std::int64_t inside = size - step[axis];
         for (std::int64_t at = 0; at < inside; ++at) {
-            const float next = from[at + step[axis]];
-            to[at] = from[at] > next ? from[at] : next;
+            both[at] = both[at] > both[at + step[axis]] ? both[at] : both[at + step[axis]];
         }
-        for (std::int64_t at = inside; at < size; ++at) to[at] = from[at] > other ? from[at] : other;
+        for (std::int64_t at = inside; at < size; ++at) both[at] = both[at] > other ? both[at] : other;
     }
     bounds_.maxima = own;
 }
