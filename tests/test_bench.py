@@ -37,6 +37,7 @@ from nanobragg_bench.devices import CPU, device_of, why_not_cuda  # noqa: E402
 from nanobragg_bench.engine import measure_engine  # noqa: E402
 from nanobragg_bench.main import main  # noqa: E402
 from nanobragg_bench.noise_step import measure_noise  # noqa: E402
+from nanobragg_bench.panels_step import WAYS as WAYS_OF_PANELS  # noqa: E402
 from nanobragg_bench.peak import fraction_of_peak  # noqa: E402
 from nanobragg_bench.report import as_json, table  # noqa: E402
 from nanobragg_bench.rows import Row, Settings, Skipped  # noqa: E402
@@ -70,7 +71,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]
     folder = tmp_path_factory.mktemp("bench")
     cases = (
         "mosaic_25", "gauss", "nearest", "everything_512", "real_crystal", "noise_4096", "read_hkl", "start",
-        "small_scene", "series_1024", "derivatives", "refine_still", "gpu_next_image",
+        "small_scene", "series_1024", "derivatives", "panels", "refine_still", "gpu_next_image",
     )  # fmt: skip
     done = run_suite(
         "--quick", "--json", str(folder / "results.json"), "--shared", str(folder), "--scratch", str(folder),
@@ -103,6 +104,7 @@ def test_images_of_the_benchmark_are_right(quick: tuple[str, dict[str, Any]]) ->
         row["agreement"]["compared_with"] == "truth" for row in quick[1]["rows"] if row["case"] == "refine_still"
     )
     assert rows["refine_still", "P 1 2 1 square near"]["agreement"]["agrees"]
+    assert all(rows["panels", way.variant]["agreement"]["agrees"] for way in WAYS_OF_PANELS)
     assert rows["read_hkl", "text"]["agreement"]["agrees"]
     assert rows["read_hkl", "dump"]["agreement"]["agrees"]
 
@@ -114,7 +116,8 @@ def test_results_say_what_was_measured(quick: tuple[str, dict[str, Any]]) -> Non
     assert set(results) == {"machine", "settings", "peak_flops", "rows", "skipped"}
     for row in results["rows"]:
         assert set(row) >= ROW_KEYS
-        assert (row["ratio"] is None) == (row["case"] != "derivatives")  # the original's time is not there
+        beside = row["case"] == "derivatives" or (row["case"] == "panels" and not row["variant"].startswith("read"))
+        assert (row["ratio"] is None) == (not beside)  # the original's time is not there
         assert row["device"] == "cpu"
         assert row["peak_memory_bytes"] > 1e6
         if row["what"] == "engine":

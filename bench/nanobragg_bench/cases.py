@@ -157,6 +157,7 @@ OTHERS = (
     "derivatives",
     "tolerance",
     "refine_still",
+    "panels",
     "threads",
 )
 """Cases that measure something else than the engine."""

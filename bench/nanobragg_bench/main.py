@@ -85,6 +85,7 @@ def _others() -> dict[str, Callable[[Settings], list[Row]]]:
     from nanobragg_bench.counts_step import measure_counts_6m, measure_series_1024
     from nanobragg_bench.derivatives_step import measure_derivatives
     from nanobragg_bench.noise_step import measure_noise
+    from nanobragg_bench.panels_step import measure_panels
     from nanobragg_bench.reading import measure_reading
     from nanobragg_bench.refine_step import measure_refinement
     from nanobragg_bench.scaling import measure_scaling
@@ -93,7 +94,7 @@ def _others() -> dict[str, Callable[[Settings], list[Row]]]:
     from nanobragg_bench.tolerance_step import measure_tolerance
 
     counts = (measure_counts_6m, measure_series_1024)
-    small = (measure_small_scene, measure_derivatives, measure_tolerance, measure_refinement)
+    small = (measure_small_scene, measure_derivatives, measure_tolerance, measure_refinement, measure_panels)
     measures = (measure_noise, *counts, measure_reading, measure_starting, *small, measure_scaling)
     return dict(zip(OTHERS, measures, strict=True))
 

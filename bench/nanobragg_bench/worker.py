@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -259,6 +260,70 @@ def refined(**how: Any) -> dict[str, Any]:
     return {**stills.refined(**how), "peak_memory_bytes": peak_memory()}
 
 
+def panels(panels: int, shape: list[int], apart: float, domains: int, pairs: int) -> dict[str, Any]:
+    """Time the images of a detector of panels and of one panel of the same area in turn, and reading its geometry.
+
+    Args:
+        panels: how many, each a little tilted and shifted.
+        shape: (slow, fast) pixels of each.
+        apart: mm along the beam from a panel to the next.
+        domains: mosaic domains.
+        pairs: how often.
+
+    """
+    from dataclasses import replace
+
+    import numpy as np
+
+    from nanobragg import Crystal, Detector, Experiment, Panel, Sampling, render, resolve
+    from nanobragg.io.images.geometry_texts import write_geom
+    from nanobragg.parity.bar import outside
+
+    random, (slow, fast), rows = np.random.default_rng(1), shape, int(panels**0.5)
+    several = []
+    for number in range(panels):
+        down, right = divmod(number, -(-panels // rows))
+        tilt = random.normal(0.0, 0.003, 2)
+        origin = (
+            200.0 + apart * number,
+            0.075 * (slow + 9) * (rows / 2 - down),
+            0.075 * (fast + 9) * (right - rows / 2),
+        )
+        several.append(Panel(shape=(slow, fast), origin=origin, fast_axis=(tilt[0], 0, 1), slow_axis=(tilt[1], -1, 0)))
+    edge = round((panels * slow * fast) ** 0.5)
+    crystal = Crystal(cell=(79, 79, 38), cells=10, misset=(10, 20, 30), default_F=100, mosaic_spread=0.3)
+    one = Experiment(
+        crystal=replace(crystal, mosaic_domains=domains),
+        detector=Detector(shape=(edge, edge), pixel_size=0.075, distance=200),
+        sampling=Sampling(oversample=1),
+        quirks="none",
+    )
+    parts = replace(one, detector=Detector(panels=tuple(several), pixel_size=0.075))
+    scenes = one.scene(), parts.scene()
+    small = scenes[1].cropped((0, 15, 0, 1))
+    compared = [render(small, precision="mixed"), render(small, renderer="reference")]
+    write_geom("panels.geom", resolve(parts))
+    read = replace(one, detector=Detector(header="panels.geom"))
+    read.scene()  # with the imports
+
+    def reading() -> object:
+        os.utime("panels.geom")  # a file that has changed is read again
+        return read.scene()
+
+    def image(number: int) -> object:
+        return render(scenes[number], precision="mixed", threads=1)
+
+    times = [[_batch(lambda n=n: image(n), 1) for n in (0, 1)] for _ in range(pairs)]
+    return {
+        "whole_seconds": [whole for whole, _ in times],
+        "seconds": [each * edge * edge / (panels * slow * fast) for _, each in times],
+        "read_seconds": [_batch(reading, 1) for _ in range(pairs)],
+        "compared": 32 * panels,
+        "outside": int(outside(*compared, "mixed").sum()),
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
 def facts(words: list[str]) -> dict[str, Any]:
     """What the command line comes to, without rendering."""
     scene = _resolved(words).scene
@@ -436,6 +501,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "derivatives": derivatives,
     "within": within,
     "refined": refined,
+    "panels": panels,
     "read": read,
     "cache": cache,
 }
