@@ -369,6 +369,7 @@ def test_dials_hierarchies_are_followed(tmp_path: Path) -> None:
             [4, 10**9],
             "4 x 1000000000 pixels of",
         ),
+        ("detector.0.panels.1.raw_image_offset", [-3, 0], "raw_image_offset -3, 0, which is no pixel, in detector[0]"),
         ("detector.0.panels", {"a": 1}, "no panels in detector[0]"),
         ("detector.0.panels.1", 3, "panel 1 that is no object in detector[0]"),
         (

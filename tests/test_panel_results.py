@@ -369,6 +369,31 @@ def test_any_mask_is_made_of_rectangles() -> None:
         assert len(rectangles) == 1 or not masked.all()
 
 
+@pytest.mark.parametrize(
+    ("item", "value", "sentence"),
+    [
+        ("data_origin", [1.0], "found 1 in {}, expected two or three whole numbers from 0 on"),
+        ("data_origin", [-5, 0], "found -5 0 in {}"),
+        ("data_size", [10**9, 10], r"found 1e\+09 10 in {}, expected two or three whole numbers from 1 on"),
+        ("data_size", [0, 10], "found 0 10 in {}"),
+        ("gain", "high", "found no numbers in {}"),
+        ("fast_pixel_direction", None, "found no fast_pixel_direction in /entry/instrument/detector/module_1"),
+    ],
+)
+def test_mistakes_of_a_module_are_named(item: str, value: Any, sentence: str, image: Image, tmp_path: Path) -> None:
+    """By its path: a panel that is left out, or somewhere else in the data, would be an image without a word."""
+    image.noisy(seed=1).write(tmp_path / "a.h5")
+    name = f"/entry/instrument/detector/module_1/{item}"
+    with h5py.File(tmp_path / "a.h5", "r+") as content:
+        if name in content:
+            del content[name]
+        if value is not None:
+            content[name] = value
+    with pytest.raises(InputError, match=sentence.format(name)) as caught:
+        read_back(tmp_path / "a.h5")
+    assert "\n" not in str(caught.value)
+
+
 def test_gains_of_modules_are_read_back(tmp_path: Path) -> None:
     """And sensors that NXmx cannot tell apart are said: it has one for all modules."""
     panels = tuple(

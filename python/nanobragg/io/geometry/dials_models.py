@@ -127,6 +127,8 @@ def _read_panel(panel: dict[str, Any], frame: np.ndarray, group: str) -> FilePan
         raise Incomplete(f"{nfast} x {nslow} pixels of {fast_size:g} x {slow_size:g} mm", panel, key)
     limits = numbers_of(panel, "trusted_range", 2, finite=False).tolist() if panel.get("trusted_range") else None
     f0, s0 = numbers_of(panel, "raw_image_offset", 2) if panel.get("raw_image_offset") else (0, 0)
+    if not (0 <= f0 < 1_000_000 and 0 <= s0 < 1_000_000):
+        raise Incomplete(f"raw_image_offset {f0:g}, {s0:g}, which is no pixel,", panel, "raw_image_offset")
     fast, slow = (_direction(panel, key) for key in ("fast_axis", "slow_axis"))
     return FilePanel(
         name=str(panel.get("name", "")),

@@ -23,6 +23,8 @@ Value = TypeVar("Value")
 ASSUMED = "assumed"
 """An attribute of what we write only because readers ask for it."""
 _MOST_STEPS = 64
+_MOST_PIXELS = 1_000_000
+"""along an edge"""
 _MOST_VALUES = 10_000_000
 """Values of an item that is read whole; images are not."""
 _FAILURES = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, OverflowError)
@@ -108,6 +110,15 @@ def numbers(item: Any) -> NDArray[np.float64]:
     if not values.size or not np.isfinite(values[0]):
         raise Unusable(f"found no number in {item.name}, expected one")
     return values
+
+
+def whole_numbers(item: Any, least: int) -> tuple[int, ...]:
+    """The numbers of a dataset, two or three, that count pixels. Raises :class:`Unusable` for others."""
+    values = numbers(item)
+    if values.size not in (2, 3) or not ((values >= least) & (values < _MOST_PIXELS)).all():
+        found = " ".join(f"{value:g}" for value in values[:4])
+        raise Unusable(f"found {found} in {item.name}, expected two or three whole numbers from {least} on")
+    return tuple(values.astype(int).tolist())
 
 
 def quantities(item: Any, units: Mapping[str, float], default: str = "") -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ from nanobragg.io.geometry.hdf5 import (
     quantities,
     stored,
     text,
+    whole_numbers,
 )
 from nanobragg.io.geometry.nexus_beam import beam_of
 from nanobragg.io.geometry.nexus_mask import bad_pixels, with_bad_pixels
@@ -78,7 +79,7 @@ def _geometry(name: str, file: Any, stack: bool) -> FileGeometry:
     said = Said(name)
     entry, detector = _detector(file, said)
     modules = sorted(of_class(detector, "NXdetector_module", "module"), key=lambda item: item.name)
-    modules = [module for module in modules if "fast_pixel_direction" in module]
+    modules = modules if any("fast_pixel_direction" in module for module in modules) else []
     data = _data(entry, detector)
     scan = scan_of(entry, said)
     beam = beam_of(entry, _images(data, len(modules)), said)
@@ -189,9 +190,10 @@ def _shape(said: Said, module: Any, data: Any, alone: bool) -> tuple[int, int]:
     written = None if size is None else numbers(size)[-2:].astype(int).tolist()
     there = _shape_there(module.parent, data) if alone else None
     if there is None:
-        if written is None or len(written) != 2:
+        if size is None:
             raise Unusable(f"found no data_size in {module.name}, expected the numbers of its pixels")
-        return written[0], written[1]
+        slow, fast = whole_numbers(size, 1)[-2:]
+        return slow, fast
     shape = there
     if written is not None and _is_part(module, written, shape):
         return written[0], written[1]
@@ -241,8 +243,7 @@ def _panel(
         axes[key] = vec_of(matrix[:3, :3] @ direction_of(item))
         sizes.append(_edge(item, module, "x" if key == "fast" else "y"))
     first = matrices[0]
-    place = child(module, "data_origin")
-    name, gain = child(module, "module_name"), child(module, "gain")
+    place, name, gain = (child(module, key) for key in ("data_origin", "module_name", "gain"))
     return FilePanel(
         name=module.name.rsplit("/", 1)[1] if name is None or is_group(name) else text(stored(name)),
         shape=shape,
@@ -250,7 +251,7 @@ def _panel(
         origin=vec_of(first[:3, :3] @ offset_of(module["fast_pixel_direction"]) + first[:3, 3]),
         fast=axes["fast"],
         slow=axes["slow"],
-        place=(0, 0) if place is None else tuple(numbers(place).astype(int).tolist()),
+        place=(0, 0) if place is None else whole_numbers(place, 0),
         gain=None if gain is None else float(numbers(gain)[0]),
         **common,
     )
