@@ -150,10 +150,10 @@ def test_scenes_change_with_every_number_as_differences_say(words: str | Experim
         for key, number in now.items():
             found = getattr(change, key)
             expected = (4 * slopes[1][key] - slopes[0][key]) / 3
-            noise = 1e-9 * float(np.abs(number).max(initial=0.0)) / steps[0]
-            scale = max(float(np.abs(expected).max(initial=0.0)), noise)
+            rounding = 1e-14 * float(np.abs(number).max(initial=0.0)) / steps[1]
             off = np.abs((np.zeros(number.shape) if found is None else found) - expected)
-            assert off.max(initial=0.0) <= 1e-6 * scale, (name, key)
+            limit = 1e-6 if name == "crystal.mosaic_spread" else 1e-10  # the spread is rounded to single precision
+            assert off.max(initial=0.0) <= limit * float(np.abs(expected).max(initial=0.0)) + rounding, (name, key)
 
 
 @pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
