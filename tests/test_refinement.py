@@ -75,7 +75,7 @@ def test_a_still_is_refined_to_what_its_photons_allow(
 @pytest.mark.parametrize(("system", "start"), [("cubic", "near"), ("triclinic", "far")])
 def test_gaussian_spots_are_found_though_they_have_no_tails(system: str, start: str) -> None:
     """Where model and data do not overlap there is no slope: the way down begins with wide spots."""
-    found = refined(system, "gauss", start, 1, 256, 0)
+    found = refined(system, "gauss", start, 1, 0)
     assert max(found["squares"][0]) < 16.0
     assert found["explained"] == [True]
     assert found["jacobians"][0] <= 20

@@ -13,7 +13,6 @@ from nanobragg_bench.rows import Row, Settings
 
 REALISATIONS = {True: 1, False: 20}
 """by ``quick``"""
-EDGE = {True: 128, False: 256}
 _FOUND = 4.0
 """standard deviations"""
 _MAY_BE_LOST = {"near": 0.0, "far": 0.15}
@@ -57,7 +56,6 @@ def measure_refinement(settings: Settings) -> list[Row]:
             shape=way.shape,
             start=way.start,
             realisations=REALISATIONS[settings.quick],
-            edge=EDGE[settings.quick],
             threads=threads,
         )
         worst = np.array([max(squares) ** 0.5 for squares in answer["squares"]])

@@ -99,7 +99,7 @@ def true_values(names: tuple[str, ...], truth: Experiment) -> np.ndarray:
     return np.array(values, dtype=float)
 
 
-def refined(system: str, shape: str, start: str, realisations: int, edge: int, threads: int) -> dict[str, Any]:
+def refined(system: str, shape: str, start: str, realisations: int, threads: int) -> dict[str, Any]:
     """Refine stills of random orientations, with noise of their own.
 
     Args:
@@ -107,7 +107,6 @@ def refined(system: str, shape: str, start: str, realisations: int, edge: int, t
         shape: of the crystal.
         start: one of :data:`OFF`.
         realisations: how many.
-        edge: pixels.
         threads: of each refinement.
 
     """
@@ -115,7 +114,7 @@ def refined(system: str, shape: str, start: str, realisations: int, edge: int, t
     for seed in range(realisations):
         rng = np.random.default_rng(7000 + seed)
         misset = tuple(misset_of_matrix(uniform_rotation(*rng.random(3))).tolist())
-        truth = still(PEAKS[seed % len(PEAKS)], cell=CELLS[system], misset=misset, shape=shape, edge=edge)
+        truth = still(PEAKS[seed % len(PEAKS)], cell=CELLS[system], misset=misset, shape=shape)
         data, first = photons(truth, seed), wrong(truth, OFF[start], rng)
         began = time.perf_counter()
         found = refine(first, data, FREE[shape], search=SEARCH[start], threads=threads)
