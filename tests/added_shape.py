@@ -55,14 +55,15 @@ NANOBRAGG_FN Real lorentzian_squared(Real x) {
     ),
     (
         "cpp/src/physics/lattice.hpp",
-        "* (float)s.fudge < 0.3969f ? 1.0f : 0.0f;\n    }\n};\n",
+        ": filled<Single>(0.0f);\n    }\n};\n",
         """
 struct LorentzLattice : ShapeLattice<Shape::lorentz> {
     template <class Real>
     static NANOBRAGG_FN_MEMBER Real squared(const KernelScene& s, Real dh, Real dk, Real dl) {
         return lorentzian_squared(miss_squared(s, dh, dk, dl) * (s.fudge / 0.63));
     }
-    static NANOBRAGG_FN_MEMBER float squared_mixed(const KernelScene& s, int32_t ph, int32_t pk, int32_t pl) {
+    template <class Phase>
+    static NANOBRAGG_FN_MEMBER auto squared_mixed(const KernelScene& s, Phase ph, Phase pk, Phase pl) {
         return lorentzian_squared(miss_squared(s, turns(ph), turns(pk), turns(pl)) * (float)(s.fudge / 0.63));
     }
 };
@@ -86,6 +87,19 @@ struct LorentzSlopes {
     }
 };
 """,
+    ),
+    (
+        "cpp/src/plan/term_bounds.cpp",
+        "weight = view.fudge * m[axis] / 0.3969 * least;\n                break;\n",
+        "            case Shape::lorentz:\n"
+        "                weight = view.fudge * m[axis] / 0.63 * least;\n"
+        "                break;\n",
+    ),
+    (
+        "cpp/src/cpu/kernel_bounds.inl",
+        "return radius < 1.0f ? filled<Singles>(1.0f) : Singles{};\n",
+        "        } else if constexpr (Lattice::formula.shape == Shape::lorentz) {\n"
+        "            return kRoundedUp / ((radius + 1.0f) * (radius + 1.0f));\n",
     ),
     ("cpp/src/physics/lattice_slopes.hpp", "using ShapesWithSlopes = TypeList<RoundSlopes, ", "LorentzSlopes, "),
     ("CHANGELOG.md", "The first version: everything that nanoBragg.c computes.\n\n", "- `-lorentz_spots`: a shape.\n"),
