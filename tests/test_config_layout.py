@@ -192,13 +192,15 @@ def laid_out(text: str, draw: Any) -> str:
     out, number = ["# 0 of the file\n"], 1
     headers: list[str] = []
     for section, body in [("", top), *zip(sections[::2], sections[1::2], strict=True)]:
-        body, *tables = re.split(r"\n\[\[\w+\.(\w+)\]\]\n", body)  # of one list: its name, and a table, in turn
-        of_list, tables = "".join(tables[:1]), tables[1::2]
+        body, *tables = re.split(r"\n\[\[\w+\.(\w+)\]\]\n", body)  # a list's name, and a table of it, in turn
+        lists: dict[str, list[str]] = {}
+        for name, table in zip(tables[::2], tables[1::2], strict=True):
+            lists.setdefault(name, []).append(table)
         found = [match for match in map(_LINE.fullmatch, body.split("\n")) if match]
         style = draw(st.sampled_from(["header", "dotted", "inline"])) if section else "top"
-        if tables and style != "header":
-            items = (", ".join(filter(None, table.split("\n"))) for table in tables)
-            records = _LINE.fullmatch(f"{of_list} = [{', '.join(f'{{{item}}}' for item in items)}]")
+        for name, several in lists.items() if style != "header" else ():
+            items = (", ".join(filter(None, table.split("\n"))) for table in several)
+            records = _LINE.fullmatch(f"{name} = [{', '.join(f'{{{item}}}' for item in items)}]")
             found += [records] if records else []
         if style == "inline":
             out.append(f"{section} = {{{', '.join(match[0] for match in found)}}} # {number} of {section}\n")
@@ -216,8 +218,8 @@ def laid_out(text: str, draw: Any) -> str:
                 number += 1
             comment, number = (f"  # {number}", number + 1) if draw(st.booleans()) else ("", number)
             lines.append(f"{dotted}{match[1]} = {value}{comment}\n")
-        if tables and style == "header":
-            lines += [f"\n[[{section}.{of_list}]]\n{table}\n" for table in tables]
+        if style == "header":
+            lines += [f"\n[[{section}.{name}]]\n{table}\n" for name, several in lists.items() for table in several]
     # Keys at the top come before headers.
     return "".join(out + headers + [f"# {number} at the end\n"])
 

@@ -141,7 +141,7 @@ def test_examples_run(page: Path, folder: Path) -> None:
     missing_package = False
     for block in blocks_of(page):
         place = f"{name_of(page)}:{block.line}"
-        if block.mark != "prints":  # of the block before
+        if block.mark != "prints":  # What it prints belongs to the block before.
             missing_package = block.mark == "needs" and find_spec(block.argument) is None
         if block.mark == "not run" or missing_package:
             continue

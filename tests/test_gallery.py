@@ -333,7 +333,7 @@ def test_parallax_smears_spots_away_from_the_normal(shot: Callable[[str], Shot])
 def _spots_of_panels(
     shot: Shot, least: float, misset: tuple[float, float, float], phis: np.ndarray
 ) -> list[tuple[float, float]]:
-    """Of spots, above so many times their panel's median: 2theta (degrees), and how far from whole its indices are at
+    """Spots above so many times their panel's median: 2theta (degrees), and how far from whole its indices are at
     the nearest of the spindle's angles (degrees).
     """
     lattice = _lattice(shot, misset)

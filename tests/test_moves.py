@@ -21,7 +21,7 @@ DETECTOR = Detector(
 
 
 def panels(*moves: Move, detector: Detector = DETECTOR) -> tuple[ScenePanel, ...]:
-    """Of the Scene."""
+    """The panels of the Scene."""
     return resolve(Experiment(crystal=CRYSTAL, detector=replace(detector, moves=moves or None))).scene.panels
 
 

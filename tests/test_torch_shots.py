@@ -75,7 +75,7 @@ def run(code: str) -> str:
 def test_the_names_cost_nothing_before_they_are_used() -> None:
     """PyTorch takes seconds to import: who looks what there is does not wait for it."""
     said = run("import sys, nanobragg.torch as t; print(dir(t), {'torch', 'numpy'} & set(sys.modules))")
-    assert said == "['ShotDataset'] set()\n"
+    assert said == "['ShotDataset', 'simulate'] set()\n"
     with pytest.raises(ImportError, match="cannot import name 'ShotDatasets'"):
         from nanobragg.torch import ShotDatasets  # noqa: F401
 

@@ -16,7 +16,7 @@ REALISATIONS = {True: 1, False: 20}
 _FOUND = 4.0
 """standard deviations"""
 _MAY_BE_LOST = {"near": 0.0, "far": 0.15}
-"""of the refinements"""
+"""the part of the refinements"""
 
 
 @dataclass(frozen=True)

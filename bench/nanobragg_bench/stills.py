@@ -81,7 +81,7 @@ def wrong(truth: Experiment, degrees: float, rng: np.random.Generator) -> Experi
 
 
 def true_values(names: tuple[str, ...], truth: Experiment) -> np.ndarray:
-    """Of what is refined."""
+    """The true values of what is refined."""
     numbers = {"a": 0, "b": 1, "c": 2, "alpha": 3, "beta": 4, "gamma": 5}
     crystal = truth.crystal
     assert crystal.cell is not None

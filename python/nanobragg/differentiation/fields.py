@@ -177,7 +177,7 @@ def _of_move(subject: str, field: str, point: Point) -> Any:
 
 
 def _move_rows(point: Point) -> list[Row]:
-    """Of each panel and each group of a detector of panels, its shift and its rotation."""
+    """The shift and the rotation of each panel and each group of a detector of panels."""
     if point.path is None:
         return []
     return [
@@ -195,7 +195,7 @@ BEFORE_THE_VEIL = ("crystal.", "sampling.", "beam.fluence", "beam.flux")
 
 
 def _material_rows(point: Point) -> list[Row]:
-    """Of each material around the crystal, what its photons are in proportion to."""
+    """What the photons of each material around the crystal are in proportion to."""
     materials = _experiment(point).around.materials or ()
     return [
         Row(f"around.materials[{n}].{field}", partial(_of_material, n, field), "material", "smooth", "none")

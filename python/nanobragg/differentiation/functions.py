@@ -64,7 +64,7 @@ class ImageFunction:
         self._count = 1 if self._length is None else self._length
         one = self._point.scene.image_shape
         self.shape: tuple[int, ...] = one if self._length is None else (self._length, *one)
-        """Of the image; with a batch, of one image after the other."""
+        """Shape of the image; with a batch, of one image after the other."""
 
     def image(self, values: Arrays) -> NDArray[np.float64]:
         """The image, or images, at some values."""

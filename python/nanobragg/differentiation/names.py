@@ -46,7 +46,7 @@ class Target(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of its value, and of the derivatives by it."""
+        """Shape of its value, and of the derivatives by it."""
         return self.parameter.shape if self.whole else ()
 
 

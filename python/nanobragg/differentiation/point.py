@@ -67,9 +67,9 @@ class Point(NamedTuple):
     """(n, 3, 3): the mosaic domains' rotations"""
     scene: Scene
     path: PanelPath | None
-    """Of a detector of panels."""
+    """How a detector of panels moves."""
     veil: Veil | None
-    """Of what is around the crystal."""
+    """The photons of what is around the crystal."""
 
 
 def point_of(experiment: Experiment, roi: tuple[int, int, int, int] | None = None, *, around: bool = False) -> Point:

@@ -39,7 +39,7 @@ class DualStages(NamedTuple):
     pixels: Pixels
     placement: Placement
     motion: Motion | None
-    """Of a detector of panels."""
+    """How a detector of panels moves."""
     sensor: Sensor
     light: Light
     lattice: Lattice

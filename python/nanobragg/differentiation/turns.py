@@ -24,7 +24,7 @@ def turns(point: Point) -> list[SceneChange]:
 
 
 def _turn(point: Point, change: np.ndarray) -> SceneChange:
-    """Of a change (3, 3) of the cell at phi = 0, with rows a, b, c."""
+    """The change of the Scene that comes of a change (3, 3) of the cell at phi = 0, with rows a, b, c."""
     spindle = point.detector.placement.frame.spindle
     phi = phi_cells(change, spindle, point.crystal.rotation, point.quirks)
     first = phi.general if phi.first is None else phi.first

@@ -34,7 +34,7 @@ _SETTINGS = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",
 }
-"""Of a scheduler of our own, and its workers."""
+"""Settings of a scheduler of our own, and its workers."""
 
 Done = Callable[[int], object]
 """Told the number of every file that is there."""
@@ -114,6 +114,7 @@ def _key(identity: str, number: int) -> str:
 
 def _result(future: Any) -> int:
     from distributed import CancelledError
+    from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
     try:
@@ -123,7 +124,8 @@ def _result(future: Any) -> int:
         raise InputError(
             f"{name}: found its workers killed again and again, expected enough memory for them"
         ) from error
-    except CancelledError as error:  # nobody cancels, but a client that has lost its scheduler
+    except (CancelledError, CommClosedError, ConnectionError) as error:
+        # Nobody cancels, but a client that has lost its scheduler.
         raise InputError(
             "-scheduler: found it gone in the middle of the work, expected it to stay; the same command goes on where "
             "it was"

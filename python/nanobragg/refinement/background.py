@@ -25,7 +25,7 @@ _LEAST = 1e-3
 
 
 class Background:
-    """Of pixels in groups, fitted by a likelihood.
+    """A background of pixels in groups, fitted by a likelihood.
 
     Args:
         kind: one of :data:`KINDS`.

@@ -30,7 +30,7 @@ _FEWEST_CELLS = 3.0
 _MOST_STARTS = 4000
 _STEPS = 3
 _EXPLAINED = 0.2
-"""of the misfit without any spots: a start that leaves more than that has no spots where the data have them"""
+"""a part of the misfit without any spots: a start that leaves more than that has no spots where the data have them"""
 _WIDTHS = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
 _BRIGHT = 4096
 _OTHERS = 8
@@ -157,7 +157,7 @@ def _grown(target: Target, x: Array) -> State:
 
 
 def _widths(target: Target, x: Array) -> tuple[Shape, float, Array]:
-    """Of the small crystal, in parts of what they are at ``x``: ``fudge``, or numbers of cells, which do the same."""
+    """The small crystal's widths, in parts of those at ``x``: ``fudge``, or numbers of cells, which do the same."""
     model = target.model
     large = model.scene_at(x)
     small = widened(large, MOST_CELLS)

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _LEAST = 1e-15
-"""of the largest eigenvalue; below it, nothing is known"""
+"""a part of the largest eigenvalue; below it, nothing is known"""
 WEAK = 1e-3
-"""Of the scaled normal matrix, whose diagonal is 1: a direction with an eigenvalue below is weak: along it the numbers
+"""An eigenvalue of the scaled normal matrix, whose diagonal is 1. A direction with one below is weak: along it the
+numbers
 move 30 times as far as each of them alone could."""
 _NAMED = 0.2
-"""of the largest component; smaller ones are not named"""
+"""a part of the largest component; smaller ones are not named"""
 
 
 class Determined(NamedTuple):

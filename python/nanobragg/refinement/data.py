@@ -24,9 +24,9 @@ class Data(NamedTuple):
     """One image."""
 
     photons: NDArray[np.float64]
-    """of the shape ``Scene.image_shape``"""
+    """(``Scene.image_shape``)"""
     used: NDArray[np.bool_]
-    """of that shape: pixels that can be compared"""
+    """(``Scene.image_shape``) pixels that can be compared"""
     variance: float
     """photons², of the read-out"""
     notes: tuple[str, ...]

@@ -22,7 +22,7 @@ LEAST = 1e-6
 
 
 class Terms(NamedTuple):
-    """Of each pixel (m,): ``misfit``, and half of minus its slope by the model, and half its expected curvature."""
+    """What each pixel (m,) adds: ``misfit``, half of minus its slope by the model, half its expected curvature."""
 
     misfit: Array
     score: Array
@@ -38,7 +38,10 @@ def poisson(data: Array, model: Array, variance: float) -> Terms:
 
 
 def gaussian(data: Array, model: Array, variance: float) -> Terms:
-    """Of variance V = m + v: (d - m)² / V + ln(V / max(d + v, 1)), as diffBragg has it but for a constant."""
+    """A normal distribution of variance V = m + v: (d - m)² / V + ln(V / max(d + v, 1)).
+
+    As diffBragg has it but for a constant.
+    """
     m = np.maximum(model + variance, LEAST)
     away = data + variance - m
     z2 = away * away / m
@@ -85,7 +88,7 @@ class Likelihood(NamedTuple):
     loss: Callable[[Array], tuple[Array, Array]] | None = None
 
     def of(self, data: Array, model: Array) -> Terms:
-        """Of each pixel."""
+        """What each pixel adds."""
         found = self.terms(data, model, self.variance)
         if self.loss is None:
             return found

@@ -103,7 +103,7 @@ def _indices(resolved: Resolved) -> NDArray[np.float64]:
 
 
 def near_beam(resolved: Resolved) -> NDArray[np.bool_]:
-    """Of the image's shape: pixels of the spot 0 0 0, which no detector records and a beamstop hides."""
+    """(``Scene.image_shape``) pixels of the spot 0 0 0, which no detector records and a beamstop hides."""
     inside: NDArray[np.bool_] = np.abs(_indices(resolved)).max(axis=1) < 0.5
     return inside.reshape(resolved.scene.image_shape)
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 _ENOUGH = 1e-3
 """The way down ends where a step would take no more from chi-squared: 0.03 standard deviations in all."""
 _NEAR = 100.0
-"""of chi-squared: where the mild misfit gives way to the likelihood"""
+"""a chi-squared: where the mild misfit gives way to the likelihood"""
 _MILD = 0.06
-"""of the intensity of bright pixels: photons that are added to data and model at the beginning, so that what is between
-the spots, the fringes of small crystals above all, does not count yet"""
+"""a part of the intensity of bright pixels: photons that are added to data and model at the beginning, so that what is
+between the spots, the fringes of small crystals above all, does not count yet"""
 _ROUNDS = 4
 
 

@@ -41,7 +41,7 @@ class Slopes(NamedTuple):
 
 
 class Target:
-    """Of one image.
+    """What is minimised for one image.
 
     Args:
         model: of the spots.
@@ -97,7 +97,7 @@ class Target:
         return Slopes(gradient, normal)
 
     def _surprise(self, x: Array) -> tuple[Array, Array]:
-        """Of what is known before: standard deviations away, and their slopes by ``x``."""
+        """What is known before: standard deviations away, and their slopes by ``x``."""
         items = [self.variables.items[i] for i in self._known]
         turn = np.array([item.turn is not None for item in items], dtype=bool)
         log = self.variables.log[self._known] if items else turn

@@ -58,7 +58,7 @@ class Variable:
     start: float
     log: bool = False
     turn: int | None = None
-    """Of the orientation: the axis of the laboratory that it turns about."""
+    """The axis of the laboratory that an orientation turns about."""
     lowest: float = -math.inf
     highest: float = math.inf
     prior: tuple[float, float] | None = None
@@ -196,7 +196,7 @@ class Variables:
 
 
 def _unit(one: Chosen) -> str:
-    """Of a cell's number, its own."""
+    """The unit of a number; a cell's has its own."""
     if one.parameter.name != "crystal.cell":
         return one.parameter.unit
     return "Å" if one.index[0] < 3 else "degrees"

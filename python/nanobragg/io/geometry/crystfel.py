@@ -36,7 +36,7 @@ _LENGTHS = {"m": 1e3, "mm": 1.0}
 _MOST = 1_000_000
 """pixels along an edge"""
 _MOST_PIXELS = 2_000_000_000
-"""of a panel: more cannot be rendered"""
+"""the most of a panel: more cannot be rendered"""
 _ANYWHERE = 100.0
 """mm: a camera length for as long as none is known"""
 

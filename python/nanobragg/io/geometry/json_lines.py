@@ -37,7 +37,7 @@ def line_of(text: str, path: Sequence[Step]) -> int:
         found = [(begin, value) for key, begin, value in _members(text, at) if key == step]
         if not found:
             break
-        line, at = found[-1]  # of a key that is said twice, the last counts
+        line, at = found[-1]  # The last one of a key that is said twice counts.
     return text.count("\n", 0, line) + 1
 
 
@@ -47,7 +47,7 @@ def shown(path: Sequence[Step]) -> str:
 
 
 def _members(text: str, at: int) -> Iterator[tuple[Step, int, int]]:
-    """Of an object or array that begins there: each key or index, where it begins, and where its value does."""
+    """Each key or index of the object or array that begins there, where it begins, and where its value does."""
     closing = {"{": "}", "[": "]"}.get(text[at], "")
     named, number = closing == "}", 0
     at = _after_blanks(text, at + 1)
