@@ -212,6 +212,8 @@ void backward(const BackwardTask& task) {
         doubles_at(values, r) = pixel_value(row, r, factors);
     }
     if (row.single && !only) end_subpixel();
+    sources.join();
+    layers.join();
     join(panel, sums.panels[task.task.panel_number]);
     join(common, sums.common);
     if (task.task.image != nullptr) row.write(values.of, task.task.image);

@@ -57,14 +57,15 @@ struct ConstSlopes {
     const CommonSlopes<double>& common;
 };
 
-// Of one of many that have sums: registers of the one that was asked for last, which join its sums when another one is.
+// What belongs to one of many that have sums: registers of the one that was asked for last, which join its sums when
+// another one is, and in the end by join(). (No destructor does it: it would bring in what C++ does about exceptions,
+// which an instruction set's object must not share with the rest of the program.)
 template <template <class> class Slopes>
 class Held {
   public:
     explicit Held(Slopes<Sum>* all) : all_(all) {}
     Held(const Held&) = delete;
     Held& operator=(const Held&) = delete;
-    ~Held() { join(); }
 
     NANOBRAGG_FN_MEMBER Slopes<Doubles>& operator[](int64_t number) {
         if (number != number_) {
@@ -73,14 +74,14 @@ class Held {
         }
         return values_;
     }
-
-  private:
     void join() {
         constexpr int count = (int)(sizeof values_ / sizeof(Doubles));
         if (number_ >= 0) add_sums<count>((const Doubles*)&values_, (double*)&all_[number_]);
         values_ = Slopes<Doubles>{};
+        number_ = -1;
     }
 
+  private:
     Slopes<Sum>* all_;
     int64_t number_ = -1;
     Slopes<Doubles> values_{};
