@@ -363,7 +363,7 @@ struct SweepWithin {
             Doubles to[3];
             for (int i = 0; i < 3; ++i) to[i] = row.start[i] + number * row.step[i];
             const Doubles inverse = inverse_root(to[0] * to[0] + to[1] * to[1] + to[2] * to[2]);
-            for (int i = 0; i < 3; ++i) to[i] *= inverse;
+            for (Doubles& each : to) each *= inverse;
             const Doubles along = to[0] * row.step[0] + to[1] * row.step[1] + to[2] * row.step[2];
             for (int i = 0; i < 3; ++i) {
                 (part == 0 ? at[i].first : at[i].second) = to[i] - line.incident[i];
@@ -372,7 +372,8 @@ struct SweepWithin {
             const Doubles angle = reach * inverse, near = angle / (1.0 - angle);
             const Doubles beyond = 0.5774 * (near * near);
             // Next to the sample nothing is known.
-            (part == 0 ? rest.first : rest.second) = (angle < 0.5) & (inverse > 0.0) ? beyond : filled<Doubles>(4.0);
+            const auto known = (angle < 0.5) & (inverse > 0.0);
+            (part == 0 ? rest.first : rest.second) = known ? beyond : filled<Doubles>(4.0);
         }
         const auto joined_halves = [](const Halves& x) { return singles_of(x.first, x.second); };
         out.to = {joined_halves(at[0]), joined_halves(at[1]), joined_halves(at[2])};
@@ -648,7 +649,7 @@ struct SweepWithin {
 
     // Which of `tests` bounds stay above the thresholds, pixel by pixel.
     void collect(int tests, Singles threshold) {
-        for (int j = 0; j < kWidth; ++j) listed[j] = 0;
+        for (auto& each : listed) each = 0;
         for (int t = 0; t < tests; ++t) {
             uint32_t kept = bits_of(~(singles_at(bound + t * kWidth) <= threshold));
             for (; kept != 0; kept &= kept - 1) {

@@ -185,10 +185,10 @@ void TermBounds::find_maxima(const Scene& scene) {
     // default_F, too.
     float* both = own + size;
     std::copy_n(own, size, both);
-    for (int axis = 0; axis < 3; ++axis) {
-        const std::int64_t inside = size - step[axis];
+    for (const std::int64_t one : step) {
+        const std::int64_t inside = size - one;
         for (std::int64_t at = 0; at < inside; ++at) {
-            both[at] = both[at] > both[at + step[axis]] ? both[at] : both[at + step[axis]];
+            both[at] = both[at] > both[at + one] ? both[at] : both[at + one];
         }
         for (std::int64_t at = inside; at < size; ++at) both[at] = both[at] > other ? both[at] : other;
     }
