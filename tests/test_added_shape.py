@@ -18,6 +18,9 @@ import pytest
 
 import added_shape
 
+# It builds the package.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("CMakeLists.txt", "CHANGELOG.md", "cmake", "cpp", "python", "specs", "docs/tables.py", "tests/added_shape.py")
 

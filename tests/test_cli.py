@@ -334,6 +334,7 @@ def test_a_short_run_shows_no_progress(tmp_path: Path) -> None:
     assert "% done" not in program(BASE, tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_percentages_elsewhere_than_on_a_terminal_and_none_with_noprogress(tmp_path: Path) -> None:
     for extra, expected in (("", True), ("-noprogress", False)):
         child = started(f"{LONG} {extra}", tmp_path)
