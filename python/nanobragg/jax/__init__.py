@@ -11,16 +11,9 @@ _HOMES = {"simulate": "images"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nanobragg.jax' has no attribute {name!r}")
-    from importlib import import_module
+    from nanobragg.io.support.extras import looked_up
 
-    from nanobragg.io.support.extras import need
-
-    need("jax", f"nanobragg.jax.{name}", extra="jax")
-    value: object = getattr(import_module(f"nanobragg.jax.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    return looked_up(__name__, _HOMES, name, "jax")
 
 
 def __dir__() -> list[str]:
