@@ -31,13 +31,12 @@ class Instructions:
 
     def clocks(self, lanes: Lanes) -> float:
         """Clocks of one multiprocessor, bound by the busiest of its units."""
-        issued = self.double + self.single + self.conversions
-        return max(self.double / lanes.double, self.single / lanes.single, issued / ISSUED)
+        return 1.0 / self.rate(lanes.double, lanes.single, ISSUED)
 
     def rate(self, double: float, single: float, issued: float) -> float:
         """Evaluations per second of a chip that finishes and starts so many instructions in one."""
-        all_of_them = self.double + self.single + self.conversions
-        return 1.0 / max(self.double / double, self.single / single, all_of_them / issued)
+        count = self.double + self.single + self.conversions
+        return 1.0 / max(self.double / double, self.single / single, count / issued)
 
 
 @dataclass(frozen=True)

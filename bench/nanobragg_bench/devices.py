@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_bench import BenchError
@@ -26,6 +26,15 @@ class BenchDevice:
     def label(self) -> str:
         """What the rows say: ``cpu`` or the GPU's name."""
         return "cpu" if self.gpu is None else self.gpu.name
+
+    def measured(self) -> BenchDevice:
+        """With the GPU's rates; a GPU that is played or emulated has none."""
+        if self.gpu is None:
+            return self
+        from nanobragg import _cuda
+
+        measure = getattr(_cuda, "peak_rates", None)
+        return self if measure is None else replace(self, rates=measure(self.gpu.number, 0.2))
 
     def described(self) -> dict[str, Any] | None:
         """The GPU and its rates, for JSON."""
@@ -56,17 +65,9 @@ def device_of(option: str) -> BenchDevice:
         raise BenchError(f"--device: found {option!r}, but {system.reason}; expected a CUDA device, or cpu")
     for gpu in system.devices:
         if gpu.number == int(number):
-            return BenchDevice(f"cuda:{gpu.number}", gpu, _measured(gpu.number))
+            return BenchDevice(f"cuda:{gpu.number}", gpu)
     there = ", ".join(f"cuda:{gpu.number}" for gpu in system.devices)
     raise BenchError(f"--device: found {option!r}, expected one of {there}")
-
-
-def _measured(number: int) -> dict[str, float] | None:
-    """What a device can do; ``None`` for one that is played or emulated."""
-    from nanobragg import _cuda
-
-    measure = getattr(_cuda, "peak_rates", None)
-    return None if measure is None else measure(number, 0.2)
 
 
 def why_not_cuda(device: BenchDevice) -> str:

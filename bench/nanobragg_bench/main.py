@@ -77,7 +77,7 @@ def _settings(args: argparse.Namespace, scratch: Path) -> Settings:
         instruction_set=_core.instruction_set(),
         rates=peak_rates(0.05 if args.quick else 0.5),
         say=_say,
-        device=device_of(args.device),
+        device=device_of(args.device).measured(),
     )
 
 

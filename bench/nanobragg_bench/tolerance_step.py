@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import shutil
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from nanobragg_bench.cases import REAL_CRYSTAL, REPOSITORY, furnish, load
+from nanobragg_bench.cases import REAL_CRYSTAL, furnish, load
 from nanobragg_bench.comparison import Agreement
 from nanobragg_bench.programs import ask_worker
 from nanobragg_bench.rows import Row, Settings
@@ -85,9 +83,7 @@ def within(words: list[str], tolerance: float, pairs: int) -> dict[str, Any]:
 def measure_tolerance(settings: Settings) -> list[Row]:
     """One row for each scene and shape, in mixed precision; the ratio is the time of all evaluations over its own."""
     folder = settings.scratch / "tolerance"
-    furnish(replace(REAL_CRYSTAL, files=()), folder, settings.shared)
-    with gzip.open(REPOSITORY / "examples" / "1orc.hkl.gz") as source, open(folder / "1orc.hkl", "wb") as target:
-        shutil.copyfileobj(source, target)
+    furnish(replace(REAL_CRYSTAL, files=("1orc.hkl",)), folder, settings.shared)
     rows = []
     for name, words in _scenes(settings):
         for shape, option in SHAPES.items():
