@@ -11,7 +11,7 @@ from nanobragg.maths.duals import Dual, plain, slopes
 from nanobragg.maths.vectors import rotate
 from nanobragg.records.experiment import Move
 from nanobragg.resolver.body import Body, Motion, place_body
-from nanobragg.resolver.moves import PanelMove, halves_of, moves_of, vectors_of
+from nanobragg.resolver.moves import PanelMove, groups_of, halves_of, moves_of, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,8 @@ class PanelPath:
         """With a shift (mm) or a rotation (degrees): ``detector.panels[3].shift``."""
         subject_name, _, kind = name.rpartition(".")
         subject = self.subjects[subject_name]
-        mine, at = list(subject.panels), self._at[-1 if subject.number is None else subject.number]
+        number = len(self._moves) if subject.number is None else subject.number
+        mine, at = list(subject.panels), self._at[number]
         change = np.zeros_like(at)
         if kind == "shift":
             change[mine, 0] = np.eye(3)[axis] / 1000.0
@@ -87,7 +88,7 @@ class PanelPath:
             turn = _turn_slope(subject.move.rotation, axis)
             change[mine] = at[mine] @ turn.T
             change[mine, 0] = (at[mine, 0] - fixed) @ turn.T
-        return self._carried(change, len(self._moves) if subject.number is None else subject.number + 1)
+        return self._carried(change, number + 1)
 
     def _move_of(self, subject: Subject) -> PanelMove:
         if subject.number is not None:
@@ -132,8 +133,7 @@ def _subjects(detector: Detector, panels: Sequence[ScenePanel], moves: Sequence[
     none: list[tuple[str, Move, tuple[int, ...]]] = [
         (f"detector.panels[{n}]", Move(panel=panel.name), (n,)) for n, panel in enumerate(panels)
     ]
-    for group in dict.fromkeys(panel.group for panel in panels if panel.group):
-        members = tuple(n for n, panel in enumerate(panels) if panel.group == group)
+    for group, members in groups_of(panels).items():
         none.append((f"detector.groups[{group}]", Move(group=group), members))
     found = {}
     for name, move, members in none:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from nanobragg.maths.nearest import nearest_to_beam
 from nanobragg.maths.vectors import Vec, cross, rotate, rotate_axis, unit
 from nanobragg.records.pivots import convention_of, pivot_of
 from nanobragg.resolver.detector import Frame, Pixels, Placement, centre_of, frame_of, said_centre
-from nanobragg.resolver.panels import facing
+from nanobragg.resolver.panels import placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,9 +220,7 @@ def _swing(vector: Sequence[float], detector: Detector, frame: Frame) -> Vec:
 
 
 def _moved(panel: ScenePanel, motion: Motion) -> ScenePanel:
-    origin, fast, slow = motion.point(panel.origin), motion.turn @ panel.fast, motion.turn @ panel.slow
-    normal, distance = facing(f"panel {panel.name}", origin, fast, slow)
-    return replace(panel, origin=origin, fast=fast, slow=slow, normal=normal, close_distance=distance)
+    return placed(panel, motion.point(panel.origin), motion.turn @ panel.fast, motion.turn @ panel.slow)
 
 
 def _moved_plane(plane: Plane, motion: Motion) -> Plane:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
 from nanobragg.maths.vectors import rotate
 from nanobragg.records.panel import few, panel_number
-from nanobragg.resolver.panels import facing
+from nanobragg.resolver.panels import placed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +75,16 @@ def moved_panels(panels: tuple[ScenePanel, ...], moves: Sequence[PanelMove]) -> 
     for move in moves:
         at = move.applied(at, halves)
     touched = {number for move in moves for number in move.panels}
-    return tuple(_placed(panel, at[number]) if number in touched else panel for number, panel in enumerate(panels))
+    return tuple(placed(panel, *at[number]) if number in touched else panel for number, panel in enumerate(panels))
+
+
+def groups_of(panels: Sequence[ScenePanel]) -> dict[str, tuple[int, ...]]:
+    """Numbers of the panels of each group, by its name, in the order of the panels."""
+    found: dict[str, tuple[int, ...]] = {}
+    for number, panel in enumerate(panels):
+        if panel.group:
+            found[panel.group] = (*found.get(panel.group, ()), number)
+    return found
 
 
 def vectors_of(panels: Sequence[ScenePanel]) -> NDArray[np.float64]:
@@ -87,11 +95,6 @@ def vectors_of(panels: Sequence[ScenePanel]) -> NDArray[np.float64]:
 def halves_of(panels: Sequence[ScenePanel]) -> NDArray[np.float64]:
     """(P, 2): from the first corner of each panel to its middle, in lengths of fast and slow (m)."""
     return np.array([np.multiply(panel.pixel_size, panel.shape[::-1]) / 2.0 for panel in panels])
-
-
-def _placed(panel: ScenePanel, at: NDArray[np.float64]) -> ScenePanel:
-    normal, distance = facing(f"panel {panel.name}", *at)
-    return replace(panel, origin=at[0], fast=at[1], slow=at[2], normal=normal, close_distance=distance)
 
 
 def _moved_by(move: Move, number: int, panels: Sequence[ScenePanel]) -> tuple[int, ...]:
@@ -108,11 +111,11 @@ def _moved_by(move: Move, number: int, panels: Sequence[ScenePanel]) -> tuple[in
                 f"from 0 to {len(names) - 1}"
             )
         return (index,)
-    groups = list(dict.fromkeys(panel.group for panel in panels if panel.group))
+    groups = groups_of(panels)
     if move.group not in groups:
-        expected = few(groups) if groups else "a panel, since there are no groups"
+        expected = few(list(groups)) if groups else "a panel, since there are no groups"
         raise InputError(f"detector.moves: found the group {move.group!r} in move {number}, expected {expected}")
-    return tuple(index for index, panel in enumerate(panels) if panel.group == move.group)
+    return groups[move.group]
 
 
 def _subject(move: Move) -> str:

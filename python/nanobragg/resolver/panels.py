@@ -36,6 +36,14 @@ def facing(what: str, origin: ArrayLike, fast: ArrayLike, slow: ArrayLike) -> tu
     return (normal, distance) if distance > 0.0 else (-normal, -distance)
 
 
+def placed(
+    panel: ScenePanel, origin: NDArray[np.float64], fast: NDArray[np.float64], slow: NDArray[np.float64]
+) -> ScenePanel:
+    """The panel at another place. Raises :class:`InputError` as :func:`facing` does."""
+    normal, distance = facing(f"panel {panel.name}", origin, fast, slow)
+    return replace(panel, origin=origin, fast=fast, slow=slow, normal=normal, close_distance=distance)
+
+
 # ---- of users ---------------------------------------------------------------------------------------------
 
 
