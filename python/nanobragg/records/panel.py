@@ -91,6 +91,14 @@ class ScenePanel(Record):
         return self.origin + along_fast * self.fast + along_slow * self.slow
 
 
+def rendered_part(panel: ScenePanel) -> NDArray[np.bool_]:
+    """(slow, fast) pixels that are rendered: those of its region that its mask does not leave out."""
+    f0, f1, s0, s1 = panel.region
+    part = np.zeros(panel.shape, bool)
+    part[s0 : s1 + 1, f0 : f1 + 1] = True
+    return part if panel.mask is None else part & (panel.mask != 0)
+
+
 def only_panel(panels: Sequence[ScenePanel], what: str) -> ScenePanel:
     """The panel of a detector that has one. Raises :class:`InputError` naming ``what`` takes no more."""
     if len(panels) != 1:

@@ -9,6 +9,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.any_image import read_pixels
+from nanobragg.records.panel import panel_views, rendered_part
 from nanobragg.resolver.response import detector_model
 
 if TYPE_CHECKING:
@@ -97,13 +98,7 @@ def _part(pixels: NDArray[Any], panel: ScenePanel) -> NDArray[Any]:
 
 def _mask(given: Any, scene: Scene) -> NDArray[np.bool_]:
     """Pixels that are rendered and that no mask leaves out."""
-    inside = []
-    for panel in scene.panels:
-        f0, f1, s0, s1 = panel.region
-        part = np.zeros(panel.shape, bool)
-        part[s0 : s1 + 1, f0 : f1 + 1] = True
-        inside.append((part if panel.mask is None else part & (panel.mask != 0)).ravel())
-    used = np.concatenate(inside).reshape(scene.image_shape)
+    used = np.concatenate([rendered_part(panel).ravel() for panel in scene.panels]).reshape(scene.image_shape)
     if given is None:
         return used
     mask = _pixels(given, scene)[1]
@@ -112,5 +107,8 @@ def _mask(given: Any, scene: Scene) -> NDArray[np.bool_]:
 
 def _saturations(scene: Scene) -> NDArray[np.float64]:
     """What each pixel holds at most."""
-    tops = [np.full(p.shape[0] * p.shape[1], np.inf if p.saturation is None else p.saturation) for p in scene.panels]
-    return np.concatenate(tops).reshape(scene.image_shape)
+    tops = np.full(scene.image_shape, np.inf)
+    for panel, part in zip(scene.panels, panel_views(tops, scene.panels), strict=True):
+        if panel.saturation is not None:
+            part[:] = panel.saturation
+    return tops

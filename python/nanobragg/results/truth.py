@@ -16,7 +16,7 @@ from nanobragg.maths.absorption import mean_depth_in_layers
 from nanobragg.maths.lattice import bounds_of, plane_of
 from nanobragg.maths.projection import pixels_of_rays
 from nanobragg.maths.rotations import parts
-from nanobragg.records.panel import panel_views
+from nanobragg.records.panel import panel_views, rendered_part
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -255,12 +255,7 @@ def _footprint(resolved: Resolved, panel: ScenePanel, width: float) -> int:
 
 def _integrate(rows: NDArray[Any], image: NDArray[np.float64], radius: int, panel: ScenePanel) -> None:
     """Sums over the footprints, less the median of a frame around each; what is not rendered does not count."""
-    used = np.zeros(image.shape, bool)
-    f0, f1, s0, s1 = panel.region
-    used[s0 : s1 + 1, f0 : f1 + 1] = True
-    if panel.mask is not None:
-        used &= panel.mask != 0
-    used &= np.isfinite(image)
+    used = rendered_part(panel) & np.isfinite(image)
     owners = np.zeros(image.shape, np.int32)
     boxes = []
     for row in rows:
