@@ -168,7 +168,8 @@ ROWS: tuple[Row, ...] = (
 )
 
 _UNITS = {place.name: place.row.unit for place in places(Experiment)}
-_MOVES = {place.name: place.row.unit for place in own_places(Move) if place.row.unit and place.name != "pivot"}
+MOVES = {place.name: place.row.unit for place in own_places(Move) if place.row.unit and place.name != "pivot"}
+"""Units of what panels and groups of them are moved by."""
 
 
 def _of_move(subject: str, field: str, point: Point) -> Any:
@@ -183,7 +184,7 @@ def _move_rows(point: Point) -> list[Row]:
     return [
         Row(f"{subject.name}.{field}", partial(_of_move, subject.name, field), "move")
         for subject in point.path.subjects.values()
-        for field in _MOVES
+        for field in MOVES
     ]
 
 
@@ -205,6 +206,12 @@ def _material_rows(point: Point) -> list[Row]:
     ]
 
 
+def material_of(name: str) -> tuple[int, str]:
+    """The number of the material and its field, of the name of one that a material's photons go in proportion to."""
+    place, _, field = name.rpartition(".")
+    return int(place.partition("[")[2].rstrip("]")), field
+
+
 def _of_material(number: int, field: str, point: Point) -> Any:
     material = (_experiment(point).around.materials or ())[number]
     said = getattr(material, field)
@@ -221,7 +228,7 @@ def _unit(row: Row) -> str:
         return _MATERIALS[row.name.rpartition(".")[2]]
     if row.name == "crystal.structure_factors":
         return "electrons"
-    return _MOVES[row.name.rpartition(".")[2]] if row.kind == "move" else _UNITS[row.name]
+    return MOVES[row.name.rpartition(".")[2]] if row.kind == "move" else _UNITS[row.name]
 
 
 def parameter_of(row: Row, point: Point) -> Parameter | None:

@@ -52,9 +52,7 @@ class ImageFunction:
         self._threads, self._roi = threads, roi
         self._experiment, self._point = experiment, point_of(experiment, roi, around=True)
         self._targets = targets_of(names, self._point)
-        self._new_factors = bool(
-            {"crystal.structure_factors", "crystal.default_F"} & {t.row.name for t in self._targets}
-        )
+        self._new_factors = any(target.of_grid for target in self._targets)
         self._batched = [_batched(target, tuple(shape)) for target, shape in zip(self._targets, shapes, strict=True)]
         lengths = {shape[0] for shape, batched in zip(shapes, self._batched, strict=True) if batched}
         if len(lengths) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from nanobragg.differentiation.fields import ROWS, Parameter, Row, known
+from nanobragg.differentiation.fields import MOVES, PROPORTIONAL, ROWS, Parameter, Row, known
 from nanobragg.differentiation.systems import free_number, whole_cell
 from nanobragg.errors import InputError
 from nanobragg.records.panel import panel_number
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nanobragg.differentiation.point import Point
 
 _NAME = re.compile(
-    r"(?P<field>\w+\.\w+(?:\[[^\]]*\]\.(?:shift|rotation|thickness|density|molecular_weight))?)(?:\[(?P<index>[^\]]*)\])?(?:\.(?P<rest>\w+\.\w+))?"
+    rf"(?P<field>\w+\.\w+(?:\[[^\]]*\]\.(?:{'|'.join((*MOVES, *PROPORTIONAL))}))?)"
+    r"(?:\[(?P<index>[^\]]*)\])?(?:\.(?P<rest>\w+\.\w+))?"
 )
 
 _PANEL = re.compile(r"detector\.panels\[(.+)\]\.(\w+(?:\[\d+\])?)")
@@ -48,6 +49,11 @@ class Target(NamedTuple):
     def shape(self) -> tuple[int, ...]:
         """Shape of its value, and of the derivatives by it."""
         return self.parameter.shape if self.whole else ()
+
+    @property
+    def of_grid(self) -> bool:
+        """Whether the grid of structure factors changes with it."""
+        return self.row.name in ("crystal.structure_factors", "crystal.default_F")
 
 
 def targets_of(names: Sequence[str], point: Point) -> list[Target]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nanobragg.differentiation.fields import PROPORTIONAL
+from nanobragg.differentiation.fields import PROPORTIONAL, material_of
 from nanobragg.differentiation.tangents import tangents
 from nanobragg.rendering.derivatives import render_jvp, render_vjp
 
@@ -52,9 +52,8 @@ def columns_at(
 
 def _of_material(one: Chosen, veil: Veil) -> NDArray[np.float64]:
     """The derivative of a material's photons by a number that they go in proportion to."""
-    place, _, field = one.parameter.name.rpartition(".")
-    added = veil.added[int(place.partition("[")[2].rstrip("]"))]
-    return added * (PROPORTIONAL[field] / one.parameter.value)
+    number, field = material_of(one.parameter.name)
+    return veil.added[number] * (PROPORTIONAL[field] / one.parameter.value)
 
 
 def slopes_at(
@@ -73,7 +72,7 @@ def slopes_at(
     if pixels is None and given.shape == tuple(point.scene.image_shape) and 2 * np.count_nonzero(given) < given.size:
         pixels = given != 0
         weights = given[pixels]
-    grid = any(target.row.name in ("crystal.structure_factors", "crystal.default_F") for target in targets)
+    grid = any(target.of_grid for target in targets)
     veil, given = None if point.veil is None else point.veil.of(pixels), np.asarray(weights, dtype=np.float64)
     # Weights of another shape are refused there.
     behind = given if veil is None or given.shape != veil.passed.shape else given * veil.passed

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanobragg.differentiation.fields import material_of
 from nanobragg.differentiation.names import Target, targets_of
 from nanobragg.differentiation.point import Point, point_of
 from nanobragg.errors import InputError
@@ -98,8 +99,8 @@ def _moved(experiment: Experiment, target: Target, numbers: NDArray[np.float64],
 
 
 def _with_material(experiment: Experiment, target: Target, number: float) -> Experiment:
-    place, _, field = target.row.name.rpartition(".")
-    index, materials = int(place.partition("[")[2].rstrip("]")), list(experiment.around.materials or ())
+    index, field = material_of(target.row.name)
+    materials = list(experiment.around.materials or ())
     changed: dict[str, Any] = {field: number}
     materials[index] = replace(materials[index], **changed)
     return replace(experiment, around=replace(experiment.around, materials=tuple(materials)))
