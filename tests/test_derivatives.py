@@ -164,7 +164,7 @@ def test_columns_are_what_the_image_changes_by(words: str | Experiment) -> None:
     image, columns = jacobian(experiment, names)
     assert image.dtype == columns.dtype == np.float64
     assert columns.shape == (len(names), *image.shape)
-    simulated = np.asarray(resolve_image(experiment))
+    simulated = simulate(experiment).data
     np.testing.assert_allclose(image, simulated, rtol=1e-6, atol=1e-7 * float(simulated.max()))
     for name, value, column in zip(names, values_of(experiment, names), columns, strict=True):
         if name == "crystal.mosaic_spread":
@@ -181,13 +181,6 @@ def test_columns_are_what_the_image_changes_by(words: str | Experiment) -> None:
 def exact_image(experiment: Experiment) -> np.ndarray:
     """The image in double precision."""
     return render_jvp(resolve(experiment).scene, [])[0]
-
-
-def resolve_image(experiment: Experiment) -> np.ndarray:
-    """The image as users get it."""
-    from nanobragg import simulate
-
-    return simulate(experiment).data
 
 
 @pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)

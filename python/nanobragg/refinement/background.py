@@ -36,8 +36,7 @@ class Background:
 
     def __init__(self, kind: str, pixels: Pixels, likelihood: Likelihood) -> None:
         self.numbers = KINDS[kind]
-        self._starts, self._likelihood = pixels.starts, likelihood
-        self._sizes = np.diff(np.append(pixels.starts, len(pixels.index)))
+        self._starts, self._sizes, self._likelihood = pixels.starts, pixels.sizes, likelihood
         basis = [np.ones(len(pixels.index)), *(self._centred(x) for x in (pixels.fast, pixels.slow))]
         self.basis = np.array(basis[: self.numbers]).reshape(self.numbers, len(pixels.index))
         """(q, m)"""

@@ -16,6 +16,7 @@ from nanobragg.maths.constants import DEGREES
 from nanobragg.records.shapes import Shape
 from nanobragg.refinement.fit import descend
 from nanobragg.refinement.model import widened
+from nanobragg.refinement.variables import SCALES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +36,6 @@ _WIDTHS = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
 _BRIGHT = 4096
 _OTHERS = 8
 """The scale is found by so many pixels, the brightest of data and model, and by each eighth other one."""
-_SCALES = ("beam.fluence", "beam.flux")
 
 
 def begin(target: Target, search: float, reach: float) -> State:
@@ -102,7 +102,7 @@ def _likeness(a: Array, b: Array) -> float:
 def _scaled(target: Target, x: Array) -> State:
     """The state at ``x`` with the scale, where it is free, that is best there."""
     state = target.at(x)
-    number = next((i for i, v in enumerate(target.variables.items) if v.name in _SCALES), None)
+    number = next((i for i, v in enumerate(target.variables.items) if v.name in SCALES), None)
     if number is None:
         return state
     lowest, highest = target.variables.limits
@@ -151,7 +151,7 @@ def _grown(target: Target, x: Array) -> State:
             # The sum of a spot goes by the product of cells, of a GAUSS crystal by its inverse.
             scale += moves[i] if shape is Shape.GAUSS else -moves[i]
     for i, item in enumerate(variables.items):
-        if item.name in _SCALES:
+        if item.name in SCALES:
             moves[i] = scale
     return target.at(np.clip(x + moves, *variables.limits))
 

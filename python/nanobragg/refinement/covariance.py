@@ -17,8 +17,7 @@ _LEAST = 1e-15
 """a part of the largest eigenvalue; below it, nothing is known"""
 WEAK = 1e-3
 """An eigenvalue of the scaled normal matrix, whose diagonal is 1. A direction with one below is weak: along it the
-numbers
-move 30 times as far as each of them alone could."""
+numbers move 30 times as far as each of them alone could."""
 _NAMED = 0.2
 """a part of the largest component; smaller ones are not named"""
 

@@ -27,8 +27,6 @@ class Path(NamedTuple):
     """How far a refinement came."""
 
     state: State
-    slopes: Slopes
-    """there where it converged, else one step before"""
     misfits: list[float]
     """at the start and after each step"""
     converged: bool
@@ -58,21 +56,20 @@ def descend(
     """
     limits = target.variables.limits
     may_move = np.ones(len(state.x), bool) if free is None else free
-    slopes, misfits = target.slopes(state), [state.misfit]
+    misfits = [state.misfit]
     for number in range(steps):
-        if number:
-            slopes = target.slopes(state)
+        slopes = target.slopes(state)
         inside = may_move & _inside(state.x, slopes.gradient, limits)
         if _promise(slopes, inside) < enough:
-            return Path(state, slopes, misfits, True)
+            return Path(state, misfits, True)
         found = _stepped(target, state, slopes, inside, damping, limits)
         if found is None:  # no step is better, to the last digits
-            return Path(state, slopes, misfits, damping <= 1.0)
+            return Path(state, misfits, damping <= 1.0)
         state, damping = found
         misfits.append(state.misfit)
         if told is not None:
             told(state, number + 1)
-    return Path(state, slopes, misfits, False)
+    return Path(state, misfits, False)
 
 
 def _inside(x: Array, gradient: Array, limits: tuple[Array, Array]) -> NDArray[np.bool_]:

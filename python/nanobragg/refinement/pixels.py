@@ -31,6 +31,11 @@ class Pixels(NamedTuple):
     rows: NDArray[np.void]
     """(g,) what each group is: panel, centre (fast, slow; pixels), and h, k, l of a shoebox"""
 
+    @property
+    def sizes(self) -> NDArray[np.intp]:
+        """(g,) pixels of each group."""
+        return np.diff(np.append(self.starts, len(self.index)))
+
 
 ROWS = np.dtype(
     [("panel", np.int32), ("fast", float), ("slow", float), ("h", np.int32), ("k", np.int32), ("l", np.int32)]
@@ -85,11 +90,10 @@ def _grouped(resolved: Resolved, owner: NDArray[np.intp], used: NDArray[np.bool_
     if not taken.size:
         raise InputError("refine: found no pixel to compare (masks, saturation, predictions), expected some")
     index = taken[np.argsort(owner[taken], kind="stable")]
-    groups, starts = np.unique(owner[index], return_index=True)
+    groups, starts, numbers = np.unique(owner[index], return_index=True, return_inverse=True)
     grids = [np.indices(panel.shape).reshape(2, -1) for panel in resolved.scene.panels]
     slow, fast = np.concatenate(grids, axis=1)[:, index].astype(float)
-    sizes = np.diff(np.append(starts, len(index)))
-    return Pixels(index, fast, slow, starts, np.repeat(np.arange(len(groups)), sizes), rows[groups])
+    return Pixels(index, fast, slow, starts, numbers, rows[groups])
 
 
 def _indices(resolved: Resolved) -> NDArray[np.float64]:
@@ -116,13 +120,5 @@ def reach_of(resolved: Resolved, pixels: Pixels) -> float:
 def without(pixels: Pixels, out: NDArray[np.bool_]) -> Pixels:
     """The pixels but those that are ``out`` (m,)."""
     keep = ~out
-    groups, starts = np.unique(pixels.groups[keep], return_index=True)
-    sizes = np.diff(np.append(starts, int(keep.sum())))
-    return Pixels(
-        pixels.index[keep],
-        pixels.fast[keep],
-        pixels.slow[keep],
-        starts,
-        np.repeat(np.arange(len(groups)), sizes),
-        pixels.rows[groups],
-    )
+    groups, starts, numbers = np.unique(pixels.groups[keep], return_index=True, return_inverse=True)
+    return Pixels(pixels.index[keep], pixels.fast[keep], pixels.slow[keep], starts, numbers, pixels.rows[groups])

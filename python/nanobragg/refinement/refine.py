@@ -141,7 +141,7 @@ class _Work:
         target = self._target(self._likelihood())
         path = descend(target, target.at(state.x), enough=_ENOUGH, steps=self.settings.steps, told=self._told)
         for _ in range(_ROUNDS if self.settings.outliers else 0):
-            if not self._left_out(path.state):
+            if not self._left_out(target, path.state):
                 break
             target = self._target(self._likelihood())
             path = descend(target, target.at(path.state.x), enough=_ENOUGH, steps=self.settings.steps, told=self._told)
@@ -167,9 +167,9 @@ class _Work:
         spots = photons[photons - middle > 5.0 * np.sqrt(max(middle, 0.0) + 1.0)] - middle
         return float(np.quantile(spots, 0.99)) if spots.size else 0.0
 
-    def _left_out(self, state: State) -> bool:
+    def _left_out(self, target: Target, state: State) -> bool:
         """Leave out what is further from the model than so many median deviations; whether anything is."""
-        away = _deviations(self._target(self._likelihood()), state)
+        away = _deviations(target, state)
         middle = np.median(away)
         limit = float(self.settings.outliers or 0.0) * 1.4826 * float(np.median(np.abs(away - middle)))
         out = np.abs(away - middle) > max(limit, 1e-6)
@@ -230,7 +230,7 @@ def _boxes(pixels: Pixels, residuals: Array, variance: Array) -> NDArray[np.void
     """
     chi2 = np.add.reduceat(residuals**2, pixels.starts)
     spread = np.sqrt(np.add.reduceat(2.0 + 1.0 / variance, pixels.starts))
-    counts = np.diff(np.append(pixels.starts, len(pixels.index)))
+    counts = pixels.sizes
     rows = np.zeros(len(pixels.rows), np.dtype([*pixels.rows.dtype.descr, *_BOX.descr]))
     for name in pixels.rows.dtype.names or ():
         rows[name] = pixels.rows[name]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+_COLUMNS = ("name", "unit", "start", "value", "sigma")
+
+
 @dataclass(frozen=True, eq=False)
 class Refinement:
     """The experiment that explains an image best, and how well the image determines it."""
@@ -93,15 +96,12 @@ class Refinement:
     def rows(self) -> list[dict[str, Any]]:
         """Name, unit, start, value and sigma of each number."""
         columns = (self.names, self.units, self.start.tolist(), self.values.tolist(), self.sigmas.tolist())
-        return [
-            dict(zip(("name", "unit", "start", "value", "sigma"), row, strict=True))
-            for row in zip(*columns, strict=True)
-        ]
+        return [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def csv(self) -> str:
         """The same as text, with commas."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, ("name", "unit", "start", "value", "sigma"), lineterminator="\n")
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows())
         return text.getvalue()

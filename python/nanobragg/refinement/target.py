@@ -98,8 +98,6 @@ class Target:
 
     def _surprise(self, x: Array) -> tuple[Array, Array]:
         """What is known before: standard deviations away, and their slopes by ``x``."""
-        items = [self.variables.items[i] for i in self._known]
-        turn = np.array([item.turn is not None for item in items], dtype=bool)
-        log = self.variables.log[self._known] if items else turn
-        values = np.where(turn, x[self._known], self.variables.values(x)[self._known])
+        values = np.where(self.turning, x, self.variables.values(x))[self._known]
+        log = self.variables.log[self._known]
         return (values - self._centres) / self._sigmas, np.where(log, values, 1.0) / self._sigmas

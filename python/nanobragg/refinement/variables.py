@@ -41,7 +41,9 @@ POSITIVE = frozenset(
 )
 """Refined by their logarithms."""
 SCALE = "scale"
-"""Another name for what all spots are multiplied by: the fluence, or the flux."""
+"""Another name for what all spots are multiplied by."""
+SCALES = ("beam.fluence", "beam.flux")
+"""What that is: the one of them that is said."""
 _ORDER = ("cubic", "tetragonal", "hexagonal", "rhombohedral", "orthorhombic", "monoclinic", "triclinic")
 _TURN = tuple(f"crystal.misset[{i}]" for i in range(3))
 
@@ -159,7 +161,7 @@ class Variables:
     def _numbers(self, name: str, what: str) -> list[int]:
         found = [i for i, n in enumerate(self.names) if n == name or n.startswith((f"{name}[", f"{name}."))]
         if name == SCALE:
-            found = [i for i, n in enumerate(self.names) if n in ("beam.fluence", "beam.flux")]
+            found = [i for i, n in enumerate(self.names) if n in SCALES]
         if not found:
             raise InputError(f"{what}: found {name}, expected one of what is refined: {', '.join(self.names)}")
         return found
