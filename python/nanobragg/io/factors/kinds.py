@@ -73,7 +73,7 @@ def structure_factor_kind(path: str | os.PathLike[str], block: str | None = None
     name = os.fspath(path)
     if os.path.exists(name) and not os.path.isfile(name):
         return "text"
-    beginning = _beginning(name)
+    beginning = unpacked_beginning(name)
     if beginning.startswith(b"MTZ "):
         return "mtz"
     beginning = as_utf8(beginning)
@@ -101,6 +101,17 @@ def read_unpacked(path: str | os.PathLike[str]) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{os.fspath(path)}: found damaged gzip data ({error}), expected structure factors") from error
+
+
+def unpacked_beginning(name: str) -> bytes:
+    """Its beginning, decompressed if it is gzip: 64 KiB at most, and nothing where that is damaged."""
+    data = read_bytes(name, _BEGINNING)
+    if not data.startswith(GZIP_MAGIC):
+        return data
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data, _BEGINNING)
+    except zlib.error:
+        return b""  # whoever reads the file says what is wrong with it
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -141,16 +152,6 @@ def _text_kind(name: str, beginning: bytes) -> FileKind | None:
     if _SHELX_TABLE.fullmatch(first.rstrip() + b"\n") and shelx_lines(as_utf8(read_unpacked(name))) is not None:
         return "shelx"
     return None
-
-
-def _beginning(name: str) -> bytes:
-    data = read_bytes(name, _BEGINNING)
-    if not data.startswith(GZIP_MAGIC):
-        return data
-    try:
-        return zlib.decompressobj(wbits=31).decompress(data, _BEGINNING)
-    except zlib.error:
-        return b""  # whoever reads the file says what is wrong with it
 
 
 def _first_line(data: bytes) -> bytes:

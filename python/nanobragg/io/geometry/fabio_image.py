@@ -175,7 +175,7 @@ def _packed_pixels(packed: bytes, wanted: int, *, later: bool) -> int:
 
 def _cbf_lines(name: str) -> str:
     """The lines of a miniCBF's header, whatever item they stand in: not all programs spell it as others do."""
-    from nanobragg.io.factors.kinds import read_unpacked
+    from nanobragg.io.factors.kinds import unpacked_beginning
 
-    text = read_unpacked(name).partition(b"--CIF-BINARY-FORMAT-SECTION--")[0]
+    text = unpacked_beginning(name).partition(b"--CIF-BINARY-FORMAT-SECTION--")[0]
     return b"\n".join(line.strip() for line in _HEADER_LINE.findall(text)).decode("latin-1")
