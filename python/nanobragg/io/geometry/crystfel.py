@@ -83,9 +83,13 @@ def read_crystfel_geometry(
             "bad": bad | fields.get("bad", {}),
             "comments": tuple(f"camera length {z:g} mm" for z in sorted(z for z in lengths if z is not None)[:1]),
             "unused": (*fields.get("unused", ()), *unused, *_left_out(common)),
-            "warnings": (*common.warnings, *_unknown_members(name, said), *fields.get("warnings", ())),
+            "warnings": (*_doubts(name, said), *fields.get("warnings", ())),
         }
     )
+
+
+def _doubts(name: str, said: GeometryText) -> list[str]:
+    return [*said.warnings, *_unknown_in_regions(name, said), *_unknown_members(name, said)]
 
 
 def _left_out(common: _Common) -> list[str]:
@@ -185,7 +189,6 @@ class _Common(NamedTuple):
     places: dict[str, tuple[int, ...]]
     masks: Masks
     regions: list[_Region]
-    warnings: list[str]
 
 
 def _common(name: str, said: GeometryText, clen: float | None, wavelength: float | None, data: str | None) -> _Common:
@@ -199,8 +202,7 @@ def _common(name: str, said: GeometryText, clen: float | None, wavelength: float
         layouts=layouts,
         places=places_of(said.panels, layouts),
         masks=Masks(name, data),
-        regions=_regions_of(name, said, warnings := list(said.warnings)),
-        warnings=warnings,
+        regions=[_region(name, region, limits) for region, limits in said.bad.items()],
     )
 
 
@@ -306,8 +308,9 @@ class _Region(NamedTuple):
 _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss", "min_x", "max_x", "min_y", "max_y")
 
 
-def _regions_of(name: str, said: GeometryText, warnings: list[str]) -> list[_Region]:
-    found = []
+def _unknown_in_regions(name: str, said: GeometryText) -> list[str]:
+    """Warnings for keys of bad regions that are not known, and panels that are not there."""
+    warnings = []
     for region, limits in said.bad.items():
         panel = limits.get("panel")
         for key, value in limits.items():
@@ -315,8 +318,7 @@ def _regions_of(name: str, said: GeometryText, warnings: list[str]) -> list[_Reg
                 warnings.append(f"{name}: line {value.line}: the key {region}/{key} is not known")
         if panel is not None and panel.text not in said.panels:
             warnings.append(f"{name}: line {panel.line}: {region} is of panel {panel.text[:40]!r}, which is not there")
-        found.append(_region(name, region, limits))
-    return found
+    return warnings
 
 
 def _region(name: str, region: str, limits: Keys) -> _Region:

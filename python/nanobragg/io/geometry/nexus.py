@@ -187,14 +187,13 @@ def _images(data: Any, modules: int) -> int | None:
 def _shape(said: Said, module: Any, data: Any, alone: bool) -> tuple[int, int]:
     """(slow, fast) of a module. The shape of the data is what is there; data_size is what somebody wrote."""
     size = child(module, "data_size")
-    written = None if size is None else numbers(size)[-2:].astype(int).tolist()
-    there = _shape_there(module.parent, data) if alone else None
-    if there is None:
+    shape = _shape_there(module.parent, data) if alone else None
+    if shape is None:
         if size is None:
             raise Unusable(f"found no data_size in {module.name}, expected the numbers of its pixels")
         slow, fast = whole_numbers(size, 1)[-2:]
         return slow, fast
-    shape = there
+    written = None if size is None else numbers(size)[-2:].astype(int).tolist()
     if written is not None and _is_part(module, written, shape):
         return written[0], written[1]
     if written is not None and tuple(written) != shape:
