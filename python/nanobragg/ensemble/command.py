@@ -199,17 +199,18 @@ def _tell_factors(maker: Maker, first: Draw) -> None:
     """Say where every shot computes its own structure factors, which takes longer than all else that it needs."""
     from nanobragg.resolver.resolve import resolve
 
-    following = range(first.number + 1, min(first.number + PROBED, maker.plan.settings.shots))
-    for number in following if first.crystals else ():
+    one = first.experiments[0] if first.crystals else None
+    name = None if one is None else one.crystal.structure_factors
+    if one is None or not isinstance(name, (str, os.PathLike)):
+        return
+    for number in range(first.number + 1, min(first.number + PROBED, maker.plan.settings.shots)):
         began = time.perf_counter()
         found = _checked(maker, number)
         seconds = time.perf_counter() - began
         if isinstance(found, InputError) or not found.crystals:
             continue
-        one, other = first.experiments[0], found.experiments[0]
-        name = one.crystal.structure_factors
-        same = name == other.crystal.structure_factors and isinstance(name, (str, os.PathLike))
-        if same and resolve(one).scene.f_grid is not resolve(other).scene.f_grid:
+        other = found.experiments[0]
+        if name == other.crystal.structure_factors and resolve(one).scene.f_grid is not resolve(other).scene.f_grid:
             each = f"{seconds / found.crystals:.2g} s"
             print(
                 f"{os.fspath(name)}: structure factors are computed anew for each shot ({each}), since the wavelength, "
