@@ -161,8 +161,6 @@ def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
         # ORGX counts from 1 at the centre of a pixel.
         new["orgx"], new["orgy"] = file.centre[0] + 0.5, file.centre[1] + 0.5
         new["near"] = None if file.vectors is None else near_point(file)
-    if file.nfast is not None and file.nslow is not None:
-        new["nfast"], new["nslow"] = file.nfast, file.nslow
     return values._replace(**new)
 
 
