@@ -394,6 +394,14 @@ def test_the_command_gives_a_profile_back(measured: np.ndarray, capsys: pytest.C
     assert np.abs(one - two).mean() < 0.02 * two.mean()
 
 
+def test_bare_floats_have_the_shape_of_the_detector(measured: np.ndarray) -> None:
+    """An image that is not square would be refused for an option that the command does not have."""
+    measured.astype(np.float32).tofile("shot.bin")
+    for name in ("shot.npy", "shot.bin"):
+        assert main(["profile", name, *FROM_FILE.split(), "-stolout", f"{name}.stol"]) == 0
+    assert Path("shot.bin.stol").read_bytes() == Path("shot.npy.stol").read_bytes()
+
+
 def test_the_command_finds_panels_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main([*PANELS.split(), *WRITTEN.split()]) == 0

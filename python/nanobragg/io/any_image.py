@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def read_pixels(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any]:
-    """The pixels (slow, fast) of an image file; ``shape`` of a bare float image.
+def read_pixels(path: str | os.PathLike[str], shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+    """The pixels (slow, fast) of an image file; ``shape`` of the array of a bare float image.
 
     Raises :class:`InputError` when it cannot be read.
     """

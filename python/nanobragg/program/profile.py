@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nanobragg.records.around import Material
     from nanobragg.records.resolved import Resolved
     from nanobragg.records.run import Run
+    from nanobragg.records.scene import Scene
     from nanobragg.rendering.background import RingProfile
 
 
@@ -62,7 +63,6 @@ def profile(words: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0 if words else 9
     from nanobragg.inputs.words import parse_words
-    from nanobragg.io.any_image import read_pixels
     from nanobragg.program.requests import check_files
     from nanobragg.rendering.background import background_profile, without_crystal
     from nanobragg.resolver.resolve import resolve
@@ -75,7 +75,7 @@ def profile(words: Sequence[str]) -> int:
     material = _material(run)
     experiment = without_crystal(run.experiment)
     resolved = resolve(experiment)
-    pixels = _of_panels(request.image, read_pixels(request.image), resolved)
+    pixels = _pixels(request.image, resolved.scene)
     offset, gain, good = _scales(resolved)
     found = background_profile(
         pixels,
@@ -125,22 +125,19 @@ def _material(run: Run) -> Material:
     return materials[0]
 
 
-def _of_panels(name: str, pixels: NDArray[Any], resolved: Resolved) -> NDArray[Any]:
+def _pixels(name: str, scene: Scene) -> NDArray[Any]:
     """The pixels of a file in the order and shape that the detector's panels have."""
-    import numpy as np
-
+    from nanobragg.io.any_image import read_pixels
     from nanobragg.io.images import slab
 
-    scene = resolved.scene
-    if pixels.shape == scene.image_shape:
-        return pixels
-    found = slab.from_file(pixels, scene.panels) if len(scene.panels) > 1 else None
+    pixels = read_pixels(name, slab.array_shape(scene.panels))
+    found = slab.as_rendered(pixels, scene)
     if found is None:
         raise InputError(
             f"{name}: found pixels of shape {pixels.shape}, expected the detector's {scene.image_shape}, "
             "which -config, -img, -detector or -detpixels say"
         )
-    return np.reshape(found, scene.image_shape)
+    return found
 
 
 def _scales(resolved: Resolved) -> tuple[Any, Any, Any]:

@@ -65,7 +65,9 @@ def seen_of_file(
 
 def _as_it_is(name: str, shape: tuple[int, int] | None, doubt: str | None) -> SeenFile:
     """The file's array; the modules of a stack below each other."""
-    pixels = _read(name, shape)
+    from nanobragg.io.any_image import read_pixels
+
+    pixels = read_pixels(name, shape)
     return SeenFile(pixels.reshape(-1, pixels.shape[-1]), None, doubt)
 
 
@@ -87,6 +89,7 @@ def _with_panels(
     name: str, shape: tuple[int, int] | None, geometry: str | os.PathLike[str], resolved: Resolved
 ) -> SeenFile | None:
     """The image with the panels of a geometry; ``None`` where that has one panel."""
+    from nanobragg.io.any_image import read_pixels
     from nanobragg.io.images import slab
     from nanobragg.io.images.assembled import assembled
 
@@ -94,7 +97,7 @@ def _with_panels(
     if len(panels) == 1:
         return None
     sizes = slab.array_shape(panels)
-    pixels = _read(name, shape, sizes)
+    pixels = read_pixels(name, sizes if shape is None else shape)
     found = slab.from_file(pixels, panels)
     if found is None:
         there, wanted = (" x ".join(str(size) for size in of) for of in (pixels.shape, sizes))
@@ -117,15 +120,3 @@ def _resolved(geometry: str | os.PathLike[str]) -> Resolved:
             quirks="none",
         )
     )
-
-
-def _read(name: str, shape: tuple[int, int] | None, sizes: tuple[int, ...] | None = None) -> NDArray[Any]:
-    """The file's array; bare floats in ``shape``, else in the ``sizes`` of a detector."""
-    from nanobragg.io.any_image import read_pixels
-    from nanobragg.io.images.formats import FLOATS, format_of
-
-    if shape is None and sizes is not None and format_of(name) is FLOATS:
-        from nanobragg.io.images.raw import read_float_image
-
-        return read_float_image(name, sizes)
-    return read_pixels(name, shape)

@@ -9,13 +9,13 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.any_image import read_pixels
+from nanobragg.io.images import slab
 from nanobragg.records.panel import panel_views, rendered_part
 from nanobragg.resolver.response import detector_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Resolved
     from nanobragg.records.scene import Scene
     from nanobragg.refinement.settings import Settings
@@ -64,7 +64,7 @@ def data_of(image: Any, resolved: Resolved, settings: Settings) -> Data:
 def _pixels(image: Any, scene: Scene) -> tuple[str, NDArray[Any]]:
     if isinstance(image, (str, os.PathLike)):
         name = os.fspath(image)
-        return name, _cut(name, read_pixels(name, scene.image_shape if len(scene.image_shape) == 2 else None), scene)
+        return name, _cut(name, read_pixels(name, slab.array_shape(scene.panels)), scene)
     try:
         found = np.asarray(image)
         if found.dtype.kind not in "biuf":
@@ -76,24 +76,13 @@ def _pixels(image: Any, scene: Scene) -> tuple[str, NDArray[Any]]:
 
 def _cut(name: str, pixels: NDArray[Any], scene: Scene) -> NDArray[Any]:
     """The pixels in the image's shape, from an array that holds panels at their places."""
-    if pixels.shape == scene.image_shape:
-        return pixels
-    whole = len(scene.panels) > 1 or pixels.shape == tuple(scene.panels[0].shape)
-    parts = [_part(pixels, panel) for panel in scene.panels] if whole else []
-    if not parts or any(part.shape != tuple(panel.shape) for part, panel in zip(parts, scene.panels, strict=True)):
+    found = slab.as_rendered(pixels, scene)
+    if found is None:
         raise InputError(
             f"{name}: found pixels of the shape {pixels.shape}, expected {tuple(scene.image_shape)} as the experiment "
             "has them"
         )
-    return np.concatenate([part.ravel() for part in parts]).reshape(scene.image_shape)
-
-
-def _part(pixels: NDArray[Any], panel: ScenePanel) -> NDArray[Any]:
-    """The panel's pixels, or fewer where the array does not have them."""
-    *stack, slow, fast = panel.place
-    for number in stack:
-        pixels = pixels[number] if pixels.ndim > 2 and number < len(pixels) else np.empty((0, 0))
-    return pixels[slow : slow + panel.shape[0], fast : fast + panel.shape[1]] if pixels.ndim == 2 else np.empty((0, 0))
+    return found
 
 
 def _mask(given: Any, scene: Scene) -> NDArray[np.bool_]:

@@ -97,7 +97,7 @@ class Format(NamedTuple):
         several = len(resolved.scene.panels) > 1 and not self.panels
         return None if tell is None or several else tell(name, resolved)
 
-    def read(self, path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any] | None:
+    def read(self, path: str | os.PathLike[str], shape: tuple[int, ...] | None = None) -> NDArray[Any] | None:
         """The pixels (slow, fast) of a file, of ``shape`` where it does not tell; ``None``: fabio reads the format.
 
         Raises :class:`InputError` when it cannot be read.

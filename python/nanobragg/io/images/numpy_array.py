@@ -30,7 +30,7 @@ def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | 
         np.save(file, data)
 
 
-def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[Any]:
+def read(path: str | os.PathLike[str], shape: tuple[int, ...] | None = None) -> NDArray[Any]:
     """The pixels (slow, fast), or (module, slow, fast) of a stack.
 
     Raises :class:`InputError` for a file that is not NumPy's, or not of one image.

@@ -26,8 +26,8 @@ def write(path: str | os.PathLike[str], pixels: ArrayLike, resolved: Resolved | 
         file.write(data.data)
 
 
-def read(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
-    """The image of ``shape`` (slow, fast); without it, a square one.
+def read(path: str | os.PathLike[str], shape: tuple[int, ...] | None = None) -> NDArray[np.float32]:
+    """The image of ``shape``, fast axis last; without it, a square one.
 
     Raises :class:`InputError` when the file cannot be read, or the numbers of pixels are others.
     """

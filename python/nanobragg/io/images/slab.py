@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nanobragg.records.panel import ScenePanel
     from nanobragg.records.resolved import Resolved
+    from nanobragg.records.scene import Scene
 
 _ENOUGH = 1e-7
 """m: panels that are nearer to the slab's plane need no word"""
@@ -110,6 +111,16 @@ def from_file(array: NDArray[Any], panels: Sequence[ScenePanel]) -> NDArray[Any]
     if any(part.shape != tuple(panel.shape) for part, panel in zip(parts, panels, strict=True)):
         return None
     return np.concatenate([part.ravel() for part in parts])
+
+
+def as_rendered(array: NDArray[Any], scene: Scene) -> NDArray[Any] | None:
+    """The pixels in the shape ``Scene.image_shape``, from an array of that shape, or one that holds the panels as
+    :func:`from_file` finds them; ``None`` where it does not.
+    """
+    if array.shape == scene.image_shape:
+        return array
+    found = from_file(array, scene.panels) if len(scene.panels) > 1 else None
+    return None if found is None else found.reshape(scene.image_shape)
 
 
 def _where(panel: ScenePanel) -> tuple[int | slice, ...]:
