@@ -141,15 +141,15 @@ def test_a_float_image_is_bare_numbers(tmp_path: Path) -> None:
     image = np.random.default_rng(1).random((5, 7)).astype(np.float32)
     raw.write(tmp_path / "image.bin", image)
     assert (tmp_path / "image.bin").read_bytes() == image.tobytes()
-    np.testing.assert_array_equal(raw.read_float_image(tmp_path / "image.bin", (5, 7)), image)
+    np.testing.assert_array_equal(raw.read(tmp_path / "image.bin", (5, 7)), image)
     with pytest.raises(InputError, match="found 140 bytes, expected 144"):
-        raw.read_float_image(tmp_path / "image.bin", (6, 6))
+        raw.read(tmp_path / "image.bin", (6, 6))
 
 
 def test_a_transposed_image_is_written_in_its_own_order(tmp_path: Path) -> None:
     image = np.arange(6, dtype=np.float32).reshape(2, 3).T
     raw.write(tmp_path / "image.bin", image)
-    np.testing.assert_array_equal(raw.read_float_image(tmp_path / "image.bin", (3, 2)), image)
+    np.testing.assert_array_equal(raw.read(tmp_path / "image.bin", (3, 2)), image)
 
 
 def test_a_grey_map_has_the_originals_bytes_and_opens_elsewhere(tmp_path: Path) -> None:

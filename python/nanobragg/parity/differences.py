@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.images.raw import read_float_image
+from nanobragg.io.images import raw
 from nanobragg.parity.bar import excess
 from nanobragg.parity.excluded import reasons
 from nanobragg.parity.runner import inside
@@ -96,11 +96,11 @@ def _compare_images(
 ) -> NDArray[np.float32] | None:
     """The original's image, (slow, fast); ``None`` where it cannot be read."""
     try:
-        expected = read_float_image(results.theirs / floatfile, resolved.scene.shape)
+        expected = raw.read(results.theirs / floatfile, resolved.scene.shape)
     except InputError as error:
         outcome.differences["float"] = str(error)
         return None
-    got = read_float_image(results.ours / floatfile, resolved.scene.shape)
+    got = raw.read(results.ours / floatfile, resolved.scene.shape)
     beyond = excess(got, expected)
     left = _left_out(outcome, resolved, beyond)
     if left:

@@ -194,14 +194,14 @@ def float_image(folder: Path, floatfile: str, intfile: str, *, ours: bool) -> ND
         InputError: when one of the files is missing or not what it should be.
 
     """
+    from nanobragg.io.images import raw
     from nanobragg.io.images.formats import FLOATS, SMV, option_format
-    from nanobragg.io.images.raw import read_float_image
     from nanobragg.io.images.smv import read_smv_header
     from nanobragg.parity.image_files import read_image
 
     if ours and option_format(floatfile, floats=True) is not FLOATS:
         return read_image(folder / floatfile)
     if ours and option_format(intfile, floats=False) is not SMV:
-        return read_float_image(folder / floatfile, read_image(folder / intfile).shape)
+        return raw.read(folder / floatfile, read_image(folder / intfile).shape)
     header = read_smv_header(folder / intfile)
-    return read_float_image(folder / floatfile, (header.nslow, header.nfast))
+    return raw.read(folder / floatfile, (header.nslow, header.nfast))

@@ -31,21 +31,15 @@ def read(path: str | os.PathLike[str], shape: tuple[int, ...] | None = None) -> 
 
     Raises :class:`InputError` when the file cannot be read, or the numbers of pixels are others.
     """
-    if shape is not None:
-        return read_float_image(path, shape)
-    count = len(read_bytes(path)) // 4
-    side = int(count**0.5)
-    if side * side != count:
-        raise InputError(f"{os.fspath(path)}: found {count} pixels, which make no square, expected -shape SLOW FAST")
-    return read_float_image(path, (side, side))
-
-
-def read_float_image(path: str | os.PathLike[str], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The float32 image of ``shape``, fast axis last.
-
-    Raises :class:`InputError` when the file cannot be read or has another size.
-    """
     data = read_bytes(path)
+    if shape is None:
+        count = len(data) // 4
+        side = int(count**0.5)
+        if side * side != count:
+            raise InputError(
+                f"{os.fspath(path)}: found {count} pixels, which make no square, expected -shape SLOW FAST"
+            )
+        shape = (side, side)
     expected = 4 * int(np.prod(shape, dtype=object))
     if len(data) != expected:
         raise InputError(
