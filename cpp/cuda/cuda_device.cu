@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "cuda_calls.cuh"
 #include "cuda_device.hpp"
 #include "kernels.cuh"
 
@@ -29,11 +30,15 @@ std::string sentence_of(cudaError_t status) {
     return cudaGetErrorString(status);
 }
 
+}  // namespace
+
 void check(cudaError_t status, const char* doing) {
     if (status == cudaSuccess) return;
     (void)cudaGetLastError();
     throw DeviceError(std::string("CUDA: ") + doing + " failed: " + sentence_of(status));
 }
+
+namespace {
 
 constexpr int kOldest = NANOBRAGG_OLDEST_CAPABILITY;  // oldest capability that this build has kernels for, 80 being 8.0
 
@@ -73,34 +78,29 @@ CUctx_st* context_of(int number) {
     return context;
 }
 
-// Makes a device the thread's current one for as long as it lives: other libraries in this thread keep theirs. (Going
-// back with cudaSetDevice would take memory on the first device for each process that uses another one.)
-class Current {
-  public:
-    explicit Current(int number) {
-        int before = 0;
-        check(cudaGetDevice(&before), "asking for the device");
-        changed_ = before != number;
-        if (!changed_) return;
-        static const DriverFunction<CUctx_st*> push("cuCtxPushCurrent");
-        push(context_of(number));
-    }
-    Current(const Current&) = delete;
-    Current& operator=(const Current&) = delete;
-    ~Current() {
-        if (!changed_) return;
-        try {
-            static const DriverFunction<CUctx_st**> pop("cuCtxPopCurrent");
-            CUctx_st* ours = nullptr;
-            pop(&ours);
-        } catch (const DeviceError&) {
-            // Then there is no device to go back to.
-        }
-    }
+}  // namespace
 
-  private:
-    bool changed_ = false;
-};
+Current::Current(int number) {
+    int before = 0;
+    check(cudaGetDevice(&before), "asking for the device");
+    changed_ = before != number;
+    if (!changed_) return;
+    static const DriverFunction<CUctx_st*> push("cuCtxPushCurrent");
+    push(context_of(number));
+}
+
+Current::~Current() {
+    if (!changed_) return;
+    try {
+        static const DriverFunction<CUctx_st**> pop("cuCtxPopCurrent");
+        CUctx_st* ours = nullptr;
+        pop(&ours);
+    } catch (const DeviceError&) {
+        // Then there is no device to go back to.
+    }
+}
+
+namespace {
 
 // All work goes to the default stream, and is done when an image is handed out: other libraries' streams need not wait.
 class CudaDevice : public Device {

@@ -1,8 +1,8 @@
 #include <cuda_runtime.h>
 
-#include <string>
+#include <cstddef>
 
-#include "device.hpp"
+#include "cuda_calls.cuh"
 #include "peak.hpp"
 
 namespace nanobragg::gpu {
@@ -27,11 +27,7 @@ __global__ void __launch_bounds__(kThreads) peak_kernel(Real factor, Real term, 
 
 namespace {
 
-void check(cudaError_t status) {
-    if (status == cudaSuccess) return;
-    (void)cudaGetLastError();
-    throw DeviceError(std::string("CUDA: measuring the device failed: ") + cudaGetErrorString(status));
-}
+void check(cudaError_t status) { gpu::check(status, "measuring the device"); }
 
 class Event {
   public:
@@ -79,9 +75,8 @@ double fused_rate(int multiprocessors, double seconds, void* sink) {
 }  // namespace
 
 PeakRates peak_rates(int number, double seconds) {
-    int before = 0, multiprocessors = 0;
-    check(cudaGetDevice(&before));
-    check(cudaSetDevice(number));
+    const Current current(number);
+    int multiprocessors = 0;
     check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, number));
     constexpr std::size_t kBytes = std::size_t{1} << 29;  // far more than caches hold
     void* memory = nullptr;
@@ -98,7 +93,6 @@ PeakRates peak_rates(int number, double seconds) {
         throw;
     }
     check(cudaFree(memory));
-    check(cudaSetDevice(before));
     return out;
 }
 
