@@ -9,6 +9,7 @@
 #include <deque>
 #include <iterator>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,14 @@ inline const std::uint64_t kEvery = [] {
     const char* asked = std::getenv("NANOBRAGG_EVERY");
     return asked == nullptr ? 1 : std::max<std::uint64_t>(1, std::strtoull(asked, nullptr, 10));
 }();
+
+// Renders with this instruction set for as long as it lives.
+struct ForcedIsa {
+    explicit ForcedIsa(const std::string& name) { setenv("NANOBRAGG_ISA", name.c_str(), 1); }
+    ForcedIsa(const ForcedIsa&) = delete;
+    ForcedIsa& operator=(const ForcedIsa&) = delete;
+    ~ForcedIsa() { unsetenv("NANOBRAGG_ISA"); }
+};
 
 // A scene with everything drawn at random, and the arrays it points to.
 struct RandomScene {

@@ -226,11 +226,6 @@ void make_differentiable(Scene& s) {
     for (double& n : s.cells) n = std::min(n, 40.0);
 }
 
-struct ForcedIsa {
-    explicit ForcedIsa(const std::string& name) { setenv("NANOBRAGG_ISA", name.c_str(), 1); }
-    ~ForcedIsa() { unsetenv("NANOBRAGG_ISA"); }
-};
-
 double weighted(const std::vector<double>& weights, const double* image) {
     double sum = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) sum += weights[i] * image[i];

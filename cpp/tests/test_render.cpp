@@ -14,11 +14,6 @@ using namespace nanobragg;
 
 namespace {
 
-struct ForcedIsa {
-    explicit ForcedIsa(const std::string& name) { setenv("NANOBRAGG_ISA", name.c_str(), 1); }
-    ~ForcedIsa() { unsetenv("NANOBRAGG_ISA"); }
-};
-
 // Against the reference renderer, with every instruction set and in both precisions.
 void check_everywhere(const Scene& scene) {
     RenderOptions reference;

@@ -17,11 +17,6 @@ using namespace nanobragg;
 
 namespace {
 
-struct ForcedSet {
-    explicit ForcedSet(const std::string& name) { setenv("NANOBRAGG_ISA", name.c_str(), 1); }
-    ~ForcedSet() { unsetenv("NANOBRAGG_ISA"); }
-};
-
 float brightest_of(const std::vector<float>& image) {
     float most = 0;
     for (const float v : image) most = std::isfinite(v) ? std::max(most, std::abs(v)) : most;
@@ -54,7 +49,7 @@ struct Found {
 Found check_within(Scene scene, double tolerance) {
     Found found;
     for (const std::string& isa : available_instruction_sets()) {
-        const ForcedSet forced(isa);
+        const ForcedIsa forced(isa);
         CAPTURE(isa);
         std::vector<float> exact;
         for (const Precision precision : {Precision::full, Precision::mixed}) {
