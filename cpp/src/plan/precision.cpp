@@ -25,19 +25,22 @@ std::vector<float> squared_grid(const Scene& scene) {
     return squares;
 }
 
-bool mixed_suffices(const Scene& s, double largest_F) {
+bool indices_suffice(const Scene& s) {
     double longest = 0, shortest = s.sources.front().wavelength;
     for (const Orientation& o : s.orientations) longest = std::max({longest, norm(o.a), norm(o.b), norm(o.c)});
     for (const Source& source : s.sources) shortest = std::min(shortest, source.wavelength);
+    return longest * 2.0 / shortest < 4e5 && shortest > 0;
+}
+
+bool mixed_suffices(const Scene& s, double largest_F) {
     const double cells = std::max({s.cells[0], s.cells[1], s.cells[2]});
     const double peak = s.cells[0] * s.cells[1] * s.cells[2] * largest_F;
     // Written so that NaN does not suffice.
-    const bool indices = longest * 2.0 / shortest < 4e5 && shortest > 0;
     const double radius = s.shape == Shape::round ? std::sqrt(std::max(1.0, s.fudge)) : 1.0;
     const bool phases = cells * radius <= 2000.0;
     // Phases times N are whole.
     const bool whole = s.shape != Shape::square || whole_cells(s.cells);
-    return indices && phases && whole && peak * peak < 1e35;
+    return indices_suffice(s) && phases && whole && peak * peak < 1e35;
 }
 
 const char* reason_for_reference(const Scene& s) {

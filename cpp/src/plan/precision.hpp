@@ -14,6 +14,9 @@ double largest_structure_factor(const Scene& scene);
 // F^2 for mixed precision, and default_F^2 behind the last.
 std::vector<float> squared_grid(const Scene& scene);
 
+// Whether indices stay within what phases in single precision (kPhaseShift) and tests of many terms hold. NaN does not.
+bool indices_suffice(const Scene& scene);
+
 // Whether single precision keeps its promise; where it does not, mixed means double.
 bool mixed_suffices(const Scene& scene, double largest_F);
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "nanobragg/enumerations.hpp"
+#include "plan/precision.hpp"
 
 namespace nanobragg {
 namespace {
@@ -73,16 +74,12 @@ const char* reason_for_all_terms(const Scene& s, double largest_F) {
     if (!finite_beam(s) || !std::isfinite(s.default_F) || !finite_factors(s) || !std::isfinite(s.fudge)) {
         return "not all of its numbers are finite";
     }
-    double longest = 0, shortest = s.sources.front().wavelength, weight = 0;
-    for (const Orientation& o : s.orientations) longest = std::max({longest, norm(o.a), norm(o.b), norm(o.c)});
-    for (const Source& source : s.sources) {
-        shortest = std::min(shortest, source.wavelength);
-        weight += std::abs(source.weight);
-    }
+    double weight = 0;
+    for (const Source& source : s.sources) weight += std::abs(source.weight);
     const double peak = s.cells[0] * s.cells[1] * s.cells[2] * largest_F;
     // Written so that NaN does not do.
     const bool cells = std::all_of(s.cells, s.cells + 3, [](double n) { return n >= 1; });
-    const bool in_range = longest * 2.0 / shortest < 4e5 && peak * peak < 1e32 && weight < 1e5;
+    const bool in_range = indices_suffice(s) && peak * peak < 1e32 && weight < 1e5;
     return cells && in_range ? nullptr : "indices, cells or structure factors leave the range of its tests";
 }
 
