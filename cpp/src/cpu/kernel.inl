@@ -23,6 +23,9 @@ namespace {
 #include "cpu/kernel_tricubic.inl"
 #include "cpu/kernel_fans.inl"
 #include "cpu/kernel_bounds.inl"
+#include "cpu/kernel_allowance.inl"
+#include "cpu/kernel_evaluator.inl"
+#include "cpu/kernel_together.inl"
 #include "cpu/kernel_within.inl"
 // clang-format on
 
@@ -277,8 +280,7 @@ void count_up(const ChunkTask& task, const Allowance& allowance) {
 
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
-    const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
-    const Lookup lookup = !grid ? Lookup::constant : task.tricubic ? Lookup::tricubic : Lookup::nearest;
+    const Lookup lookup = !has_grid(s) ? Lookup::constant : task.tricubic ? Lookup::tricubic : Lookup::nearest;
     const int multiple = lookup == Lookup::tricubic ? kCubicChunk : kLanes;
     const int n = (task.lead + task.count + multiple - 1) / multiple * multiple;
     const Chunk c{s, *task.panel, n, (double)task.slow, (double)task.fast};

@@ -2,245 +2,8 @@
 // fewer, each test with kWidth pixels, orientations or groups of wavelengths as the vector, and then the terms that are
 // left. Nothing here depends on a pixel's neighbours. A part of kernel.inl.
 
-constexpr int kMostLines = 8 * kWidth * kWidth;  // wavelengths that are tested together
-constexpr int kFewLines = kWidth / 4 + 1;        // fewer are taken one by one
-constexpr int kMostGroups = kMostLines / kWidth;
-constexpr int kFewTurns = 2 * kWidth;  // so few orientations are tested together only
-
-// What each pixel of a chunk may still lose, and how it went.
-struct Allowance {
-    alignas(64) double left[kChunk], given[kChunk];  // as sums of terms; infinite for pixels that nobody sees
-    int64_t shares = 0, calls = 0;                   // in all, and still to be given
-    int64_t terms = 0;                               // that were evaluated
-    double work = 0;                                 // evaluations of a register that would take as long (estimated)
-};
-
-// ---- evaluations ------------------------------------------------------------------------------------------
-
-// Two registers for kWidth numbers: the first half and the second, or even and odd ones.
-struct Halves {
-    Doubles first, second;
-};
-NANOBRAGG_FN Halves operator*(const Halves& x, double y) { return {x.first * y, x.second * y}; }
-
-// kWidth terms at a time; the lanes' sums.
-template <class Lattice, bool mixed>
-struct Evaluator {
-    // Shapes that depend on a radius, and double precision, take pixels in two halves; phases take even and odd ones.
-    static constexpr bool radial = !same<typename RadiiOf<Lattice>::Type, void>;
-    static constexpr bool alternates = mixed && !radial;
-
-    const KernelScene& s;
-    const bool grid;
-    Nearest known{};
-    Singles part{};
-    Halves sum{};
-    int terms = 0;
-
-    explicit Evaluator(const KernelScene& scene)
-        : s(scene), grid(scene.f_shape[0] * scene.f_shape[1] * scene.f_shape[2] > 0) {
-        known.h = Unsigned{} + 0x80000000u;  // no index is that small
-        known.f_squared = filled<Singles>((float)(s.default_F * s.default_F));
-    }
-
-    static NANOBRAGG_FN_MEMBER Halves arranged(Doubles first, Doubles second) {
-        if constexpr (alternates) return {even_of(first, second), odd_of(first, second)};
-        return {first, second};
-    }
-    static NANOBRAGG_FN_MEMBER double unit(const KernelScene& scene) {
-        if constexpr (mixed) return Lattice::mixed_unit(scene);
-        return Lattice::unit(scene);
-    }
-    // Weights stay in their order.
-    NANOBRAGG_FN_MEMBER void add(Halves h, Halves k, Halves l, Doubles weight, Doubles second_weight) {
-        if constexpr (mixed) {
-            part += singles_of(weight, second_weight) * value(h, k, l);
-            if (++terms == kMostTerms) join();
-        } else {
-            sum.first += weight * value(h.first, k.first, l.first);
-            sum.second += second_weight * value(h.second, k.second, l.second);
-        }
-    }
-    NANOBRAGG_FN_MEMBER void join() {
-        if constexpr (mixed) {
-            sum.first += first_half(part);
-            sum.second += second_half(part);
-            part = Singles{};
-            terms = 0;
-        }
-    }
-    NANOBRAGG_FN_MEMBER double all() {
-        join();
-        double total = 0;
-        for (int i = 0; i < kHalf; ++i) total += sum.first[i];
-        for (int i = 0; i < kHalf; ++i) total += sum.second[i];
-        sum = Halves{};
-        return total;
-    }
-
-  private:
-    // Looks up F^2 where it is not known yet.
-    NANOBRAGG_FN_MEMBER void structure(Unsigned h, Unsigned k, Unsigned l, uint32_t bias) {
-        if (any_of((h ^ known.h) | (k ^ known.k) | (l ^ known.l))) {
-            known = {h, k, l, gathered(s.f_sqr_grid, grid_place_of(s, h, k, l, bias))};
-        }
-    }
-    static NANOBRAGG_FN_MEMBER Unsigned nearest(Halves index) {
-        return (Unsigned)wholes_in(nearest_whole(index.first) + kRoundingSum,
-                                   nearest_whole(index.second) + kRoundingSum);
-    }
-    NANOBRAGG_FN_MEMBER Singles value(Halves h, Halves k, Halves l) {
-        if constexpr (radial) {
-            using Radii = typename RadiiOf<Lattice>::Type;
-            if (grid) structure(nearest(h), nearest(k), nearest(l), 0);
-            const Doubles first = radius_at<Radii>(s, h.first, k.first, l.first),
-                          second = radius_at<Radii>(s, h.second, k.second, l.second);
-            return known.f_squared * (Radii::squared(Radii::kept(first, second)) * Radii::kUnit);
-        } else {
-            const Halves a{h.first + kNearestShift, h.second + kNearestShift},
-                b{k.first + kNearestShift, k.second + kNearestShift},
-                c{l.first + kNearestShift, l.second + kNearestShift};
-            if (grid) {
-                structure(wholes_of(a.first, a.second), wholes_of(b.first, b.second), wholes_of(c.first, c.second),
-                          (uint32_t)kPhaseShiftBits);
-            }
-            return known.f_squared * Lattice::squared_mixed(s, phases_beside(a.first, a.second),
-                                                            phases_beside(b.first, b.second),
-                                                            phases_beside(c.first, c.second));
-        }
-    }
-    NANOBRAGG_FN_MEMBER Doubles value(Doubles h, Doubles k, Doubles l) {
-        const Doubles h0 = nearest_whole(h), k0 = nearest_whole(k), l0 = nearest_whole(l);
-        Doubles f = filled<Doubles>(s.default_F);
-        if (grid) {
-            const Doubles place = grid_number(s, h0, k0, l0);
-            for (int i = 0; i < kHalf; ++i) f[i] = place[i] < 0 ? s.default_F : s.f_grid[(int64_t)place[i]];
-        }
-        return f * f * Lattice::squared(s, h - h0, k - k0, l - l0);
-    }
-};
-
-// ---- what is tested together ------------------------------------------------------------------------------
-
-// Wavelengths of a beam.
-template <class Evaluate>
-struct Lines {
-    int count, groups, registers;                                 // groups of kWidth, and registers full of groups
-    float middle, half, most;                                     // of all 1/wavelength; the largest
-    float weight;                                                 // of all together, at most
-    alignas(64) double inverse[kMostLines], weights[kMostLines];  // arranged; in order, 0 behind the last
-    alignas(64) float group_middle[kMostGroups], group_half[kMostGroups], group_weight[kMostGroups];
-
-    Lines(const KernelSource* sources, int number) : count(number), groups((number + kWidth - 1) / kWidth) {
-        registers = (groups + kWidth - 1) / kWidth;
-        double low = sources[0].inverse_wavelength, high = low, all = 0;
-        for (int g = 0; g < groups; ++g) {
-            double least = sources[g * kWidth].inverse_wavelength, largest = least, sum = 0;
-            alignas(64) double own[kWidth];
-            for (int i = 0; i < kWidth; ++i) {
-                const int at = g * kWidth + i < number ? g * kWidth + i : number - 1;
-                own[i] = sources[at].inverse_wavelength;
-                weights[g * kWidth + i] = g * kWidth + i < number ? sources[at].weight : 0.0;
-                sum += absolute(weights[g * kWidth + i]);
-                least = own[i] < least ? own[i] : least;
-                largest = own[i] > largest ? own[i] : largest;
-            }
-            const Halves order = Evaluate::arranged(doubles_at(own), doubles_at(own + kHalf));
-            doubles_at(inverse + g * kWidth) = order.first;
-            doubles_at(inverse + g * kWidth + kHalf) = order.second;
-            put(least, largest, sum, group_middle[g], group_half[g], group_weight[g]);
-            low = least < low ? least : low;
-            high = largest > high ? largest : high;
-            all += sum;
-        }
-        for (int g = groups; g < registers * kWidth; ++g) {
-            group_middle[g] = group_middle[0];
-            group_half[g] = group_half[0];
-            group_weight[g] = 0;
-        }
-        put(low, high, all, middle, half, weight);
-        most = (float)(high * (1 + 1e-6));
-    }
-
-  private:
-    static NANOBRAGG_FN_MEMBER void put(double low, double high, double sum, float& mid, float& span, float& total) {
-        mid = (float)((low + high) / 2);
-        span = (float)((high - low) / 2 * (1 + 1e-4) + 1e-7 * high);
-        total = (float)(sum * (1 + 1e-4));
-    }
-};
-
-// Matrices between which some orientations lie: the middle, and how far any is from it.
-struct Range {
-    float middle[9], away[9];
-
-    NANOBRAGG_FN_MEMBER void span(const double* orientations, int count, const double* longest) {
-        for (int i = 0; i < 9; ++i) {
-            double low = orientations[i], high = low;
-            for (int m = 1; m < count; ++m) {
-                const double x = orientations[9 * m + i];
-                low = x < low ? x : low;
-                high = x > high ? x : high;
-            }
-            middle[i] = (float)((low + high) / 2);
-            // The rounding of indices is an axis no shorter than any.
-            away[i] = (float)((high - low) / 2 * (1 + 1e-4) + kIndexRounding * longest[i / 3]);
-        }
-    }
-};
-
-// Indices times the wavelength of kWidth rays, in the middle of a range, and how far they may be from it.
-struct Reach {
-    Singles x, y, z;  // directions less the incident one
-    NANOBRAGG_FN_MEMBER void along(const float* axis, Singles& out) const {
-        out = axis[0] * x + (axis[1] * y + axis[2] * z);
-    }
-    NANOBRAGG_FN_MEMBER void away(const float* axis, Singles& out) const {
-        out = axis[0] * absolute(x) + (axis[1] * absolute(y) + axis[2] * absolute(z));
-    }
-};
-
-// Some orientations at all wavelengths.
-template <class Evaluate>
-NANOBRAGG_FN Boxes boxes_of(const Range& range, const Reach& to, const Lines<Evaluate>& lines) {
-    Boxes out;
-    NANOBRAGG_UNROLL
-    for (int i = 0; i < 3; ++i) {
-        Singles middle, away;
-        to.along(range.middle + 3 * i, middle);
-        to.away(range.away + 3 * i, away);
-        out.at[i] = middle * lines.middle;
-        out.span[i] = absolute(middle) * lines.half + away * lines.most + kIndexSlack;
-    }
-    return out;
-}
-
-// Rays that have something to evaluate, packed.
-struct Packed {
-    int count = 0;
-    int number[kChunk + kWidth];  // pixels of the chunk
-    alignas(64) double x[kChunk + kWidth], y[kChunk + kWidth], z[kChunk + kWidth];
-    alignas(64) float structure[kChunk + kWidth], allowed[kChunk + kWidth];
-
-    // Fills the last register with copies that may lose everything.
-    void fill() {
-        for (int i = count; i % kWidth != 0; ++i) {
-            number[i] = number[count - 1];
-            x[i] = x[count - 1];
-            y[i] = y[count - 1];
-            z[i] = z[count - 1];
-            structure[i] = 0;
-            allowed[i] = 1e30f;
-        }
-    }
-    NANOBRAGG_FN_MEMBER Reach reach(int p) const {
-        return {singles_of(doubles_at(x + p), doubles_at(x + p + kHalf)),
-                singles_of(doubles_at(y + p), doubles_at(y + p + kHalf)),
-                singles_of(doubles_at(z + p), doubles_at(z + p + kHalf))};
-    }
-};
-
-// ---- the sweep --------------------------------------------------------------------------------------------
+constexpr int kFewLines = kWidth / 4 + 1;  // fewer are taken one by one
+constexpr int kFewTurns = 2 * kWidth;      // so few orientations are tested together only
 
 template <class Lattice, bool mixed>
 struct SweepWithin {
@@ -254,6 +17,8 @@ struct SweepWithin {
     double* acc;
     Allowance& allowance;
     const double unit = Evaluate::unit(s);
+    // Allowances are sums of terms; bounds are in the lattice's unit without the scale of mixed sums.
+    const double unit_of_bounds = Lattice::unit(s), unit_of_losses = unit_of_bounds * (1 + 1e-4);
 
     // Orientations of a batch, and tested together.
     const double* turns = nullptr;
@@ -383,7 +148,7 @@ struct SweepWithin {
         // panels changes nothing.
         out.count = n - p < kWidth * kWidth ? (n - p) / kWidth : kWidth;
         out.allowed = filled<Singles>(-1.0f);
-        const double share = 1.0 / ((double)allowance.shares * unit_ratio());
+        const double share = 1.0 / ((double)allowance.shares * unit_of_bounds);
         for (int b = 0; b < out.count; ++b) {
             Doubles least = filled<Doubles>(__builtin_inf()), most_left = least;
             for (int j = 0; j < kWidth; j += kHalf) {
@@ -439,14 +204,12 @@ struct SweepWithin {
         if (packed.count > 0) packed.fill();
     }
     void screen_pixels(const Lines<Evaluate>& lines, int p, float together) {
-        const double share = 1.0 / ((double)allowance.calls * unit_ratio());
+        const double share = 1.0 / ((double)allowance.calls * unit_of_bounds);
         const Doubles left = doubles_at(allowance.left + p), left_on = doubles_at(allowance.left + p + kHalf);
         const Singles allowed = singles_of(left * share, left_on * share);
         if (!any_of(allowed <= __FLT_MAX__)) return;
-        const auto of = [&](const double* values) {
-            return singles_of(doubles_at(values + p), doubles_at(values + p + kHalf));
-        };
-        const Boxes boxes = boxes_of(all, {of(ray_x), of(ray_y), of(ray_z)}, lines);
+        const Boxes boxes =
+            boxes_of(all, {singles_from(ray_x + p), singles_from(ray_y + p), singles_from(ray_z + p)}, lines);
         Singles most = most_lattice<Lattice>(bounds, boxes) * together;
         Singles structure = filled<Singles>(bounds.largest);
         uint32_t kept = bits_of(~(most * structure <= allowed));
@@ -505,7 +268,7 @@ struct SweepWithin {
         }
     }
     void spend_block(int p, double most) {
-        const double lost = most * (unit_ratio() * (1 + 1e-4));
+        const double lost = most * unit_of_losses;
         for (int j = 0; j < kWidth; j += kHalf) doubles_at(allowance.left + p + j) -= lost;
     }
     // The terms of some orientations in a block of pixels.
@@ -543,14 +306,11 @@ struct SweepWithin {
         return evaluate;
     }
 
-    // Allowances are sums of terms; bounds are in the lattice's unit without the scale of mixed sums.
-    double unit_ratio() const { return Lattice::unit(s); }
     void spend(int p, Singles most) {
-        const double unit_of_bounds = unit_ratio() * (1 + 1e-4);
-        doubles_at(allowance.left + p) -= first_half(most) * unit_of_bounds;
-        doubles_at(allowance.left + p + kHalf) -= second_half(most) * unit_of_bounds;
+        doubles_at(allowance.left + p) -= first_half(most) * unit_of_losses;
+        doubles_at(allowance.left + p + kHalf) -= second_half(most) * unit_of_losses;
     }
-    void spend(int at, double most) { allowance.left[packed.number[at]] -= most * (unit_ratio() * (1 + 1e-4)); }
+    void spend_packed(int at, double most) { allowance.left[packed.number[at]] -= most * unit_of_losses; }
 
     // Few orientations: the pixels that are left are the vector.
     void pixels(const Lines<Evaluate>& lines, int p) {
@@ -584,7 +344,7 @@ struct SweepWithin {
         collect(tests, threshold);
         const double scale = line_inverse(lines);
         for (int j = 0; j < kWidth && p + j < packed.count; ++j) {
-            spend(p + j, spent[j]);
+            spend_packed(p + j, spent[j]);
             if (listed[j] == 0) continue;
             const double x = packed.x[p + j] * scale, y = packed.y[p + j] * scale, z = packed.z[p + j] * scale;
             Evaluate evaluate(s);
@@ -643,7 +403,7 @@ struct SweepWithin {
                 const float own_slack[3] = {slack[0][j], slack[1][j], slack[2][j]};
                 gone += groups(lines, p + j, list[j], listed[j], own_slack, (allowed[j] - spent[j] * 1.0001f));
             }
-            spend(p + j, gone);
+            spend_packed(p + j, gone);
         }
     }
 
@@ -732,48 +492,6 @@ void sweep_within(const KernelScene& s, const Bounds& bounds, const Beamline& li
                   double* acc) {
     SweepWithin<Lattice, mixed> sweep(s, bounds, line, n, acc, allowance);
     sweep.run();
-}
-
-// What each pixel of a chunk may lose: the tolerance over the photons that a sum of 1 becomes at most.
-void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double unit, Allowance& out) {
-    const KernelScene& s = c.scene;
-    const KernelPanel& g = c.panel;
-    const Bounds& b = *task.bounds;
-    // Whatever belongs to a pixel is no farther from its centre than this (m).
-    double reach = b.depth * length3(g.normal);
-    reach += 0.5 * (absolute(g.pixel_fast) * length3(g.fast) + absolute(g.pixel_slow) * length3(g.slow));
-    const double area = s.point_pixel ? 1.0 : absolute(g.pixel_area * g.close_distance);
-    // Of sums that rounding makes a little wrong.
-    const double tolerance = b.tolerance * (1 - 2e-3);
-    const Doubles most = filled<Doubles>(1e30 * unit);
-    for (int p = 0; p < c.n; p += kHalf) {
-        const Ray<Doubles> ray = ray_of(centre, p);
-        const Doubles angle = ray.inverse * reach, near = ray.inverse / (1.0 - angle);
-        const Doubles solid = near * near * area * (s.point_pixel ? filled<Doubles>(1.0) : near);
-        Doubles left = tolerance / (b.photons * solid);
-        left = left < most ? left : most;
-        // Where a pixel is next to the sample, or not seen from the front all over, there is no bound.
-        auto sound = (angle < 0.5) & (ray.inverse > 0.0) & (b.photons * solid >= 0.0);
-        if (s.capture != Factor::off) sound &= ray.along(g.normal) > 4.0 * angle * (1 + length3(g.normal));
-        doubles_at(out.given + p) = sound ? left : Doubles{};
-    }
-    for (int p = 0; p < c.n; ++p) out.left[p] = __builtin_inf();
-    for (int p = 0; p < task.count; ++p) out.left[task.lead + p] = out.given[task.lead + p];
-    for (int p = 0; p < task.count && task.mask != nullptr; ++p) {
-        if (task.mask[p] == 0) out.left[task.lead + p] = __builtin_inf();
-    }
-}
-
-// The largest part of the tolerance that was used up in any pixel.
-double used_up(const ChunkTask& task, const Allowance& allowance) {
-    double most = 0;
-    for (int p = task.lead; p < task.lead + task.count; ++p) {
-        if (!(allowance.left[p] < (1.0 - most) * allowance.given[p])) continue;
-        // Sums are right to a thousandth, and the rest of the tolerance is for that.
-        const double used = (1.0 - allowance.left[p] / allowance.given[p]) * (1 - 1e-3);
-        most = used > most ? used : most;
-    }
-    return most;
 }
 
 using WithinSweep = void (*)(const KernelScene&, const Bounds&, const Beamline&, int, Allowance&, double*);

@@ -157,10 +157,7 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
 
 template <class Slopes, class Direction>
 void sweep_shape(Row& row, const double* orientations, const Direction& direction) {
-    const KernelScene& s = row.s;
-    if (s.f_shape[0] * s.f_shape[1] * s.f_shape[2] == 0) {
-        return sweep_with<Slopes, Lookup::constant>(row, orientations, direction);
-    }
+    if (!has_grid(row.s)) return sweep_with<Slopes, Lookup::constant>(row, orientations, direction);
     if (row.task.tricubic) return sweep_with<Slopes, Lookup::tricubic>(row, orientations, direction);
     return sweep_with<Slopes, Lookup::nearest>(row, orientations, direction);
 }
@@ -177,8 +174,7 @@ void sweep_few(Row& row, const double* orientations, const Direction& direction)
 template <class Direction>
 void sweep(Row& row, const double* orientations, const Direction& direction) {
     const KernelScene& s = row.s;
-    const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
-    if (s.shape == Shape::square && s.few.degree >= 0 && !grid) {
+    if (s.shape == Shape::square && s.few.degree >= 0 && !has_grid(s)) {
         if (s.few.degree > 2) return sweep_few<PolynomialSlopes<3, true>>(row, orientations, direction);
         if (s.few.any_even) return sweep_few<PolynomialSlopes<2, true>>(row, orientations, direction);
         return sweep_few<PolynomialSlopes<2, false>>(row, orientations, direction);

@@ -64,15 +64,18 @@ struct KernelScene {
     double dmin, background_sum, background, scale, steps, weight_sum;
 };
 
+NANOBRAGG_HOST_DEVICE static inline bool has_grid(const KernelScene& s) {
+    return s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
+}
+
 // Single-precision cosine polynomials lose digits next to the zeros of the lattice transform. True if they are the
 // short cut that a chunk of this scene would take in mixed precision.
 NANOBRAGG_HOST_DEVICE static inline bool takes_short_cut(const KernelScene& s) {
-    const bool grid = s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;
     // Factors inside the sum would hide how bright a pixel is; polarization, between 1/2 and 1, hides little.
     const bool plain = s.omega != Factor::each && !s.capture_inside;
     const bool inexact = s.few.degree > 0 || s.few.any_even;
     const bool short_enough = s.few.degree >= 0 && s.few.degree <= 2;
-    return s.shape == Shape::square && inexact && short_enough && !grid && plain;
+    return s.shape == Shape::square && inexact && short_enough && !has_grid(s) && plain;
 }
 
 }  // namespace nanobragg

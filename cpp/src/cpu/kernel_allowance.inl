@@ -1,0 +1,52 @@
+// What each pixel may lose for terms that are left out (specs/physics.md, "Within a stated error"). A part of
+// kernel.inl.
+
+// What each pixel of a chunk may still lose, and how it went.
+struct Allowance {
+    alignas(64) double left[kChunk], given[kChunk];  // as sums of terms; infinite for pixels that nobody sees
+    int64_t shares = 0, calls = 0;                   // in all, and still to be given
+    int64_t terms = 0;                               // that were evaluated
+    double work = 0;                                 // evaluations of a register that would take as long (estimated)
+};
+
+// What each pixel of a chunk may lose: the tolerance over the photons that a sum of 1 becomes at most.
+void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double unit, Allowance& out) {
+    const KernelScene& s = c.scene;
+    const KernelPanel& g = c.panel;
+    const Bounds& b = *task.bounds;
+    // Whatever belongs to a pixel is no farther from its centre than this (m).
+    double reach = b.depth * length3(g.normal);
+    reach += 0.5 * (absolute(g.pixel_fast) * length3(g.fast) + absolute(g.pixel_slow) * length3(g.slow));
+    const double area = s.point_pixel ? 1.0 : absolute(g.pixel_area * g.close_distance);
+    // Of sums that rounding makes a little wrong.
+    const double tolerance = b.tolerance * (1 - 2e-3);
+    const Doubles most = filled<Doubles>(1e30 * unit);
+    for (int p = 0; p < c.n; p += kHalf) {
+        const Ray<Doubles> ray = ray_of(centre, p);
+        const Doubles angle = ray.inverse * reach, near = ray.inverse / (1.0 - angle);
+        const Doubles solid = near * near * area * (s.point_pixel ? filled<Doubles>(1.0) : near);
+        Doubles left = tolerance / (b.photons * solid);
+        left = left < most ? left : most;
+        // Where a pixel is next to the sample, or not seen from the front all over, there is no bound.
+        auto sound = (angle < 0.5) & (ray.inverse > 0.0) & (b.photons * solid >= 0.0);
+        if (s.capture != Factor::off) sound &= ray.along(g.normal) > 4.0 * angle * (1 + length3(g.normal));
+        doubles_at(out.given + p) = sound ? left : Doubles{};
+    }
+    for (int p = 0; p < c.n; ++p) out.left[p] = __builtin_inf();
+    for (int p = 0; p < task.count; ++p) out.left[task.lead + p] = out.given[task.lead + p];
+    for (int p = 0; p < task.count && task.mask != nullptr; ++p) {
+        if (task.mask[p] == 0) out.left[task.lead + p] = __builtin_inf();
+    }
+}
+
+// The largest part of the tolerance that was used up in any pixel.
+double used_up(const ChunkTask& task, const Allowance& allowance) {
+    double most = 0;
+    for (int p = task.lead; p < task.lead + task.count; ++p) {
+        if (!(allowance.left[p] < (1.0 - most) * allowance.given[p])) continue;
+        // Sums are right to a thousandth, and the rest of the tolerance is for that.
+        const double used = (1.0 - allowance.left[p] / allowance.given[p]) * (1 - 1e-3);
+        most = used > most ? used : most;
+    }
+    return most;
+}
