@@ -50,18 +50,14 @@ struct Forwards {
         moving = (MovingWork*)(works + task.column_count);
         for (int64_t k = 0; k < task.column_count; ++k) {
             const ForwardColumn& column = task.columns[k];
-            clear(works[k].total);
-            clear(works[k].sum);
+            row.clear(works[k].total);
+            row.clear(works[k].sum);
             strained |= column.strain != nullptr;
             turned |= column.orientations != nullptr || column.first_orientations != nullptr;
             geometry |= column.moves_factors;
             glowing |= column.common.background != 0 || column.common.background_sum != 0;
         }
         row.strained = strained;
-    }
-
-    void clear(PixelNumbers& numbers) const {
-        for (int r = 0; r < row.registers; ++r) doubles_at(numbers, r) = Doubles{};
     }
 
     void begin_subpixel() {

@@ -225,6 +225,10 @@ class Row {
     // Whether something is added once per pixel.
     bool lit() const { return s.background_sum != 0 || s.background != 0; }
 
+    void clear(PixelNumbers& numbers) const {
+        for (int r = 0; r < registers; ++r) doubles_at(numbers, r) = Doubles{};
+    }
+
     // The pixels' numbers in an array of all chosen pixels; 0 in a register's places that have no pixel.
     void read(const double* all, double* numbers) const {
         for (int p = 0, run = 0; run < task.run_count; ++run) {
@@ -363,10 +367,6 @@ class Row {
         }
         for (int i = 0; i < 3; ++i) at[i] = entry[i] + aim.depth * g.normal[i];
         aim.ray = ray_through(s, g, at);
-    }
-
-    void clear(PixelNumbers& numbers) const {
-        for (int r = 0; r < registers; ++r) doubles_at(numbers, r) = Doubles{};
     }
 
     static void replace(Aim<Doubles>& aim, const Aim<Doubles>& other, decltype(Doubles() == Doubles()) where) {

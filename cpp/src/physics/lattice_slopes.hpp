@@ -284,9 +284,6 @@ struct TophatSlopes {
 using ShapesWithSlopes = TypeList<RoundSlopes, GaussSlopes, TophatSlopes, SquareSlopes>;
 static_assert(length_of(ShapesWithSlopes()) == length_of(Shapes()), "derivatives of each Shape");
 
-using PolynomialsWithSlopes =
-    TypeList<PolynomialSlopes<2, false>, PolynomialSlopes<2, true>, PolynomialSlopes<3, true>>;
-
 // visit(an object of the type in the list that belongs to this shape); of the last one if none does.
 template <class First, class... Others, class Visit>
 static inline auto with_slopes(TypeList<First, Others...>, Shape shape, const Visit& visit) {
