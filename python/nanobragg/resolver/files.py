@@ -20,6 +20,7 @@ from nanobragg.resolver.header_files import (
     assumed,
     check_choices,
     doubts_of_rotation,
+    doubts_of_smv,
     line_of,
     refuse_what_is_bad,
     rendered_of_smv,
@@ -195,7 +196,7 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
     used = headers.used(image, substring=substring)
     log = Log(
         notes=(f"reading {name}", used + left_out + ("" if is_mask else assumed(header, experiment, None))),
-        warnings=() if is_mask else headers.doubts(image, experiment),
+        warnings=() if is_mask else doubts_of_smv(image, experiment),
         touched=which(header_substring=substring and headers.substring_matters(image)),
     )
     return said._replace(header=header, log=said.log + log)

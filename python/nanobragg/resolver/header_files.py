@@ -4,8 +4,9 @@ says anything (``specs/formats.md``).
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,26 @@ def replaced_by_option(field: str, experiment: Experiment) -> tuple[str, bool]:
     """The option that says a field of a file, and whether it is given."""
     option, replaced = _REPLACED[field]
     return option, replaced(experiment)
+
+
+def doubts_of_smv(image: SmvHeader, experiment: Experiment) -> tuple[str, ...]:
+    """What the header says that is not used, as in nanoBragg.c, and zeros that are, though no image is made so."""
+    said = tuple(_zeros(image, experiment))
+    swing = image.value("TWOTHETA", substring=False)
+    if not swing or math.isnan(swing) or experiment.detector.twotheta is not None:
+        return said
+    return (
+        *said,
+        f"{image.name}: its TWOTHETA of {swing:g} degrees is not used, as nanoBragg.c does not: "
+        f"say -twotheta {swing:g}, about the pivot that it was made with (-pivot)",
+    )
+
+
+def _zeros(image: SmvHeader, experiment: Experiment) -> Iterator[str]:
+    for key in ("PIXEL_SIZE", "DISTANCE", "WAVELENGTH"):
+        option, given = replaced_by_option(key.lower(), experiment)
+        if (value := image.value(key)) in (0.0, -1.0) and not given:
+            yield f"{image.name}: its {key} of {value:g} is used, as nanoBragg.c does: {option} says another"
 
 
 def check_choices(detector: Detector, image: SmvHeader | FileGeometry | None) -> None:

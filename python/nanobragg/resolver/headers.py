@@ -13,7 +13,7 @@ from nanobragg.errors import InputError
 from nanobragg.maths.vectors import cross, dot, scale, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from nanobragg.io.geometry.types import FileGeometry, Vectors
     from nanobragg.io.images.smv import SmvHeader
@@ -121,30 +121,6 @@ def used(image: SmvHeader, *, substring: bool) -> str:
     found = {key: _value(image, key, substring) for key in _ALL_KEYS if not key.startswith("SIZE")}
     parts = [f"{key} {value:g} {units[key]}" for key, value in found.items() if value is not None]
     return f"from {image.name} (SMV): {', '.join([f'{image.nfast} x {image.nslow} pixels', *parts])}"
-
-
-def doubts(image: SmvHeader, experiment: Experiment) -> tuple[str, ...]:
-    """What the header says that is not used, as in nanoBragg.c, and zeros that are, though no image is made so."""
-    said = tuple(_zeros(image, experiment))
-    swing = image.value("TWOTHETA", substring=False)
-    if not swing or math.isnan(swing) or experiment.detector.twotheta is not None:
-        return said
-    return (
-        *said,
-        f"{image.name}: its TWOTHETA of {swing:g} degrees is not used, as nanoBragg.c does not: "
-        f"say -twotheta {swing:g}, about the pivot that it was made with (-pivot)",
-    )
-
-
-def _zeros(image: SmvHeader, experiment: Experiment) -> Iterator[str]:
-    detector, beam = experiment.detector, experiment.beam
-    for key, option, given in (
-        ("PIXEL_SIZE", "-pixel", detector.pixel_size is not None),
-        ("DISTANCE", "-distance", detector.distance is not None or detector.close_distance is not None),
-        ("WAVELENGTH", "-lambda", beam.wavelength is not None or beam.energy is not None or beam.sources is not None),
-    ):
-        if image.value(key) in (0.0, -1.0) and not given:
-            yield f"{image.name}: its {key} of {image.value(key):g} is used, as nanoBragg.c does: {option} says another"
 
 
 def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
