@@ -201,7 +201,7 @@ wheel: | prerequisites
 	outside=$$(mktemp -d) && trap 'rm -rf "$$outside"' EXIT && mkdir "$$outside/tests" && \
 	    cp -r pyproject.toml wheels golden_data "$$outside" && cp tests/conftest.py $(WHEEL_TESTS) "$$outside/tests" && \
 	    cd "$$outside" && $(CURDIR)/$(WHEEL)/clean/bin/python wheels/smoke.py && \
-	    $(CURDIR)/$(WHEEL)/clean/bin/pip install --quiet --disable-pip-version-check 'pytest>=8' 'hypothesis>=6.100' && \
+	    $(CURDIR)/$(WHEEL)/clean/bin/pip install --quiet --disable-pip-version-check 'pytest>=9' 'hypothesis>=6.100' && \
 	    $(CURDIR)/$(WHEEL)/clean/bin/pytest
 	cp $(WHEEL)/repaired/*.whl dist/
 

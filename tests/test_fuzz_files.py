@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -192,6 +193,31 @@ def test_readers_that_crash_or_never_end_are_a_sentence(
         with pytest.raises(InputError, match=r"a\.h5: found bytes on which its reader crashes or never ends"):
             read_apart("a.h5", bad)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("case", ["ignored", "blocked", "unlimited"])
+def test_readers_that_never_end_are_ended_whoever_started_us(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services start programs with signals ignored or blocked, and limits may be out of reach: a job hung for ever."""
+    monkeypatch.setattr(apart, "_SECONDS", 1)
+    monkeypatch.setattr(apart, "_PATIENCE", 0.5)
+    before = signal.getsignal(signal.SIGXCPU)
+    if case == "ignored":
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+    elif case == "blocked":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGXCPU})
+    else:
+        monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+
+    def loop() -> None:
+        while True:
+            pass
+
+    try:
+        with pytest.raises(InputError, match=r"a\.h5: found bytes on which its reader crashes or never ends"):
+            read_apart("a.h5", loop)
+    finally:
+        signal.signal(signal.SIGXCPU, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGXCPU})
 
 
 def test_without_another_process_files_are_read_here(monkeypatch: pytest.MonkeyPatch) -> None:

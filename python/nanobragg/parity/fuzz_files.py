@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.support.apart import heed
 from nanobragg.parity.damage import damaged
 from nanobragg.parity.file_samples import BESIDE, samples
 from nanobragg.parity.fuzz import AGREE, DIFFERENT
@@ -176,6 +177,7 @@ class _Reader:
         warnings.simplefilter("always")
         for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", kind)  # as Python does without options
+        heed(signal.SIGXCPU, signal.SIGALRM)
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

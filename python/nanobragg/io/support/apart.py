@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import select
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -42,7 +43,7 @@ def read_apart(name: str, read: Callable[[], Value]) -> Value:
         _answer(name, read, there)
     os.close(there)
     try:
-        answer = _received(here, child)
+        answer = _received(here, child, 2.0 * _limit(name))
     finally:
         os.close(here)
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
@@ -66,6 +67,7 @@ def _answer(name: str, read: Callable[[], object], pipe: int) -> NoReturn:
         if "faulthandler" in sys.modules:
             sys.modules["faulthandler"].disable()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        heed(signal.SIGXCPU)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (_limit(name), resource.getrlimit(resource.RLIMIT_CPU)[1]))
         try:
@@ -77,6 +79,13 @@ def _answer(name: str, read: Callable[[], object], pipe: int) -> NoReturn:
     os._exit(0)
 
 
+def heed(*numbers: signal.Signals) -> None:
+    """Let these signals end this process: whoever started it may have them ignored or blocked."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+
 def _limit(name: str) -> int:
     """Processor time, s, after which the reader of a file never ends."""
     try:
@@ -85,8 +94,10 @@ def _limit(name: str) -> int:
         return int(_SECONDS)
 
 
-def _received(pipe: int, child: int) -> bytearray | None:
-    """All that the copy writes; ``None`` where it waits and never comes to an end."""
+def _received(pipe: int, child: int, limit: float) -> bytearray | None:
+    """All that the copy writes, nothing where it computes longer than ``limit`` (s), which its own limit should have
+    prevented; ``None`` where it waits and never comes to an end.
+    """
     answer = bytearray()
     waiting = select.poll()  # not select, which knows the first 1024 files only
     waiting.register(pipe, select.POLLIN)
@@ -96,14 +107,19 @@ def _received(pipe: int, child: int) -> bytearray | None:
             if not block:
                 return answer
             answer += block
-        elif not _computes(child):
+            continue
+        computes, seconds = _doing(child)
+        if not computes:
             return None
+        if seconds > limit:
+            return bytearray()
 
 
-def _computes(process: int) -> bool:
-    """Whether a process has work to do, though a busy machine may not let it: its processor time ends it."""
+def _doing(process: int) -> tuple[bool, float]:
+    """Whether a process has work to do, though a busy machine may not let it, and its processor time, s."""
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] == "R"
-    except (OSError, IndexError):
-        return False
+            words = file.read().rpartition(")")[2].split()
+        return words[0] == "R", (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return False, 0.0
