@@ -33,7 +33,7 @@ from nanobragg.io.images.assembled import assembled
 from nanobragg.io.images.geometry_texts import _rectangles, write_expt, write_geom
 from nanobragg.io.images.nexus import laboratory_to_nexus
 from nanobragg.io.images.picture import Marks, png_bytes
-from nanobragg.io.images.slab import flattened
+from nanobragg.io.images.slab import flattened, in_file
 from nanobragg.records.panel import panel_views
 
 CRYSTAL = Crystal(cell=(50, 60, 70, 80, 95, 100), cells=8, default_F=100, misset=(10, 20, 30))
@@ -269,6 +269,26 @@ def test_a_detector_cut_along_its_gaps_is_one_slab(tmp_path: Path) -> None:
     again = resolve(replace(EXPERIMENT, detector=Detector(header=file, convention="mosflm"))).scene.panels[0]
     np.testing.assert_allclose(again.at(35, 0), made.resolved.scene.panels[1].at(0, 0), atol=1e-7)
     assert (read_image(file)[:, 30:35] == -1).all()
+
+
+def test_panels_in_the_files_order_are_not_copied(image: Image) -> None:
+    """A detector of 16 megapixels is written without a second one in memory; with a gap, it cannot be."""
+    shapes = [(3, 5), (2, 5), (4, 5)]
+    places = [(0, 0), (3, 0), (5, 0)]
+    panels = [
+        replace(image.resolved.scene.panels[0], shape=shape, place=place, mask=None, roi=None)
+        for shape, place in zip(shapes, places, strict=True)
+    ]
+    pixels = np.arange(45, dtype=np.float32)
+    slab = in_file(pixels, panels)
+    assert slab.shape == (9, 5)
+    assert np.shares_memory(slab, pixels)
+    apart = in_file(pixels, [*panels[:2], replace(panels[2], place=(6, 0))])
+    assert apart.shape == (10, 5)
+    assert (apart[5] == 0).all()
+    assert (np.delete(apart, 5, axis=0) == slab).all()
+    swapped = in_file(pixels, [replace(p, place=at) for p, at in zip(panels, [(6, 0), (4, 0), (0, 0)], strict=True)])
+    assert (swapped[6:] == pixels[:15].reshape(3, 5)).all()
 
 
 def test_what_holds_no_stack_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

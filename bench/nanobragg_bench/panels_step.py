@@ -1,15 +1,23 @@
-"""Detectors of panels beside one panel of the same area, in one process and thread, and what reading them takes."""
+"""Detectors of panels beside one panel of the same area: in one process and thread, and as whole processes; and what
+reading them takes.
+"""
 
 from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 
 from nanobragg_bench.comparison import Agreement
-from nanobragg_bench.programs import ask_worker
+from nanobragg_bench.process import THREADS
+from nanobragg_bench.programs import Job, Usage, ask_worker, our_program, run_process
 from nanobragg_bench.rows import Row, Settings
 
 DOMAINS = 10
+_WORDS = (
+    "-cell 79 79 38 90 90 90 -N 10 -misset 10 20 30 -default_F 100 -lambda 1 -oversample 1 -quirks none "
+    f"-mosaic 0.3 -mosaic_domains {DOMAINS} -precision mixed -threads {THREADS} -nopgm -nonoise"
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,8 @@ SMALL = (8, 24)
 
 
 def measure_panels(settings: Settings) -> list[Row]:
-    """Two rows for each way: the image, whose ratio is the time of the one panel over its own, and reading its
-    ``.geom``.
+    """Three rows for each way: the image, whose ratio is the time of the one panel over its own, reading its
+    ``.geom``, and whole processes that read it and write their files, with the ratio of the image's row.
     """
     folder = settings.scratch / "panels"
     folder.mkdir(parents=True)
@@ -81,4 +89,30 @@ def measure_panels(settings: Settings) -> list[Row]:
                 note="a .geom file of them, to the Scene",
             )
         )
+        rows.append(_process(way, folder, pixels, settings))
     return rows
+
+
+def _process(way: Way, folder: Path, pixels: int, settings: Settings) -> Row:
+    """Whole processes, in alternating order; the worker left the panels' ``.geom`` in the folder."""
+    edge = round(pixels**0.5)
+    detectors = {"several": "-img panels.geom", "one": f"-distance 200 -pixel 0.075 -detpixels {edge}"}
+    usages: dict[str, list[Usage]] = {name: [] for name in detectors}
+    for pair in range(settings.repeat):
+        for name in sorted(detectors, reverse=pair % 2 == 1):
+            job = Job([*our_program(), *_WORDS.split(), *detectors[name].split()], folder, THREADS)
+            usages[name].append(run_process(job))
+    several, one = ([usage.seconds for usage in usages[name]] for name in ("several", "one"))
+    return Row(
+        case="panels",
+        what="panels",
+        variant=f"process, {way.variant}",
+        threads=THREADS,
+        peak_memory_bytes=max(usage.peak_memory_bytes for usage in usages["several"]),
+        seconds=statistics.median(several),
+        ratios=tuple(b / a for a, b in zip(several, one, strict=True)),
+        evaluations=pixels * DOMAINS,
+        bytes_written=6 * pixels,
+        note="the ratio is the time of one panel of the same area over this",
+        extra={"whole_seconds": statistics.median(one)},
+    )

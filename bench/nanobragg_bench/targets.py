@@ -81,6 +81,7 @@ _OTHER = {
         for shape in ("square", "gauss")
     },
     ("panels", "32 of 514 x 1030"): Target("ratio", 1 / 1.05),
+    ("panels", "process, 32 of 514 x 1030"): Target("ratio", 1 / 1.5),
     ("panels", "read 32 of 514 x 1030"): Target("seconds", 0.050),
     ("read_hkl", "text"): Target("ratio", 5.0),
     **{("small_scene", way): Target("seconds", 50e-6) for way in ("double render", "mixed render", "double turned")},

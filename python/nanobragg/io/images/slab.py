@@ -51,6 +51,13 @@ def has_whole_rows(panels: Sequence[ScenePanel]) -> bool:
     return all(panel.shape[1] == array_shape(panels)[-1] for panel in panels)
 
 
+def _follows_image(panels: Sequence[ScenePanel], sizes: tuple[int, ...]) -> bool:
+    """Whether the file's array has the image's pixels one after the other, so that no copy of it need be made."""
+    counts = np.cumsum([0, *(panel.shape[0] * panel.shape[1] for panel in panels)]).tolist()
+    begins = [int(np.ravel_multi_index(panel.place, sizes)) for panel in panels]
+    return [*begins, int(np.prod(sizes))] == counts and all(panel.shape[1] == sizes[-1] for panel in panels)
+
+
 def in_file(image: NDArray[Any], panels: Sequence[ScenePanel], fill: float = 0) -> NDArray[Any]:
     """The file's array, (slow, fast) or (module, slow, fast), of an image of the shape ``Scene.image_shape``.
 
@@ -66,6 +73,8 @@ def in_file(image: NDArray[Any], panels: Sequence[ScenePanel], fill: float = 0) 
     if len(panels) == 1:
         return image
     sizes = array_shape(panels)
+    if _follows_image(panels, sizes):
+        return image.reshape(sizes)
     result = np.full(sizes, fill, image.dtype)
     used = np.zeros(sizes, bool)
     for panel, pixels in zip(panels, panel_views(image, panels), strict=True):
