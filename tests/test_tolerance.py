@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, read_config, simulate
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, Scene, read_config, simulate
 from nanobragg.cli import main
+from nanobragg.parity import fuzz_tolerance
 from nanobragg.rendering.render import render_scene
+from nanobragg.rendering.renderer import RenderResult
 
 SPECTRUM = (
     "-cell 79 79 38 90 90 90 -N 40 -default_F 100 -lambda 1.3 -dispersion 0.5 -dispsteps 40 -mosaic 0.1 -mosaic_dom 20 "
@@ -91,3 +94,30 @@ def test_a_tolerance_below_zero_is_refused(word: str) -> None:
     """A slip is named before minutes of work."""
     with pytest.raises(InputError, match=r"-tolerance: found .*, expected a number"):
         Experiment.from_args([*SPECTRUM.split(), "-tolerance", word])
+
+
+@pytest.mark.slow
+def test_random_command_lines_stay_within_their_tolerance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is rendered, no pixel is wrong by more than the bound that is stated (10 s)."""
+    assert fuzz_tolerance.main(["--cases", "200", "--outdir", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    count = {name: int(number) for name, number in re.findall(r"  (.+): (\d+) command lines", printed)}
+    assert count["with half of the terms left out"] > 60
+    assert sum(count.get(name, 0) for name in ("refused", "too many evaluations")) < 30
+
+
+def test_a_pixel_beyond_the_stated_bound_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A search that overlooks a wrong bound proves nothing: one that is 30 times too low is reported."""
+
+    def too_low(scene: Scene, precision: Any) -> RenderResult:
+        result = within(replace(scene, tolerance=30 * scene.tolerance), precision)
+        return result._replace(error_bound=min(result.error_bound / 30, scene.tolerance))
+
+    within = fuzz_tolerance.within
+    monkeypatch.setattr(fuzz_tolerance, "within", too_low)
+    options = ["--cases", "6", "--seed", "2", "--outdir", str(tmp_path), "--no-shrink"]
+    assert fuzz_tolerance.main(options) == 3
+    assert "beyond the parity bar" in capsys.readouterr().out
+    assert list(tmp_path.glob("*/finding.json"))

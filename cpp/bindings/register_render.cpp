@@ -19,13 +19,14 @@ using namespace nanobragg;
 namespace {
 
 py::tuple render_scene(const BoundScene& bound, const std::string& precision, int threads, bool reference,
-                       const py::object& progress) {
+                       const py::object& progress, bool only_if_faster) {
     const Scene& scene = bound.scene();
     py::array_t<float> image(image_shape(scene));
     RenderOptions options;
     options.threads = threads;
     options.precision = precision_of(precision);
     options.reference = reference;
+    options.only_if_faster = only_if_faster;
     Progress tick(progress);
     options.tick = [&tick](double fraction) { return tick(fraction); };
     RenderResult result;
@@ -177,7 +178,7 @@ void register_render(py::module_& m) {
             "Why only the reference renderer can render it, or an empty text.");
     m.def(
         "render", &render_scene, py::arg("scene"), py::arg("precision") = "double", py::arg("threads") = 0,
-        py::arg("reference") = false, py::arg("progress") = py::none(),
+        py::arg("reference") = false, py::arg("progress") = py::none(), py::arg("only_if_faster") = true,
         "Image (panel, slow, fast) float32 (flat where shapes differ), solid angle (steradian), whether interpolation "
         "was left, evaluations, evaluations left out, bound of the error (photons), why none was left out.");
     m.def("trace_pixel", &trace_pixel, py::arg("scene"), py::arg("panel"), py::arg("slow"), py::arg("fast"),

@@ -12,10 +12,10 @@ CONVENTIONS = ("-mosflm", "-xds", "-adxv", "-denzo", "-dials")
 
 def draw(seed: int, number: int) -> CommandLine:
     """The command line ``number`` of ``seed``."""
-    return _Drawer(random.Random(f"{seed} {number}")).draw()
+    return RandomLine(random.Random(f"{seed} {number}")).draw()
 
 
-class _Drawer(Words):
+class RandomLine(Words):
     """One command line in the making, part by part."""
 
     def draw(self) -> CommandLine:
@@ -40,7 +40,7 @@ class _Drawer(Words):
 
     def _said_again(self) -> None:
         """Options that contradict those before: the last one wins, or a rule decides."""
-        other = _Drawer(self.rng)
+        other = RandomLine(self.rng)
         other.nfast, other.nslow, other.pixel = self.nfast, self.nslow, self.pixel
         other._crystal()
         other._position()

@@ -151,7 +151,7 @@ def _fuzz(options: argparse.Namespace, bench: Bench, outdir: Path) -> int:
             counts["different"] += 1
             if not options.no_shrink:
                 line, outcome = _shrunk(bench, line, outcome)
-            _report(outdir, options.seed, number, line, outcome)
+            report(outdir, options.seed, number, line, outcome.differences)
     seconds = time.monotonic() - began
     print(f"{counts['run']} command lines compared in {seconds:.0f} s, {counts['different']} of them differ")
     for reason, count in sorted(counts.items()):
@@ -176,7 +176,8 @@ def _shrunk(bench: Bench, line: CommandLine, outcome: Outcome) -> tuple[CommandL
     return smallest, bench.run(smallest)
 
 
-def _report(outdir: Path, seed: int, number: int, line: CommandLine, outcome: Outcome) -> None:
+def report(outdir: Path, seed: int, number: int, line: CommandLine, differences: dict[str, str]) -> None:
+    """Keep a finding with its files in a folder of its own, and print it."""
     from nanobragg.io.support.atomic import atomic_write
 
     folder = outdir / f"{seed}_{number}"
@@ -189,12 +190,12 @@ def _report(outdir: Path, seed: int, number: int, line: CommandLine, outcome: Ou
         "args": " ".join(line.words),
         "files": sorted(line.files),
         "pre": None if line.first_words is None else " ".join(line.first_words),
-        "differences": outcome.differences,
+        "differences": differences,
     }
     with atomic_write(folder / "finding.json") as file:
         file.write((json.dumps(found, indent=1) + "\n").encode())
     print(f"{found['id']}: {found['args']}" + (f" (after {found['pre']})" if found["pre"] else ""))
-    for kind, sentence in outcome.differences.items():
+    for kind, sentence in differences.items():
         print(f"  {kind}: {sentence}")
     sys.stdout.flush()
 
