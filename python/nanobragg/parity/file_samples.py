@@ -67,6 +67,9 @@ def samples() -> list[Sample]:
         images = _images(Path(folder))
     text = [Sample(name, file, content.encode(), ways, kind) for name, file, content, ways, kind in _texts()]
     found = [*images, *_headers(), *_factors(), *text, *_companions()]
+    boxes = np.array([[2, 6, 3, 7, 0, 1], [10, 15, 8, 12, 0, 1], [20, 30, 15, 30, 0, 1]])
+    spots = packed_spots(bbox=boxes, flags=np.full(3, 32), panel=np.zeros(3))
+    found.append(Sample("DIALS spots", "a.refl", spots, ("refine -spots {}",)))
     packed = [sample for sample in found if sample.name in ("a.cbf", "a.hkl", "a.mtz", "a.pdb")]
     return found + [
         Sample(
@@ -315,6 +318,31 @@ def _mtz(gemmi: Any, *, mates: bool) -> Any:
         batch.number = 1
         mtz.batches.append(batch)
     return mtz
+
+
+# ---- spots ------------------------------------------------------------------------------------------------
+
+_PACKED = {
+    "panel": ("std::size_t", "<u8"),
+    "flags": ("std::size_t", "<u8"),
+    "id": ("int", "<i4"),
+    "bbox": ("int6", "<i4"),
+    "miller_index": ("cctbx::miller::index<>", "<i4"),
+    "xyzobs.px.value": ("vec3<double>", "<f8"),
+}
+
+
+def packed_spots(**columns: NDArray[Any]) -> bytes:
+    """A reflection table as DIALS stores it, with a column that we do not read; ``__`` in a name stands for a dot."""
+    import msgpack
+
+    count = len(columns["bbox"])
+    data: dict[str, Any] = {"intensity.sum.value": ["double", [count, bytes(8 * count)]]}
+    for key, values in columns.items():
+        kind, number = _PACKED[name := key.replace("__", ".")]
+        data[name] = [kind, [count, np.asarray(values).astype(number).tobytes()]]
+    content = {"identifiers": {0: "a1b2"}, "nrows": count, "data": data}
+    return bytes(msgpack.packb(["dials::af::reflection_table", 2, content]) or b"")
 
 
 # ---- what the companions read -----------------------------------------------------------------------------

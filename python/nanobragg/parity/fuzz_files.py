@@ -95,6 +95,8 @@ def read(words: Sequence[str]) -> None:
             resolve_noisify(run)
     elif words[0] == "ensemble":
         _ensemble(words[1])
+    elif words[0] == "refine":
+        _spots(words[-1])
     elif words[0] == "add":
         from nanobragg.program.add import add
 
@@ -129,6 +131,18 @@ def _ensemble(name: str) -> None:
     file_count(plan)
     for experiment in probe(Maker(plan, threads=1)).experiments:
         _check_finite(resolve(experiment).scene)
+
+
+def _spots(name: str) -> None:
+    """Which pixels of an image are compared."""
+    from nanobragg.records.experiment import Crystal, Detector, Experiment
+    from nanobragg.refinement.choice import chosen
+    from nanobragg.refinement.settings import Settings
+    from nanobragg.resolver.resolve import resolve
+
+    crystal = Crystal(cell=(50, 50, 70, 90, 90, 90), cells=2, default_F=1)
+    raster = Detector(shape=(20, 24), pixel_size=1, distance=100)
+    chosen(resolve(Experiment(crystal=crystal, detector=raster)), np.ones((20, 24), bool), Settings(spots=name))
 
 
 def _nanobragg(words: Sequence[str]) -> None:

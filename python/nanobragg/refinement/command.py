@@ -41,23 +41,27 @@ _CHOICES = {
     "-loss": "what large misfits count (none: all)",
 }
 _NUMBERS = {
-    "-shoebox": Word("half width of shoeboxes, pixels (5, or more where spots are larger)", "N"),
+    "-shoebox": Word(
+        "half width of shoeboxes, pixels (5, or more where spots are larger; around boxes of spots 3)", "N"
+    ),
     "-outliers": Word("leave pixels out that are so many median deviations away (none)", "K"),
     "-gain": Word("ADU for each photon (the experiment's, or 1)", "ADU"),
     "-offset": Word("of every pixel (the experiment's, or 0)", "ADU"),
     "-readout": Word("rms of the read-out noise (the experiment's, or 0)", "ADU"),
     "-saturation": Word("raw pixels from there on are left out", "ADU"),
+    "-spots_image": Word("whose spots: experiment or frame of the .refl file (it has one)", "N"),
     "-search": Word("degrees within which the orientation is looked for (0)", "DEGREES"),
     "-steps": Word("at most, for each stage (50)", "N"),
     "-threads": Word("0 for all processors (the file's)", "N"),
 }
-_WHOLE = ("-shoebox", "-steps", "-threads")
+_WHOLE = ("-shoebox", "-spots_image", "-steps", "-threads")
 WORDS = {
     "-image": Word("the measured image, of any format that is read; needed", "FILE", ()),
     "-free": Word("names of what is refined, one or more, up to the next option", "NAME"),
     **FILES,
     **{name: Word(help, "WORD", None, CHOICES[name[1:]]) for name, help in _CHOICES.items()},
     "-mask": Word("image whose pixels of 0 are left out", "FILE", ()),
+    "-spots": Word("the strong spots of DIALS are what is compared, with what is around them", "FILE.refl", ("refl",)),
     "-prior": Word("what is known: NAME=SIGMA about the start, or NAME=VALUE,SIGMA; may be repeated", "NAME=..."),
     "-bound": Word("limits: NAME=LOWEST,HIGHEST; may be repeated", "NAME=..."),
     **_NUMBERS,

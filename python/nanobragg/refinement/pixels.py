@@ -1,4 +1,4 @@
-"""Which pixels are compared, in which groups: whole panels, or shoeboxes around predicted reflections."""
+"""Which pixels are compared, in which groups: whole panels, or boxes around spots, predicted or found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from nanobragg.results.truth import predicted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nanobragg.io.lists.spots import Spots
     from nanobragg.records.resolved import Resolved
+    from nanobragg.records.scene import Scene
+
+_AROUND = 3
+"""pixels"""
 
 
 class Pixels(NamedTuple):
@@ -64,24 +69,64 @@ def shoeboxes_of(resolved: Resolved, used: NDArray[np.bool_], radius: int | None
         InputError: where no reflection is predicted on a pixel that is used.
 
     """
-    scene = resolved.scene
     table, footprint = predicted(resolved)
-    owner = np.full(used.size, -1)
-    nearest = np.full(used.size, np.inf)
     half = max(5, 2 * footprint) if radius is None else radius
-    owners, distances = panel_views(owner, scene.panels), panel_views(nearest, scene.panels)
-    for number, row in enumerate(table):
-        f, s = int(row["fast"]), int(row["slow"])
-        box = (slice(max(s - half, 0), s + half + 1), slice(max(f - half, 0), f + half + 1))
-        mine = owners[row["panel"]][box]
-        slow, fast = np.indices(mine.shape) + np.array([box[0].start, box[1].start])[:, None, None] + 0.5
-        away = (fast - row["fast"]) ** 2 + (slow - row["slow"]) ** 2
-        closer = away < distances[row["panel"]][box]
-        mine[closer] = number
-        distances[row["panel"]][box][closer] = away[closer]
     rows = np.zeros(len(table), ROWS)
     for name in ROWS.names or ():
         rows[name] = table[name]
+    middles = np.column_stack([rows["fast"], rows["slow"]]).astype(int)
+    return _boxed(resolved, used, rows, np.hstack([middles - half, middles + half + 1]))
+
+
+def spots_of(resolved: Resolved, used: NDArray[np.bool_], spots: Spots, around: int | None) -> Pixels:
+    """The ``used`` pixels of the boxes of spots; where they overlap, each belongs to the nearest spot.
+
+    Spots that are not indexed have the index that is nearest at the start.
+
+    Args:
+        resolved: the experiment at its start.
+        used: of the image's shape.
+        spots: those of the image.
+        around: pixels more on each side of a box, for the background; ``None``: three.
+
+    Raises:
+        InputError: for spots on panels that there are not, and where none is on a pixel that is used.
+
+    """
+    panels = resolved.scene.panels
+    if spots.panel.max() >= len(panels) or spots.panel.min() < 0:
+        raise InputError(f"spots: found one on panel {spots.panel.max()}, expected panels 0 to {len(panels) - 1}")
+    rows = np.zeros(len(spots.panel), ROWS)
+    rows["panel"], (rows["fast"], rows["slow"]) = spots.panel, spots.place.T
+    hkl = np.where(np.any(spots.hkl, axis=1, keepdims=True), spots.hkl, _nearest(resolved, rows))
+    rows["h"], rows["k"], rows["l"] = hkl.T
+    wider = _AROUND if around is None else around
+    limit = max(max(panel.shape) for panel in panels)
+    boxes = np.clip(spots.box[:, (0, 2, 1, 3)], -limit, 2 * limit) + np.array([-wider, -wider, wider, wider])
+    return _boxed(resolved, used, rows, boxes)
+
+
+def _nearest(resolved: Resolved, rows: NDArray[np.void]) -> NDArray[np.intp]:
+    """(n, 3): whole indices that are nearest to the places of spots."""
+    panels = resolved.scene.panels
+    places = [panels[row["panel"]].at(row["fast"], row["slow"]) for row in rows]
+    return np.rint(_indices_at(resolved.scene, np.array(places))).astype(np.intp)
+
+
+def _boxed(resolved: Resolved, used: NDArray[np.bool_], rows: NDArray[np.void], boxes: NDArray[np.intp]) -> Pixels:
+    """The ``used`` pixels of boxes (n, 4): first fast and slow, and the ones after the last."""
+    scene = resolved.scene
+    owner = np.full(used.size, -1)
+    nearest = np.full(used.size, np.inf)
+    owners, distances = panel_views(owner, scene.panels), panel_views(nearest, scene.panels)
+    for number, (row, box) in enumerate(zip(rows, np.maximum(boxes, 0).tolist(), strict=True)):
+        cut = (slice(box[1], box[3]), slice(box[0], box[2]))
+        mine = owners[row["panel"]][cut]
+        slow, fast = np.indices(mine.shape) + np.array([box[1], box[0]])[:, None, None] + 0.5
+        away = (fast - row["fast"]) ** 2 + (slow - row["slow"]) ** 2
+        closer = away < distances[row["panel"]][cut]
+        mine[closer] = number
+        distances[row["panel"]][cut][closer] = away[closer]
     return _grouped(resolved, owner, used, rows)
 
 
@@ -100,8 +145,12 @@ def _indices(resolved: Resolved) -> NDArray[np.float64]:
     """(n, 3): h, k, l at the middles of all pixels, in the first orientation and at the first source."""
     scene = resolved.scene
     places = [p.at(*(np.indices(p.shape)[::-1] + 0.5)).reshape(-1, 3) for p in scene.panels]
-    rays = np.concatenate(places)
-    rays = rays / np.linalg.norm(rays, axis=1)[:, None]
+    return _indices_at(scene, np.concatenate(places))
+
+
+def _indices_at(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3): the same at places (n, 3) of the laboratory."""
+    rays = places / np.linalg.norm(places, axis=1)[:, None]
     q = (rays - scene.source_direction[0]) / scene.source_wavelength[0]
     return q @ scene.orientations[0].T
 

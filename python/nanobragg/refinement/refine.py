@@ -10,13 +10,14 @@ import numpy as np
 from nanobragg.differentiation.point import point_of
 from nanobragg.errors import InputError
 from nanobragg.refinement.beginning import begin
+from nanobragg.refinement.choice import chosen
 from nanobragg.refinement.covariance import determined
 from nanobragg.refinement.data import Data, data_of
 from nanobragg.refinement.fit import Path, descend
 from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES, Likelihood, rooted
 from nanobragg.refinement.model import Model
 from nanobragg.refinement.orientation import explicit
-from nanobragg.refinement.pixels import Pixels, near_beam, panels_of, reach_of, shoeboxes_of, without
+from nanobragg.refinement.pixels import Pixels, near_beam, reach_of, without
 from nanobragg.refinement.result import Refinement
 from nanobragg.refinement.settings import Settings
 from nanobragg.refinement.target import State, Target
@@ -63,14 +64,16 @@ def refine(
         parameters: what is free: names of :func:`nanobragg.derivatives.parameters`, of single numbers or whole fields;
             ``crystal.cell``: the free numbers of its crystal system; ``scale``: of all spots (fluence or flux).
         pixels: ``all``, or those in ``shoeboxes`` around predicted reflections.
-        shoebox: their half width, pixels; default: five, or more where spots are larger.
+        shoebox: their half width, pixels; default: five, or more where spots are larger. Of ``spots``: pixels around
+            their boxes; default: three.
         background: ``constant`` or ``plane`` for each panel or shoebox, or ``none``, besides the experiment's own.
         mask: pixels of 0 are left out: an array, or a file.
         bounds: lowest and highest value by name.
         priors: what is known before, by name: a standard deviation about the start, or a value and one.
         progress: called after each step with its number and the misfit of a pixel.
         how: further ones, with their defaults, in ``specs/refinement.md``: ``likelihood``, ``loss``, ``outliers``,
-            ``gain``, ``offset``, ``readout``, ``saturation``, ``search``, ``steps``, ``threads``.
+            ``gain``, ``offset``, ``readout``, ``saturation``, ``spots``, ``spots_image``, ``search``, ``steps``,
+            ``threads``.
 
     Ctrl-C ends the refinement with the best that was found, which is not ``converged``.
 
@@ -109,11 +112,7 @@ class _Work:
         used = self.data.used & ~near_beam(self.resolved)
         if not used.all():
             self.notes.append(f"{int((self.data.used & ~used).sum())} pixels left out: the spot of the direct beam")
-        self.pixels = (
-            panels_of(self.resolved, used)
-            if settings.pixels == "all"
-            else shoeboxes_of(self.resolved, used, settings.shoebox)
-        )
+        self.pixels = chosen(self.resolved, used, settings)
         self.model = Model(point, self.variables, self.pixels, settings.threads)
         self.steps = 0
         self.best: State | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,8 @@ class Settings:
     offset: float | None = None
     readout: float | None = None
     saturation: float | None = None
+    spots: Any = None
+    spots_image: int | None = None
     search: float = 0.0
     steps: int = 50
     threads: int = 0
@@ -46,11 +49,20 @@ class Settings:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"{name}: found {getattr(self, name)!r:.60}, expected {', '.join(choices)}")
-        for name, least in (("outliers", 1.0), ("readout", 0.0), ("search", 0.0), ("shoebox", 1), ("steps", 1)):
+        for name, least in (
+            ("outliers", 1.0),
+            ("readout", 0.0),
+            ("search", 0.0),
+            ("shoebox", 1),
+            ("spots_image", 0),
+            ("steps", 1),
+        ):
             _number(name, getattr(self, name), least)
         _number("gain", self.gain, 1e-300)
         _number("offset", self.offset, -math.inf)
         _number("saturation", self.saturation, -math.inf)
+        if self.spots is not None and not isinstance(self.spots, (str, os.PathLike)):
+            raise InputError(f"spots: found {self.spots!r:.60}, expected the name of a .refl file")
         if self.search > 180.0:
             raise InputError(f"search: found {self.search:g}, expected at most 180 degrees")
 
