@@ -18,8 +18,10 @@ from nanobragg.io.factors import atomic_model, density
 from nanobragg.io.factors.atomic_model import Recipe, model_factors
 from nanobragg.io.factors.group_names import find_group, group_of_number
 from nanobragg.io.factors.model_files import read_model
-from nanobragg.io.factors.models import ModelFile
+from nanobragg.io.factors.models import ModelFile, in_group
 from nanobragg.io.factors.types import Choice
+from nanobragg.io.factors.waves import Reflections
+from nanobragg.maths.lattice import ball_of
 from nanobragg.records.structure_factors import StructureFactors
 
 ENERGY = 12398.42
@@ -425,7 +427,29 @@ def test_slabs_of_an_oblique_cell_make_one_crystal(tmp_path: Path, monkeypatch: 
     assert np.sqrt(((whole - summed) ** 2).mean()) < 5e-4 * mean
 
 
-@pytest.mark.slow  # 12 s
+def test_the_solvent_is_the_transform_of_its_mask(tmp_path: Path) -> None:
+    """As gemmi transforms it, in an oblique cell and in one with symmetry; beyond the mask's grid there is none."""
+    for cell, group in (((13, 17, 19, 82, 71, 112), "P 1"), ((16, 16, 21, 90, 90, 120), "P 32 2 1")):
+        model = read(tmp_path / "a.cif", small(cell, named(group), "C1 C 0.1 0.2 0.3 0.05\nS1 S 0.4 0.3 0.2 0.05"))
+        unit, spacing = model.structure.cell, 0.9
+        recipe = Recipe(resolution=1.2, energy=ENERGY, k_sol=0.4, b_sol=50.0)
+        metric, _ = ball_of(cell, recipe.resolution**-2)
+        hkl = np.stack(np.meshgrid(range(6), range(-7, 8), range(-8, 9), indexing="ij"), axis=-1).reshape(-1, 3)
+        hkl = np.concatenate([[[0, 0, 0]], hkl[(hkl != 0).any(axis=1)]]).astype(np.int32)
+        sums = np.full(len(hkl), 2.0, np.complex64)
+        atomic_model._add_solvent(gemmi, model, recipe, spacing, Reflections(hkl, metric, np.inf), sums)
+        structure, mask = in_group(gemmi, model), gemmi.FloatGrid()
+        mask.setup_from(structure, spacing=spacing)
+        gemmi.SolventMasker(gemmi.AtomicRadiiSet.Refmac).put_mask_on_float_grid(mask, structure[0])
+        assert 0.1 < np.array(mask).mean() < 0.99
+        waves = gemmi.transform_map_to_f_phi(mask)
+        for number, index in enumerate(hkl.tolist()):
+            s2 = unit.calculate_1_d2(index)
+            expected = 0.4 * np.exp(-12.5 * s2) * waves.get_value(*index) if s2 <= (2 * spacing) ** -2 else 0
+            assert sums[number] == pytest.approx(2 + expected, rel=1e-5, abs=1e-3), (group, index)
+
+
+@pytest.mark.slow  # 9 s
 def test_a_virus_sized_cell_fits_into_three_gigabytes(tmp_path: Path) -> None:
     """P 21 21 21, 415 Å to 1.6 Å: 73 million structure factors, as the command computes them."""
     rng = np.random.default_rng(1)

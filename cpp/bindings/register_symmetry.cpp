@@ -8,9 +8,11 @@
 #include <cmath>
 #include <complex>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "nanobragg/symmetry.hpp"
+#include "nanobragg/waves.hpp"
 #include "register.hpp"
 
 namespace py = pybind11;
@@ -110,25 +112,54 @@ py::array_t<double> grid_of(const std::array<std::size_t, 3>& shape) {
     return grid;
 }
 
-py::array_t<std::complex<float>> sum_symmetric(const Array<std::int32_t>& rotations, const Array<double>& translations,
-                                               const Array<std::complex<float>>& waves, const Array<std::int32_t>& hkl,
-                                               const Array<double>& metric, double scale, double blur) {
+using Waves = py::array_t<std::complex<float>, py::array::c_style>;
+
+void sum_symmetric(const Array<std::int32_t>& rotations, const Array<double>& translations, const Waves& waves,
+                   const Array<std::int32_t>& hkl, const Array<double>& metric, double largest, double scale,
+                   double blur, Waves sums) {
     const SpaceGroup group = group_of(rotations, translations);
-    const Ball ball = ball_of(metric, 0.0, {});
+    const Ball ball = ball_of(metric, largest, {});
     expect<std::complex<float>>(waves, "waves", {-1, -1, -1});
     expect<std::int32_t>(hkl, "hkl", {-1, 3});
+    expect<std::complex<float>>(sums, "sums", {hkl.shape(0)});
     Transform transform;
     transform.waves = waves.data();
     for (std::size_t axis = 0; axis < 3; ++axis) transform.shape[axis] = static_cast<std::size_t>(waves.shape(axis));
     transform.scale = scale;
     transform.blur = blur;
-    py::array_t<std::complex<float>> sums(hkl.shape(0));
     std::complex<float>* values = sums.mutable_data();
+    const py::gil_scoped_release release;
+    sum_over_symmetry(group, transform, ball, static_cast<std::size_t>(hkl.shape(0)), hkl.data(), values);
+}
+
+void put(const Waves& planes, std::size_t first, Waves columns) {
+    expect<std::complex<float>>(planes, "planes", {-1, -1, columns.shape(0)});
+    expect<std::complex<float>>(columns, "columns", {-1, -1, -1});
+    const auto count = static_cast<std::size_t>(planes.shape(0));
+    TransformColumns to;
+    to.values = columns.mutable_data();
+    for (std::size_t axis = 0; axis < 3; ++axis) to.shape[axis] = static_cast<std::size_t>(columns.shape(axis));
+    if (planes.shape(1) < columns.shape(1) || columns.shape(1) % 2 == 0 || first + count > to.shape[2]) {
+        throw py::value_error("planes: as many rows and planes as the columns have place for were expected");
+    }
+    const py::gil_scoped_release release;
+    put_planes(planes.data(), count, static_cast<std::size_t>(planes.shape(1)), first, to);
+}
+
+template <typename Real>
+py::tuple mates(const py::array_t<std::complex<Real>, py::array::c_style>& f,
+                const std::optional<py::array_t<std::complex<Real>, py::array::c_style>>& absorbing) {
+    expect<std::complex<Real>>(f, "f", {-1});
+    if (absorbing) expect<std::complex<Real>>(*absorbing, "absorbing", {f.shape(0)});
+    py::array_t<double> plus(f.shape(0)), minus(f.shape(0));
+    double* const of_plus = plus.mutable_data();
+    double* const of_minus = minus.mutable_data();
+    const std::complex<Real>* const other = absorbing ? absorbing->data() : nullptr;
     {
         const py::gil_scoped_release release;
-        sum_over_symmetry(group, transform, ball, static_cast<std::size_t>(hkl.shape(0)), hkl.data(), values);
+        amplitudes_of_mates(f.data(), other, static_cast<std::size_t>(f.shape(0)), of_plus, of_minus);
     }
-    return sums;
+    return py::make_tuple(plus, minus);
 }
 
 /// coefficients: (E, 11) a1..a4, b1..b4, c, f', f''; groups: (G, 3) element, first atom, end; b_factors: (G,), NaN for
@@ -203,10 +234,20 @@ void register_symmetry(py::module_& module) {
                py::arg("largest"), py::arg("bounds"), py::arg("default_F"), py::arg("grid").noconvert(),
                "Fills NaN on a grid from -bounds to bounds: 0 for systematic absences, else default_F. Gives the "
                "number of reflections to be expected, of those that were missing, and of absences that were not 0.");
-    module.def("sum_over_symmetry", &sum_symmetric, py::arg("rotations"), py::arg("translations"), py::arg("waves"),
-               py::arg("hkl"), py::arg("metric"), py::arg("scale"), py::arg("blur"),
-               "Structure factors (n,) complex64 of reflections (n, 3) from a transform (H, K, L) of the asymmetric "
-               "unit, as FFT programs give it for h from 0 on: times `scale`, and without a B factor `blur`, Å².");
+    module.def("sum_over_symmetry", &sum_symmetric, py::arg("rotations"), py::arg("translations"),
+               py::arg("waves").noconvert(), py::arg("hkl"), py::arg("metric"), py::arg("largest"), py::arg("scale"),
+               py::arg("blur"), py::arg("sums").noconvert(),
+               "Adds to `sums` (n,) the structure factors of reflections (n, 3) with 1/d² up to `largest` from a "
+               "transform (H, K, L) of the asymmetric unit, as FFT programs give it for h from 0 on: times `scale`, "
+               "and without a B factor `blur`, Å².");
+    module.def("put_planes", &put, py::arg("planes").noconvert(), py::arg("first"), py::arg("columns").noconvert(),
+               "Puts planes (z, k, h) into columns (h, k, z) at z = `first`. The columns have the first k of the "
+               "planes, and the last ones, for k below 0.");
+    module.def("amplitudes_of_mates", &mates<float>, py::arg("f").noconvert(),
+               py::arg("absorbing").noconvert().none(true),
+               "Amplitudes (n,) of reflections and of their Friedel mates from what f0 + f' and what f'' give.");
+    module.def("amplitudes_of_mates", &mates<double>, py::arg("f").noconvert(),
+               py::arg("absorbing").noconvert().none(true));
     module.def("sum_over_atoms", &sum, py::arg("coefficients"), py::arg("groups"), py::arg("b_factors"),
                py::arg("atoms"), py::arg("tensors"), py::arg("metric"), py::arg("hkl"),
                "Structure factors (n,) complex128 of reflections (n, 3), of f0 + f' and of f'' apart, by summation "

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "nanobragg/symmetry.hpp"
+#include "nanobragg/waves.hpp"
 
 using namespace nanobragg;
 
@@ -108,6 +109,19 @@ TEST_CASE("one of each set of equivalents, and all of them again") {
     }
 }
 
+TEST_CASE("a row of a ball ends where the ball does") {
+    Ball b;  // of an oblique cell
+    b.metric = {0.004, 0.0011, -0.0014, 0.0011, 0.003, 0.0007, -0.0014, 0.0007, 0.0015};
+    b.largest = 0.2;
+    b.bounds = {9, 10, 14};
+    for (std::int64_t h = -9; h <= 9; ++h) {
+        for (std::int64_t k = -10; k <= 10; ++k) {
+            const Ball::Row row = b.row(h, k);
+            for (std::int64_t l = -14; l <= 14; ++l) CHECK(b.holds(h, k, l) == (l >= row.first && l <= row.last));
+        }
+    }
+}
+
 TEST_CASE("absences of screw axes and centring") {
     const Ball b = ball(20, 20, 20, 4);
     std::vector<double> grid(b.shape()[0] * b.shape()[1] * b.shape()[2], hole);
@@ -122,12 +136,29 @@ TEST_CASE("absences of screw axes and centring") {
     complete_grid(c_centred(), b, 1.0, grid.data());
     CHECK(grid[place({1, 2, 0}, b)] == 0.0);
     CHECK(grid[place({1, 1, 3}, b)] == 1.0);
+    // A glide plane across a - b, which turns h k l into k h l: it has the reflections h h l.
+    const SpaceGroup glide{identity, operation({0, 1, 0, 1, 0, 0, 0, 0, 1}, {0, 0, 0.5})};
+    std::fill(grid.begin(), grid.end(), hole);
+    complete_grid(glide, b, 1.0, grid.data());
+    CHECK(grid[place({1, 1, 3}, b)] == 0.0);
+    CHECK(grid[place({1, 1, 2}, b)] == 1.0);
+    CHECK(grid[place({2, 1, 3}, b)] == 1.0);
+    // A screw axis along a + c, of one l of a row: it turns h k l into l -k h.
+    const SpaceGroup screw{identity, operation({0, 0, 1, 0, -1, 0, 1, 0, 0}, {0.25, 0, 0.25})};
+    std::fill(grid.begin(), grid.end(), hole);
+    complete_grid(screw, b, 1.0, grid.data());
+    CHECK(grid[place({3, 0, 3}, b)] == 0.0);
+    CHECK(grid[place({2, 0, 2}, b)] == 1.0);
+    CHECK(grid[place({1, 0, 3}, b)] == 1.0);
 }
 
 TEST_CASE("sums over symmetry are those over all atoms of the cell") {
     // One atom, by the transform of its wave alone and by its images in P 21.
     const std::array<double, 3> x{0.13, 0.41, 0.77};
-    const Ball b = ball(20, 22, 24, 5);
+    const Ball b = ball(20, 22, 24, 3);
+    // Its second translation is no 48th of the cell.
+    const SpaceGroup group{identity, operation({-1, 0, 0, 0, 1, 0, 0, 0, -1}, {0, 0.5, 0}),
+                           operation({1, 0, 0, 0, -1, 0, 0, 0, 1}, {0.31, 0, 0.25})};
     const auto wave = [](double h, double k, double l, const std::array<double, 3>& place) {
         return std::exp(std::complex<double>(0, 2 * pi * (h * place[0] + k * place[1] + l * place[2])));
     };
@@ -144,13 +175,14 @@ TEST_CASE("sums over symmetry are those over all atoms of the cell") {
     transform.waves = waves.data();
     transform.scale = 3;
     transform.blur = 9;
-    const std::vector<std::int32_t> hkl{0, 0, 0, 4, -3, 2, 1, 0, -4, 0, 2, 3, 3, 3, 0};
-    std::vector<std::complex<float>> sums(5);
-    sum_over_symmetry(p21(), transform, b, 5, hkl.data(), sums.data());
+    const std::vector<std::int32_t> hkl{0, 0, 0, 4, -3, 2, 1, 0, -4, 0, 2, 3, 3, 3, 0, 6, 6, 6};
+    std::vector<std::complex<float>> sums(6, 2.0F);
+    sum_over_symmetry(group, transform, b, 6, hkl.data(), sums.data());
+    CHECK(sums[5] == 2.0F);  // beyond the ball
     for (std::size_t i = 0; i < 5; ++i) {
         const double h = hkl[3 * i], k = hkl[3 * i + 1], l = hkl[3 * i + 2];
         std::complex<double> expected = 0;
-        for (const SymmetryOperation& op : p21()) {
+        for (const SymmetryOperation& op : group) {
             std::array<double, 3> image = op.translation;
             for (std::size_t row = 0; row < 3; ++row) {
                 for (std::size_t j = 0; j < 3; ++j) image[row] += op.rotation[3 * row + j] * x[j];
@@ -158,8 +190,42 @@ TEST_CASE("sums over symmetry are those over all atoms of the cell") {
             expected += wave(h, k, l, image);
         }
         expected *= 3 * std::exp(9 * b.inverse_d2(h, k, l) / 4);
-        CHECK(std::abs(expected - std::complex<double>(sums[i])) < 1e-5);
+        CHECK(std::abs(expected + 2.0 - std::complex<double>(sums[i])) < 1e-5);
     }
+}
+
+TEST_CASE("planes become columns, without what lies between the first rows and the last") {
+    constexpr std::size_t count = 3, rows = 7, width = 4;
+    std::vector<std::complex<float>> planes(count * rows * width);
+    for (std::size_t i = 0; i < planes.size(); ++i) planes[i] = static_cast<float>(i);
+    std::vector<std::complex<float>> values(width * 5 * 9, -1.0F);
+    TransformColumns columns;
+    columns.values = values.data();
+    columns.shape = {width, 5, 9};
+    put_planes(planes.data(), count, rows, 6, columns);
+    for (std::size_t h = 0; h < width; ++h) {
+        for (std::size_t k = 0; k < 5; ++k) {
+            const std::size_t row = k < 3 ? k : k + 2;
+            for (std::size_t z = 0; z < 9; ++z) {
+                const std::complex<float> expected = z < 6 ? -1.0F : planes[((z - 6) * rows + row) * width + h];
+                CHECK(values[(h * 5 + k) * 9 + z] == expected);
+            }
+        }
+    }
+}
+
+TEST_CASE("amplitudes of mates") {
+    const std::vector<std::complex<double>> f{{3, 4}, {1, -2}}, absorbing{{0, 0}, {0.5, 0.25}};
+    std::vector<double> plus(2), minus(2);
+    amplitudes_of_mates(f.data(), absorbing.data(), 2, plus.data(), minus.data());
+    const std::complex<double> i(0, 1);
+    for (std::size_t n = 0; n < 2; ++n) {
+        CHECK(plus[n] == doctest::Approx(std::abs(f[n] + i * absorbing[n])).epsilon(1e-14));
+        CHECK(minus[n] == doctest::Approx(std::abs(f[n] - i * absorbing[n])).epsilon(1e-14));
+    }
+    amplitudes_of_mates(f.data(), nullptr, 2, plus.data(), minus.data());
+    CHECK(plus[1] == doctest::Approx(std::sqrt(5.0)));
+    CHECK(minus[1] == plus[1]);
 }
 
 TEST_CASE("sums over atoms") {

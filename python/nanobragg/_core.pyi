@@ -183,9 +183,15 @@ def sum_over_symmetry(
     waves: NDArray[np.complex64],
     hkl: ArrayLike,
     metric: ArrayLike,
+    largest: float,
     scale: float,
     blur: float,
-) -> NDArray[np.complex64]: ...
+    sums: NDArray[np.complex64],
+) -> None: ...
+def put_planes(planes: NDArray[np.complex64], first: int, columns: NDArray[np.complex64]) -> None: ...
+def amplitudes_of_mates(
+    f: NDArray[np.complexfloating], absorbing: NDArray[np.complexfloating] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def sum_over_atoms(
     coefficients: ArrayLike,
     groups: ArrayLike,

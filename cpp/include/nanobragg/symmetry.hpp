@@ -31,6 +31,11 @@ struct Ball {
         return metric[0] * h * h + metric[4] * k * k + metric[8] * l * l +
                2 * (metric[1] * h * k + metric[2] * h * l + metric[5] * k * l);
     }
+    /// Where l is of a row h k l, both ends included; none where `last` is below `first`.
+    struct Row {
+        std::int64_t first = 0, last = -1;
+    };
+    Row row(std::int64_t h, std::int64_t k) const;
     bool holds(std::int64_t h, std::int64_t k, std::int64_t l) const {
         return inverse_d2(static_cast<double>(h), static_cast<double>(k), static_cast<double>(l)) <= largest;
     }
@@ -64,21 +69,6 @@ struct Completeness {
 
 /// Fills the holes (NaN) of the ball's box: 0 for systematic absences, `default_F` for all others.
 Completeness complete_grid(const SpaceGroup& group, const Ball& ball, double default_F, double* grid);
-
-/// A transform along all axes of what is in the asymmetric unit, of the sign that FFT programs have: the wave of
-/// reflection h k l is the conjugate of element (h, k, l), those of k and l below 0 counted from the end, as in
-/// FFT programs; there is no h below 0, since Friedel's law gives those.
-struct Transform {
-    const std::complex<float>* waves = nullptr;
-    std::array<std::size_t, 3> shape{};
-    /// What all of them are multiplied by, and a B factor (Å²) that has been added to the density's and is taken away.
-    double scale = 1, blur = 0;
-};
-
-/// The structure factors of n reflections: Σ exp(2πi h·t)·wave(h·R) over the operations of `group`, of which those
-/// that differ by a centring only are to be left out.
-void sum_over_symmetry(const SpaceGroup& group, const Transform& transform, const Ball& ball, std::size_t n,
-                       const std::int32_t* hkl, std::complex<float>* out);
 
 /// An element's form factor, Σ a·exp(−b·s²/4) + c with s = 1/d, and its anomalous scattering, electrons.
 struct FormFactor {

@@ -19,6 +19,8 @@ Index times(const Index& h, const SymmetryOperation& op) {
             h[0] * r[2] + h[1] * r[5] + h[2] * r[8]};
 }
 
+Index minus(const Index& a, const Index& b) { return {a[0] - b[0], a[1] - b[1], a[2] - b[2]}; }
+
 Index negative(const Index& h) { return {-h[0], -h[1], -h[2]}; }
 
 // Operations that can extinguish a reflection: those that translate.
@@ -41,16 +43,50 @@ SpaceGroup rotating(const SpaceGroup& group) {
     return out;
 }
 
-bool is_absent(const Index& h, const SpaceGroup& translations) {
-    for (const SymmetryOperation& op : translations) {
-        const double phase = static_cast<double>(h[0]) * op.translation[0] +
-                             static_cast<double>(h[1]) * op.translation[1] +
-                             static_cast<double>(h[2]) * op.translation[2];
-        constexpr double whole = 1e-3;
-        if (std::fabs(phase - std::nearbyint(phase)) > whole && times(h, op) == h) return true;
+// The systematic absences of a row of reflections h k l, l from −∞ to ∞.
+class AbsencesOfRow {
+  public:
+    AbsencesOfRow(std::int64_t h, std::int64_t k, const SpaceGroup& translations) {
+        for (const SymmetryOperation& op : translations) {
+            // The operation turns h k l into itself where constant + l·slope is zero, for each of the three indices.
+            const Index constant = minus(times({h, k, 0}, op), {h, k, 0});
+            const Index slope = minus(times({0, 0, 1}, op), {0, 0, 1});
+            Turned turned;
+            for (std::size_t axis = 0; axis < 3; ++axis) {
+                if (slope[axis] == 0) {
+                    if (constant[axis] != 0) turned.last = turned.first - 1;
+                } else if (constant[axis] % slope[axis] != 0) {
+                    turned.last = turned.first - 1;
+                } else {
+                    turned.first = std::max(turned.first, -constant[axis] / slope[axis]);
+                    turned.last = std::min(turned.last, -constant[axis] / slope[axis]);
+                }
+            }
+            if (turned.first > turned.last) continue;
+            turned.turns = static_cast<double>(h) * op.translation[0] + static_cast<double>(k) * op.translation[1];
+            turned.turns_of_l = op.translation[2];
+            turned_.push_back(turned);
+        }
     }
-    return false;
-}
+    bool none() const { return turned_.empty(); }
+    bool holds(std::int64_t l) const {
+        for (const Turned& turned : turned_) {
+            const double turns = turned.turns + static_cast<double>(l) * turned.turns_of_l;
+            constexpr double whole = 1e-3;
+            if (l >= turned.first && l <= turned.last && std::fabs(turns - std::nearbyint(turns)) > whole) return true;
+        }
+        return false;
+    }
+
+  private:
+    // Reflections that an operation turns into themselves, and by how many turns it changes their phase.
+    struct Turned {
+        std::int64_t first = std::numeric_limits<std::int64_t>::min() / 2;
+        std::int64_t last = std::numeric_limits<std::int64_t>::max() / 2;
+        double turns = 0, turns_of_l = 0;
+    };
+    std::vector<Turned> turned_;
+};
 
 // Of equivalent reflections the one with the largest indices stands for all.
 bool stands_for_all(const Index& h, const SpaceGroup& rotations) {
@@ -65,33 +101,77 @@ bool stands_for_all(const Index& h, const SpaceGroup& rotations) {
 void unique_of_plane(std::int64_t h, const SpaceGroup& rotations, const SpaceGroup& translations, const Ball& ball,
                      std::vector<std::int32_t>& out) {
     for (std::int64_t k = -ball.bounds[1]; k <= ball.bounds[1]; ++k) {
-        for (std::int64_t l = -ball.bounds[2]; l <= ball.bounds[2]; ++l) {
+        const AbsencesOfRow absences(h, k, translations);
+        const Ball::Row row = ball.row(h, k);
+        for (std::int64_t l = row.first; l <= row.last; ++l) {
             const Index index{h, k, l};
-            if (!ball.holds(h, k, l) || !stands_for_all(index, rotations) || is_absent(index, translations)) continue;
+            if (!stands_for_all(index, rotations) || absences.holds(l)) continue;
             for (const std::int64_t i : index) out.push_back(static_cast<std::int32_t>(i));
         }
     }
 }
 
+void fill_holes(double* begin, const double* end, double value) {
+    for (; begin != end; ++begin) *begin = std::isnan(*begin) ? value : *begin;
+}
+
+// `values`: of l = 0.
+Completeness complete_row(const Ball::Row& row, const AbsencesOfRow& absences, double default_F, double* values) {
+    Completeness found;
+    if (row.first > row.last) return found;
+    found.expected = static_cast<std::uint64_t>(row.last - row.first + 1);
+    for (std::int64_t l = row.first; l <= row.last; ++l) found.missing += std::isnan(values[l]);
+    if (!absences.none()) {
+        for (std::int64_t l = row.first; l <= row.last; ++l) {
+            if (!absences.holds(l)) continue;
+            --found.expected;
+            found.missing -= std::isnan(values[l]);
+            found.present_absences += !std::isnan(values[l]) && values[l] != 0.0;
+            fill_holes(values + l, values + l + 1, 0.0);
+        }
+    }
+    fill_holes(values + row.first, values + row.last + 1, default_F);
+    return found;
+}
+
 Completeness complete_plane(std::int64_t h, const SpaceGroup& translations, const Ball& ball, double default_F,
                             double* plane) {
     Completeness found;
-    for (std::int64_t k = -ball.bounds[1]; k <= ball.bounds[1]; ++k) {
-        for (std::int64_t l = -ball.bounds[2]; l <= ball.bounds[2]; ++l, ++plane) {
-            const bool missing = std::isnan(*plane);
-            const bool origin = h == 0 && k == 0 && l == 0;
-            const bool inside = !origin && ball.holds(h, k, l);
-            const bool absent = inside && is_absent({h, k, l}, translations);
-            found.expected += inside && !absent;
-            found.missing += inside && !absent && missing;
-            found.present_absences += absent && !missing && *plane != 0.0;
-            if (missing) *plane = absent ? 0.0 : default_F;
+    const std::int64_t reach = ball.bounds[2];
+    for (std::int64_t k = -ball.bounds[1]; k <= ball.bounds[1]; ++k, plane += 2 * reach + 1) {
+        double* const values = plane + reach;
+        const AbsencesOfRow absences(h, k, translations);
+        Ball::Row row = ball.row(h, k);
+        const auto add = [&](const Ball::Row& part) {
+            const Completeness more = complete_row(part, absences, default_F, values);
+            found.expected += more.expected;
+            found.missing += more.missing;
+            found.present_absences += more.present_absences;
+        };
+        if (h == 0 && k == 0) {
+            add({row.first, -1});
+            row.first = 1;  // 0 0 0 is not counted
         }
+        add(row);
+        fill_holes(plane, plane + 2 * reach + 1, default_F);
     }
     return found;
 }
 
 }  // namespace
+
+Ball::Row Ball::row(std::int64_t h, std::int64_t k) const {
+    // The two ends by the quadratic equation, to be mended by whether the ball holds them: its rounding is what counts.
+    const auto x = static_cast<double>(h), y = static_cast<double>(k);
+    const double middle = -(metric[2] * x + metric[5] * y) / metric[8];
+    const double half = std::sqrt(std::max(0.0, middle * middle - (inverse_d2(x, y, 0) - largest) / metric[8]));
+    const auto reach = static_cast<double>(bounds[2]);
+    Row found{static_cast<std::int64_t>(std::clamp(std::floor(middle - half) - 1, -reach, reach + 1)),
+              static_cast<std::int64_t>(std::clamp(std::ceil(middle + half) + 1, -reach - 1, reach))};
+    while (found.first <= found.last && !holds(h, k, found.first)) ++found.first;
+    while (found.first <= found.last && !holds(h, k, found.last)) --found.last;
+    return found;
+}
 
 std::vector<std::int32_t> unique_reflections(const SpaceGroup& group, const Ball& ball) {
     const SpaceGroup rotations = rotating(group), translations = translating(group);
@@ -167,39 +247,6 @@ Completeness complete_grid(const SpaceGroup& group, const Ball& ball, double def
         present += found.present_absences;
     }
     return {expected, missing, present};
-}
-
-void sum_over_symmetry(const SpaceGroup& group, const Transform& transform, const Ball& ball, std::size_t n,
-                       const std::int32_t* hkl, std::complex<float>* out) {
-    constexpr double two_pi = 6.283185307179586;
-    const auto& shape = transform.shape;
-    const auto wave = [&](const Index& h) -> std::complex<double> {
-        const bool mate = h[0] < 0;
-        std::size_t place = 0;
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-            std::int64_t at = mate ? -h[axis] : h[axis];
-            if (axis > 0 && at < 0) at += static_cast<std::int64_t>(shape[axis]);
-            if (at < 0 || at >= static_cast<std::int64_t>(shape[axis])) return 0;
-            place = place * shape[axis] + static_cast<std::size_t>(at);
-        }
-        const std::complex<double> found(transform.waves[place]);
-        return mate ? found : std::conj(found);
-    };
-    const auto count = static_cast<std::int64_t>(n);
-#pragma omp parallel for schedule(static) num_threads(thread_count(0))
-    for (std::int64_t row = 0; row < count; ++row) {
-        const auto i = static_cast<std::size_t>(row);
-        const Index index{hkl[3 * i], hkl[3 * i + 1], hkl[3 * i + 2]};
-        const double h = hkl[3 * i], k = hkl[3 * i + 1], l = hkl[3 * i + 2];
-        std::complex<double> total = 0;
-        for (const SymmetryOperation& op : group) {
-            const double turns = h * op.translation[0] + k * op.translation[1] + l * op.translation[2];
-            const double phase = two_pi * (turns - std::nearbyint(turns));
-            total += wave(times(index, op)) * std::complex<double>(std::cos(phase), std::sin(phase));
-        }
-        const double sharper = std::exp(transform.blur / 4 * ball.inverse_d2(h, k, l));
-        out[i] = std::complex<float>(total * (transform.scale * sharper));
-    }
 }
 
 }  // namespace nanobragg

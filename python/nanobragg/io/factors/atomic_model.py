@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.factors.density import Reflections, Transformed, grid_points
+from nanobragg.io.factors.density import Transformed, grid_points
 from nanobragg.io.factors.direct_sum import Summed, cost_of
 from nanobragg.io.factors.hkl import LARGEST_GRID
 from nanobragg.io.factors.models import ModelFile, in_group
 from nanobragg.io.factors.symmetry import no_symmetry
+from nanobragg.io.factors.waves import Columns, Reflections
 from nanobragg.io.support.extras import need
 from nanobragg.records.structure_factors import StructureFactors
 
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Waves = tuple[NDArray[np.complex128], NDArray[np.complex128]]
+    Waves = tuple[NDArray[np.complexfloating], NDArray[np.complexfloating] | None]
 
 K_SOL = 0.35
 """electrons/Å³"""
 _MASK_LIMIT = 2**26
 """points of the solvent's grid; it becomes coarser in larger cells"""
-_TRANSFORMS = 0.7
-"""Fraction of the work that transforms of the atoms are."""
+_SOLVENT, _TRANSFORMS = 0.2, 0.6
+"""Fractions of the work that the solvent and the transforms of the atoms are."""
 _CHUNK = 2**19
 """reflections at a time"""
 
@@ -90,7 +91,9 @@ def model_factors(
     minimum = (-bounds[0], -bounds[1], -bounds[2])
     grid = _core.grid_of_holes([2 * bound + 1 for bound in bounds])
     for piece in _pieces(len(unique)):
-        _core.spread_reflections(*group, unique[piece], *_amplitudes(parts, piece), minimum, grid)
+        # f″ is a quarter turn ahead of f, so that the mates differ.
+        mates = _core.amplitudes_of_mates(*parts.waves(piece))
+        _core.spread_reflections(*group, unique[piece], *mates, minimum, grid)
         told(parts.done + (1.0 - parts.done) * min(1.0, piece.stop / len(unique)))
     expected, missing, _ = _core.complete_grid(*group, metric, recipe.resolution**-2, bounds, default_F, grid)
     return StructureFactors(
@@ -137,10 +140,8 @@ def _check_size(model: ModelFile, recipe: Recipe, bounds: tuple[int, int, int]) 
 class _Parts:
     """What adds up to the crystal's structure factors. Grids are let go of as soon as their values are taken."""
 
-    atoms: Callable[[slice], Waves]
-    """What f0 + f′ and what f″ give for a piece of the reflections."""
-    solvent: NDArray[np.complex64] | None
-    """(n,) of all reflections"""
+    waves: Callable[[slice], Waves]
+    """What f0 + f′ and the solvent, and what f″ give for a piece of the reflections; ``None``: nothing."""
     done: float
     """Fraction of the work that they took."""
     warnings: tuple[str, ...] = ()
@@ -158,19 +159,6 @@ def _parts(
     told: Callable[[float], object],
 ) -> _Parts:
     """``told``: how far this has come."""
-    atoms: Callable[[slice], Waves]
-    done = 0.0
-    if cost_of(model, len(wanted.hkl)) <= max(1e9, 60 * grid_points(model, recipe.resolution)):
-        summed = Summed(gemmi, model, recipe.energy)
-
-        def atoms(piece: slice) -> Waves:
-            return summed(wanted.hkl[piece])
-
-    else:
-        atoms = Transformed(
-            model, recipe.energy, recipe.resolution, wanted, lambda fraction: told(_TRANSFORMS * fraction)
-        )
-        done = _TRANSFORMS
     spacing = _mask_spacing(model, recipe)
     warnings = ()
     if recipe.k_sol and spacing > _usual_spacing(recipe):
@@ -178,15 +166,27 @@ def _parts(
             f"{model.name}: the bulk solvent of so large a cell is computed on a grid of {spacing:.2g} Å, to "
             f"{2 * spacing:.2g} Å",
         )
-    return _Parts(atoms, _solvent(gemmi, in_group(gemmi, model), recipe, spacing, wanted), done, warnings)
+    solvent = np.zeros(len(wanted.hkl), np.complex64)
+    if recipe.k_sol:
+        _add_solvent(gemmi, model, recipe, spacing, wanted, solvent)
+    told(_SOLVENT)
+    if cost_of(model, len(wanted.hkl)) > max(1e9, 60 * grid_points(model, recipe.resolution)):
+        atoms = Transformed(
+            model,
+            recipe.energy,
+            recipe.resolution,
+            wanted,
+            solvent,
+            lambda fraction: told(_SOLVENT + _TRANSFORMS * fraction),
+        )
+        return _Parts(atoms, _SOLVENT + _TRANSFORMS, warnings)
+    summed = Summed(gemmi, model, recipe.energy)
 
+    def waves(piece: slice) -> Waves:
+        total, absorbing = summed(wanted.hkl[piece])
+        return total + solvent[piece], absorbing
 
-def _amplitudes(parts: _Parts, piece: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """|F| (n,) of a piece and of its mates. f″ is a quarter turn ahead of f, so that the mates differ."""
-    total, absorbing = parts.atoms(piece)
-    if parts.solvent is not None:
-        total += parts.solvent[piece]
-    return np.abs(total + 1j * absorbing), np.abs(total - 1j * absorbing)
+    return _Parts(waves, _SOLVENT, warnings)
 
 
 def _usual_spacing(recipe: Recipe) -> float:
@@ -198,25 +198,31 @@ def _mask_spacing(model: ModelFile, recipe: Recipe) -> float:
     return max(_usual_spacing(recipe), (model.structure.cell.volume / _MASK_LIMIT) ** (1 / 3))
 
 
-def _solvent(
+def _add_solvent(
     gemmi: Any,
-    structure: Any,
+    model: ModelFile,
     recipe: Recipe,
     spacing: float,
     wanted: Reflections,
-) -> NDArray[np.complex64] | None:
-    """(n,) of all reflections, 0 beyond what a grid of that spacing reaches."""
-    if recipe.k_sol == 0.0:
-        return None
-    mask = gemmi.FloatGrid()
+    sums: NDArray[np.complex64],
+) -> None:
+    """Adds the solvent to the structure factors (n,) of all reflections that a grid of that spacing reaches.
+
+    It is a cell full of solvent, which scatters into 0 0 0 alone, less what is within the atoms.
+    """
+    structure = in_group(gemmi, model)
+    mask = gemmi.Int8Grid()
     mask.setup_from(structure, spacing=spacing)
-    gemmi.SolventMasker(gemmi.AtomicRadiiSet.Refmac).put_mask_on_float_grid(mask, structure[0])
-    grid = gemmi.transform_map_to_f_phi(mask, half_l=True)
-    found = np.zeros(len(wanted.hkl), np.complex64)
-    for piece in _pieces(len(found)):
-        indices = wanted.hkl[piece].astype(float)
-        d2 = np.einsum("ni,ij,nj->n", indices, wanted.metric, indices)
-        inside = d2 <= (2 * spacing) ** -2
-        values = grid.get_value_by_hkl(np.ascontiguousarray(wanted.hkl[piece][inside]))
-        found[piece][inside] = recipe.k_sol * np.exp(-recipe.b_sol / 4 * d2[inside]) * values
-    return found
+    gemmi.SolventMasker(gemmi.AtomicRadiiSet.Refmac).put_mask_on_int8_grid(mask, structure[0])
+    shape = (mask.nu, mask.nv, mask.nw)
+    within = np.array(mask, copy=False).T == 0
+    reached = wanted._replace(largest=(2 * spacing) ** -2)
+    crystal = no_symmetry("")
+    u, v, w = (min(bound, (points - 1) // 2) for bound, points in zip(reached.bounds(crystal), shape, strict=True))
+    columns = Columns(model.name, shape, (u, v, w))
+    columns.put(slice(0, mask.nw), within)
+    columns.along_z()
+    volume = model.structure.cell.volume
+    whole_cell = (crystal.rotations, crystal.translations)
+    columns.add_to(sums, reached, whole_cell, -recipe.k_sol * volume / within.size, -recipe.b_sol)
+    sums[0] += recipe.k_sol * volume  # 0 0 0 is the first of all

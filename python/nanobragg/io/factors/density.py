@@ -1,18 +1,17 @@
 """The transform of the electron density of a model's atoms, in slabs (Ten Eyck (1977) Acta Cryst. A33, 486-492).
 
-Only the atoms of the asymmetric unit are smeared, by gemmi, and on one slab of the cell at a time. Each plane of it is
-transformed along x and y as soon as it is there, and of that the indices within the resolution are kept; the
-transform along z follows when all planes are. Symmetry is applied to the waves. So memory is a few bytes for each
-reflection, not for each grid point, and empty parts of a cell cost nothing.
+Only the atoms of the asymmetric unit are smeared, by gemmi, and on one slab of the cell at a time, which is transformed
+as soon as it is there (:mod:`~nanobragg.io.factors.waves`). Symmetry is applied to the waves.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.io.factors.models import atoms_of
+from nanobragg.io.factors.waves import Columns
 from nanobragg.io.support.extras import need
 
 if TYPE_CHECKING:
@@ -21,24 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.io.factors.models import ModelFile
+    from nanobragg.io.factors.waves import Reflections
 
-    Waves = tuple[NDArray[np.complex128], NDArray[np.complex128]]
+    Waves = tuple[NDArray[np.complex64], NDArray[np.complex64] | None]
 
 _RATE = 1.5
 """grid points per half of the resolution"""
 _SLAB = 2**25
 """grid points of a slab, about"""
-
-
-class Reflections(NamedTuple):
-    """Where the transform is wanted."""
-
-    hkl: NDArray[np.int32]
-    """(n, 3)"""
-    metric: NDArray[np.float64]
-    """(3, 3) of the reciprocal lattice, 1/Å²"""
-    largest: float
-    """1/d² of all of them, 1/Å²"""
 
 
 def grid_points(model: ModelFile, resolution: float) -> float:
@@ -50,34 +39,40 @@ class Transformed:
     """Atoms on a grid, transformed."""
 
     def __init__(
-        self, model: ModelFile, energy: float, resolution: float, wanted: Reflections, told: Callable[[float], object]
+        self,
+        model: ModelFile,
+        energy: float,
+        resolution: float,
+        wanted: Reflections,
+        others: NDArray[np.complex64],
+        told: Callable[[float], object],
     ) -> None:
+        """``others``: structure factors (n,) of what else is in the crystal; those of the atoms are added to them."""
         gemmi = need("gemmi", model.name)
         smeared = _Smeared(gemmi, model, resolution, _shape(model, resolution, wanted))
-        h, k, _ = _bounds(model, wanted)
-        # By h, k (those below 0 at the end, as in a transform) and z, then l; touching its memory is half the work.
-        columns = np.empty((h + 1, 2 * k + 1, smeared.shape[2]), np.complex64)
+        columns = Columns(model.name, smeared.shape, wanted.bounds(model.symmetry))
         shifts = {z: gemmi.cromer_liberman(z=z, energy=energy) for z in smeared.elements}
         for z, element in smeared.elements.items():
             smeared.calculator.addends.set(element, shifts[z][0])
-        self._scattering = _waves(
-            model, smeared, wanted, columns, smeared.calculator.add_atom_density_to_grid, 0.0, told
-        )
+        self._scattering, self._absorbing = others, None
+        put_all = smeared.calculator.add_atom_density_to_grid
+        _add_waves(model, smeared, wanted, columns, put_all, others, lambda fraction: told(0.5 * fraction))
         absorbing = {z: f[1] for z, f in shifts.items()}
-        self._absorbing = None
         if any(absorbing.values()):
 
             def put(atom: Any) -> None:
                 if strength := absorbing[atom.element.atomic_number]:
                     smeared.calculator.add_c_contribution_to_grid(atom, strength)
 
-            self._absorbing = _waves(model, smeared, wanted, columns, put, 0.5, told)
+            self._absorbing = np.zeros(len(wanted.hkl), np.complex64)
+            _add_waves(
+                model, smeared, wanted, columns, put, self._absorbing, lambda fraction: told(0.5 + 0.5 * fraction)
+            )
         told(1.0)
 
     def __call__(self, piece: slice) -> Waves:
-        """What f0 + f′ and what f″ give for a piece of the reflections."""
-        total = self._scattering[piece].astype(np.complex128)
-        return total, np.zeros_like(total) if self._absorbing is None else self._absorbing[piece].astype(np.complex128)
+        """What f0 + f′ (and the others) and what f″ give for a piece of the reflections; ``None``: nothing."""
+        return self._scattering[piece], None if self._absorbing is None else self._absorbing[piece]
 
 
 def _shape(model: ModelFile, resolution: float, wanted: Reflections) -> tuple[int, int, int]:
@@ -85,22 +80,12 @@ def _shape(model: ModelFile, resolution: float, wanted: Reflections) -> tuple[in
     fast = need("scipy", model.name, module="scipy.fft").next_fast_len
     spacings = 1.0 / np.sqrt(np.diag(wanted.metric))
     apart = resolution / (2 * _RATE)
-    highest = _bounds(model, wanted)
+    highest = wanted.bounds(model.symmetry)
     u, v, w = (
         fast(max(int(np.ceil(spacing / apart)), 2 * bound + 2))
         for spacing, bound in zip(spacings, highest, strict=True)
     )
     return u, v, w
-
-
-def _bounds(model: ModelFile, wanted: Reflections) -> tuple[int, int, int]:
-    """The largest indices of the reflections and of all that the rotations make of them, also in a cell that the
-    rotations do not leave quite as it is.
-    """
-    lattice = np.linalg.inv(wanted.metric)
-    turned = np.einsum("pji,jk,pkm->pim", model.symmetry.point_rotations, lattice, model.symmetry.point_rotations)
-    h, k, l = np.sqrt(wanted.largest * np.einsum("pii->pi", turned).max(axis=0) * (1 + 1e-9))  # noqa: E741
-    return int(h), int(k), int(l)
 
 
 class _Smeared:
@@ -169,38 +154,22 @@ def _roundest(gemmi: Any, atom: Any) -> Any:
     return rounder
 
 
-def _waves(
+def _add_waves(
     model: ModelFile,
     smeared: _Smeared,
     wanted: Reflections,
-    columns: NDArray[np.complex64],
+    columns: Columns,
     put: Callable[[Any], object],
-    before: float,
+    sums: NDArray[np.complex64],
     told: Callable[[float], object],
-) -> NDArray[np.complex64]:
-    """(n,) structure factors of all reflections: what all atoms give that are ``put``, by way of ``columns``, the
-    memory of the transform. ``before``: of the fraction done, half of which this is.
-    """
-    from nanobragg import _core
-
-    fft = need("scipy", model.name, module="scipy.fft")
-    threads = _core.thread_count(0)
+) -> None:
+    """Adds to ``sums`` (n,) the structure factors of what all atoms give that are ``put``, by way of ``columns``."""
     u, v, w = smeared.shape
-    h, k = columns.shape[0] - 1, columns.shape[1] // 2
     for here, density in smeared.slabs(put):
-        if density is None:
-            columns[:, :, here] = 0
-        else:
-            rows = fft.rfft(density, axis=2, workers=threads)[:, :, : h + 1]
-            planes = fft.fft(rows, axis=1, workers=threads)
-            columns[:, : k + 1, here] = planes[:, : k + 1].T
-            columns[:, k + 1 :, here] = planes[:, v - k :].T
-        told(before + 0.3 * here.stop / w)
-    for plane in columns:
-        plane[:] = fft.fft(plane, axis=1, workers=threads, overwrite_x=True)
-    told(before + 0.4)
+        columns.put(here, density)
+        told(0.6 * here.stop / w)
+    columns.along_z()
+    told(0.8)
     rotations, translations = model.symmetry.representatives
     scale = model.structure.cell.volume / (u * v * w) * len(model.symmetry.rotations) / len(rotations)
-    return _core.sum_over_symmetry(
-        rotations, translations, columns, wanted.hkl, wanted.metric, scale, smeared.calculator.blur
-    )
+    columns.add_to(sums, wanted, (rotations, translations), scale, smeared.calculator.blur)
