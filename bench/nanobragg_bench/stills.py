@@ -31,6 +31,13 @@ PEAKS = (1e4, 1e5)
 """photons, in turn"""
 
 
+def factors() -> np.ndarray:
+    """(n, 4): h, k, l, F; |F|² of an exponential distribution."""
+    rng = np.random.default_rng(1000)
+    indices = np.indices((25, 29, 33)).reshape(3, -1).T - (12, 14, 16)
+    return np.column_stack([indices, np.sqrt(rng.exponential(1e4, len(indices)))])
+
+
 def still(
     peak: float = 1e4,
     *,
@@ -39,16 +46,13 @@ def still(
     shape: Any = "square",
     edge: int = 256,
 ) -> Experiment:
-    """The still of diffBragg's tests (``hopper``): 1.8 Å, 256 x 256 pixels of 0.2 mm at 150 mm, |F|² of an exponential
-    distribution; its brightest pixel has ``peak`` photons. With another ``edge`` pixels are larger.
+    """The still of diffBragg's tests (``hopper``): 1.8 Å, 256 x 256 pixels of 0.2 mm at 150 mm; its brightest pixel has
+    ``peak`` photons. With another ``edge`` pixels are larger.
     """
-    rng = np.random.default_rng(1000)
-    indices = np.indices((25, 29, 33)).reshape(3, -1).T - (12, 14, 16)
-    factors = np.column_stack([indices, np.sqrt(rng.exponential(1e4, len(indices)))])
     experiment = Experiment(
         beam=Beam(wavelength=1.8, fluence=1e24),
         crystal=Crystal(
-            cell=cell, cells=(12, 12, 11), misset=misset, structure_factors=factors, shape=shape, interpolate=False
+            cell=cell, cells=(12, 12, 11), misset=misset, structure_factors=factors(), shape=shape, interpolate=False
         ),
         detector=Detector(shape=(edge, edge), pixel_size=51.2 / edge, distance=150),
         sampling=Sampling(oversample=1),

@@ -33,7 +33,10 @@ from nanobragg.records.scene import Scene as Scene
 from nanobragg.records.scene_change import SceneChange as SceneChange
 from nanobragg.records.shapes import Shape as Shape
 from nanobragg.refinement.refine import refine as refine
+from nanobragg.refinement.result import RefinedShot as RefinedShot
 from nanobragg.refinement.result import Refinement as Refinement
+from nanobragg.refinement.shots import refine_shots as refine_shots
+from nanobragg.refinement.shots_result import RefinedShots as RefinedShots
 from nanobragg.rendering.background import RingProfile as RingProfile
 from nanobragg.rendering.background import background_profile as background_profile
 from nanobragg.rendering.cuda_system import CudaDevice as CudaDevice

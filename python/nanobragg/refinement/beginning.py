@@ -21,7 +21,8 @@ from nanobragg.refinement.variables import SCALES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.refinement.target import State, Target
+    from nanobragg.refinement.joint import Joint, State
+    from nanobragg.refinement.target import Target
 
     Array = NDArray[np.float64]
 
@@ -38,39 +39,47 @@ _OTHERS = 8
 """The scale is found by so many pixels, the brightest of data and model, and by each eighth other one."""
 
 
-def begin(target: Target, search: float, reach: float) -> State:
+def begin(target: Joint, search: float, reach: float) -> State:
     """The state from which to go down with everything free.
 
     Args:
         target: of a mild likelihood (``rooted``).
-        search: degrees; within this radius of the start the orientation is looked for. 0: it is known well enough.
+        search: degrees; within this radius of the start orientations are looked for. 0: they are known well enough.
         reach: the largest Miller index of the data, or a bit more.
 
     """
-    variables, model = target.variables, target.model
-    plain = _scaled(target, np.zeros(len(variables)))
+    start = np.zeros(len(target.longest))
+    plain = _scaled(target, start)
     few = MOST_CELLS
     if search > 0.0:
         few = min(max(0.75 / (reach * search / DEGREES), _FEWEST_CELLS), MOST_CELLS)
-    model.most_cells = few
-    x = np.zeros(len(variables))
-    if search > 0.0 and variables.turned:
-        x = _best_turn(target, search, 0.8 / (few * reach) * DEGREES)
+    target.limit_cells(few)
+    x = start
+    if search > 0.0 and target.turned:
+        step = 0.8 / (few * reach) * DEGREES
+        x = target.packed(np.array(target.over(lambda shot, _: _best_turn(shot, search, step), x)))
     # Wide spots tell little of the cell, which indexing has left nearer to the truth than the orientation.
-    held = (*_WIDTHS, "crystal.cell[", "crystal.cell.") if variables.turned else _WIDTHS
-    free = np.array([not v.name.startswith(held) for v in variables.items])
+    held = (*_WIDTHS, "crystal.cell[", "crystal.cell.") if target.turned else _WIDTHS
+    free = target.gathered([not v.name.startswith(held) for v in target.items]) > 0.0
     blurred = _scaled(target, x)
     while free.any():
         blurred = descend(target, blurred, free=free, steps=_STEPS, enough=1.0).state
         if few == MOST_CELLS:
             break
         few = MOST_CELLS if 1.5 * few > MOST_CELLS else min(2.0 * few, MOST_CELLS)
-        model.most_cells = few
+        target.limit_cells(few)
         blurred = _scaled(target, blurred.x)
-    model.most_cells = np.inf
+    target.limit_cells(np.inf)
     if plain.misfit < min(blurred.misfit, _EXPLAINED * target.empty()):
         return plain
-    return _grown(target, blurred.x)
+    moves = np.array(target.over(_growth, blurred.x))
+    return target.at(np.clip(blurred.x + target.packed(_shared(target, moves)), *target.limits))
+
+
+def _shared(target: Joint, moves: Array) -> Array:
+    """The moves (s, l + c) that shots would make, those of common numbers their median."""
+    common = slice(target.own, None)
+    return np.hstack([moves[:, : target.own], np.tile(np.median(moves[:, common], axis=0), (len(moves), 1))])
 
 
 def _best_turn(target: Target, radius: float, step: float) -> Array:
@@ -95,21 +104,20 @@ def _best_turn(target: Target, radius: float, step: float) -> Array:
 
 def _likeness(a: Array, b: Array) -> float:
     a, b = a - a.mean(), b - b.mean()
-    size = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / size if size > 0.0 else 0.0
+    size = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return float((a * b).sum()) / size if size > 0.0 else 0.0
 
 
-def _scaled(target: Target, x: Array) -> State:
+def _scaled(target: Joint, x: Array) -> State:
     """The state at ``x`` with the scale, where it is free, that is best there."""
     state = target.at(x)
-    number = next((i for i, v in enumerate(target.variables.items) if v.name in SCALES), None)
+    number = next((i for i, v in enumerate(target.items) if v.name in SCALES), None)
     if number is None:
         return state
-    lowest, highest = target.variables.limits
-    other = x.copy()
-    other[number] = min(max(x[number] + _best_scale(target, state.spots), lowest[number]), highest[number])
-    scaled = target.at(other)
-    return scaled if scaled.misfit < state.misfit else state
+    moves = np.zeros((len(target.targets), len(target.items)))
+    moves[:, number] = target.with_parts(lambda shot, _, part: _best_scale(shot, part.spots), state)
+    scaled = target.at(np.clip(x + target.packed(_shared(target, moves)), *target.limits))
+    return target.best(state, scaled)
 
 
 def _best_scale(target: Target, spots: Array) -> float:
@@ -134,8 +142,10 @@ def _best_scale(target: Target, spots: Array) -> float:
     return middle
 
 
-def _grown(target: Target, x: Array) -> State:
-    """The state whose spots are as wide as the small crystal's, where their width is free, with the sums they had."""
+def _growth(target: Target, x: Array) -> Array:
+    """By what a shot's numbers move so that its spots are as wide as the small crystal's, where their width is free,
+    with the sums they had.
+    """
     variables = target.variables
     shape, fudge, cells = _widths(target, x)
     if any(item.name == "crystal.fudge" for item in variables.items):
@@ -153,7 +163,7 @@ def _grown(target: Target, x: Array) -> State:
     for i, item in enumerate(variables.items):
         if item.name in SCALES:
             moves[i] = scale
-    return target.at(np.clip(x + moves, *variables.limits))
+    return moves
 
 
 def _widths(target: Target, x: Array) -> tuple[Shape, float, Array]:

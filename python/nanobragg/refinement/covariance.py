@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nanobragg.refinement.variables import Variables
 
     Array = NDArray[np.float64]
 
-_LEAST = 1e-15
+LEAST = 1e-15
 """a part of the largest eigenvalue; below it, nothing is known"""
 WEAK = 1e-3
 """An eigenvalue of the scaled normal matrix, whose diagonal is 1. A direction with one below is weak: along it the
@@ -43,24 +45,33 @@ def determined(normal: Array, slopes: Array, variables: Variables) -> Determined
     dead = scale == 0.0
     scale[dead] = 1.0
     values, vectors = np.linalg.eigh(normal / np.outer(scale, scale) + np.diag(np.where(dead, 1.0, 0.0)))
-    held = np.maximum(values, _LEAST * max(values[-1], 1e-300))
+    held = np.maximum(values, LEAST * max(values[-1], 1e-300))
     inverse = (vectors / held) @ vectors.T / np.outer(scale, scale)
     weak = np.flatnonzero((values < WEAK) & (values.size > 1))
-    words = [_words(vectors[:, i], np.sqrt(held[i]) * scale, slopes, variables) for i in weak]
+    moves = [slopes @ (vectors[:, i] / (np.sqrt(held[i]) * scale)) for i in weak]
+    words = [named(vectors[:, i], moved, variables.names, variables) for i, moved in zip(weak, moves, strict=True)]
     words += [f"{variables.names[i]}: the data do not depend on it" for i in np.flatnonzero(dead)]
-    inverse[dead, dead] = np.inf
-    return Determined(slopes @ inverse @ slopes.T, tuple(words))
+    covariance = slopes @ inverse @ slopes.T
+    covariance[dead, dead] = np.inf
+    return Determined(covariance, tuple(words))
 
 
-def _words(share: Array, size: Array, slopes: Array, variables: Variables) -> str:
-    """What a step of one standard deviation along a weak direction is, or a smaller one that people can imagine."""
-    moved = slopes @ (share / size)
-    named = np.flatnonzero(np.abs(share) >= _NAMED * np.abs(share).max())
-    ordered = named[np.argsort(-np.abs(share[named]), kind="stable")]
+def named(share: Array, moved: Array, names: Sequence[str], variables: Variables) -> str:
+    """What a step of one standard deviation along a weak direction is, or a smaller one that people can imagine.
+
+    Args:
+        share: (n,) of each number, in standard deviations of it alone.
+        moved: (n,) by how much it moves, in the user's units.
+        names: of the numbers.
+        variables: their starts and units.
+
+    """
+    large = np.flatnonzero(np.abs(share) >= _NAMED * np.abs(share).max())
+    ordered = large[np.argsort(-np.abs(share[large]), kind="stable")]
     starts = np.array([abs(item.start) for item in variables.items])
     far = max((abs(moved[i]) / starts[i] for i in ordered if starts[i] > 0.0), default=0.0)
     part = min(1.0, 0.01 / far) if far > 0.1 else 1.0
     sign = part if moved[ordered[0]] >= 0.0 else -part
-    parts = [f"{variables.names[i]} {sign * moved[i]:+.3g} {variables.items[i].unit}".rstrip() for i in ordered]
+    parts = [f"{names[i]} {sign * moved[i]:+.3g} {variables.items[i].unit}".rstrip() for i in ordered]
     change = "1" if part == 1.0 else f"{part * part:.1g}"
     return f"together hardly determined: {', '.join(parts)} change chi-squared by {change}"

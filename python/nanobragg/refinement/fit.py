@@ -15,7 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.refinement.target import Slopes, State, Target
+    from nanobragg.refinement.arrow import Arrow
+    from nanobragg.refinement.joint import Joint, State
 
     Array = NDArray[np.float64]
 
@@ -30,10 +31,12 @@ class Path(NamedTuple):
     misfits: list[float]
     """at the start and after each step"""
     converged: bool
+    slopes: Arrow | None = None
+    """at the state, where they are known"""
 
 
 def descend(
-    target: Target,
+    target: Joint,
     state: State,
     *,
     free: NDArray[np.bool_] | None = None,
@@ -54,17 +57,16 @@ def descend(
         told: called with each better state and its number.
 
     """
-    limits = target.variables.limits
     may_move = np.ones(len(state.x), bool) if free is None else free
     misfits = [state.misfit]
     for number in range(steps):
         slopes = target.slopes(state)
-        inside = may_move & _inside(state.x, slopes.gradient, limits)
+        inside = may_move & _inside(state.x, slopes.gradient, target.limits)
         if _promise(slopes, inside) < enough:
-            return Path(state, misfits, True)
-        found = _stepped(target, state, slopes, inside, damping, limits)
+            return Path(state, misfits, True, slopes)
+        found = _stepped(target, state, slopes, inside, damping)
         if found is None:  # no step is better, to the last digits
-            return Path(state, misfits, damping <= 1.0)
+            return Path(state, misfits, damping <= 1.0, slopes)
         state, damping = found
         misfits.append(state.misfit)
         if told is not None:
@@ -78,43 +80,25 @@ def _inside(x: Array, gradient: Array, limits: tuple[Array, Array]) -> NDArray[n
     return ~(((x <= lowest) & (gradient < 0.0)) | ((x >= highest) & (gradient > 0.0)))
 
 
-def _promise(slopes: Slopes, inside: NDArray[np.bool_]) -> float:
+def _promise(slopes: Arrow, inside: NDArray[np.bool_]) -> float:
     """By how much a full step would make the misfit smaller."""
-    step = _step(slopes, inside, _LEAST_DAMPING)
-    return float(slopes.gradient @ step)
-
-
-def _step(slopes: Slopes, inside: NDArray[np.bool_], damping: float) -> Array:
-    step = np.zeros(len(inside))
-    normal, gradient = slopes.normal[np.ix_(inside, inside)], slopes.gradient[inside]
-    scale = np.sqrt(np.diag(normal))
-    live = scale > 0.0
-    if not live.any():
-        return step
-    scaled = normal[np.ix_(live, live)] / np.outer(scale[live], scale[live])
-    moved = np.zeros(len(scale))
-    damped = scaled + damping * np.eye(len(scaled))
-    moved[live] = np.linalg.solve(damped, gradient[live] / scale[live]) / scale[live]
-    step[inside] = moved
-    return step
+    return float(slopes.gradient @ slopes.step(inside, _LEAST_DAMPING))
 
 
 def _stepped(
-    target: Target,
+    target: Joint,
     state: State,
-    slopes: Slopes,
+    slopes: Arrow,
     inside: NDArray[np.bool_],
     damping: float,
-    limits: tuple[Array, Array],
 ) -> tuple[State, float] | None:
     """A better state, and the damping of the next step."""
-    longest = np.where(target.variables.log, 1.5, np.where(target.turning, 3.0, np.inf))
     for _ in range(_TRIES):
-        step = _step(slopes, inside, damping)
-        step /= max(1.0, float((np.abs(step) / longest).max()))
-        x = np.clip(state.x + step, *limits)
+        step = slopes.step(inside, damping)
+        step /= _too_long(slopes, np.abs(step) / target.longest)
+        x = np.clip(state.x + step, *target.limits)
         step = x - state.x
-        promised = float(step @ (2.0 * slopes.gradient - slopes.normal @ step))
+        promised = float(step @ (2.0 * slopes.gradient - slopes.times(step)))
         ahead = target.at(x)
         if ahead.misfit < state.misfit:
             kept = (state.misfit - ahead.misfit) / promised if promised > 0.0 else 0.0
@@ -123,6 +107,14 @@ def _stepped(
         if damping > _MOST_DAMPING:
             break
     return None
+
+
+def _too_long(slopes: Arrow, length: Array) -> Array:
+    """(n,) by how much steps are too long: all by common numbers, each shot's by its own."""
+    common, own = slopes.parted(length)
+    shared = common.max(initial=1.0)
+    longest = own.max(axis=1, initial=shared)
+    return np.append(np.full(len(common), shared), np.repeat(longest, own.shape[1]))
 
 
 def _next(damping: float, kept: float) -> float:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from nanobragg.records.experiment import Experiment
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-_COLUMNS = ("name", "unit", "start", "value", "sigma")
+COLUMNS = ("name", "unit", "start", "value", "sigma")
 
 
 @dataclass(frozen=True, eq=False)
-class Refinement:
-    """The experiment that explains an image best, and how well the image determines it."""
+class RefinedShot:
+    """The experiment that explains an image best, and how well it is known."""
 
     experiment: Experiment
     """With the refined values."""
@@ -35,29 +37,10 @@ class Refinement:
     """(n,) refined"""
     covariance: Array
     """(n, n) of the values"""
-    weak: tuple[str, ...]
-    """what the data hardly tell apart, in words, the weakest first"""
-    misfit: float
-    """what was made small: of the likelihood, and of what was known before"""
-    misfits: tuple[float, ...]
-    """after each step of the last stage"""
-    jacobians: int
-    """how often derivatives were computed"""
-    converged: bool
-    """False where the steps came to their end, or were interrupted"""
     shoeboxes: NDArray[np.void]
     """(g,) of each group of pixels: panel, fast, slow (pixels), h, k, l, pixels; chi2: the sum of (data - model)² in
     variances of the model; spread: the standard deviation of such a sum; Z: how far chi2 is from the number of pixels,
     in spreads"""
-    data: Array = field(repr=False)
-    """photons, of the image's shape; NaN where they were not compared"""
-    spots: Array = field(repr=False)
-    """the model without its background, of that shape"""
-    background: Array = field(repr=False)
-    residuals: Array = field(repr=False)
-    """(data - model) in standard deviations of the model"""
-    notes: tuple[str, ...] = ()
-    """what was assumed, and left out"""
 
     @property
     def sigmas(self) -> Array:
@@ -96,31 +79,64 @@ class Refinement:
     def rows(self) -> list[dict[str, Any]]:
         """Name, unit, start, value and sigma of each number."""
         columns = (self.names, self.units, self.start.tolist(), self.values.tolist(), self.sigmas.tolist())
-        return [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def csv(self) -> str:
         """The same as text, with commas."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows())
-        return text.getvalue()
+        return table(self.rows(), COLUMNS)
 
-    def __str__(self) -> str:
-        """A table for people."""
+    def lines(self) -> list[str]:
+        """A row for each number, for people."""
         width = max(len(name) for name in self.names)
-        lines = [
-            f"{row['name']:<{width}}  {_with_sigma(row['value'], row['sigma']):>26} {row['unit']:<12} "
+        return [
+            f"{row['name']:<{width}}  {with_sigma(row['value'], row['sigma']):>26} {row['unit']:<12} "
             f"from {row['start']:.6g}"
             for row in self.rows()
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement(RefinedShot):
+    """The experiment that explains an image best, and how well the image determines it."""
+
+    weak: tuple[str, ...]
+    """what the data hardly tell apart, in words, the weakest first"""
+    misfit: float
+    """what was made small: of the likelihood, and of what was known before"""
+    misfits: tuple[float, ...]
+    """after each step of the last stage"""
+    jacobians: int
+    """how often derivatives were computed"""
+    converged: bool
+    """False where the steps came to their end, or were interrupted"""
+    data: Array = field(repr=False)
+    """photons, of the image's shape; NaN where they were not compared"""
+    spots: Array = field(repr=False)
+    """the model without its background, of that shape"""
+    background: Array = field(repr=False)
+    residuals: Array = field(repr=False)
+    """(data - model) in standard deviations of the model"""
+    notes: tuple[str, ...] = ()
+    """what was assumed, and left out"""
+
+    def __str__(self) -> str:
+        """A table for people."""
         state = "converged" if self.converged else "not converged"
         explained = f"chi-squared {self.reduced_chi2:.4g} a pixel (Z {self.Z:.1f})"
-        lines.append(f"{explained}, {self.pixels} pixels, {self.jacobians} Jacobians, {state}")
-        return "\n".join([*lines, *self.weak, *self.notes])
+        last = f"{explained}, {self.pixels} pixels, {self.jacobians} Jacobians, {state}"
+        return "\n".join([*self.lines(), last, *self.weak, *self.notes])
 
 
-def _with_sigma(value: float, sigma: float) -> str:
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as text, with commas."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def with_sigma(value: float, sigma: float) -> str:
     """With as many digits as the standard deviation says."""
     if not 0.0 < sigma < 1e300:
         return f"{value:.8g} ± {sigma:.2g}"

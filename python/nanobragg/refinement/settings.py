@@ -67,6 +67,14 @@ class Settings:
             raise InputError(f"search: found {self.search:g}, expected at most 180 degrees")
 
 
+def settings_of(who: str, how: Mapping[str, Any]) -> Settings:
+    """Settings of what ``who`` was given. Raises :class:`InputError` for one that there is not."""
+    unknown = sorted(set(how) - set(Settings.__dataclass_fields__))
+    if unknown:
+        raise InputError(f"{who}: found {unknown[0]}, expected one of {', '.join(Settings.__dataclass_fields__)}")
+    return Settings(**how)
+
+
 def _number(name: str, found: Any, least: float) -> None:
     if found is None:
         return

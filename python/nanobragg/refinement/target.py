@@ -1,4 +1,4 @@
-"""What is made small: misfits of all pixels, and of what is known before."""
+"""What is made small for one image: misfits of all pixels, and of what is known before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nanobragg.refinement.background import Background
+from nanobragg.refinement.priors import Priors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-class State(NamedTuple):
-    """The target at one place."""
+class Part(NamedTuple):
+    """One image's target at one place."""
 
-    x: Array
     misfit: float
-    """about chi-squared, that of what is known before included"""
+    """about chi-squared, that of what is known before of the shot's own numbers included"""
     spots: Array
     """(m,) photons"""
     below: Array
@@ -45,11 +45,12 @@ class Target:
 
     Args:
         model: of the spots.
-        variables: what is free.
+        variables: what is free: the shot's own numbers, then common ones.
         pixels: those of the data.
         data: (m,) photons.
         likelihood: by which model and data are compared.
         background: its kind.
+        own: how many numbers are the shot's own.
 
     """
 
@@ -61,22 +62,22 @@ class Target:
         data: Array,
         likelihood: Likelihood,
         background: str,
+        own: int,
     ) -> None:
         self.model, self.variables, self.pixels, self.data = model, variables, pixels, data
         self.likelihood = likelihood
         self.background = Background(background, pixels, likelihood)
-        self.turning = np.array([v.turn is not None for v in variables.items])
-        priors = [(i, *v.prior) for i, v in enumerate(variables.items) if v.prior is not None]
-        self._known = np.array([i for i, _, _ in priors], dtype=int)
-        self._centres = np.array([centre for _, centre, _ in priors])
-        self._sigmas = np.array([sigma for _, _, sigma in priors])
+        self._priors = Priors(variables, range(own))
 
-    def at(self, x: Array) -> State:
+    def at(self, x: Array) -> Part:
         """The target at ``x`` (n,)."""
-        spots = self.model.spots(x)
+        return self.of(x, self.model.spots(x))
+
+    def of(self, x: Array, spots: Array) -> Part:
+        """The target at ``x``, whose spots are these."""
         below = self.background.under(spots, self.data)
         misfit = float(self.likelihood.of(self.data, spots + below).misfit.sum())
-        return State(x, misfit + float((self._surprise(x)[0] ** 2).sum()), spots, below)
+        return Part(misfit + self._priors.misfit(x), spots, below)
 
     def empty(self) -> float:
         """The misfit without any spots."""
@@ -84,20 +85,29 @@ class Target:
         below = self.background.under(nothing, self.data)
         return float(self.likelihood.of(self.data, nothing + below).misfit.sum())
 
-    def slopes(self, state: State) -> Slopes:
+    def slopes(self, x: Array, part: Part) -> Slopes:
         """The target's slopes there."""
-        columns = self.model.columns(state.x)
-        terms = self.likelihood.of(self.data, state.spots + state.below)
+        columns = self.model.columns(x)
+        terms = self.likelihood.of(self.data, part.spots + part.below)
         weighted = columns * terms.weight
-        normal = self.background.taken_out(weighted @ columns.T, weighted, terms.weight)
-        gradient = columns @ terms.score
-        surprise, slopes = self._surprise(state.x)
-        gradient[self._known] -= surprise * slopes
-        normal[self._known, self._known] += slopes * slopes
+        normal = self.background.taken_out(_products(weighted, columns), weighted, terms.weight)
+        gradient = np.einsum("nm,m->n", columns, terms.score)
+        surprise, slopes = self._priors.surprise(x)
+        known = self._priors.numbers
+        gradient[known] -= surprise * slopes
+        normal[known, known] += slopes * slopes
         return Slopes(gradient, normal)
 
-    def _surprise(self, x: Array) -> tuple[Array, Array]:
-        """What is known before: standard deviations away, and their slopes by ``x``."""
-        values = np.where(self.turning, x, self.variables.values(x))[self._known]
-        log = self.variables.log[self._known]
-        return (values - self._centres) / self._sigmas, np.where(log, values, 1.0) / self._sigmas
+
+_SMALL = 1 << 18
+"""Multiplications that BLAS does in one thread. Several would wait for each other where shots are worked on side by
+side, and a sum might depend on them."""
+
+
+def _products(a: Array, b: Array) -> Array:
+    """(n, n): a bᵀ of (n, m), in pieces of few pixels."""
+    n, m = a.shape
+    size = max(_SMALL // (n * n), 16)
+    whole = m - m % size
+    pieces = [x[:, :whole].reshape(n, -1, size).transpose(1, 0, 2) for x in (a, b)]
+    return (pieces[0] @ pieces[1].transpose(0, 2, 1)).sum(axis=0) + a[:, whole:] @ b[:, whole:].T

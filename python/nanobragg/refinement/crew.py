@@ -1,0 +1,44 @@
+"""Shots side by side: the same is done with each, in threads, and comes back in their order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+class Crew:
+    """Threads among which shots are shared out. What comes of it does not depend on how many they are.
+
+    Args:
+        shots: how many there will be.
+        threads: 0 for all processors.
+
+    """
+
+    def __init__(self, shots: int, threads: int) -> None:
+        every = threads or os.cpu_count() or 1
+        self._hands = max(min(shots, every), 1)
+        self.each = max(every // self._hands, 1) if shots > 1 else threads
+        """Threads of a shot's renderer."""
+
+    def map(self, work: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
+        """What ``work`` makes of each, in order. The first error ends it, as Ctrl-C does."""
+        if self._hands == 1 or len(items) == 1:
+            return [work(item) for item in items]
+        with ThreadPoolExecutor(self._hands) as pool:
+            futures = [pool.submit(work, item) for item in items]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                raise
+
+    def starmap(self, work: Callable[..., Found], items: Iterable[tuple[object, ...]]) -> list[Found]:
+        """The same with several arguments."""
+        return self.map(lambda arguments: work(*arguments), list(items))

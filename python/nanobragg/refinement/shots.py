@@ -1,0 +1,143 @@
+"""``nanobragg.refine_shots``: many images, with numbers in common and numbers of each (``specs/refinement.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nanobragg.errors import InputError
+from nanobragg.records.experiment import Experiment
+from nanobragg.refinement.crew import Crew
+from nanobragg.refinement.explained import explained_by
+from nanobragg.refinement.result import RefinedShot
+from nanobragg.refinement.settings import settings_of
+from nanobragg.refinement.shared import shared
+from nanobragg.refinement.shot import Shot
+from nanobragg.refinement.shots_result import RefinedShots
+from nanobragg.refinement.work import End, Work
+
+if TYPE_CHECKING:
+    from nanobragg.refinement.settings import Settings
+
+    Progress = Callable[[int, float], object]
+
+
+def refine_shots(
+    experiments: Experiment | Sequence[Experiment],
+    images: Sequence[Any],
+    each: Sequence[str],
+    common: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    **how: Any,
+) -> RefinedShots:
+    """Refine what experiments say against many images, with numbers that all of them have in common.
+
+    Args:
+        experiments: where to start: one for each image, or one for all.
+        images: of each shot, as :func:`nanobragg.refine` takes it.
+        each: what is free of each shot, by names as :func:`nanobragg.refine` has them: ``crystal.misset``, ``scale``.
+        common: what is free and the same for all shots: ``beam.wavelength``, ``detector.groups[left].shift`` (of a
+            group of panels), ``crystal.cell``. All shots start with the same values of it.
+        progress: called after each step with its number and the misfit of a pixel.
+        how: what :func:`nanobragg.refine` takes; ``priors`` and ``bounds`` of what is common count once.
+
+    Shots are worked on side by side; results do not depend on how many. Time and memory grow with their number. Ctrl-C
+    ends the refinement with the best that was found, which is not ``converged``.
+
+    Raises:
+        InputError: as :func:`nanobragg.refine` does, naming the shot; and for common numbers that differ at the start.
+
+    """
+    settings = settings_of("refine_shots", how)
+    shots, crew = shots_of(experiments, images, each, common, settings)
+    return _found(shots, Work(shots, crew, settings, progress).done())
+
+
+def shots_of(
+    experiments: Experiment | Sequence[Experiment],
+    images: Sequence[Any],
+    each: Sequence[str],
+    common: Sequence[str],
+    settings: Settings,
+) -> tuple[list[Shot], Crew]:
+    """The shots, and who works on them; arguments and errors as for :func:`refine_shots`."""
+    pictures = _list("images", images)
+    starts = [experiments] * len(pictures) if isinstance(experiments, Experiment) else list(experiments)
+    if len(starts) != len(pictures) or not pictures:
+        raise InputError(f"images: found {len(pictures)}, expected one for each of {len(starts)} experiments")
+    crew = Crew(len(starts), settings.threads)
+
+    def one(number: int) -> Shot:
+        try:
+            return Shot(starts[number], pictures[number], each, common, settings, crew.each)
+        except InputError as error:
+            raise InputError(f"shot {number}: {error}") from error
+
+    shots = crew.map(one, range(len(starts)))
+    for number, shot in enumerate(shots):
+        _check_common(shots[0], shot, number)
+    return shots, crew
+
+
+def _list(name: str, given: Any) -> list[Any]:
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__len__"):
+        raise InputError(f"{name}: found {given!r:.60}, expected a list, one for each shot")
+    return list(given)
+
+
+def _check_common(first: Shot, other: Shot, number: int) -> None:
+    """Raise :class:`InputError` for shots of other names, or with another start of what is common."""
+    if first.variables.names != other.variables.names:
+        odd = sorted(set(first.variables.names) ^ set(other.variables.names))
+        raise InputError(f"shot {number}: found {odd[0]} there or in shot 0 alone, expected the same names in all")
+    for one, two in zip(first.variables.items[first.own :], other.variables.items[other.own :], strict=True):
+        if one.start != two.start:
+            raise InputError(
+                f"{one.name}: found {one.start:.9g} in shot 0 and {two.start:.9g} in shot {number}, expected the same "
+                "start of what is common"
+            )
+
+
+def _found(shots: list[Shot], end: End) -> RefinedShots:
+    target = end.target
+    known = shared(end.slopes, target, end.state.x)
+    every = zip(shots, target.unpacked(end.state.x), end.state.parts, known.covariances, strict=True)
+    refined = []
+    for shot, x, part, covariance in every:
+        variables = shot.variables
+        refined.append(
+            RefinedShot(
+                experiment=variables.at(x, shot.start),
+                names=tuple(variables.names),
+                units=tuple(item.unit for item in variables.items),
+                start=variables.values(np.zeros(len(variables))),
+                values=variables.values(x),
+                covariance=covariance,
+                shoeboxes=explained_by(shot, part).shoeboxes,
+            )
+        )
+    return RefinedShots(
+        shots=tuple(refined),
+        common=tuple(shots[0].variables.names[shots[0].own :]),
+        weak=known.weak,
+        misfit=end.state.misfit,
+        misfits=end.misfits,
+        jacobians=shots[0].model.jacobians,
+        converged=end.converged,
+        notes=(*(("interrupted: the best so far",) if end.interrupted else ()), *_notes(shots)),
+    )
+
+
+def _notes(shots: Sequence[Shot]) -> list[str]:
+    """What was assumed and left out; once where it is the same for all shots."""
+    numbers: dict[str, list[int]] = {}
+    for number, shot in enumerate(shots):
+        for note in shot.notes:
+            numbers.setdefault(note, []).append(number)
+    return [
+        note if len(found) == len(shots) else f"shot{'s' * (len(found) > 1)} {', '.join(map(str, found))}: {note}"
+        for note, found in numbers.items()
+    ]

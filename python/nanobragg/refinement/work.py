@@ -1,0 +1,103 @@
+"""The way of a refinement, from its start to where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from nanobragg.refinement.beginning import begin
+from nanobragg.refinement.fit import Path, descend
+from nanobragg.refinement.joint import Joint, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nanobragg.refinement.arrow import Arrow
+    from nanobragg.refinement.crew import Crew
+    from nanobragg.refinement.settings import Settings
+    from nanobragg.refinement.shot import Shot
+    from nanobragg.refinement.target import Target
+
+    Progress = Callable[[int, float], object]
+
+_ENOUGH = 1e-3
+"""The way down ends where a step would take no more from chi-squared: 0.03 standard deviations in all."""
+_NEAR = 100.0
+"""a chi-squared: where the mild misfit gives way to the likelihood"""
+_ROUNDS = 4
+
+
+class End(NamedTuple):
+    """Where a refinement ended."""
+
+    target: Joint
+    state: State
+    slopes: Arrow
+    misfits: tuple[float, ...]
+    """after each step of the last stage"""
+    converged: bool
+    interrupted: bool
+
+
+class Work:
+    """A refinement of images.
+
+    Args:
+        shots: of the same names.
+        crew: who works on them.
+        settings: how.
+        progress: called after each step with its number and the misfit of a pixel.
+
+    """
+
+    def __init__(self, shots: Sequence[Shot], crew: Crew, settings: Settings, progress: Progress | None = None) -> None:
+        self.shots, self.settings, self._crew, self._progress = list(shots), settings, crew, progress
+        self._steps = 0
+        self._best: State | None = None
+
+    def done(self) -> End:
+        """Go down; Ctrl-C keeps the best so far."""
+        try:
+            target, path = self._way()
+        except KeyboardInterrupt:
+            if self._best is None:
+                raise
+            # The best so far may be of another likelihood and other pixels.
+            target = self._joint(lambda shot: shot.likely())
+            state = target.at(self._best.x)
+            return End(target, state, target.slopes(state), (), False, True)
+        slopes = target.slopes(path.state) if path.slopes is None else path.slopes
+        return End(target, path.state, slopes, tuple(path.misfits), path.converged, False)
+
+    def _way(self) -> tuple[Joint, Path]:
+        settings = self.settings
+        mild = self._joint(lambda shot: shot.mild())
+        state = begin(mild, settings.search, max(shot.reach for shot in self.shots))
+        state = descend(mild, state, enough=_NEAR, steps=settings.steps, told=self._told).state
+        target = self._joint(lambda shot: shot.likely())
+        path = self._down(target, target.again(state))
+        for _ in range(_ROUNDS if settings.outliers else 0):
+            if not self._left_out(target, path.state):
+                break
+            target = self._joint(lambda shot: shot.likely())
+            path = self._down(target, target.at(path.state.x))
+        return target, path
+
+    def _down(self, target: Joint, state: State) -> Path:
+        return descend(target, state, enough=_ENOUGH, steps=self.settings.steps, told=self._told)
+
+    def _joint(self, target_of: Callable[[Shot], Target]) -> Joint:
+        first = self.shots[0]
+        targets = self._crew.map(target_of, self.shots)
+        return Joint(targets, len(first.variables) - first.own, self._crew)
+
+    def _left_out(self, target: Joint, state: State) -> bool:
+        every = zip(self.shots, target.targets, state.parts, strict=True)
+        out = [shot.leave_out(each, part) for shot, each, part in every]
+        return any(out)
+
+    def _told(self, state: State, _: int) -> None:
+        self._steps += 1
+        self._best = state
+        if self._progress is not None:
+            self._progress(self._steps, state.misfit / sum(len(shot.photons) for shot in self.shots))
