@@ -123,6 +123,7 @@ KINDS = [
     ("PDB", b"11.104   6.134  -6.504", b"11.104 80000.0 80000.0", "strew its atoms"),
     ("PDB", b"1900   1900   1900     10", b"1900   1900   19009999999", "numbers that no atom has"),
     ("CrystFEL geometry", b"+1.0x -0.001y", b"9" * 400 + b"x", "expected a vector"),
+    ("CrystFEL geometry", b"bad0/min_fs", b"1 " * 2000 + b"/min_fs", "found '1 1 1"),
     ("CrystFEL hkl", b"4/mmm", b"9" * 5000, "expected one of CrystFEL's point groups"),
     ("noisify header", b"HEADER_BYTES=512", b"HEADER_BYTES=inf", "HEADER_BYTES"),
     ("mar345", b"\nCCP4 packed image, X: 0024, Y: 0024\n", b"\nCCP4 packed image, X: 0024, Y: 0024\n      ", "packed"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nanobragg.maths.duals import cos, sin, sqrt
 
 Vec = tuple[float, float, float]
@@ -56,7 +58,11 @@ def rotate(v: Vec, rx: float, ry: float, rz: float) -> Vec:
 
 def rotate_axis(v: Vec, axis: Vec, angle: float) -> Vec:
     """Rodrigues' formula, literally, also when ``axis`` is not a unit vector (radians)."""
-    s, c = sin(angle), cos(angle)
+    return turn_about(v, axis, sin(angle), cos(angle))
+
+
+def turn_about(v: Any, axis: Any, s: Any, c: Any) -> Any:
+    """:func:`rotate_axis` by the angle with this sine and cosine; all may be arrays."""
     along = dot(axis, v) * (1.0 - c)
     turned = cross(axis, v)
     return (

@@ -12,8 +12,9 @@ import numpy as np
 from nanobragg import _core
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
+from nanobragg.maths.duals import cos, sin
 from nanobragg.maths.rotations import uniform_rotation
-from nanobragg.maths.vectors import Vec, norm, rotate_axis, scale
+from nanobragg.maths.vectors import Vec, norm, scale, turn_about
 from nanobragg.records.structure_factors import StructureFactors
 from nanobragg.resolver import crystal as crystals
 from nanobragg.resolver import steps
@@ -220,21 +221,21 @@ def phi_cells(cell: np.ndarray, spindle: Vec, rotation: Rotation, quirks: frozen
     With the quirk stale_phi_zero a phi of exactly 0 keeps what the step evaluated before it left: the step
     before, or, at the start of a sweep, the last step of the sweep before.
     """
-    rows = [tuple(row) for row in cell.tolist()]
-    turned = [
-        None if phi == 0.0 else np.array([rotate_axis(row, spindle, phi) for row in rows]) for phi in rotation.angles
-    ]
-    true = np.array([cell if t is None else t for t in turned])
+    angles = rotation.angles
+    # Many steps cost microseconds each otherwise; NumPy's own sine may differ in the last bit.
+    sines, cosines = np.array([sin(angle) for angle in angles]), np.array([cos(angle) for angle in angles])
+    x, y, z = cell.T[:, :, None]
+    turned = np.stack(turn_about((x, y, z), tuple(np.array(spindle)[:, None, None]), sines, cosines), axis=-1)
+    turned = turned.swapaxes(0, 1)
+    moved = np.array([angle != 0.0 for angle in angles])
+    true = np.where(moved[:, None, None], turned, cell)
     turns = which(phi_at_step_starts=rotation.step != 0.0)
-    if "stale_phi_zero" not in quirks or all(t is not None for t in turned):
+    if "stale_phi_zero" not in quirks or moved.all():
         return PhiSteps(true, None, turns)
+    last = np.maximum.accumulate(np.where(moved, np.arange(len(moved)), -1))
 
     def sweep_from(state: np.ndarray) -> np.ndarray:
-        out = []
-        for t in turned:
-            state = state if t is None else t
-            out.append(state)
-        return np.array(out)
+        return np.where(last[:, None, None] < 0, state, turned[last])
 
     first = sweep_from(cell)
     general = sweep_from(first[-1])

@@ -59,6 +59,8 @@ _BEAM_KEYS = frozenset(
 _GROUPS = ("group_", "rigid_group")
 _LONGEST = 1e6
 """pixels along x, y or z for each along fs or ss"""
+_LONGEST_KEY = 255
+_ASSIGNMENT = f"key = value, the key of at most {_LONGEST_KEY} characters"
 _TERM = re.compile(r"([+-]*)([0-9.]*(?:[eE][+-]?[0-9]+)?)([xyz])")
 
 
@@ -107,8 +109,8 @@ def read_geometry_text(name: str, text: str) -> GeometryText:
             continue
         key, equals, value = said.partition("=")
         key, value = key.rstrip(), Value(value.strip(), line)
-        if not equals or not key:
-            raise InputError(f"{name}: line {line}: found {said[:40]!r}, expected key = value")
+        if not equals or not 0 < len(key) <= _LONGEST_KEY:
+            raise InputError(f"{name}: line {line}: found {said[:40]!r}, expected {_ASSIGNMENT}")
         owner, slash, own = key.partition("/")
         if slash and owner.startswith("bad"):
             bad.setdefault(owner, {})[own] = value
