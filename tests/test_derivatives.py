@@ -52,8 +52,23 @@ PANELS = Experiment(
     detector=Detector(
         panels=(
             Panel(name="left", group="front", shape=(6, 8), pixel_size=(1.0, 1.5), origin=(80, 10, -8)),
-            Panel(name="right", group="front", shape=(6, 8), pixel_size=1, origin=(82, 9, 2), fast_axis=(-0.2, 0.1, 1)),
-            Panel(name="back", shape=(7, 5), pixel_size=1.0, origin=(-60, 9, 2), slow_axis=(0.1, -1, 0.2)),
+            Panel(
+                name="right",
+                group="front",
+                shape=(6, 8),
+                pixel_size=1,
+                origin=(82, 9, 2),
+                fast_axis=(-0.2, 0.1, 1),
+                attenuation_depth=200,
+            ),
+            Panel(
+                name="back",
+                shape=(7, 5),
+                pixel_size=1.0,
+                origin=(-60, 9, 2),
+                slow_axis=(0.1, -1, 0.2),
+                sensor_thickness=800,
+            ),
         ),
         moves=(
             Move(panel="left", shift=(0.1, 0.2, 0.3), rotation=(1, 2, 3)),
@@ -120,11 +135,16 @@ SAME_NAMES = (
 def scene_numbers(experiment: Experiment) -> dict[str, np.ndarray]:
     """The numbers of its Scene, as a SceneChange has them."""
     s = resolve(experiment).scene
-    panels = [[*p.origin, *p.fast, *p.slow, *p.normal, *p.pixel_size, p.area, p.close_distance] for p in s.panels]
+    own = [(0.0, 0.0) if p.sensor is None else (p.sensor.attenuation, p.sensor.depth) for p in s.panels]
+    panels = [
+        [*p.origin, *p.fast, *p.slow, *p.normal, *p.pixel_size, p.area, p.close_distance, *sensor]
+        for p, sensor in zip(s.panels, own, strict=True)
+    ]
     return {
         "panels": np.array(panels),
         "sources": np.hstack([s.source_direction, s.source_wavelength[:, None], s.source_weight[:, None]]),
         **{name: np.asarray(getattr(s, name), dtype=float) for name in SAME_NAMES},
+        "layers": np.concatenate([s.layers, *(p.sensor.layers for p in s.panels if p.sensor is not None)]),
     }
 
 

@@ -425,9 +425,12 @@ def test_sensors_that_differ_are_told(tmp_path: Path) -> None:
     (line,) = (note for note in resolved(path).notes if note.startswith("from "))
     assert "sensor of Si 320 um thick (-detector_thick), attenuation depth 256.4 um (-detector_abs)" in line
     assert "sensor of CdTe 1000 um thick (-detector_thick), attenuation depth 200 um (-detector_abs)" in line
-    assert "that its panels have 2 sensors, since options say one for all" in line
+    assert "that its panels have 2 sensors (-own_sensors)" in line
     found = resolved(path, thickness=320.0, attenuation_depth=256.0)
-    assert "the sensors of all panels are rendered 320 um thick (-detector_thick), not 1000 um" in found.warnings
+    assert (
+        "the sensors of all panels are rendered 320 um thick (-detector_thick), not 1000 um (-own_sensors)"
+        in found.warnings
+    )
     assert [panel.sensor_thickness for panel in found.scene.panels] == pytest.approx([320e-6] * 4)
 
 

@@ -43,7 +43,7 @@ void visit_vectors(Change& d, const Visit& visit) {
 constexpr py::ssize_t kPanelNumbers = sizeof(PanelChange) / sizeof(double);
 constexpr py::ssize_t kSourceNumbers = sizeof(SourceChange) / sizeof(double);
 constexpr py::ssize_t kLayerNumbers = sizeof(Layer) / sizeof(double);
-static_assert(kPanelNumbers == 16 && kSourceNumbers == 5 && kLayerNumbers == 5, "as records/scene_change.py has them");
+static_assert(kPanelNumbers == 18 && kSourceNumbers == 5 && kLayerNumbers == 5, "as records/scene_change.py has them");
 
 template <class T>
 void read_rows(const py::object& change, const char* name, const std::vector<py::ssize_t>& shape, std::vector<T>& out) {

@@ -74,6 +74,24 @@ void read_mask(const py::object& given, const std::string& prefix, Panel& panel,
     owners.push_back(mask);
 }
 
+std::vector<Layer> read_layers(const py::object& owner, const std::string& prefix) {
+    const auto rows = array_of(owner, "layers", {-1, 5}, prefix);
+    std::vector<Layer> layers;
+    for (py::ssize_t i = 0; i < rows.shape(0); ++i) {
+        const double* layer = rows.data(i, 0);
+        layers.push_back({layer[0], layer[1], layer[2], layer[3], layer[4]});
+    }
+    return layers;
+}
+
+void read_sensor(const py::object& given, const std::string& prefix, Panel& panel) {
+    if (given.is_none()) return;
+    panel.layers = read_layers(given, prefix);
+    if (panel.layers.empty()) refuse(prefix + "layers", "at least one layer");
+    panel.attenuation = number<double>(given, "attenuation", prefix);
+    panel.sensor_depth = number<double>(given, "depth", prefix);
+}
+
 Panel read_panel(const py::object& given, const std::string& prefix, Owners& owners) {
     Panel panel;
     const auto shape = numbers<std::int64_t>(given, "shape", 2, prefix);
@@ -92,6 +110,7 @@ Panel read_panel(const py::object& given, const std::string& prefix, Owners& own
     const auto roi = numbers<std::int64_t>(given, "region", 4, prefix);
     std::copy(roi.begin(), roi.end(), panel.roi);
     read_mask(given.attr("mask"), prefix, panel, owners);
+    read_sensor(given.attr("sensor"), prefix + "sensor.", panel);
     return panel;
 }
 
@@ -108,11 +127,7 @@ void read_detector(const py::object& p, Scene& s, Owners& owners) {
     read_panels(p, s, owners);
     s.curved_distance = number<double>(p, "curved_distance");
     s.beam_direction = vec3(array_of(p, "beam_direction", {3}).data());
-    const auto layers = array_of(p, "layers", {-1, 5});
-    for (py::ssize_t i = 0; i < layers.shape(0); ++i) {
-        const double* layer = layers.data(i, 0);
-        s.layers.push_back({layer[0], layer[1], layer[2], layer[3], layer[4]});
-    }
+    s.layers = read_layers(p, "");
     s.attenuation = number<double>(p, "attenuation");
     s.sensor_depth = number<double>(p, "sensor_depth");
     s.omega = choice<Factor>(p, "omega");

@@ -165,7 +165,8 @@ void GpuRenderer::upload_panels() {
 
 void GpuRenderer::upload_beams() {
     const KernelScene& k = plan_->scene();
-    layers_ = uploaded(device_, k.layers, static_cast<std::size_t>(k.layer_count));
+    const std::vector<Layer> layers = scene_.all_layers();
+    layers_ = uploaded(device_, layers.data(), layers.size());
     sources_ = uploaded(device_, k.sources, static_cast<std::size_t>(k.source_count));
     const std::vector<Beam> beams = beams_of(k);
     beams_ = uploaded(device_, beams.data(), beams.size());

@@ -57,14 +57,22 @@ double Scene::evaluations() const {
            static_cast<double>(oversample * oversample);
 }
 
+std::vector<Layer> Scene::all_layers() const {
+    std::vector<Layer> all = layers;
+    for (const Panel& panel : panels) all.insert(all.end(), panel.layers.begin(), panel.layers.end());
+    return all;
+}
+
 bool Scene::one_capture() const {
-    for (const Layer& layer : layers) {
-        const Layer& last = layers.back();
-        if (layer.front != last.front || layer.back != last.back || layer.incidence_depth != last.incidence_depth) {
-            return false;
-        }
-    }
-    return true;
+    const auto one = [](const std::vector<Layer>& of_sensor) {
+        return std::all_of(of_sensor.begin(), of_sensor.end(), [&](const Layer& layer) {
+            const Layer& last = of_sensor.back();
+            return layer.front == last.front && layer.back == last.back &&
+                   layer.incidence_depth == last.incidence_depth;
+        });
+    };
+    return one(layers) &&
+           std::all_of(panels.begin(), panels.end(), [&](const Panel& panel) { return one(panel.layers); });
 }
 
 namespace {
@@ -91,6 +99,17 @@ void validate(const Panel& panel, std::size_t number) {
 
 // ---- rasters ----------------------------------------------------------------------------------------------
 
+bool equal(const Layer& a, const Layer& b) {
+    return a.depth == b.depth && a.front == b.front && a.back == b.back && a.incidence_depth == b.incidence_depth &&
+           a.thickness == b.thickness;
+}
+
+bool same_sensor(const Panel& a, const Panel& b) {
+    return a.attenuation == b.attenuation && a.sensor_depth == b.sensor_depth &&
+           std::equal(a.layers.begin(), a.layers.end(), b.layers.begin(), b.layers.end(),
+                      [](const Layer& one, const Layer& other) { return equal(one, other); });
+}
+
 bool equal(Vec3 a, Vec3 b) { return a.x == b.x && a.y == b.y && a.z == b.z; }
 
 // Pixels from one panel's origin to another's, along both axes; whether they are whole numbers, and the planes one.
@@ -104,7 +123,7 @@ Offset offset_between(const Panel& from, const Panel& to) {
     constexpr double kFarthest = 1e6;  // pixels
     if (!equal(from.fast, to.fast) || !equal(from.slow, to.slow) || !equal(from.normal, to.normal) ||
         from.pixel_fast != to.pixel_fast || from.pixel_slow != to.pixel_slow || from.area != to.area ||
-        !(std::abs(from.close_distance - to.close_distance) <= kClose * from.pixel_fast)) {
+        !same_sensor(from, to) || !(std::abs(from.close_distance - to.close_distance) <= kClose * from.pixel_fast)) {
         return {false, 0, 0};
     }
     const Vec3 along = to.origin - from.origin, across = cross(from.fast, from.slow);
@@ -174,6 +193,12 @@ void validate(const Scene& scene) {
     require(!scene.panels.empty(), "panels: found none, expected at least one");
     for (std::size_t i = 0; i < scene.panels.size(); ++i) validate(scene.panels[i], i);
     require(!scene.layers.empty(), "layers: found none, expected at least one");
+    for (std::size_t i = 0; i < scene.panels.size(); ++i) {
+        const std::size_t own = scene.panels[i].layers.size();
+        require(own == 0 || own == scene.layers.size(),
+                "panels[" + std::to_string(i) + "].sensor.layers: found " + std::to_string(own) +
+                    " layers, expected as many as the scene's (" + std::to_string(scene.layers.size()) + ")");
+    }
     require(!scene.sources.empty(), "source_direction: found no source, expected at least one");
     for (const Source& source : scene.sources) {
         require(finite(source.direction) && std::isfinite(source.wavelength) && std::isfinite(source.weight),

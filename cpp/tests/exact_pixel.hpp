@@ -39,11 +39,15 @@ inline Vector turned(Vector v, Vector axis, Exact angle) {
 class Pixel {
   public:
     Pixel(const Scene& scene, PixelPlace at, RunState state)
-        : s_(scene), panel_(scene.panels[static_cast<std::size_t>(at.panel)]), at_(at), state_(state) {}
+        : s_(scene),
+          panel_(scene.panels[static_cast<std::size_t>(at.panel)]),
+          sensor_(scene.sensor(panel_)),
+          at_(at),
+          state_(state) {}
 
     Exact value() {
         Exact terms = 0;
-        for (std::size_t t = 0; t < s_.layers.size(); ++t) {
+        for (std::size_t t = 0; t < sensor_.layers.size(); ++t) {
             Exact capture = 0;
             for (std::int64_t i = 0; i < s_.oversample * s_.oversample; ++i) subpixel(t, i, capture, terms);
             capture_ = capture;
@@ -67,7 +71,7 @@ class Pixel {
     // Where a subpixel stands in its layer.
     Vector point_in(const Layer& layer, Exact fast, Exact slow) const {
         if (layer.thickness == 0) return point(fast, slow, layer.depth);
-        const Exact x = layer.thickness * s_.attenuation / dot(direction(fast, slow, 0), Vector(panel_.normal));
+        const Exact x = layer.thickness * sensor_.attenuation / dot(direction(fast, slow, 0), Vector(panel_.normal));
         const Exact mean = std::abs(x) < 1e-3L ? 0.5L - x / 12 + x * x * x / 720 - x * x * x * x * x / 30240
                                                : 1 / x - 1 / std::expm1(x);
         return point(fast, slow, layer.depth + layer.thickness * mean);
@@ -92,7 +96,7 @@ class Pixel {
     }
     Exact absorbed(Vector d, Exact front, Exact back) const {
         const Exact parallax = dot(d, Vector(panel_.normal));
-        return std::exp(-front * s_.attenuation / parallax) - std::exp(-back * s_.attenuation / parallax);
+        return std::exp(-front * sensor_.attenuation / parallax) - std::exp(-back * sensor_.attenuation / parallax);
     }
     Exact polarization(Vector incident, Vector d) const {
         const Vector magnetic = unit(cross(Vector(s_.polarization_axis), incident));
@@ -107,7 +111,7 @@ class Pixel {
     }
     Exact central_omega() const { return solid_angle(point(0.5L, 0.5L, 0)); }
     Exact central_capture(Vector centre) const {
-        return s_.capture == Factor::off ? 1 : absorbed(centre, 0, s_.sensor_depth);
+        return s_.capture == Factor::off ? 1 : absorbed(centre, 0, sensor_.depth);
     }
     Exact central_polar(Vector centre) const {
         if (s_.polar == Factor::off) return 1;
@@ -120,7 +124,7 @@ class Pixel {
     }
 
     void subpixel(std::size_t t, std::int64_t number, Exact& capture, Exact& terms) {
-        const Layer& layer = s_.layers[t];
+        const Layer& layer = sensor_.layers[t];
         const Exact fast = (static_cast<Exact>(number % s_.oversample) + 0.5L) / static_cast<Exact>(s_.oversample);
         const Exact slow = (static_cast<Exact>(number / s_.oversample) + 0.5L) / static_cast<Exact>(s_.oversample);
         const Vector p = point_in(layer, fast, slow), d = unit(p), centre = direction(0.5L, 0.5L, 0);
@@ -243,6 +247,7 @@ class Pixel {
 
     const Scene& s_;
     const Panel& panel_;
+    const Sensor sensor_;
     PixelPlace at_;
     RunState state_;
     Exact omega_ = 0, capture_ = 0, polar_ = 0;

@@ -60,6 +60,7 @@ struct RandomScene {
             panel.pixel_fast = panel.pixel_slow = between(0.01, 0.05);
             panel.first_fast = panel.first_slow = 0;
         }
+        for (Panel& panel : s.panels) panel.layers.clear();
         for (Layer& layer : s.layers) {
             layer.front = 1e-3;
             layer.back = 2e-3;
@@ -106,7 +107,7 @@ struct RandomScene {
         if (s.orientations.size() > 3) s.orientations.resize(3);
         s.first_orientations.clear();
         s.oversample = 1;
-        s.layers.resize(1);
+        keep_layers(s, 1);
         if (chance(0.1)) {  // enough pixels to be worth many nodes
             for (Panel& panel : s.panels) {
                 panel.pixel_fast /= 4;
@@ -124,6 +125,9 @@ struct RandomScene {
         s.shape = Shape::square;
         s.curved_distance = 0;
         for (Layer& layer : s.layers) layer.thickness = 0;
+        for (Panel& panel : s.panels) {
+            for (Layer& layer : panel.layers) layer.thickness = 0;
+        }
         s.running_product = false;
         const Orientation first = s.orientations.front();
         const double step = between(0, 0.01);
@@ -207,6 +211,27 @@ struct RandomScene {
         }
         s.sensor_depth = static_cast<double>(layers) * step;
         s.attenuation = between(500, 5000);
+        if (s.panels.size() > 1 && seed % 4 != 0) own_sensor(s.panels.back());
+    }
+
+    // Another thickness and attenuation. (Drawn from nothing else, so that scenes stay as they were without it.)
+    void own_sensor(Panel& panel) const {
+        const double times = 0.3 + 0.25 * static_cast<double>(seed % 7);
+        panel.layers = scene.layers;
+        for (Layer& layer : panel.layers) {
+            for (double* depth : {&layer.depth, &layer.front, &layer.back, &layer.incidence_depth, &layer.thickness}) {
+                *depth *= times;
+            }
+        }
+        panel.sensor_depth = scene.sensor_depth * times;
+        panel.attenuation = scene.attenuation * (0.4 + 0.3 * static_cast<double>(seed % 5));
+    }
+
+    static void keep_layers(Scene& s, std::size_t count) {
+        s.layers.resize(count);
+        for (Panel& panel : s.panels) {
+            if (!panel.layers.empty()) panel.layers.resize(count);
+        }
     }
 
     Factor factor(bool may_be_off) { return static_cast<Factor>(whole(may_be_off ? 0 : 1, 3)); }

@@ -32,7 +32,7 @@ struct Number {
 SceneChange zeros_like(const Scene& s) {
     SceneChange out;
     out.panels.resize(s.panels.size());
-    out.layers.resize(s.layers.size());
+    out.layers.resize(s.all_layers().size());
     out.sources.resize(s.sources.size());
     out.orientations.resize(s.orientations.size());
     out.first_orientations.resize(s.first_orientations.size());
@@ -104,6 +104,25 @@ void add_crystal(std::vector<Number>& out) {
 
 bool shares_capture(const Scene& s) { return s.one_capture() && s.capture != Factor::each; }
 
+// Of one sensor, whose layers are those from `begin` on in a change.
+void add_layers(std::vector<Number>& out, const Scene& scene, const std::function<std::vector<Layer>&(Scene&)>& layers,
+                std::size_t begin) {
+    // Layers that share a capture fraction change together (share_capture).
+    const std::size_t depths = shares_capture(scene) ? 1 : scene.layers.size();
+    const auto add = [&](const char* name, std::size_t i, double Layer::* field, double step) {
+        out.push_back({name, [=](Scene& s) -> double& { return layers(s)[i].*field; },
+                       [=](SceneChange& d) -> double& { return d.layers[begin + i].*field; }, step});
+    };
+    for (std::size_t i = 0; i < scene.layers.size(); ++i) {
+        add("layers.depth", i, &Layer::depth, kLength);
+        if (scene.layers[i].thickness != 0) add("layers.thickness", i, &Layer::thickness, kLength);
+        if (i >= depths) continue;
+        add("layers.front", i, &Layer::front, 1e-9);
+        add("layers.back", i, &Layer::back, 1e-9);
+        add("layers.incidence_depth", i, &Layer::incidence_depth, 1e-9);
+    }
+}
+
 // All but the structure factors, of which the grid's are not those of a Scene.
 std::vector<Number> numbers_of(const Scene& scene) {
     std::vector<Number> out;
@@ -112,22 +131,16 @@ std::vector<Number> numbers_of(const Scene& scene) {
     for (std::size_t i = 0; i < scene.orientations.size(); ++i) add_orientation(out, i, false);
     for (std::size_t i = 0; i < scene.first_orientations.size(); ++i) add_orientation(out, i, true);
     add_crystal(out);
-    // Layers that share a capture fraction change together (share_capture).
-    const std::size_t depths = shares_capture(scene) ? 1 : scene.layers.size();
-    for (std::size_t i = 0; i < scene.layers.size(); ++i) {
-        out.push_back({"layers.depth", [=](Scene& s) -> double& { return s.layers[i].depth; },
-                       [=](SceneChange& d) -> double& { return d.layers[i].depth; }, kLength});
-        if (scene.layers[i].thickness != 0) {
-            out.push_back({"layers.thickness", [=](Scene& s) -> double& { return s.layers[i].thickness; },
-                           [=](SceneChange& d) -> double& { return d.layers[i].thickness; }, kLength});
-        }
-        if (i >= depths) continue;
-        out.push_back({"layers.front", [=](Scene& s) -> double& { return s.layers[i].front; },
-                       [=](SceneChange& d) -> double& { return d.layers[i].front; }, 1e-9});
-        out.push_back({"layers.back", [=](Scene& s) -> double& { return s.layers[i].back; },
-                       [=](SceneChange& d) -> double& { return d.layers[i].back; }, 1e-9});
-        out.push_back({"layers.incidence_depth", [=](Scene& s) -> double& { return s.layers[i].incidence_depth; },
-                       [=](SceneChange& d) -> double& { return d.layers[i].incidence_depth; }, 1e-9});
+    add_layers(out, scene, [](Scene& s) -> std::vector<Layer>& { return s.layers; }, 0);
+    std::size_t behind = scene.layers.size();
+    for (std::size_t i = 0; i < scene.panels.size(); ++i) {
+        if (scene.panels[i].layers.empty()) continue;
+        add_layers(out, scene, [=](Scene& s) -> std::vector<Layer>& { return s.panels[i].layers; }, behind);
+        behind += scene.layers.size();
+        out.push_back({"panels.attenuation", [=](Scene& s) -> double& { return s.panels[i].attenuation; },
+                       [=](SceneChange& d) -> double& { return d.panels[i].attenuation; }, 1e-3});
+        out.push_back({"panels.sensor_depth", [=](Scene& s) -> double& { return s.panels[i].sensor_depth; },
+                       [=](SceneChange& d) -> double& { return d.panels[i].sensor_depth; }, 1e-9});
     }
     for (int c = 0; c < 3; ++c) {
         out.push_back({"beam_direction", [=](Scene& s) -> double& { return part(s.beam_direction, c); },
@@ -179,11 +192,15 @@ double length(const Image& image) {
 }
 
 void share_capture(Scene& s) {
-    for (Layer& layer : s.layers) {
-        layer.front = s.layers[0].front;
-        layer.back = s.layers[0].back;
-        layer.incidence_depth = s.layers[0].incidence_depth;
-    }
+    const auto share = [](std::vector<Layer>& layers) {
+        for (Layer& layer : layers) {
+            layer.front = layers[0].front;
+            layer.back = layers[0].back;
+            layer.incidence_depth = layers[0].incidence_depth;
+        }
+    };
+    share(s.layers);
+    for (Panel& panel : s.panels) share(panel.layers);
 }
 
 // d(image)/d(number), by the difference of two images.

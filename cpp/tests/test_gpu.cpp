@@ -122,7 +122,7 @@ TEST_CASE("many wavelengths of one direction are rendered like as many sources")
         s.orientations.resize(2, s.orientations.front());
         s.first_orientations.clear();
         s.oversample = 1;
-        s.layers.resize(1);
+        RandomScene::keep_layers(s, 1);
         const auto expected = image_of(s, by_reference());
         CAPTURE(seed);
         CHECK(outliers(gpu_image(s, Precision::full), expected, 1e-6, 1e-9) == 0);
@@ -155,7 +155,7 @@ TEST_CASE("more orientations than a team keeps at hand are all rendered") {
         while (s.orientations.size() < 5000) s.orientations.push_back(random.orientation());
         s.first_orientations.clear();
         s.oversample = 1;
-        s.layers.resize(1);
+        RandomScene::keep_layers(s, 1);
         for (Panel& panel : s.panels) RandomScene::resize(panel, 3, panel.nfast);
         CAPTURE(seed);
         CHECK(outliers(gpu_image(s, Precision::full), image_of(s, by_reference()), 1e-6, 1e-9) == 0);

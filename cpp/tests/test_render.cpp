@@ -189,6 +189,40 @@ TEST_CASE("panels are parts of one raster only where they continue it") {
     turned.panels = {panel, other};
     join_rasters(turned);
     CHECK(turned.panels[1].first_fast == 0);
+    Scene thicker;
+    other = joined(20, 0, 0)[1];
+    other.first_fast = 0;
+    other.origin = panel.origin + 20 * panel.pixel_fast * panel.fast;
+    other.layers = {{0, 0, 5e-4, 0, 5e-4}};
+    thicker.panels = {panel, other};
+    join_rasters(thicker);
+    CHECK(thicker.panels[1].first_fast == 0);
+}
+
+TEST_CASE("a panel with a sensor of its own is as it is alone with that sensor") {
+    for (std::uint64_t seed = 5200; seed < 5260; seed += kEvery) {
+        RandomScene random(seed);
+        random.regardless_of_order();
+        const Scene& both = random.scene;
+        if (both.panels.back().layers.empty()) continue;
+        CAPTURE(seed);
+        Scene alone = both;
+        alone.panels = {both.panels.back()};
+        const Sensor sensor = both.sensor(both.panels.back());
+        alone.layers = sensor.layers;
+        alone.attenuation = sensor.attenuation;
+        alone.sensor_depth = sensor.depth;
+        alone.panels[0].layers.clear();
+        RenderOptions options;
+        options.threads = 2;
+        options.reference = true;
+        const auto image = image_of(both, options), expected = image_of(alone, options);
+        CHECK(same_bits({image.end() - static_cast<std::ptrdiff_t>(expected.size()), image.end()}, expected));
+        options.reference = false;
+        const auto fast = image_of(both, options);
+        const std::vector<float> part(fast.end() - static_cast<std::ptrdiff_t>(expected.size()), fast.end());
+        CHECK(outliers(part, expected, 1e-6, 1e-9) == 0);
+    }
 }
 
 TEST_CASE("a stopped render says so") {

@@ -50,6 +50,7 @@ _HOMES = {
     "Scene": "records.scene",
     "SceneChange": "records.scene_change",
     "ScenePanel": "records.panel",
+    "SceneSensor": "records.panel",
     "Shape": "records.shapes",
     "Shot": "ensemble.shot",
     "Statistics": "response.statistics",

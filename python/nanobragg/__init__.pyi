@@ -20,6 +20,7 @@ from nanobragg.records.experiment import Move as Move
 from nanobragg.records.experiment import Panel as Panel
 from nanobragg.records.experiment import Sampling as Sampling
 from nanobragg.records.panel import ScenePanel as ScenePanel
+from nanobragg.records.panel import SceneSensor as SceneSensor
 from nanobragg.records.resolved import Geometry as Geometry
 from nanobragg.records.resolved import Radiation as Radiation
 from nanobragg.records.resolved import Resolved as Resolved

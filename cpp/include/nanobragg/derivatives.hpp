@@ -12,6 +12,7 @@ struct PanelChange {
     Vec3 origin;  // the first pixel's outer corner, also in a part of a larger raster
     Vec3 fast, slow, normal;
     double pixel_fast = 0, pixel_slow = 0, area = 0, close_distance = 0;
+    double attenuation = 0, sensor_depth = 0;  // of a sensor of its own
 };
 
 struct SourceChange {
@@ -25,7 +26,7 @@ struct SceneChange {
     std::vector<PanelChange> panels;
     double curved_distance = 0;
     Vec3 beam_direction;
-    std::vector<Layer> layers;
+    std::vector<Layer> layers;  // of the scene's sensor, and then of each panel's own
     double attenuation = 0, sensor_depth = 0;
     double kahn_factor = 0;
     Vec3 polarization_axis;

@@ -24,6 +24,9 @@ struct Panel {
     // Of a part of a larger raster, the pixels between that one's origin and this one's first: then what is computed
     // for a pixel does not depend on how the raster was cut.
     std::int64_t first_fast = 0, first_slow = 0;
+    // A sensor of its own, of as many layers as the scene's; no layers: the scene's sensor.
+    std::vector<Layer> layers;
+    double attenuation = 0, sensor_depth = 0;
 
     std::int64_t pixels() const { return nslow * nfast; }
     std::int64_t roi_width() const { return roi[1] < roi[0] || roi[3] < roi[2] ? 0 : roi[1] - roi[0] + 1; }
@@ -53,12 +56,18 @@ struct Orientation {
     Vec3 a, b, c;  // direct cell, m
 };
 
+// What absorbs in a panel. It refers to the scene.
+struct Sensor {
+    const std::vector<Layer>& layers;
+    double attenuation, depth;
+};
+
 struct Scene {
     // detector
     std::vector<Panel> panels;  // in the image one after the other, each (slow, fast)
     double curved_distance = 0;
     Vec3 beam_direction;
-    std::vector<Layer> layers;
+    std::vector<Layer> layers;  // of the sensor of all panels that have none of their own
     double attenuation = 0;
     double sensor_depth = 0;  // all layers together
     // factors
@@ -105,7 +114,13 @@ struct Scene {
     bool order_dependent() const {
         return running_product && (capture == Factor::each || polar == Factor::each || omega == Factor::each);
     }
-    // All layers are multiplied by one and the same capture fraction, so that it can leave the sum.
+    Sensor sensor(const Panel& panel) const {
+        if (panel.layers.empty()) return {layers, attenuation, sensor_depth};
+        return {panel.layers, panel.attenuation, panel.sensor_depth};
+    }
+    // Layers of the scene's sensor, and then of each panel's own.
+    std::vector<Layer> all_layers() const;
+    // All layers of a sensor are multiplied by one and the same capture fraction, so that it can leave the sum.
     bool one_capture() const;
 };
 

@@ -212,7 +212,7 @@ bool sum_subpixels(const Chunk& c, Work& w, const Sweeps& sweeps, const ChunkTas
     const int64_t square = s.oversample * s.oversample;
     for (int64_t i = 0; i < s.layer_count * square; ++i) {
         const Subpixel sub = subpixel_of(s, i / square, i % square);
-        const bool central = is_central(s, s.layers[sub.layer]);
+        const bool central = is_central(s, layer_of(s, c.panel, sub.layer));
         if (!central) aim_at(c, sub, w.rays);
         const Rays& rays = central ? w.centre : w.rays;
         if (s.capture_inside) capture_subpixel(c, rays, sub, w);

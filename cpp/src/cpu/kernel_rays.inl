@@ -118,7 +118,7 @@ void aim(const Chunk& c, const Row& row, Rays& rays) {
 
 // At a subpixel of each pixel, where it stands in its layer.
 void aim_at(const Chunk& c, const Subpixel& sub, Rays& rays) {
-    const Layer& layer = c.scene.layers[sub.layer];
+    const Layer& layer = layer_of(c.scene, c.panel, sub.layer);
     const bool thin = layer.thickness == 0;
     const Row row = row_at(c, sub.offset_fast, sub.offset_slow, thin ? layer.depth : 0.0);
     if (thin) return aim(c, row, rays);
@@ -157,7 +157,7 @@ struct ChunkPixels {
         return ray_in(c.scene, c.panel, row_at(c, sub.offset_fast, sub.offset_slow, depth), p);
     }
     NANOBRAGG_FN_MEMBER Ray<Doubles> ray(const Subpixel& sub) const {
-        const Layer& layer = c.scene.layers[sub.layer];
+        const Layer& layer = layer_of(c.scene, c.panel, sub.layer);
         if (layer.thickness == 0) return ray(sub, layer.depth);
         return ray_below(c, layer, row_at(c, sub.offset_fast, sub.offset_slow, 0.0), p);
     }

@@ -60,10 +60,10 @@ class Progress {
 
 // Whether the loops keep the indices or cosines of a chunk: for several wavelengths of a beam, for several beams of a
 // wavelength, where rows are not straight, and for interpolation.
-bool stores_indices(const KernelScene& k, bool tricubic) {
+bool stores_indices(const KernelScene& k, const std::vector<Layer>& layers, bool tricubic) {
     const double* first = k.sources[0].direction;
     const bool wavelengths = k.source_count > 1 && std::equal(first, first + 3, k.sources[1].direction);
-    const bool sunk = std::any_of(k.layers, k.layers + k.layer_count, [](const Layer& l) { return l.thickness != 0; });
+    const bool sunk = std::any_of(layers.begin(), layers.end(), [](const Layer& l) { return l.thickness != 0; });
     return tricubic || wavelengths || k.by_wavelength != nullptr || k.curved_distance != 0 || sunk;
 }
 
@@ -207,7 +207,9 @@ class CpuRender {
     // Short ones also where a pixel takes long, since progress is looked at between them.
     std::int64_t piece_size() const {
         const bool interpolates = s_.has_grid() && s_.interpolation != Interpolation::nearest;
-        return stores_indices(plan_.scene(), interpolates) || s_.orientations.size() > 100'000 ? kStoredChunk : kChunk;
+        return stores_indices(plan_.scene(), s_.all_layers(), interpolates) || s_.orientations.size() > 100'000
+                   ? kStoredChunk
+                   : kChunk;
     }
 
     std::vector<Piece> divide() const {

@@ -54,7 +54,8 @@ class Pieces {
     Pieces(const Scene& scene, const DerivativeOptions& options, int threads)
         : s(scene),
           sources_(sources_of(scene)),
-          view(view_of(scene, sources_, nullptr)),
+          layers_(scene.all_layers()),
+          view(view_of(scene, layers_, sources_, nullptr)),
           panels_(panels_of(scene)),
           shape_(shape_parameters(scene, view)),
           unit_(unit_of(scene, view)),
@@ -166,6 +167,7 @@ class Pieces {
 
   private:
     std::vector<KernelSource> sources_;
+    std::vector<Layer> layers_;
 
   public:
     KernelScene view;
@@ -192,7 +194,7 @@ struct Part {
     Part(const Scene& s, bool with_grid)
         : panels(s.panels.size()),
           sources(s.sources.size()),
-          layers(s.layers.size()),
+          layers(s.all_layers().size()),
           orientations(9 * s.orientations.size()),
           first_orientations(9 * s.first_orientations.size()),
           grid(with_grid ? static_cast<std::size_t>(s.grid_points()) : 0) {
@@ -209,8 +211,8 @@ struct Part {
 // depends on the scene alone, and so does the result.
 std::int64_t part_count(const Scene& s, std::int64_t pieces, bool with_grid) {
     const double bytes =
-        8.0 * (20.0 * static_cast<double>(s.panels.size()) + 11.0 * static_cast<double>(s.sources.size()) +
-               5.0 * static_cast<double>(s.layers.size()) +
+        8.0 * (22.0 * static_cast<double>(s.panels.size()) + 11.0 * static_cast<double>(s.sources.size()) +
+               5.0 * static_cast<double>(s.all_layers().size()) +
                9.0 * static_cast<double>(s.orientations.size() + s.first_orientations.size()) +
                (with_grid ? static_cast<double>(s.grid_points()) : 0.0));
     const double most = std::min(256.0, 256e6 / bytes);
@@ -253,7 +255,7 @@ void add_part(const Part& part, KernelChange& kernel, SceneChange& result) {
 SceneChange zeros(const Scene& s, bool with_grid) {
     SceneChange out;
     out.panels.resize(s.panels.size());
-    out.layers.resize(s.layers.size());
+    out.layers.resize(s.all_layers().size());
     out.sources.resize(s.sources.size());
     out.orientations.resize(s.orientations.size());
     out.first_orientations.resize(s.first_orientations.size());
@@ -272,7 +274,7 @@ void check_size(const char* name, const Numbers& found, std::size_t expected) {
 
 void check_sizes(const Scene& s, const SceneChange& d) {
     check_size("panels", d.panels, s.panels.size());
-    check_size("layers", d.layers, s.layers.size());
+    check_size("layers", d.layers, s.all_layers().size());
     check_size("sources", d.sources, s.sources.size());
     check_size("orientations", d.orientations, s.orientations.size());
     check_size("first_orientations", d.first_orientations, s.first_orientations.size());
@@ -369,9 +371,9 @@ class Columns {
         column.moves_factors = any_change(kernel.panels.data(), kernel.panels.size()) ||
                                any_change(kernel.sources.data(), kernel.sources.size()) ||
                                any_change(kernel.layers.data(), kernel.layers.size()) || c.curved_distance != 0 ||
-                               any_change(c.beam, 3) || c.attenuation != 0 || c.kahn_factor != 0;
-        column.moves_pixels = column.moves_factors || c.sensor_depth != 0 || c.background_sum != 0 ||
-                              c.background != 0 || c.scale != 0 || c.unit != 0;
+                               any_change(c.beam, 3) || c.kahn_factor != 0;
+        column.moves_pixels =
+            column.moves_factors || c.background_sum != 0 || c.background != 0 || c.scale != 0 || c.unit != 0;
         columns_.push_back(column);
     }
 

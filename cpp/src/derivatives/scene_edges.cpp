@@ -96,6 +96,13 @@ void panel_edges(const Pass& pass, const Panel& panel, Change& d_panel, PanelSlo
         });
 }
 
+// `d`: of the panel, or of the scene, whichever says the sensor.
+template <class Pass, class Change>
+void sensor_edges(const Pass& pass, Change& d, PanelSlopes<double>& d_out) {
+    pass(d.attenuation, d_out.attenuation, 1.0);
+    pass(d.sensor_depth, d_out.sensor_depth, 1.0);
+}
+
 // Metric of the miss (view_crystal), times fudge.
 template <class Pass, class Change>
 void metric_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d,
@@ -147,6 +154,13 @@ double lattice_unit(const Scene& scene, const KernelScene& view) {
 template <class Pass, class Change, class Kernel>
 void scene_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d, Kernel& d_out) {
     for (std::size_t i = 0; i < d.panels.size(); ++i) panel_edges(pass, scene.panels[i], d.panels[i], d_out.panels[i]);
+    for (std::size_t i = 0; i < scene.panels.size(); ++i) {
+        if (scene.panels[i].layers.empty()) {
+            sensor_edges(pass, d, d_out.panels[i]);
+        } else if (!d.panels.empty()) {
+            sensor_edges(pass, d.panels[i], d_out.panels[i]);
+        }
+    }
     // A change of the axis alone changes E and B of every source, too.
     SourceChange none;
     for (std::size_t i = 0; i < scene.sources.size(); ++i) {
@@ -166,8 +180,6 @@ void scene_edges(const Pass& pass, const Scene& scene, const KernelScene& view, 
     auto& common = d_out.common;
     for (int i = 0; i < 3; ++i) pass(parts(d.beam_direction)[i], common.beam[i], 1.0);
     pass(d.curved_distance, common.curved_distance, 1.0);
-    pass(d.attenuation, common.attenuation, 1.0);
-    pass(d.sensor_depth, common.sensor_depth, 1.0);
     pass(d.kahn_factor, common.kahn_factor, 1.0);
     pass(d.background_sum, common.background_sum, 1.0);
     pass(d.background, common.background, 1.0);
@@ -186,7 +198,7 @@ KernelChange no_change(const Scene& scene) {
     KernelChange out;
     out.panels.resize(scene.panels.size());
     out.sources.resize(scene.sources.size());
-    out.layers.resize(scene.layers.size());
+    out.layers.resize(scene.all_layers().size());
     return out;
 }
 

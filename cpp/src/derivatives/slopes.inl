@@ -34,7 +34,7 @@ struct MovingWork {  // where it moves scattering vectors or factors
 };
 
 ConstSlopes slopes_of(const Row& row, const ForwardColumn& column) {
-    return {column.panels[row.task.panel_number], column.sources, column.layers, column.common};
+    return {column.panels[row.task.panel_number], column.sources, column.layers + row.g.first_layer, column.common};
 }
 
 // The columns of one piece.
@@ -111,8 +111,7 @@ struct Forwards {
                 if (column.moves_pixels) {
                     pixel_edges(Forward(), row, r, factors[r], slopes_of(row, column),
                                 row.single && column.moves_factors ? &moving[k].terms[r] : nullptr,
-                                column.moves_factors || column.common.sensor_depth != 0, doubles_at(works[k].total, r),
-                                change);
+                                column.moves_factors, doubles_at(works[k].total, r), change);
                 } else {
                     change = row.outer_factor(r) * doubles_at(works[k].total, r);
                 }
@@ -166,7 +165,7 @@ void backward(const BackwardTask& task) {
     PanelSlopes<Doubles> panel{};
     CommonSlopes<Doubles> common{};
     Held<SourceSlopes> sources(sums.sources);
-    Held<LayerSlopes> layers(sums.layers);
+    Held<LayerSlopes> layers(sums.layers + row.g.first_layer);
     const OwnSlopes in{panel, sources, layers, common};
     PixelNumbers weights, seeds, term, values;
     TermSlopes terms[kRegisters];

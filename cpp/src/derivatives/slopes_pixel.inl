@@ -19,12 +19,12 @@ NANOBRAGG_FN void with_ray(const Pass& pass, const Row& row, const Aim<Doubles>&
 template <class Pass, class Slopes>
 void capture_edges(const Pass& pass, const Row& row, const Capture& capture, int64_t layer, const Slopes& in,
                    Doubles& d_out) {
-    const Layer& depths = row.s.layers[layer];
+    const Layer& depths = layer_of(row.s, row.g, layer);
     RaySlopes<Doubles> d_ray{};
     pass.in_order([&] { aim_edges(pass, row, capture.aim, in, d_ray); },
                   [&] {
-                      absorbed_edges(pass, row.s, row.g, capture.aim.ray, depths.front, depths.back, in.panel,
-                                     in.layers[layer].front, in.layers[layer].back, in.common, d_ray, d_out);
+                      absorbed_edges(pass, row.g, capture.aim.ray, depths.front, depths.back, in.panel,
+                                     in.layers[layer].front, in.layers[layer].back, d_ray, d_out);
                   });
 }
 
@@ -96,7 +96,7 @@ NANOBRAGG_FN Central central_of(const Row& row, int r) {
             out.polar += s.sources[n].weight / s.weight_sum * polarization(s, ray, s.sources[n]);
         }
     }
-    if (s.capture != Factor::off) out.capture = absorbed(s, ray.along(row.g.normal), 0.0, s.sensor_depth);
+    if (s.capture != Factor::off) out.capture = absorbed(row.g, ray.along(row.g.normal), 0.0, row.g.sensor_depth);
     return out;
 }
 
@@ -120,8 +120,8 @@ void central_edges(const Pass& pass, const Row& row, int r, const Central& value
                 });
         }
         if (s.capture != Factor::off) {
-            absorbed_edges(pass, s, row.g, aim.ray, 0.0, s.sensor_depth, in.panel, d_front, in.common.sensor_depth,
-                           in.common, d_ray, d.capture);
+            absorbed_edges(pass, row.g, aim.ray, 0.0, row.g.sensor_depth, in.panel, d_front, in.panel.sensor_depth,
+                           d_ray, d.capture);
         }
     });
 }

@@ -134,7 +134,7 @@ class Row {
           corner{(double)given.first_fast, (double)given.first_slow},
           work(work_),
           single(s.layer_count * s.oversample * s.oversample == 1),
-          central(single && s.layers[0].thickness == 0 && s.layers[0].depth == 0),
+          central(single && layer_of(s, g, 0).thickness == 0 && layer_of(s, g, 0).depth == 0),
           registers((given.count + kHalf - 1) / kHalf) {
         parameters = with_slopes(ShapesWithSlopes(), s.shape,
                                  [](auto shape) { return parameters_of(decltype(shape)::depends); });
@@ -154,7 +154,7 @@ class Row {
         out.own_slow = slow - corner.slow;
         out.layer = layer;
         out.incidence = incidence;
-        out.sunk = layer >= 0 && !incidence && s.layers[layer].thickness != 0;
+        out.sunk = layer >= 0 && !incidence && layer_of(s, g, layer).thickness != 0;
         sink(fast, slow, out);
     }
     void aim_at(int r, const Subpixel& sub, bool incidence, Aim<Doubles>& out) const {
@@ -168,16 +168,16 @@ class Row {
 
     // As capture_of() finds it: the first fraction up to that of the subpixel `last` which is not 0.
     Capture capture_at(int r, int64_t layer, int64_t last, const Aim<Doubles>& own) const {
-        const double front = s.layers[layer].front, back = s.layers[layer].back;
+        const double front = layer_of(s, g, layer).front, back = layer_of(s, g, layer).back;
         Capture out{s.capture == Factor::each     ? own
                     : s.capture == Factor::centre ? work.centre[r]
                                                   : aim_at(r, subpixel_of(s, layer, 0), true),
                     {}};
-        out.value = absorbed(s, out.aim.ray.along(g.normal), front, back);
+        out.value = absorbed(g, out.aim.ray.along(g.normal), front, back);
         for (int64_t n = 1; s.capture == Factor::first && n <= last && any_of(out.value == 0.0); ++n) {
             const Aim<Doubles> again = aim_at(r, subpixel_of(s, layer, n), true);
             const auto replaced = out.value == 0.0;
-            out.value = replaced ? absorbed(s, again.ray.along(g.normal), front, back) : out.value;
+            out.value = replaced ? absorbed(g, again.ray.along(g.normal), front, back) : out.value;
             replace(out.aim, again, replaced);
         }
         return out;
@@ -356,14 +356,16 @@ class Row {
     NANOBRAGG_FN_MEMBER void sink(Doubles fast, Doubles slow, Aim<Doubles>& aim) const {
         Doubles entry[3], at[3];
         aim.depth = Doubles{};
-        if (aim.layer >= 0)
-            aim.depth += aim.incidence ? s.layers[aim.layer].incidence_depth : s.layers[aim.layer].depth;
+        if (aim.layer >= 0) {
+            const Layer& layer = layer_of(s, g, aim.layer);
+            aim.depth += aim.incidence ? layer.incidence_depth : layer.depth;
+        }
         flat_point(g, fast, slow, 0.0, entry);
         if (aim.sunk) {
-            const Layer& layer = s.layers[aim.layer];
+            const Layer& layer = layer_of(s, g, aim.layer);
             for (int i = 0; i < 3; ++i) at[i] = entry[i];
             const Doubles parallax = ray_through(s, g, at).along(g.normal);
-            aim.depth += layer.thickness * mean_absorption_depth(layer.thickness * s.attenuation / parallax);
+            aim.depth += layer.thickness * mean_absorption_depth(layer.thickness * g.attenuation / parallax);
         }
         for (int i = 0; i < 3; ++i) at[i] = entry[i] + aim.depth * g.normal[i];
         aim.ray = ray_through(s, g, at);

@@ -34,14 +34,15 @@ struct CellPolynomials {
 struct KernelPanel {
     double origin[3], fast[3], slow[3], normal[3];
     double pixel_fast, pixel_slow, pixel_area, close_distance;
+    double attenuation, sensor_depth;
+    int64_t first_layer;  // of its sensor's in KernelScene::layers
 };
 
 // All but the panels.
 struct KernelScene {
     double curved_distance, beam[3];
-    const Layer* layers;
-    int64_t layer_count;
-    double attenuation, sensor_depth;
+    const Layer* layers;  // of all sensors
+    int64_t layer_count;  // of each
     Factor omega, polar, capture;
     int capture_inside;  // the capture fraction differs from term to term
     int point_pixel;
@@ -63,6 +64,10 @@ struct KernelScene {
     int64_t oversample;
     double dmin, background_sum, background, scale, steps, weight_sum;
 };
+
+NANOBRAGG_HOST_DEVICE static inline const Layer& layer_of(const KernelScene& s, const KernelPanel& g, int64_t layer) {
+    return s.layers[g.first_layer + layer];
+}
 
 NANOBRAGG_HOST_DEVICE static inline bool has_grid(const KernelScene& s) {
     return s.f_shape[0] * s.f_shape[1] * s.f_shape[2] > 0;

@@ -38,6 +38,7 @@ struct PanelSlopes {                                     // for KernelPanel
     T origin[3], step_fast[3], step_slow[3], normal[3];  // steps: from one pixel to the next
     T fast[3], slow[3];                                  // axes that a curved detector is bent about
     T pixel_area, close_distance;
+    T attenuation, sensor_depth;
 };
 
 template <class T>
@@ -54,7 +55,7 @@ constexpr int kShapeParameters = 6;  // at most
 
 template <class T>
 struct CommonSlopes {  // for KernelScene
-    T curved_distance, beam[3], attenuation, sensor_depth, kahn_factor, background_sum, background;
+    T curved_distance, beam[3], kahn_factor, background_sum, background;
     T scale;                    // that of scale/steps
     T unit;                     // what the sums of F^2 F_latt^2 leave out
     T shape[kShapeParameters];  // lattice_slopes.hpp

@@ -42,7 +42,9 @@ NANOBRAGG_FN Real background_of(const KernelScene& s, const At& pixel, Real para
         }
         value *= polar;
     }
-    if (with_capture && s.capture != Factor::off) value *= absorbed(s, parallax, 0.0, s.sensor_depth);
+    if (with_capture && s.capture != Factor::off) {
+        value *= absorbed(pixel.panel(), parallax, 0.0, pixel.panel().sensor_depth);
+    }
     return value;
 }
 

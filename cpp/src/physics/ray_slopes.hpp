@@ -115,15 +115,14 @@ NANOBRAGG_FN void through_edges(const Pass& pass, const KernelScene& s, const Ke
 }
 
 // How deep a layer with a thickness absorbs a ray that enters the sensor so (ray_into).
-template <class Pass, class Real, class Panel, class Layer, class Common>
-NANOBRAGG_FN void sunk_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, double thickness,
-                             const Ray<Real>& entering, Panel& d_panel, Layer& d_layer, Common& d_common,
-                             RaySlopes<Real>& d_entering, Real& d_depth) {
+template <class Pass, class Real, class Panel, class Layer>
+NANOBRAGG_FN void sunk_edges(const Pass& pass, const KernelPanel& g, double thickness, const Ray<Real>& entering,
+                             Panel& d_panel, Layer& d_layer, RaySlopes<Real>& d_entering, Real& d_depth) {
     const Real d[3] = {entering.x, entering.y, entering.z};
-    const Real inverse = 1.0 / entering.along(g.normal), x = thickness * s.attenuation * inverse;
+    const Real inverse = 1.0 / entering.along(g.normal), x = thickness * g.attenuation * inverse;
     const Real slope = mean_absorption_slope(x), by_parallax = -thickness * slope * x * inverse;
     pass(d_layer.thickness, d_depth, mean_absorption_depth(x) + x * slope);
-    pass(d_common.attenuation, d_depth, thickness * slope * (thickness * inverse));
+    pass(d_panel.attenuation, d_depth, thickness * slope * (thickness * inverse));
     for (int i = 0; i < 3; ++i) {
         pass(d_entering.direction[i], d_depth, by_parallax * g.normal[i]);
         pass(d_panel.normal[i], d_depth, by_parallax * d[i]);
@@ -149,7 +148,7 @@ NANOBRAGG_FN void ray_edges(const Pass& pass, const KernelScene& s, const Kernel
         pass.in_order(
             [&] { through_edges(pass, s, g, corner, aim, none, entering, d_panel, d_common, d_front, d_entering); },
             [&] {
-                sunk_edges(pass, s, g, s.layers[aim.layer].thickness, entering, d_panel, d_layer, d_common, d_entering,
+                sunk_edges(pass, g, layer_of(s, g, aim.layer).thickness, entering, d_panel, d_layer, d_entering,
                            d_depth);
             });
     };
@@ -194,18 +193,18 @@ NANOBRAGG_FN void solid_angle_edges(const Pass& pass, const KernelScene& s, cons
 }
 
 // Of the fraction absorbed between two depths by the ray to `aim`.
-template <class Pass, class Real, class Panel, class Front, class Back, class Common>
-NANOBRAGG_FN void absorbed_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const Ray<Real>& ray,
-                                 double front, double back, Panel& d_panel, Front& d_front, Back& d_back,
-                                 Common& d_common, RaySlopes<Real>& d_ray, Real& d_out) {
+template <class Pass, class Real, class Panel, class Front, class Back>
+NANOBRAGG_FN void absorbed_edges(const Pass& pass, const KernelPanel& g, const Ray<Real>& ray, double front,
+                                 double back, Panel& d_panel, Front& d_front, Back& d_back, RaySlopes<Real>& d_ray,
+                                 Real& d_out) {
     const Real parallax = ray.along(g.normal), none = filled<Real>(-__builtin_inf()), inverse = 1.0 / parallax;
-    const Real before = exponential_difference(-front * s.attenuation * inverse, none);
-    const Real behind = exponential_difference(-back * s.attenuation * inverse, none);
+    const Real before = exponential_difference(-front * g.attenuation * inverse, none);
+    const Real behind = exponential_difference(-back * g.attenuation * inverse, none);
     const Real mean = (back * behind - front * before) * inverse;  // d(fraction)/d(attenuation)
-    const Real d[3] = {ray.x, ray.y, ray.z}, by_parallax = -s.attenuation * inverse * mean;
-    pass(d_front, d_out, -s.attenuation * inverse * before);
-    pass(d_back, d_out, s.attenuation * inverse * behind);
-    pass(d_common.attenuation, d_out, mean);
+    const Real d[3] = {ray.x, ray.y, ray.z}, by_parallax = -g.attenuation * inverse * mean;
+    pass(d_front, d_out, -g.attenuation * inverse * before);
+    pass(d_back, d_out, g.attenuation * inverse * behind);
+    pass(d_panel.attenuation, d_out, mean);
     for (int i = 0; i < 3; ++i) {
         pass(d_ray.direction[i], d_out, by_parallax * g.normal[i]);
         pass(d_panel.normal[i], d_out, by_parallax * d[i]);

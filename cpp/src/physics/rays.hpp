@@ -61,7 +61,7 @@ NANOBRAGG_FN Ray<Real> ray_into(const KernelScene& s, const KernelPanel& g, cons
     Real at[3] = {front[0], front[1], front[2]};
     const Real parallax = ray_through(s, g, at).along(g.normal);
     const Real depth =
-        layer.depth + layer.thickness * mean_absorption_depth(layer.thickness * s.attenuation / parallax);
+        layer.depth + layer.thickness * mean_absorption_depth(layer.thickness * g.attenuation / parallax);
     for (int i = 0; i < 3; ++i) at[i] = front[i] + depth * g.normal[i];
     return ray_through(s, g, at);
 }
@@ -98,7 +98,7 @@ struct Pixel {
     }
     // To a subpixel where it stands in its layer.
     NANOBRAGG_FN_MEMBER Ray<Real> ray(const Subpixel& sub) const {
-        const Layer& layer = scene.layers[sub.layer];
+        const Layer& layer = layer_of(scene, raster, sub.layer);
         if (layer.thickness == 0) return ray(sub, layer.depth);
         Real front[3];
         flat_point(raster, fast + sub.offset_fast, slow + sub.offset_slow, 0.0, front);
@@ -125,8 +125,8 @@ NANOBRAGG_FN Real solid_angle(const KernelScene& s, const KernelPanel& g, const 
 
 // Fraction absorbed between two depths, of rays whose direction has this component along the sensor's normal.
 template <class Real>
-NANOBRAGG_FN Real absorbed(const KernelScene& s, Real parallax, double front, double back) {
-    return exponential_difference(-front * s.attenuation / parallax, -back * s.attenuation / parallax);
+NANOBRAGG_FN Real absorbed(const KernelPanel& g, Real parallax, double front, double back) {
+    return exponential_difference(-front * g.attenuation / parallax, -back * g.attenuation / parallax);
 }
 
 template <class Real>
@@ -152,19 +152,19 @@ template <class At, class Real>
 NANOBRAGG_FN Real parallax_of(const KernelScene& s, const At& pixel, int64_t layer, const Ray<Real>& ray) {
     if (s.capture == Factor::each) return ray.along(pixel.panel().normal);
     if (s.capture == Factor::centre) return pixel.centre().along(pixel.panel().normal);
-    return pixel.ray(subpixel_of(s, layer, 0), s.layers[layer].incidence_depth).along(pixel.panel().normal);
+    const double depth = layer_of(s, pixel.panel(), layer).incidence_depth;
+    return pixel.ray(subpixel_of(s, layer, 0), depth).along(pixel.panel().normal);
 }
 
 // ... and the fraction. That of the first subpixel is computed again, up to the subpixel of number `last`, as long as
 // it is exactly 0.
 template <class At, class Real>
 NANOBRAGG_FN Real capture_of(const KernelScene& s, const At& pixel, int64_t layer, int64_t last, Real parallax) {
-    const double front = s.layers[layer].front, back = s.layers[layer].back;
-    Real value = absorbed(s, parallax, front, back);
+    const Layer& at = layer_of(s, pixel.panel(), layer);
+    Real value = absorbed(pixel.panel(), parallax, at.front, at.back);
     for (int64_t number = 1; s.capture == Factor::first && number <= last && any_of(value == 0.0); ++number) {
-        const Real again =
-            pixel.ray(subpixel_of(s, layer, number), s.layers[layer].incidence_depth).along(pixel.panel().normal);
-        value = value == 0.0 ? absorbed(s, again, front, back) : value;
+        const Real again = pixel.ray(subpixel_of(s, layer, number), at.incidence_depth).along(pixel.panel().normal);
+        value = value == 0.0 ? absorbed(pixel.panel(), again, at.front, at.back) : value;
     }
     return value;
 }

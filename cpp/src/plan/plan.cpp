@@ -9,9 +9,10 @@
 
 namespace nanobragg {
 
-Plan::Plan(const Scene& scene, bool mixed, const float* squares) : mixed_(mixed), panels_(panels_of(scene)) {
+Plan::Plan(const Scene& scene, bool mixed, const float* squares)
+    : mixed_(mixed), panels_(panels_of(scene)), layers_(scene.all_layers()) {
     const std::vector<KernelSource> sources = sources_of(scene);
-    const KernelScene view = view_of(scene, sources, squares);
+    const KernelScene view = view_of(scene, layers_, sources, squares);
     Spectra spectra = spectra_of(scene, view, panels_);
     rate_ = spectra.rate;
     most_nodes_ = spectra.most_nodes;

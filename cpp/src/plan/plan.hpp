@@ -39,6 +39,7 @@ class Plan {
 
     bool mixed_;
     std::vector<KernelPanel> panels_;
+    std::vector<Layer> layers_;
     std::vector<Level> levels_;                      // the last one is for the whole detector
     double rate_ = 0, most_nodes_ = 0, spread_ = 0;  // Spectra
 };

@@ -55,9 +55,11 @@ bool finite_factors(const Scene& s) {
 
 // Capture fractions are from 0 to 1 where rays enter from the front.
 bool absorbs(const Scene& s) {
+    const std::vector<Layer> layers = s.all_layers();
     return s.capture == Factor::off ||
-           (s.attenuation >= 0 &&
-            std::all_of(s.layers.begin(), s.layers.end(), [](const Layer& l) { return l.front >= 0 && l.back >= 0; }));
+           (std::all_of(s.panels.begin(), s.panels.end(),
+                        [&](const Panel& p) { return s.sensor(p).attenuation >= 0; }) &&
+            std::all_of(layers.begin(), layers.end(), [](const Layer& l) { return l.front >= 0 && l.back >= 0; }));
 }
 
 bool finite_beam(const Scene& s) {
@@ -98,7 +100,7 @@ TermBounds::TermBounds(const Scene& scene, const KernelScene& view, double large
     bounds_.tolerance = scene.tolerance;
     const double polar = scene.polar == Factor::off ? 1.0 : std::max(1.0, (1 + std::abs(scene.kahn_factor)) / 2);
     bounds_.photons = std::abs(scene.scale / scene.steps) * polar * (1 + 1e-9);
-    for (const Layer& layer : scene.layers) {
+    for (const Layer& layer : scene.all_layers()) {
         bounds_.depth = std::max(bounds_.depth, std::abs(layer.depth) + std::abs(layer.thickness));
     }
     bounds_.largest = static_cast<float>(largest_F * largest_F * (1 + 1e-6));

@@ -16,8 +16,9 @@ template <class Visit>
 void each_corner(const KernelScene& k, const KernelPanel& panel, const Tile& tile, Visit visit) {
     std::vector<double> depths{0.0};
     for (std::int64_t i = 0; i < k.layer_count; ++i) {
-        depths.push_back(k.layers[i].depth);
-        if (k.layers[i].thickness != 0) depths.push_back(k.layers[i].depth + k.layers[i].thickness);
+        const Layer& layer = layer_of(k, panel, i);
+        depths.push_back(layer.depth);
+        if (layer.thickness != 0) depths.push_back(layer.depth + layer.thickness);
     }
     for (const double slow : {static_cast<double>(tile.slow), static_cast<double>(tile.last_slow) + 1.0}) {
         for (const double fast : {static_cast<double>(tile.fast), static_cast<double>(tile.last_fast) + 1.0}) {

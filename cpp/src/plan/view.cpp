@@ -17,10 +17,7 @@ void store(Vec3 v, double out[3]) {
 void view_detector(const Scene& scene, KernelScene& k) {
     k.curved_distance = scene.curved_distance;
     store(scene.beam_direction, k.beam);
-    k.layers = scene.layers.data();
     k.layer_count = static_cast<std::int64_t>(scene.layers.size());
-    k.attenuation = scene.attenuation;
-    k.sensor_depth = scene.sensor_depth;
     k.omega = scene.omega;
     k.polar = scene.polar;
     k.capture = scene.capture;
@@ -83,8 +80,10 @@ std::vector<KernelSource> sources_of(const Scene& scene) {
     return sources;
 }
 
-KernelScene view_of(const Scene& scene, const std::vector<KernelSource>& sources, const float* squares) {
+KernelScene view_of(const Scene& scene, const std::vector<Layer>& layers, const std::vector<KernelSource>& sources,
+                    const float* squares) {
     KernelScene view{};
+    view.layers = layers.data();
     view_detector(scene, view);
     view_sources(sources, view);
     view_crystal(scene, squares, view);
@@ -94,6 +93,7 @@ KernelScene view_of(const Scene& scene, const std::vector<KernelSource>& sources
 
 std::vector<KernelPanel> panels_of(const Scene& scene) {
     std::vector<KernelPanel> panels;
+    auto behind = static_cast<std::int64_t>(scene.layers.size());
     for (const Panel& panel : scene.panels) {
         KernelPanel out{};
         store(panel.origin, out.origin);
@@ -104,6 +104,11 @@ std::vector<KernelPanel> panels_of(const Scene& scene) {
         out.pixel_slow = panel.pixel_slow;
         out.pixel_area = panel.pixel_area();
         out.close_distance = panel.close_distance;
+        const Sensor sensor = scene.sensor(panel);
+        out.attenuation = sensor.attenuation;
+        out.sensor_depth = sensor.depth;
+        out.first_layer = panel.layers.empty() ? 0 : behind;
+        behind += static_cast<std::int64_t>(panel.layers.size());
         panels.push_back(out);
     }
     return panels;

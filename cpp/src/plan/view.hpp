@@ -11,9 +11,10 @@ namespace nanobragg {
 
 std::vector<KernelSource> sources_of(const Scene& scene);
 
-// Layers, sources, orientations and grids stay where they are; `squares`: the squared grid of a scene in mixed
-// precision, or null.
-KernelScene view_of(const Scene& scene, const std::vector<KernelSource>& sources, const float* squares);
+// Layers (those of all sensors), sources, orientations and grids stay where they are; `squares`: the squared grid of a
+// scene in mixed precision, or null.
+KernelScene view_of(const Scene& scene, const std::vector<Layer>& layers, const std::vector<KernelSource>& sources,
+                    const float* squares);
 
 std::vector<KernelPanel> panels_of(const Scene& scene);
 

@@ -159,7 +159,8 @@ double solid_angle(const Scene& s, const Panel& panel, double airpath) {
 
 double capture_fraction(const Scene& s, const Panel& panel, const Layer& layer, Vec3 direction) {
     const double parallax = dot(direction, panel.normal);
-    return std::exp(-layer.front * s.attenuation / parallax) - std::exp(-layer.back * s.attenuation / parallax);
+    const double attenuation = s.sensor(panel).attenuation;
+    return std::exp(-layer.front * attenuation / parallax) - std::exp(-layer.back * attenuation / parallax);
 }
 
 bool culled(const Scene& s, double stol) { return s.dmin > 0.0 && stol > 0.0 && s.dmin > 0.5 / stol; }
@@ -179,7 +180,8 @@ Ray subpixel_ray(const Scene& s, const Panel& panel, PixelPlace at, std::int64_t
                  const Layer& layer) {
     if (layer.thickness == 0.0) return subpixel_ray(s, panel, at, sub_slow, sub_fast, layer.depth);
     const double parallax = dot(subpixel_ray(s, panel, at, sub_slow, sub_fast, 0.0).direction, panel.normal);
-    const double sunk = layer.thickness * mean_absorption_depth(layer.thickness * s.attenuation / parallax);
+    const double attenuation = s.sensor(panel).attenuation;
+    const double sunk = layer.thickness * mean_absorption_depth(layer.thickness * attenuation / parallax);
     return subpixel_ray(s, panel, at, sub_slow, sub_fast, layer.depth + sunk);
 }
 
@@ -193,6 +195,7 @@ class PixelWalk {
     PixelWalk(const Scene& scene, PixelPlace at, RunState& state, Observer* observer)
         : s_(scene),
           panel_(scene.panels[static_cast<std::size_t>(at.panel)]),
+          sensor_(scene.sensor(panel_)),
           at_(in_raster(panel_, at)),
           state_(state),
           observer_(observer),
@@ -203,7 +206,7 @@ class PixelWalk {
         background_ = s_.background_sum;
         polar_ = s_.polar == Factor::off ? 1.0 : 0.0;
         if (s_.omega == Factor::centre) omega_ = solid_angle(s_, panel_, centre_.airpath);
-        for (std::size_t t = 0; t < s_.layers.size(); ++t) layer(t);
+        for (std::size_t t = 0; t < sensor_.layers.size(); ++t) layer(t);
         return finish();
     }
 
@@ -219,7 +222,7 @@ class PixelWalk {
     }
 
     double capture_at_centre(std::size_t t) const {
-        return capture_fraction(s_, panel_, s_.layers[t], centre_.direction);
+        return capture_fraction(s_, panel_, sensor_.layers[t], centre_.direction);
     }
 
     void layer(std::size_t t) {
@@ -231,7 +234,7 @@ class PixelWalk {
     }
 
     void subpixel(std::int64_t i, std::int64_t j, std::size_t t) {
-        const Layer& layer = s_.layers[t];
+        const Layer& layer = sensor_.layers[t];
         const Ray ray = subpixel_ray(s_, panel_, at_, i, j, layer);
         if (s_.omega == Factor::each || (s_.omega == Factor::first && omega_ == 0.0)) {
             omega_ = solid_angle(s_, panel_, ray.airpath);
@@ -337,7 +340,7 @@ class PixelWalk {
     double central_omega() const { return solid_angle(s_, panel_, centre_.airpath); }
     double central_capture() const {
         if (s_.capture == Factor::off) return 1.0;
-        return capture_fraction(s_, panel_, {0.0, 0.0, s_.sensor_depth, 0.0, 0.0}, centre_.direction);
+        return capture_fraction(s_, panel_, {0.0, 0.0, sensor_.depth, 0.0, 0.0}, centre_.direction);
     }
     double central_polar() const {
         if (s_.polar == Factor::off) return 1.0;
@@ -382,6 +385,7 @@ class PixelWalk {
 
     const Scene& s_;
     const Panel& panel_;
+    const Sensor sensor_;
     PixelPlace at_;
     RunState& state_;
     Observer* observer_;
@@ -398,7 +402,7 @@ template <class Visit>
 bool any_source(const Scene& s, PixelPlace pixel, Visit visit) {
     const Panel& panel = s.panels[static_cast<std::size_t>(pixel.panel)];
     const PixelPlace at = in_raster(panel, pixel);
-    for (const Layer& layer : s.layers) {
+    for (const Layer& layer : s.sensor(panel).layers) {
         for (std::int64_t i = 0; i < s.oversample; ++i) {
             for (std::int64_t j = 0; j < s.oversample; ++j) {
                 const Ray ray = subpixel_ray(s, panel, at, i, j, layer);
@@ -444,7 +448,7 @@ bool pixel_within(const Scene& s, const Reach& reach, PixelPlace at) {
     const Panel& panel = s.panels[static_cast<std::size_t>(at.panel)];
     const PixelPlace place = in_raster(panel, at);
     double back = 0;
-    for (const Layer& layer : s.layers) back = std::max(back, layer.depth + layer.thickness);
+    for (const Layer& layer : s.sensor(panel).layers) back = std::max(back, layer.depth + layer.thickness);
     for (const double depth : {0.0, back}) {
         for (const std::int64_t corner : {0, 1, 2, 3}) {
             const Ray ray = ray_to(s, panel, panel.pixel_fast * static_cast<double>(place.fast + corner % 2),

@@ -55,7 +55,7 @@ class PanelPath:
         self.subjects = _subjects(experiment.detector, panels, self._moves)
         """By name: all panels by their numbers, then all groups."""
 
-    # ---- changes: (P, 16) as SceneChange.panels has them ---------------------------------------------------
+    # ---- changes: (P, 18) as SceneChange.panels has them ---------------------------------------------------
 
     def by_motion(self, motion: Motion, number: int, count: int) -> NDArray[np.float64]:
         """With what moves the whole detector; ``motion`` in dual numbers of ``count`` slopes."""
@@ -117,7 +117,9 @@ def _rows(at: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.fl
     d_normal = (d_across - (normal * d_across).sum(axis=1, keepdims=True) * normal) / length
     away = np.where((normal * origin).sum(axis=1, keepdims=True) < 0.0, -1.0, 1.0)
     d_distance = away * (d_normal * origin + normal * d_origin).sum(axis=1, keepdims=True)
-    return np.hstack([d_origin, d_fast, d_slow, away * d_normal, np.zeros((len(at), 3)), d_distance])
+    return np.hstack(
+        [d_origin, d_fast, d_slow, away * d_normal, np.zeros((len(at), 3)), d_distance, np.zeros((len(at), 2))]
+    )
 
 
 def _turn_slope(rotation: Sequence[float], axis: int) -> NDArray[np.float64]:

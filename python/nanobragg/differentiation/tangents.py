@@ -21,7 +21,7 @@ from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.factors import Water, water_of
 from nanobragg.resolver.mosaic import with_domains
 from nanobragg.resolver.orientation import PhiSteps, direct_cell, lattice_at_zero, misset_of, phi_cells, rotation_of
-from nanobragg.resolver.sensor import Sensor, layer_table, sensor_of
+from nanobragg.resolver.sensor import Sensor, scene_sensor, sensor_of, sensors_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,8 @@ class DualStages(NamedTuple):
     placement: Placement
     motion: Motion | None
     """How a detector of panels moves."""
-    sensor: Sensor
+    sensors: list[Sensor]
+    """That of the Scene, and then each panel's."""
     light: Light
     lattice: Lattice
     phi: PhiSteps
@@ -111,7 +112,7 @@ def _dual_stages(said: Said, point: Point) -> DualStages:
         pixels=pixels,
         placement=placement,
         motion=None if said.body is None else motion_of(experiment, said.body),
-        sensor=sensor_of(experiment.detector, quirks),
+        sensors=_sensors(experiment, point),
         light=light,
         lattice=lattice,
         phi=phi_cells(direct_cell(lattice), placement.frame.spindle, rotation, quirks),
@@ -119,6 +120,15 @@ def _dual_stages(said: Said, point: Point) -> DualStages:
         water=water_of(experiment.crystal, light.fluence, quirks),
         blocks=experiment.crystal.blocks,
     )
+
+
+def _sensors(experiment: Experiment, point: Point) -> list[Sensor]:
+    """The Scene's, and then each panel's, as the resolver has them."""
+    detector = experiment.detector
+    if point.said.body is None:
+        return [sensor_of(detector, point.quirks)] * 2
+    sensors = sensors_of(detector, point.said.body.panels)
+    return [sensors[0], *sensors]
 
 
 # ---- derivatives out --------------------------------------------------------------------------------------
@@ -134,17 +144,25 @@ def _tangent(number: int, count: int, dual: DualStages, point: Point) -> SceneCh
             return np.zeros(array.shape)
         return np.array([of(value) for value in array.ravel()], dtype=np.float64).reshape(array.shape)
 
-    light, sensor, lattice, motion, path = dual.light, dual.sensor, dual.lattice, dual.motion, point.path
+    light, lattice, motion, path = dual.light, dual.lattice, dual.motion, point.path
+    common = scene_sensor(dual.sensors[0], last_layer=point.factors.last_layer)
+    panels = _panels(dual, of, of_all) if path is None or motion is None else path.by_motion(motion, number, count)
+    layers = [common["layers"]]
+    for row, panel, sensor in zip(panels, point.scene.panels, dual.sensors[1:], strict=True):
+        if panel.sensor is not None:
+            own = scene_sensor(sensor, last_layer=point.factors.last_layer)
+            row[-2:] = of(own["attenuation"]), of(own["depth"])
+            layers.append(own["layers"])
     wavelengths = of_all(light.sources.wavelengths)[:, None]
     weights = of_all(light.scene_weights)[:, None]
     first = dual.phi.first if point.crystal.first_orientations.size else None
     return SceneChange(
-        panels=_panels(dual, of, of_all) if path is None or motion is None else path.by_motion(motion, number, count),
+        panels=panels,
         curved_distance=of(dual.placement.distance) if point.said.experiment.detector.curved else 0.0,
         beam_direction=of_all(dual.placement.frame.beam),
-        layers=of_all(layer_table(sensor, last_layer=point.factors.last_layer)),
-        attenuation=of(sensor.attenuation) if sensor.absorbs else 0.0,
-        sensor_depth=of(sensor.count * sensor.step),
+        layers=np.concatenate([of_all(table) for table in layers]),
+        attenuation=of(common["attenuation"]),
+        sensor_depth=of(common["depth"]),
         polarization_axis=of_all(dual.placement.frame.polar),
         sources=np.hstack([of_all(light.sources.travel), wavelengths, weights]),
         orientations=with_domains(of_all(dual.phi.general), dual.domains),
@@ -160,4 +178,4 @@ def _panels(dual: DualStages, of: Any, of_all: Any) -> NDArray[np.float64]:
     """The row of the one flat panel (``SceneChange.panels``)."""
     at, edge = dual.placement, dual.pixels.pixel_size
     vectors = [of_all(v) for v in (at.pix0, at.frame.fast, at.frame.slow, at.frame.normal)]
-    return np.hstack([*vectors, [of(edge), of(edge), of(edge**2), of(at.close_distance)]])[None]
+    return np.hstack([*vectors, [of(edge), of(edge), of(edge**2), of(at.close_distance), 0.0, 0.0]])[None]

@@ -119,12 +119,13 @@ def _resolution_limit(scene: Scene, trace: Trace, near: float) -> bool:
 def _subpixels(scene: Scene, trace: Trace) -> Iterator[np.ndarray]:
     """Positions (m) in the layers of the sensor."""
     panel, n = scene.panels[trace.panel], scene.oversample
+    sensor = scene.sensor_of(panel)
     for i in range(n):
         for j in range(n):
             at = panel.at(trace.fast + (j + 0.5) / n, trace.slow + (i + 0.5) / n)
             parallax = float(at @ panel.normal) / math.hypot(*at)
-            for depth, _, _, _, thickness in scene.layers:
-                yield at + (depth + mean_depth(thickness, scene.attenuation, parallax)) * panel.normal
+            for depth, _, _, _, thickness in sensor.layers:
+                yield at + (depth + mean_depth(thickness, sensor.attenuation, parallax)) * panel.normal
 
 
 def _length_of_q(scene: Scene, position: np.ndarray, source: int) -> float:

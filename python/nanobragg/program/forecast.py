@@ -168,9 +168,10 @@ def _part(scene: Scene, goal: float, threads: int) -> Scene:
         counts[name] = min(count, max(least, wanted))
         fewer /= (count / counts[name]) ** power
     sources, layers = counts["sources"], counts["layers"]
+    own = panel.sensor and replace(panel.sensor, layers=panel.sensor.layers[:layers])
     return replace(
         scene,
-        panels=(replace(panel, mask=None, roi=(x0, x1, first, first + rows - 1)),),
+        panels=(replace(panel, mask=None, sensor=own, roi=(x0, x1, first, first + rows - 1)),),
         oversample=counts["oversample"],
         orientations=scene.orientations[: counts["orientations"]],
         first_orientations=np.empty((0, 3, 3)),

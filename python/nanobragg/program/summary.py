@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nanobragg.maths.constants import AVOGADRO, DEGREES
 from nanobragg.maths.vectors import Vec, cross, dot, norm
+from nanobragg.records.panel import few
 
 if TYPE_CHECKING:
     from nanobragg.records.panel import ScenePanel
@@ -163,7 +164,7 @@ def _position_lines(g: Geometry, panels: Sequence[ScenePanel]) -> list[str]:
     x0, x1, y0, y1 = g.roi
     return [
         *_raster_lines(g, panels),
-        f"  sensor is {g.thickness:g} m thick in {g.thickness_steps} layers with mu= {g.attenuation:g}",
+        *_sensor_lines(g, panels),
         f"  Xbeam={g.Xbeam:g} Ybeam={g.Ybeam:g}",
         f"  Fbeam={g.Fbeam:g} Sbeam={g.Sbeam:g}",
         f"  Xclose={g.Xclose:g} Yclose={g.Yclose:g}",
@@ -174,6 +175,19 @@ def _position_lines(g: Geometry, panels: Sequence[ScenePanel]) -> list[str]:
         f"  POLARIZATION_PLANE_NORMAL= {_numbers(normal)}",
         f"  dials origin= {_numbers(g.dials_origin)}",
         f"  roi: {x0} < x < {x1} && {y0} < y < {y1}",
+    ]
+
+
+def _sensor_lines(g: Geometry, panels: Sequence[ScenePanel]) -> list[str]:
+    """One for each sensor."""
+    names: dict[tuple[float, float], list[str]] = {}
+    for panel in panels:
+        key = (g.thickness, g.attenuation) if panel.sensor is None else (panel.sensor.depth, panel.sensor.attenuation)
+        names.setdefault(key, []).append(panel.name)
+    return [
+        f"  sensor{f' of {few(names[key])}' if len(names) > 1 else ''} is {key[0]:g} m thick in {g.thickness_steps} "
+        f"layers with mu= {key[1]:g}"
+        for key in names
     ]
 
 

@@ -290,10 +290,13 @@ class Panel(Record):
     )
     sensor_thickness: float | None = row(
         NOT_NEGATIVE,
-        "thickness of the sensor; for files",
+        "thickness of the sensor",
         unit="µm",
         unset="the detector's",
-        more="What absorbs is said by the detector: ``thickness``, ``attenuation_depth`` and ``layers``.",
+        more="It absorbs where the detector has a thickness or any panel an attenuation depth; else it is for files.",
+    )
+    attenuation_depth: float | None = row(
+        POSITIVE, "attenuation depth of the sensor", unit="µm", unset="the detector's"
     )
     sensor_material: str = row(NAME, "material of the sensor; for files", default="Si")
     mask: PathOrArray | None = row(
@@ -449,6 +452,13 @@ class Detector(Record):
     )
     thickness: float | None = row(NUMBER, "thickness of the sensor", unit="µm", option="-detector_thick", unset="0")
     layers: int | None = row(WHOLE, "layers that the sensor is divided into", option="-detector_thicksteps", unset="1")
+    own_sensors: bool = row(
+        FLAG,
+        "each panel absorbs with the thickness and the attenuation depth that its file tells",
+        default=False,
+        option="-own_sensors",
+        more="What is not told is the detector's. Panels that are said have sensors of their own without it.",
+    )
     roi: tuple[int, int, int, int] | None = row(
         REGION,
         "pixels to render: fast from, to, slow from, to, inclusive; negative: the default",

@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+class SceneSensor(Record):
+    """What absorbs in a panel. Raises :class:`InputError` for layers that are not rows of five numbers."""
+
+    layers: NDArray[np.float64]
+    """(T, 5) m, as ``Scene.layers`` has them."""
+    attenuation: float
+    """1/m"""
+    depth: float
+    """m: of all layers together."""
+
+    def __post_init__(self) -> None:
+        layers = np.array(self.layers, dtype=np.float64)
+        if layers.ndim != 2 or layers.shape[1] != 5:
+            raise InputError(f"SceneSensor: layers: found an array of shape {layers.shape}, expected (T, 5)")
+        layers.setflags(write=False)
+        object.__setattr__(self, "layers", layers)
+
+
 class ScenePanel(Record):
     """Where its pixels are, what they are like, and where they are found in a file.
 
@@ -43,10 +61,14 @@ class ScenePanel(Record):
     """m: from the sample to the panel's plane."""
     pixel_area: float | None = None
     """m², what the solid angle takes; ``None``: the parallelogram that a pixel's edges span."""
+    sensor: SceneSensor | None = None
+    """What absorbs in it, in as many layers as ``Scene.layers`` has; ``None``: what the Scene says."""
     sensor_material: str = "Si"
-    """For files; what absorbs is ``Scene.attenuation``."""
+    """For files."""
     sensor_thickness: float = 0.0
-    """m; 0: not known. For files; what absorbs is in ``Scene.layers``."""
+    """m; 0: not known. For files; what absorbs is said by the sensor."""
+    sensor_attenuation: float = 0.0
+    """1/m; 0: not known. What is said of the panel; what absorbs is said by the sensor."""
     gain: float = 1.0
     """Units of a raw pixel for each photon."""
     saturation: float | None = None

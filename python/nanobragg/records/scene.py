@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from nanobragg.records.panel import ScenePanel, common_shape
+from nanobragg.records.panel import ScenePanel, SceneSensor, common_shape
 from nanobragg.records.record import Record
 from nanobragg.records.shapes import Shape
 
@@ -52,12 +52,12 @@ class Scene(Record):
     beam_direction: np.ndarray
     """(3,) unit vector of travel of the nominal beam (used by curved detectors only)."""
     layers: np.ndarray
-    """(T, 5) m, sensor layers: depth of the layer's pixel plane; front and back of the slab whose absorption
-    multiplies the layer's terms; depth at which the angle of incidence is taken (Factor.FIRST); thickness of the layer:
-    above 0, its pixels stand behind that depth, at the mean depth at which a slab of this thickness absorbs their rays
-    (at the angle of incidence on the sensor's front surface)."""
+    """(T, 5) m, layers of the sensor of panels that have none of their own: depth of the layer's pixel plane; front
+    and back of the slab whose absorption multiplies the layer's terms; depth at which the angle of incidence is taken
+    (Factor.FIRST); thickness of the layer: above 0, its pixels stand behind that depth, at the mean depth at which a
+    slab of this thickness absorbs their rays (at the angle of incidence on the sensor's front surface)."""
     attenuation: float
-    """1/m: linear attenuation coefficient of the sensor."""
+    """1/m: linear attenuation coefficient of that sensor."""
     sensor_depth: float
     """m: depth of all layers together; what captures the background."""
     # factors
@@ -137,6 +137,12 @@ class Scene(Record):
             return None
         masks = [np.ones(panel.shape, np.uint8) if panel.mask is None else panel.mask for panel in self.panels]
         return np.concatenate([mask.ravel() for mask in masks]).reshape(self.image_shape)
+
+    def sensor_of(self, panel: ScenePanel) -> SceneSensor:
+        """What absorbs in a panel."""
+        if panel.sensor is not None:
+            return panel.sensor
+        return SceneSensor(layers=self.layers, attenuation=self.attenuation, depth=self.sensor_depth)
 
     def cropped(self, roi: tuple[int, int, int, int]) -> Scene:
         """The Scene with this region of interest (fast first, fast last, slow first, slow last), as far as it lies in

@@ -18,12 +18,13 @@ class SceneChange(Record):
     """
 
     panels: np.ndarray | None = None
-    """(P, 16): origin, fast, slow and normal (3 each), pixel size along fast and slow, pixel area, close distance."""
+    """(P, 18): origin, fast, slow and normal (3 each), pixel size along fast and slow, pixel area, close distance;
+    attenuation and depth of a sensor of its own (else 0)."""
     curved_distance: float = 0.0
     beam_direction: np.ndarray | None = None
     """(3,)"""
     layers: np.ndarray | None = None
-    """(T, 5)"""
+    """(T, 5) of the Scene's sensor, below them (T, 5) of the own sensor of each panel that has one."""
     attenuation: float = 0.0
     sensor_depth: float = 0.0
     kahn_factor: float = 0.0

@@ -89,7 +89,8 @@ class Veil(Record):
 def veil_before(panel: ScenePanel, scene: Scene, surroundings: Surroundings, *, threads: int = 0) -> Veil:
     """What is before a panel; it is kept."""
     materials = [amorphous_scene(scene, panel, surroundings, scatterer) for scatterer in surroundings.scatterers]
-    sensor = (scene.capture, scene.sensor_depth, scene.attenuation, panel.normal.tolist())
+    absorber = scene.sensor_of(panel)
+    sensor = (scene.capture, absorber.depth, absorber.attenuation, panel.normal.tolist())
     way = (surroundings.attenuation, surroundings.start, surroundings.stop, scene.polarization_axis.tolist())
     placed = (panel.shape, panel.pixel_size, panel.origin.tolist(), panel.fast.tolist(), panel.slow.tolist())
     curved = (scene.curved_distance, scene.beam_direction.tolist())
@@ -207,8 +208,9 @@ def _turned(vectors: Doubles, axis: Doubles, angle: Doubles) -> Doubles:
 
 def _captured(scene: Scene, panel: ScenePanel, rays: Rays) -> Floats:
     """The part that the whole sensor absorbs."""
+    sensor = scene.sensor_of(panel)
     with np.errstate(divide="ignore", over="ignore"):
-        kept = -np.expm1(-scene.sensor_depth * scene.attenuation / rays.along(panel.normal))
+        kept = -np.expm1(-sensor.depth * sensor.attenuation / rays.along(panel.normal))
     return kept.astype(np.float32)
 
 

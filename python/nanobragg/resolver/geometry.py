@@ -11,7 +11,7 @@ from nanobragg.errors import InputError
 from nanobragg.records.panel import ScenePanel
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
-from nanobragg.resolver.sensor import Sensor, sensor_of
+from nanobragg.resolver.sensor import Sensor, sensor_of, sensors_of
 
 if TYPE_CHECKING:
     from nanobragg.resolver.body import Body
@@ -25,6 +25,9 @@ class PlacedDetector(NamedTuple):
     """the panel's, or, where there are several, those of the file's array"""
     placement: Placement
     sensor: Sensor
+    """that of all panels; of panels whose sensors differ, that of the first"""
+    sensors: tuple[Sensor, ...]
+    """each panel's"""
     roi: tuple[int, int, int, int]
     """fast first, fast last, slow first, slow last as said, not clipped"""
     panels: tuple[ScenePanel, ...]
@@ -43,6 +46,11 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
     detector = said.experiment.detector
     if detector.moves is not None:
         raise InputError("detector.moves: found moves of one flat detector, expected a detector of panels")
+    if detector.own_sensors:
+        raise InputError(
+            "-own_sensors: found one flat detector, whose sensor -detector_thick and -detector_abs say, expected a "
+            "detector of panels"
+        )
     pixels = pixels_of(detector, said.header)
     placement = _placement(said, pixels, quirks)
     if detector.curved and placement.distance == 0.0:
@@ -55,6 +63,7 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
         pixels=pixels,
         placement=placement,
         sensor=sensor,
+        sensors=(sensor,),
         roi=roi,
         panels=(_panel(said, pixels, placement, sensor),),
         log=Log(
@@ -106,7 +115,7 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
     """A detector of panels: none of nanoBragg.c's quirks touches it."""
     from nanobragg.resolver.body import place_body
     from nanobragg.resolver.moves import moved_panels, moves_of
-    from nanobragg.resolver.panels import overlapping, with_mask, with_sensor
+    from nanobragg.resolver.panels import overlapping, with_mask, with_sensors
 
     detector = said.experiment.detector
     if detector.curved:
@@ -119,15 +128,18 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
     roi, doubts = _roi(detector.roi, largest)
     if shared := overlapping(panels):
         doubts = (*doubts, f"panels {shared[0]} and {shared[1]} share pixels of the file's array")
-    sensor = sensor_of(detector, frozenset())
-    panels, others = with_sensor(panels, sensor.thickness, detector.panels is not None)
+    sensors = sensors_of(detector, panels)
+    panels, others = with_sensors(panels, [sensor.thickness for sensor in sensors])
     return PlacedDetector(
         pixels=pixels,
         placement=placement,
-        sensor=sensor,
+        sensor=sensors[0],
+        sensors=tuple(sensors),
         roi=roi,
         panels=panels,
-        log=Log(warnings=(*placement.warnings, *doubts, *sensor.warnings, *others)),
+        log=Log(
+            warnings=(*placement.warnings, *doubts, *dict.fromkeys(w for s in sensors for w in s.warnings), *others)
+        ),
     )
 
 

@@ -123,6 +123,8 @@ def check_choices(detector: Detector, image: SmvHeader | FileGeometry | None) ->
 def line_of(file: FileGeometry, experiment: Experiment) -> str:
     """The line about a file; a crystal that options replace is not among what is used."""
     crystal = experiment.crystal
+    if experiment.detector.own_sensors:
+        file = file.with_sensors()
     if file.real_space is None or (crystal.cell is None and crystal.matrix is None):
         return file.used()
     option = "-cell" if crystal.matrix is None else "-mat"

@@ -106,7 +106,6 @@ def _panel_of_user(
     )
     corner = np.array(origin) / 1000.0
     normal, distance = facing(f"panel {name}", corner, fast, slow)
-    thickness = panel.sensor_thickness if panel.sensor_thickness is not None else detector.thickness
     return ScenePanel(
         name=name,
         group=panel.group,
@@ -118,7 +117,8 @@ def _panel_of_user(
         normal=normal,
         close_distance=distance,
         sensor_material=panel.sensor_material,
-        sensor_thickness=(thickness or 0.0) * 1e-6,
+        sensor_thickness=(panel.sensor_thickness or 0.0) * 1e-6,
+        sensor_attenuation=0.0 if panel.attenuation_depth is None else 1.0 / (panel.attenuation_depth * 1e-6),
         gain=panel.gain,
         saturation=panel.saturation,
         mask=_mask_of_user(panel, name, shape, mask),
@@ -191,6 +191,7 @@ def _panel_of_file(file: str, panel: FilePanel, number: int, turn: NDArray[np.fl
         close_distance=distance,
         sensor_material=panel.material or "Si",
         sensor_thickness=(panel.thickness or 0.0) / 1000.0,
+        sensor_attenuation=1000.0 * (panel.mu or 0.0),
         gain=panel.gain if panel.gain is not None and panel.gain > 0.0 else 1.0,
         saturation=None if panel.trusted_range is None else _saturation(panel.trusted_range),
         mask=None if panel.bad is None else (~panel.bad).view(np.uint8),
@@ -205,24 +206,31 @@ def _saturation(trusted: tuple[float, float]) -> float | None:
 # ---- sensors ----------------------------------------------------------------------------------------------
 
 
-def with_sensor(panels: Sequence[ScenePanel], thickness: float, said: bool) -> tuple[tuple[ScenePanel, ...], list[str]]:
-    """Panels whose files tell the sensor that is rendered, and what differs from it, as a warning.
+def with_sensors(
+    panels: Sequence[ScenePanel], thicknesses: Sequence[float]
+) -> tuple[tuple[ScenePanel, ...], list[str]]:
+    """Panels whose files tell the sensors that are rendered, and what differs from what they are known for, as a
+    warning.
 
     Args:
         panels: one or more.
-        thickness: m, of the sensor of all panels; 0: there is none.
-        said: whether a user said the panels, and so what files tell.
+        thicknesses: m, of the sensor of each panel; 0: there is none.
 
     """
-    others = sorted({panel.sensor_thickness for panel in panels} - {0.0})
-    others = [other for other in others if abs(other - thickness) > 1e-6 * thickness]
-    if not thickness > 0.0 or not others:
-        return tuple(panels), []
-    found = ", ".join(f"{1e6 * other:g}" for other in others[:3]) + ("..." if len(others) > 3 else "")
-    doubt = f"the sensors of all panels are rendered {1e6 * thickness:g} um thick (-detector_thick), not {found} um"
-    if said:
-        return tuple(panels), [f"{doubt}, which files tell"]
-    return tuple(replace(panel, sensor_thickness=thickness) for panel in panels), [doubt]
+    out, others = [], set()
+    for panel, thickness in zip(panels, thicknesses, strict=True):
+        known = panel.sensor_thickness
+        if known > 0.0 and abs(known - thickness) > 1e-6 * thickness > 0.0:
+            others.add(known)
+        out.append(replace(panel, sensor_thickness=thickness) if thickness > 0.0 else panel)
+    if not others:
+        return tuple(out), []
+    found = ", ".join(f"{1e6 * other:g}" for other in sorted(others)[:3]) + ("..." if len(others) > 3 else "")
+    doubt = (
+        f"the sensors of all panels are rendered {1e6 * thicknesses[0]:g} um thick (-detector_thick), not {found} um "
+        "(-own_sensors)"
+    )
+    return tuple(out), [doubt]
 
 
 # ---- of arrays --------------------------------------------------------------------------------------------

@@ -9,12 +9,15 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import THOMSON
-from nanobragg.records.panel import few, panel_number
+from nanobragg.records.panel import SceneSensor, few, panel_number
 from nanobragg.records.scene import Scene
 from nanobragg.records.shapes import SHAPES
-from nanobragg.resolver.sensor import layer_table
+from nanobragg.resolver.sensor import scene_sensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nanobragg.records.panel import ScenePanel
     from nanobragg.resolver.stages import Stages
 
 
@@ -46,15 +49,25 @@ def _of_chosen_panels(scene: Scene, wanted: str | None) -> Scene:
 
 
 def _detector(stages: Stages) -> dict[str, Any]:
-    sensor, placement = stages.detector.sensor, stages.detector.placement
+    detector, placement = stages.detector, stages.detector.placement
+    common = scene_sensor(detector.sensor, last_layer=stages.factors.last_layer)
     return {
-        "panels": stages.detector.panels,
+        "panels": tuple(_panels(stages, common)),
         "curved_distance": placement.distance if stages.said.experiment.detector.curved else 0.0,
         "beam_direction": np.array(placement.frame.beam),
-        "layers": np.array(layer_table(sensor, last_layer=stages.factors.last_layer)),
-        "attenuation": sensor.attenuation if sensor.absorbs else 0.0,
-        "sensor_depth": sensor.count * sensor.step,
+        "layers": np.array(common["layers"]),
+        "attenuation": common["attenuation"],
+        "sensor_depth": common["depth"],
     }
+
+
+def _panels(stages: Stages, common: dict[str, Any]) -> Iterator[ScenePanel]:
+    """The panels, with sensors of their own where these are others than the common one."""
+    for panel, sensor in zip(stages.detector.panels, stages.detector.sensors, strict=True):
+        own = common
+        if sensor is not stages.detector.sensor:
+            own = scene_sensor(sensor, last_layer=stages.factors.last_layer)
+        yield panel if own == common else replace(panel, sensor=SceneSensor(**own))
 
 
 def _factors(stages: Stages) -> dict[str, Any]:

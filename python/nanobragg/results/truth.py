@@ -217,7 +217,8 @@ def _rows(
 def _on_panel(number: int, scene: Scene, rows: NDArray[Any], rays: NDArray[np.float64]) -> NDArray[Any]:
     """The rows whose rays meet a panel, and where its sensor records them."""
     panel = scene.panels[number]
-    at = pixels_of_rays(panel, rays, mean_depth_in_layers(scene.layers, scene.attenuation, rays @ panel.normal))
+    sensor = scene.sensor_of(panel)
+    at = pixels_of_rays(panel, rays, mean_depth_in_layers(sensor.layers, sensor.attenuation, rays @ panel.normal))
     slow, fast = panel.shape
     with np.errstate(invalid="ignore"):
         on = (at[:, 0] >= 0) & (at[:, 0] < fast) & (at[:, 1] >= 0) & (at[:, 1] < slow)

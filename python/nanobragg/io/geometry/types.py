@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,6 +164,12 @@ class FileGeometry(Record):
         line = f"from {self.name} ({self.kind}): {', '.join([*parts, *self.comments])}"
         return f"{line}; not used: {', '.join(self.unused)}" if self.unused else line
 
+    def with_sensors(self) -> FileGeometry:
+        """Its sensors are used, and not among what is not."""
+        sensors = _unused_sensors(self.panels)
+        unused = tuple(text for text in self.unused if text not in sensors)
+        return replace(self, unused=unused, comments=(*self.comments, "the sensors of its panels"))
+
 
 def fields_of_panels(name: str, panels: Sequence[FilePanel], vectors: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of :class:`FileGeometry` that follow from panels.
@@ -214,7 +220,7 @@ def unused_of(panel: FilePanel) -> tuple[str, ...]:
 
 
 def _unused_sensors(panels: Sequence[FilePanel]) -> tuple[str, ...]:
-    """The sensors that a file says, each once: what absorbs is said by options, of all panels together."""
+    """The sensors that a file says, each once: what absorbs is said by options, which may ask for these sensors."""
     texts = []
     for panel in panels:
         if panel.thickness:
@@ -224,7 +230,7 @@ def _unused_sensors(panels: Sequence[FilePanel]) -> tuple[str, ...]:
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:
         return tuple(distinct)
-    return (*distinct[:3], f"that its panels have {len(distinct)} sensors, since options say one for all")
+    return (*distinct[:3], f"that its panels have {len(distinct)} sensors (-own_sensors)")
 
 
 def distance_along(panel: FilePanel, beam: Vec) -> float | None:

@@ -208,8 +208,8 @@ def _dials_panel(name: str, panel: ScenePanel, turn: NDArray[np.float64], resolv
         raise InputError(
             f"{name}: found axes of panel {panel.name} that are not at right angles, expected .h5 or .geom"
         )
-    scene = resolved.scene
-    absorbs = scene.attenuation > 0.0 and scene.sensor_depth > 0.0
+    sensor = resolved.scene.sensor_of(panel)
+    absorbs = sensor.attenuation > 0.0 and sensor.depth > 0.0
     return {
         "name": panel.name,
         "type": "SENSOR_PAD",
@@ -220,9 +220,9 @@ def _dials_panel(name: str, panel: ScenePanel, turn: NDArray[np.float64], resolv
         "image_size": [panel.shape[1], panel.shape[0]],
         "pixel_size": [1e3 * panel.pixel_size[0] * lengths[0], 1e3 * panel.pixel_size[1] * lengths[1]],
         "trusted_range": [0.0, 2.0**31 - 1 if panel.saturation is None else panel.saturation],
-        "thickness": 1e3 * (scene.sensor_depth if absorbs else panel.sensor_thickness),
+        "thickness": 1e3 * (sensor.depth if absorbs else panel.sensor_thickness),
         "material": panel.sensor_material,
-        "mu": 1e-3 * scene.attenuation if absorbs else 0.0,
+        "mu": 1e-3 * sensor.attenuation if absorbs else 0.0,
         "identifier": "",
         "mask": [] if panel.mask is None else _rectangles(panel.mask == 0),
         "gain": panel.gain,
