@@ -27,36 +27,35 @@ namespace {
 #include "cpu/kernel_evaluator.inl"
 #include "cpu/kernel_together.inl"
 #include "cpu/kernel_within.inl"
+#include "cpu/kernel_steps.inl"
 // clang-format on
 
 // ---- the choice of loops ----------------------------------------------------------------------------------
 
 using Sweep = void (*)(const KernelScene&, const Beamline&, int, double*);
 
-// Straight rows, whose indices are computed on the spot, have loops of their own for some lattices.
-template <class Lattice>
-Sweep straight_sweep(Lookup lookup, bool mixed) {
-    if constexpr (Lattice::takes_registers) {
-        if (mixed) {
-            return lookup == Lookup::nearest ? sweep<StraightNearestTerms<Lattice>>
-                                             : sweep<StraightMixedTerms<Lattice>>;
-        }
-        if (lookup == Lookup::constant) return sweep<StraightDoubleTerms<Lattice>>;
-    }
-    if constexpr (!same<typename RadiiOf<Lattice>::Type, void>) {
-        if (mixed && lookup == Lookup::constant) return sweep<RadialTerms<Lattice>>;
-    }
-    return nullptr;
+template <class Lattice, Lookup lookup, bool mixed, bool stored>
+constexpr Sweep plain_sweep() {
+    if constexpr (mixed) return sweep<MixedTerms<Lattice, lookup, stored>>;
+    if constexpr (!mixed) return sweep<DoubleTerms<Lattice, lookup, stored>>;
 }
 
-template <class Lattice, bool stored>
-Sweep plain_sweep(Lookup lookup, bool mixed) {
-    if (lookup == Lookup::nearest) {
-        return mixed ? sweep<MixedTerms<Lattice, Lookup::nearest, stored>>
-                     : sweep<DoubleTerms<Lattice, Lookup::nearest, stored>>;
+// Straight rows, whose indices are computed on the spot, have loops of their own for some lattices. (Nothing is
+// compiled that is never called.)
+template <class Lattice, Lookup lookup, bool mixed>
+constexpr Sweep direct_sweep() {
+    constexpr bool constant = lookup == Lookup::constant;
+    if constexpr (Lattice::takes_registers && mixed && constant) {
+        return sweep<StraightMixedTerms<Lattice>>;
+    } else if constexpr (Lattice::takes_registers && mixed) {
+        return sweep<StraightNearestTerms<Lattice>>;
+    } else if constexpr (Lattice::takes_registers && constant) {
+        return sweep<StraightDoubleTerms<Lattice>>;
+    } else if constexpr (!same<typename RadiiOf<Lattice>::Type, void> && mixed && constant) {
+        return sweep<RadialTerms<Lattice>>;
+    } else {
+        return plain_sweep<Lattice, lookup, mixed, false>();
     }
-    return mixed ? sweep<MixedTerms<Lattice, Lookup::constant, stored>>
-                 : sweep<DoubleTerms<Lattice, Lookup::constant, stored>>;
 }
 
 // For indices computed on the spot, for stored ones, and for fans (or null); and what takes the place of all where
@@ -64,38 +63,33 @@ Sweep plain_sweep(Lookup lookup, bool mixed) {
 struct Sweeps {
     Sweep direct, stored;
     FanSweep fan;
-    WithinSweep within;
+    const WithinSteps* within;
 };
 
-template <class Lattice>
-Sweeps sweeps_of(Lookup lookup, bool mixed) {
-    if (lookup == Lookup::tricubic) return {sweep_tricubic<Lattice>, sweep_tricubic<Lattice>, nullptr, nullptr};
-    const Sweep straight = straight_sweep<Lattice>(lookup, mixed);
-    Sweeps out{straight != nullptr ? straight : plain_sweep<Lattice, false>(lookup, mixed),
-               plain_sweep<Lattice, true>(lookup, mixed), nullptr, nullptr};
-    if constexpr (Lattice::formula.degree >= 0) {
-        if (lookup == Lookup::constant) out.fan = mixed ? sweep_fan<Lattice, float> : sweep_fan<Lattice, double>;
+template <class Lattice, Lookup lookup, bool mixed>
+Sweeps sweeps_of() {
+    Sweeps out{direct_sweep<Lattice, lookup, mixed>(), plain_sweep<Lattice, lookup, mixed, true>(), nullptr, nullptr};
+    if constexpr (Lattice::formula.degree >= 0 && lookup == Lookup::constant) {
+        out.fan = mixed ? sweep_fan<Lattice, float> : sweep_fan<Lattice, double>;
     }
     return out;
+}
+
+template <class Lattice>
+Sweeps sweeps_for(Lookup lookup, bool mixed) {
+    if (lookup == Lookup::tricubic) return {sweep_tricubic<Lattice>, sweep_tricubic<Lattice>, nullptr, nullptr};
+    if (lookup == Lookup::nearest) {
+        return mixed ? sweeps_of<Lattice, Lookup::nearest, true>() : sweeps_of<Lattice, Lookup::nearest, false>();
+    }
+    return mixed ? sweeps_of<Lattice, Lookup::constant, true>() : sweeps_of<Lattice, Lookup::constant, false>();
 }
 
 Sweeps choose_sweeps(const KernelScene& s, Lookup lookup, bool mixed, bool careful) {
     const Formula formula = formula_of(s, mixed, takes_short_cut(s) && !careful);
     Sweeps out =
-        with_lattice(Lattices(), formula, [&](auto lattice) { return sweeps_of<decltype(lattice)>(lookup, mixed); });
+        with_lattice(Lattices(), formula, [&](auto lattice) { return sweeps_for<decltype(lattice)>(lookup, mixed); });
     if (s.by_wavelength == nullptr) out.fan = nullptr;
     return out;
-}
-
-WithinSweep choose_within(const KernelScene& s, bool mixed) {
-    return with_lattice(Shapes(), Formula{s.shape, -1, false}, [&](auto lattice) {
-        return mixed ? sweep_within<decltype(lattice), true> : sweep_within<decltype(lattice), false>;
-    });
-}
-
-double unit_of(const KernelScene& s) {
-    return with_lattice(Shapes(), Formula{s.shape, -1, false},
-                        [&](auto lattice) { return decltype(lattice)::unit(s); });
 }
 
 // ---- one chunk --------------------------------------------------------------------------------------------
@@ -168,7 +162,7 @@ bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps
         line.count = same_direction(s, n);
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
         if (sweeps.within != nullptr) {
-            sweeps.within(s, *task.bounds, line, c.n, w.allowance, sum);
+            sweep_within(s, *task.bounds, line, c.n, *sweeps.within, w.allowance, sum);
         } else {
             (line.count > 1 || !rays.straight ? sweeps.stored : sweeps.direct)(s, line, c.n, sum);
         }
@@ -260,9 +254,9 @@ double seen_maximum(const ChunkTask& task, const double* values) {
 }
 
 // Gives each pixel its allowance, and each sweep a share of it.
-void share_out(const Chunk& c, const ChunkTask& task, Work& w) {
+void share_out(const Chunk& c, const ChunkTask& task, double unit, Work& w) {
     const KernelScene& s = c.scene;
-    allow(c, task, w.centre, unit_of(s), w.allowance);
+    allow(c, task, w.centre, unit, w.allowance);
     for (int64_t n = 0; n < s.source_count;) {
         const int64_t lines = same_direction(s, n);
         w.allowance.calls += shares_of(s, lines) * s.layer_count * s.oversample * s.oversample;
@@ -288,9 +282,11 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     Sweeps sweeps = choose_sweeps(s, lookup, mixed, task.careful != 0);
     aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
     for (int p = 0; p < c.n; ++p) w.total[p] = 0;
+    WithinSteps within;
     if (task.bounds != nullptr && lookup != Lookup::tricubic) {
-        sweeps.within = choose_within(s, mixed);
-        share_out(c, task, w);
+        within = choose_steps(s, mixed);
+        sweeps.within = &within;
+        share_out(c, task, within.unit_of_bounds, w);
     }
     if (!sum_subpixels(c, w, sweeps, task)) return false;
     if (sweeps.within != nullptr) count_up(task, w.allowance);

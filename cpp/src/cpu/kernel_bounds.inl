@@ -75,26 +75,17 @@ NANOBRAGG_FN Singles most_structure(const Bounds& b, const Boxes& boxes) {
 }
 
 // The highest of some thresholds below which all bounds, together, stay within what may be left out: powers of two,
-// from the one on below which all of them do.
+// from the one on below which all of them do. (Begun and ended once for many bounds: calls, which are compiled once.)
 struct Ladder {
     static constexpr int kMost = 16;
     int steps;
     Singles threshold[kMost], sum[kMost];
 
-    NANOBRAGG_FN_MEMBER Ladder(Singles allowed, int64_t bounds) : steps(1) {
-        while (steps < kMost - 1 && (bounds >> steps) > 0) ++steps;
-        Singles now = allowed / (float)bounds;
-        for (int i = 0; i < steps; ++i) {
-            threshold[i] = now;
-            sum[i] = Singles{};
-            now += now;
-        }
-    }
     NANOBRAGG_FN_MEMBER void add(Singles bound) {
         for (int i = 0; i < steps; ++i) sum[i] += (Singles)((Phases)bound & (Phases)(bound <= threshold[i]));
     }
     // ... and what they sum up to.
-    NANOBRAGG_FN_MEMBER Singles choose(Singles allowed, Singles& spent) const {
+    [[gnu::noinline]] Singles choose(Singles allowed, Singles& spent) const {
         Singles chosen = Singles{} - 1.0f;
         spent = Singles{};
         for (int i = 0; i < steps; ++i) {
@@ -105,7 +96,7 @@ struct Ladder {
         return chosen;
     }
     // Likewise of all kWidth numbers together.
-    NANOBRAGG_FN_MEMBER float choose_one(float allowed, float& spent) const {
+    [[gnu::noinline]] float choose_one(float allowed, float& spent) const {
         float chosen = -1.0f;
         spent = 0;
         for (int i = 0; i < steps; ++i) {
@@ -119,3 +110,17 @@ struct Ladder {
         return chosen;
     }
 };
+
+// A ladder for so many bounds.
+[[gnu::noinline]] Ladder ladder_of(Singles allowed, int64_t bounds) {
+    Ladder out;
+    out.steps = 1;
+    while (out.steps < Ladder::kMost - 1 && (bounds >> out.steps) > 0) ++out.steps;
+    Singles now = allowed / (float)bounds;
+    for (int i = 0; i < out.steps; ++i) {
+        out.threshold[i] = now;
+        out.sum[i] = Singles{};
+        now += now;
+    }
+    return out;
+}

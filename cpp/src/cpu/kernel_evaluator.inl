@@ -9,6 +9,11 @@ struct Halves {
 NANOBRAGG_FN Singles singles_from(const double* values) {
     return singles_of(doubles_at(values), doubles_at(values + kHalf));
 }
+// As Evaluator wants them (its `alternates`).
+NANOBRAGG_FN Halves arranged(Doubles first, Doubles second, bool alternates) {
+    if (alternates) return {even_of(first, second), odd_of(first, second)};
+    return {first, second};
+}
 NANOBRAGG_FN Halves operator*(const Halves& x, double y) { return {x.first * y, x.second * y}; }
 
 // kWidth terms at a time; the lanes' sums.
@@ -17,6 +22,7 @@ struct Evaluator {
     // Shapes that depend on a radius, and double precision, take pixels in two halves; phases take even and odd ones.
     static constexpr bool radial = !same<typename RadiiOf<Lattice>::Type, void>;
     static constexpr bool alternates = mixed && !radial;
+    static constexpr double kWork = mixed ? 1.3 : 2.6;  // what kWidth terms take (Allowance)
 
     const KernelScene& s;
     const bool grid;
@@ -30,10 +36,6 @@ struct Evaluator {
         known.f_squared = filled<Singles>((float)(s.default_F * s.default_F));
     }
 
-    static NANOBRAGG_FN_MEMBER Halves arranged(Doubles first, Doubles second) {
-        if constexpr (alternates) return {even_of(first, second), odd_of(first, second)};
-        return {first, second};
-    }
     static NANOBRAGG_FN_MEMBER double unit(const KernelScene& scene) {
         if constexpr (mixed) return Lattice::mixed_unit(scene);
         return Lattice::unit(scene);

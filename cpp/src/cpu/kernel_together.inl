@@ -5,7 +5,6 @@ constexpr int kMostLines = 8 * kWidth * kWidth;  // wavelengths that are tested 
 constexpr int kMostGroups = kMostLines / kWidth;
 
 // Wavelengths of a beam.
-template <class Evaluate>
 struct Lines {
     int count, groups, registers;                                 // groups of kWidth, and registers full of groups
     float middle, half, most;                                     // of all 1/wavelength; the largest
@@ -13,7 +12,8 @@ struct Lines {
     alignas(64) double inverse[kMostLines], weights[kMostLines];  // arranged; in order, 0 behind the last
     alignas(64) float group_middle[kMostGroups], group_half[kMostGroups], group_weight[kMostGroups];
 
-    Lines(const KernelSource* sources, int number) : count(number), groups((number + kWidth - 1) / kWidth) {
+    Lines(const KernelSource* sources, int number, bool alternates)
+        : count(number), groups((number + kWidth - 1) / kWidth) {
         registers = (groups + kWidth - 1) / kWidth;
         double low = sources[0].inverse_wavelength, high = low, all = 0;
         for (int g = 0; g < groups; ++g) {
@@ -27,7 +27,7 @@ struct Lines {
                 least = own[i] < least ? own[i] : least;
                 largest = own[i] > largest ? own[i] : largest;
             }
-            const Halves order = Evaluate::arranged(doubles_at(own), doubles_at(own + kHalf));
+            const Halves order = arranged(doubles_at(own), doubles_at(own + kHalf), alternates);
             doubles_at(inverse + g * kWidth) = order.first;
             doubles_at(inverse + g * kWidth + kHalf) = order.second;
             put(least, largest, sum, group_middle[g], group_half[g], group_weight[g]);
@@ -83,8 +83,7 @@ struct Reach {
 };
 
 // Some orientations at all wavelengths.
-template <class Evaluate>
-NANOBRAGG_FN Boxes boxes_of(const Range& range, const Reach& to, const Lines<Evaluate>& lines) {
+NANOBRAGG_FN Boxes boxes_of(const Range& range, const Reach& to, const Lines& lines) {
     Boxes out;
     NANOBRAGG_UNROLL
     for (int i = 0; i < 3; ++i) {
