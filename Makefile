@@ -61,7 +61,7 @@ HAS_HEADERS = test -f "$$($(PYTHON) -c "import sysconfig; print(sysconfig.get_pa
 HAS_COMPILER = command -v "$${CXX:-g++}"
 HAS_DOCTEST = echo '\#include <doctest/doctest.h>' | "$${CXX:-g++}" -fsyntax-only -x c++ -
 
-.PHONY: help example gallery test check gpu gpu-bundle docs wheel lint tidy clean prerequisites test-prerequisites
+.PHONY: help example gallery test test-builds check gpu gpu-bundle docs wheel lint tidy clean prerequisites test-prerequisites
 
 help:
 	@sed -n '1,9s/^# //p' Makefile
@@ -95,11 +95,20 @@ $(INSTALLED): $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | prerequisites
 # ---- the tests --------------------------------------------------------------------------------------------
 
 test: export PATH := $(DEV):$(PATH)
-test: $(DEV_BUILD) $(ASAN_BUILD)
+test: test-builds
 	ctest --test-dir build/dev --output-on-failure --parallel $(JOBS)
 	ctest --test-dir build/asan --output-on-failure --parallel $(JOBS)
 	$(MAKE) --no-print-directory lint tidy
 	pytest $(PYTEST_ARGS)
+
+# Side by side: while pip downloads for the one, processors build the other, whose output goes to a file; it is shown if
+# that fails. (A session of its own, so that nothing of it goes on if make is stopped.)
+test-builds: $(DEV_TOOLS)
+	@echo "building the native tests with AddressSanitizer and UndefinedBehaviorSanitizer meanwhile (build/asan.log)"
+	@setsid $(MAKE) --no-print-directory $(ASAN_BUILD) >build/asan.log 2>&1 & sanitized=$$!; \
+	trap "kill -- -$$sanitized 2>/dev/null || true" EXIT; \
+	$(MAKE) --no-print-directory $(DEV_BUILD); \
+	wait $$sanitized || { cat build/asan.log >&2; exit 1; }
 
 # Every fifth of the random scenes, and what pytest does not call slow.
 check: export PATH := $(DEV):$(PATH)

@@ -19,10 +19,12 @@ std::vector<const KernelTable*> available_kernels() {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         tables.push_back(&avx2::kTable);
+#ifndef NANOBRAGG_NO_AVX512
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
             tables.push_back(&avx512::kTable);
         }
+#endif
     }
 #endif
     return tables;

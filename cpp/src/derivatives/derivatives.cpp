@@ -24,7 +24,9 @@ const SlopeTable& chosen_slopes() {
     const std::string name = chosen_kernels().name;
 #ifdef NANOBRAGG_X86
     if (name == avx2::kSlopeTable.name) return avx2::kSlopeTable;
+#ifndef NANOBRAGG_NO_AVX512
     if (name == avx512::kSlopeTable.name) return avx512::kSlopeTable;
+#endif
 #endif
     return baseline::kSlopeTable;
 }
