@@ -517,6 +517,23 @@ def test_a_polychromatic_beam_is_its_range(tmp_path: Path) -> None:
     assert len(one.scene.source_wavelength) == 1
 
 
+@pytest.mark.parametrize("beam", [{}, {"wavelength": "long"}, {"wavelength": 0.0}, {"wavelength_range": [2, -1]}])
+def test_a_wavelength_that_a_dials_file_lacks_is_an_options(beam: dict[str, Any], tmp_path: Path) -> None:
+    path = _expt(tmp_path / "a.expt", beam=[{"direction": [0, 0, 1], **beam}])
+    with pytest.raises(InputError, match="-lambda can say it instead"):
+        _resolved(path, **BARE)
+    found = _resolved(path, **BARE, beam=Beam(wavelength=1.1))
+    assert found.radiation.wavelength == pytest.approx(1.1e-10)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_dials_file_of_any_encoding(encoding: str, tmp_path: Path) -> None:
+    """As some editors of Windows save it."""
+    path = _expt(tmp_path / "a.expt")
+    path.write_text(path.read_text(), encoding=encoding)
+    assert _resolved(path, **BARE).geometry.distance == pytest.approx(0.12)
+
+
 def test_the_nexus_frame_after_a_dials_file_is_not_turned(tmp_path: Path) -> None:
     """NeXus' x and z are minus those of DIALS."""
     found = _resolved(_expt(tmp_path / "a.expt"), **BARE)
@@ -577,10 +594,11 @@ def test_minus_one_is_not_said_and_energies_are(tmp_path: Path) -> None:
         ["Pixel_size 172 um x 172 um", "Detector_distance 150 mm", "Beam_xy: 20.50, 25.25 px"],
         ["Pixel_size 172e-6 x 172e-6", "Detector_distance 0.15", "Beam_xy (20.50, 25.25)"],
         ["Pixel_size 0.172 mm", "Detector_distance 15 cm", "Wavelength 0.097950 nm"],
+        ["Wavelength:", "wavelength: 0.97950 A", "Beam_xy:", "beam_x 20.50 pixels", "beam_y 25.25 pixels"],
         ["Start_angle 12.5 rad-", "Phi 0.0 deg.", "Omega_increment 0.1 deg.", "Omega 12.5 deg.",
          "Oscillation_axis OMEGA", "Detector_distance_offset 3 m"],
     ],
-    ids=["usual", "micrometres", "no units", "one edge", "named axis"],
+    ids=["usual", "micrometres", "no units", "one edge", "other names", "named axis"],
 )  # fmt: skip
 def test_one_pilatus_header_in_many_ways(lines: list[str], tmp_path: Path) -> None:
     """Without a unit lengths are metres, which the header is in; the scanned axis may be said by its name alone."""
@@ -588,6 +606,7 @@ def test_one_pilatus_header_in_many_ways(lines: list[str], tmp_path: Path) -> No
         "Pixel_size 172e-6 m x 172e-6 m", "Wavelength 0.97950 A", "Detector_distance 0.15 m",
         "Beam_xy (20.50, 25.25) pixels", "Start_angle 12.5000 deg.", "Angle_increment 0.1000 deg.", *lines
     ]}  # fmt: skip
+    said = {key: line for key, line in said.items() if " " in line}  # a key alone: it is not there
     if "Omega" in said:
         said = {"Energy_range": "Energy_range (0, 0) eV", **said}
         del said["Start_angle"], said["Angle_increment"]

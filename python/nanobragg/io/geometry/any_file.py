@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import replace
@@ -18,7 +19,7 @@ from nanobragg.io.support.apart import read_apart
 from nanobragg.io.support.atomic import read_bytes
 from nanobragg.io.support.extras import need
 
-_JSON = re.compile(rb"\s*\{\s*[\"}]")
+_JSON = re.compile(r"\s*\{\s*[\"}]")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CRYSTFEL = re.compile(rb"^[ \t]*(?:[^\s;=/]+/)?(?:corner_x|min_fs|max_fs)[ \t]*=", re.MULTILINE)
 _BEGINNING = 65536
@@ -107,7 +108,8 @@ def _without(found: FileGeometry, bad: dict[str, str]) -> FileGeometry:
 
 def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
     beginning = read_bytes(name, _BEGINNING)
-    if _JSON.match(beginning):
+    # A byte-order mark, or zeros, tell the encoding of JSON.
+    if _JSON.match(beginning.decode(json.detect_encoding(beginning), "ignore")):
         from nanobragg.io.geometry.dials import read_experiment_list
 
         _no_mask(name, mask)

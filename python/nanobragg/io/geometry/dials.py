@@ -131,7 +131,7 @@ def _geometry(
     start, width = _of(scan, lambda: oscillation_of(scan))
     at, doubts = _place_in_scan(name, start, width, wanted, (beam, goniometer, crystal))
     spindle, setting = _of(goniometer, lambda: goniometer_of(goniometer, at))
-    light, comments = _of(beam, lambda: _beam(beam, at))
+    light, comments = _light(name, document, beam, at)
     travel = light.pop("travel")
     vectors = {
         "beam": travel,
@@ -202,22 +202,38 @@ def _place_in_scan(
     return at, []
 
 
-def _beam(beam: dict[str, Any], at: float | None) -> tuple[dict[str, Any], list[str]]:
-    """Direction of travel, axis and factor of polarization, wavelength or range of them; and what to say of it."""
-    moved = model_at(beam, "s0_at_scan_points", at)
+def _light(
+    name: str, document: dict[str, Any], beam: dict[str, Any], at: float | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Fields of the beam, and what to say of it. A wavelength that cannot be used is bad: an option may replace it."""
+    moved = _of(beam, lambda: model_at(beam, "s0_at_scan_points", at))
+    said = _of(beam, lambda: _beam(beam, moved))
+    try:
+        waves, comments = _of(beam, lambda: _waves(beam, moved))
+    except Incomplete as error:
+        waves, comments = {"bad": {"wavelength": _sentence(name, document, error)}}, []
+    return said | waves, comments
+
+
+def _beam(beam: dict[str, Any], moved: np.ndarray | None) -> dict[str, Any]:
+    """Direction of travel, axis and factor of polarization. ``moved``: the wave vector of a beam that varies."""
     travel = -unit_of(beam["direction"]) if moved is None else unit_of(moved)  # their direction points at the source
     normal = beam.get("polarization_normal")
     electric = np.cross(travel, unit_of(_VERTICAL if normal is None else normal))
     fraction = beam.get("polarization_fraction")
-    said: dict[str, Any] = {
+    return {
         "travel": vec_of(travel),
         # The sense of E matters to nobody but to the frame of files that are written: x of NeXus is minus ours.
         "axis": across(travel, electric if np.linalg.norm(electric) > 1e-6 else _HORIZONTAL),
         "polarization": None if fraction is None else 2.0 * float(fraction) - 1.0,
     }
+
+
+def _waves(beam: dict[str, Any], moved: np.ndarray | None) -> tuple[dict[str, Any], list[str]]:
+    """Wavelength or range of them, and what to say of it."""
     band = beam.get("wavelength_range")
     if moved is not None:
-        return said | {"wavelength": 1.0 / float(np.linalg.norm(moved))}, []
+        return {"wavelength": 1.0 / float(np.linalg.norm(moved))}, []
     if beam.get("wavelength") is None and band is not None:
         low, high = sorted(float(value) for value in band)
         if not 0.0 < low <= high < math.inf:
@@ -225,5 +241,5 @@ def _beam(beam: dict[str, Any], at: float | None) -> tuple[dict[str, Any], list[
         waves = low + (np.arange(_WAVELENGTHS) + 0.5) / _WAVELENGTHS * (high - low)
         flat = np.stack([waves, np.ones(_WAVELENGTHS)], axis=1)
         comment = f"a polychromatic beam, {low:g} to {high:g} Å, as {_WAVELENGTHS} wavelengths of one weight"
-        return said | {"wavelength": 0.5 * (low + high), "spectrum": flat}, [comment]
-    return said | {"wavelength": float(beam["wavelength"])}, []
+        return {"wavelength": 0.5 * (low + high), "spectrum": flat}, [comment]
+    return {"wavelength": float(beam["wavelength"])}, []

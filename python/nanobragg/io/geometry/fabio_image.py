@@ -35,7 +35,7 @@ _BITS_LATER = (0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32)
 """Bits of a packed pixel by the code in its block; the later ones are those of V2."""
 _LARGEST_CBF_HEADER = 16 * 512
 """bytes of it that fabio reads"""
-_HEADER_LINE = re.compile(rb"^#?[ \t]*[A-Z].*", re.MULTILINE)
+_HEADER_LINE = re.compile(rb"^(?:#[ \t]*[A-Za-z]|[ \t]*[A-Z]).*", re.MULTILINE)
 
 
 def begins_as_smv(path: str | os.PathLike[str]) -> bool:

@@ -30,7 +30,7 @@ class _Lines:
 
     def numbers(self, key: str, units: dict[str, float], most: int = 1) -> list[float]:
         """None, or up to ``most`` numbers; a unit behind the last counts for those that have none."""
-        begin = re.search(rf"(?:^|\n)#? ?{key}(?!\w)[ :=(]*", self._text)
+        begin = re.search(rf"(?:^|\n)#? ?{key}(?!\w)[ :=(]*", self._text, re.IGNORECASE)
         if begin is None:
             return []
         found: list[tuple[float, str]] = []
@@ -57,7 +57,7 @@ class _Lines:
 
     def said(self, key: str) -> str:
         """What stands behind a key that says something other than 0; '' for none."""
-        match = re.search(rf"(?:^|\n)#? ?{key}[ :=]+([^\n]*)", self._text)
+        match = re.search(rf"(?:^|\n)#? ?{key}[ :=]+([^\n]*)", self._text, re.IGNORECASE)
         value = "" if match is None else match[1].strip()[:40]
         number = re.match(_NUMBER, value)
         return "" if number is not None and float(number[1]) == 0.0 else value
@@ -126,8 +126,10 @@ def _distance(lines: _Lines) -> float | None:
 
 def _centre(name: str, lines: _Lines) -> tuple[float, float] | None:
     found = lines.numbers("Beam_xy", _PIXELS, 2)
+    if not found:  # each by a name of its own
+        found = [value for key in ("Beam_x", "Beam_y") for value in lines.numbers(key, _PIXELS)]
     if len(found) == 1:
-        raise InputError(f"{name}: found Beam_xy {found[0]:g}, expected two numbers")
+        raise InputError(f"{name}: found a beam at {found[0]:g} pixels (Beam_xy), expected two numbers")
     return (found[0], found[1]) if found else None
 
 
