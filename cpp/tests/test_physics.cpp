@@ -7,6 +7,7 @@
 
 #include "physics/lattice_slopes.hpp"
 #include "physics/physics.hpp"
+#include "plan/few_cells.hpp"
 
 using namespace nanobragg;
 
@@ -52,21 +53,38 @@ TEST_CASE("exp_negative follows exp down to its end") {
 
 TEST_CASE("what derivatives of lattice factors are made of agrees with libm") {
     for (int i = -50000; i <= 50000; ++i) {
-        const double x = i * 1e-5, sine = std::sin(2 * kPi * x), cosine = std::cos(2 * kPi * x);
+        const double x = i * 1e-5;
         CHECK(std::abs(cos_pi(x) - std::cos(kPi * x)) <= 1e-14 * std::cos(kPi * x) + 2e-16);
-        const double d[3] = {x, -x, 0.5 - std::abs(x)};
-        const Turns<double> turn = turns_of(d);
-        CHECK(std::abs(turn.cosine[0] - cosine) <= 1e-12);
-        CHECK(turn.cosine[1] == turn.cosine[0]);
-        CHECK(std::abs(turn.cosine[2] + cosine) <= 1e-12);
-        CHECK(std::abs(2 * kPi * turn.sine[0] - sine) <= 1e-12);
-        CHECK(turn.sine[1] == -turn.sine[0]);
-        const double cot = i == 0 ? 2 : 2 * kPi * x * std::cos(kPi * x) / std::sin(kPi * x);
-        CHECK(std::abs(turn.twice_cot[0] - cot) <= 1e-12);
         const double power = -7e-3 * (i + 50000);
         CHECK(std::abs(exp_in_two(power) - std::exp(power)) <= (1e-15 - 3e-16 * power) * std::exp(power));
     }
     CHECK(exp_in_two(-1e300) == 0.0);
+}
+
+TEST_CASE("a few cells' lattice factor along an axis, with its slopes, agrees with libm") {
+    for (int cells = 1; cells <= 8; ++cells) {
+        const double all[3] = {static_cast<double>(cells), 8, 7};
+        const AxisPolynomial<3> axis = axis_polynomial<3>(few_cells(all), 0);
+        for (int i = 1; i < 5000; ++i) {
+            const double x = i * 1e-4;
+            const double d[2] = {x, -x}, s = std::sin(kPi * x), c = std::cos(kPi * x),
+                         all_s = std::sin(cells * kPi * x), all_c = std::cos(cells * kPi * x), size = cells * cells;
+            AxisSlopes<double> at[2];
+            slopes_along<3, true, 2>(axis, d, at);
+            const double value = all_s / s, slope = 2 * kPi * value * (cells * all_c - value * c) / s;
+            CHECK(std::abs(at[0].value * at[0].value * at[0].half - value * value) <= 1e-12 * size);
+            CHECK(std::abs(at[0].value * at[0].slope - slope) <= 2e-9 * std::abs(slope) + 1e-11 * size);
+            CHECK(at[1].value == at[0].value);
+            CHECK(at[1].slope == -at[0].slope);
+            CHECK(std::abs(at[0].twice_cot - 2 * kPi * x * c / s) <= 1.1e-9 * c * 2 * kPi * x / s);
+        }
+        const double d[1] = {0.0};
+        AxisSlopes<double> at[1];
+        slopes_along<3, true, 1>(axis, d, at);
+        CHECK(at[0].value * at[0].value * at[0].half == doctest::Approx(cells * cells).epsilon(1e-13));
+        CHECK(at[0].slope == 0);
+        CHECK(at[0].twice_cot == doctest::Approx(2).epsilon(1.1e-9));
+    }
 }
 
 TEST_CASE("the mean depth of absorption joins its series and its formula") {

@@ -150,7 +150,8 @@ NANOBRAGG_FN void join(const Slopes<Doubles>& from, Slopes<Sum>& to) {
 // are inlined, so that what belongs to rays stays in registers.)
 [[gnu::flatten]] void edges_of_only(const Row& row, int r, const OwnSlopes& in, const PixelFactors& factors,
                                     Doubles& weights, Doubles& seeds) {
-    TermSlopes own{};
+    TermSlopes own;
+    clear_numbers<(int)(sizeof own / sizeof(Doubles))>((Doubles*)&own);
     Doubles sum{};
     shape_edges(Backward(), row, r, in, seeds);
     term_edges(Backward(), row, r, 0, in, own, seeds);

@@ -57,7 +57,8 @@ void term_edges(const Pass& pass, const Row& row, int r, int64_t n, const Slopes
                                                       : one;
     const Doubles omega = s.omega == Factor::each ? solid_angle(s, row.g, ray) : one;
     const Doubles weighted = source.weight * alive, sum = doubles_at(row.work.sum, r);
-    Doubles d_polar{}, d_omega{}, d_factor{}, d_q[3] = {};
+    Doubles d_polar{}, d_omega{}, d_factor{}, d_q[3];
+    clear_numbers<3>(d_q);
     const auto factors = [&] {
         if (s.polar == Factor::each) polarization_edges(pass, s, ray, source, in.sources[n], in.common, d.ray, d_polar);
         if (s.polar == Factor::centre) {
@@ -89,7 +90,16 @@ struct Central {
 NANOBRAGG_FN Central central_of(const Row& row, int r) {
     const KernelScene& s = row.s;
     const Ray<Doubles>& ray = row.work.centre[r].ray;
-    Central out{solid_angle(s, row.g, ray), filled<Doubles>(1.0), filled<Doubles>(1.0)};
+    const Doubles one = filled<Doubles>(1.0);
+    // Where the only ray is that to the centre, its factors are known.
+    const bool known = row.central && row.outer_omega() && s.polar == Factor::first && s.source_count == 1;
+    if (known && !(s.dmin > 0)) {
+        const double share = s.sources[0].weight / s.weight_sum;
+        Central out{doubles_at(row.work.omega, r), share * doubles_at(row.work.polar, r), one};
+        if (s.capture != Factor::off) out.capture = absorbed(s, ray.along(row.g.normal), 0.0, s.sensor_depth);
+        return out;
+    }
+    Central out{solid_angle(s, row.g, ray), one, one};
     if (s.polar != Factor::off) {
         out.polar = Doubles{};
         for (int64_t n = 0; n < s.source_count; ++n) {

@@ -84,41 +84,44 @@ NANOBRAGG_FN void look_up(const Row& row, const Doubles h[3], const Doubles whol
     }
 }
 
-// One evaluation of a register's pixels, as a direction takes it.
-struct Evaluated {
-    int64_t orientation;
-    int r;
-    const Doubles *q, *h;     // (3)
-    const Doubles* by_index;  // (3): of F^2 F_latt^2, by h, k and l
-    Doubles by_factor;        // by F, where there is a grid
-    const GridFactors* factors;
+// Some registers of pixels, whose terms of one orientation are made together: in several short loops one after the
+// other, each of which keeps its numbers in registers.
+constexpr int kBlock = 8;
+
+// Derivatives of F^2 F_latt^2 by h, k and l; and these, where a direction wants them.
+struct Block {
+    int begin, count;  // which registers of the row
+    Doubles by_index[3][kBlock], h[3][kBlock];
 };
 
-template <class Slopes, Lookup lookup, class Direction>
-void sweep_with(Row& row, const double* orientations, const Direction& direction) {
-    constexpr int kParameters = parameters_of(Slopes::depends);
-    const KernelScene s = row.s;  // a copy, of which compilers know that it stays as it is; and of the parameters
-    double shape[kShapeParameters];
-    for (int i = 0; i < kShapeParameters; ++i) shape[i] = row.task.shape[i];
-    const int registers = row.registers;
-    RowWork& w = row.work;
+// The indices of a register's pixels.
+NANOBRAGG_FN void indices_of(const RowWork& w, const double* o, int r, Doubles h[3]) {
+    for (int i = 0; i < 3; ++i) {
+        h[i] = o[3 * i] * doubles_at(w.q[0], r) +
+               (o[3 * i + 1] * doubles_at(w.q[1], r) + o[3 * i + 2] * doubles_at(w.q[2], r));
+    }
+}
+
+// The terms of a block by any shape: adds to the sums, and leaves the derivatives by the indices.
+template <class Slopes, Lookup lookup>
+struct Terms {
+    static constexpr int kParameters = parameters_of(Slopes::depends);
+
+    const KernelScene& s;
+    const double* shape;
     GridFactors f{};
-    for (int64_t m = 0; m < s.orientation_count; ++m) {
-        const double* o = orientations + 9 * m;
-        typename Direction::Local local{};
-        // Indices of the next register before the rest of this one, which waits for its own.
-        Doubles next[3];
-        const auto index = [&](int r) {
-            for (int i = 0; i < 3; ++i) {
-                next[i] = o[3 * i] * doubles_at(w.q[0], r) +
-                          (o[3 * i + 1] * doubles_at(w.q[1], r) + o[3 * i + 2] * doubles_at(w.q[2], r));
-            }
-        };
-        index(0);
-        for (int r = 0; r < registers; ++r) {
+
+    explicit NANOBRAGG_FN_MEMBER Terms(const KernelScene& scene, const double* given) : s(scene), shape(given) {}
+
+    template <class Direction>
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t m, Block& block) {
+        RowWork& w = row.work;
+        for (int b = 0; b < block.count; ++b) {
+            const int r = block.begin + b;
             Doubles h[3], whole[3], miss[3];
+            indices_of(w, o, r, h);
             for (int i = 0; i < 3; ++i) {
-                h[i] = next[i];
+                if (direction.wants_indices()) block.h[i][b] = h[i];
                 if constexpr (lookup == Lookup::constant) {
                     miss[i] = fraction_of(h[i]);
                 } else {
@@ -126,30 +129,100 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
                     miss[i] = h[i] - whole[i];
                 }
             }
-            index(r + 1 < registers ? r + 1 : r);
-            const Doubles q[3] = {doubles_at(w.q[0], r), doubles_at(w.q[1], r), doubles_at(w.q[2], r)};
             auto value = Slopes::of(s, shape, miss);
-            Evaluated found{m, r, q, h, value.by_index, {}, nullptr};
             if constexpr (lookup != Lookup::constant) {
                 look_up<lookup>(row, h, whole, value.squared, f);
-                const Doubles square = f.value * f.value;
-                found.by_factor = 2.0 * f.value * value.squared;
-                found.factors = &f;
-                for (int i = 0; i < 3; ++i) {
-                    value.by_index[i] = square * value.by_index[i] + found.by_factor * f.slope[i];
-                }
+                const Doubles square = f.value * f.value, by_factor = 2.0 * f.value * value.squared;
+                direction.take_factors(row, r, m, by_factor, f);
+                for (int i = 0; i < 3; ++i) value.by_index[i] = square * value.by_index[i] + by_factor * f.slope[i];
                 for (int i = 0; i < kParameters; ++i) value.by_shape[i] *= square;
                 value.squared *= square;
             }
             doubles_at(w.sum, r) += value.squared;
             for (int i = 0; i < kParameters; ++i) doubles_at(w.by_shape[i], r) += value.by_shape[i];
-            if (direction.geometry) {
-                for (int j = 0; j < 3; ++j) {
-                    doubles_at(w.by_q[j], r) +=
-                        o[j] * value.by_index[0] + (o[3 + j] * value.by_index[1] + o[6 + j] * value.by_index[2]);
-                }
+            for (int i = 0; i < 3; ++i) block.by_index[i][b] = value.by_index[i];
+        }
+    }
+};
+
+// Of an axis, what slopes_along() makes of a block.
+struct BlockAxis {
+    AxisSlopes<Doubles> slopes[kBlock];
+    Doubles miss[kBlock];
+};
+
+// The same of few cells, axis by axis. by_shape is N times what it should be.
+template <class Slopes>
+struct FewTerms {
+    AxisPolynomial<Slopes::degree> polynomials[3];
+
+    explicit FewTerms(const KernelScene& s, const double*) {
+        for (int i = 0; i < 3; ++i) polynomials[i] = axis_polynomial<Slopes::degree>(s.few, i);
+    }
+
+    template <class Direction>
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t, Block& block) {
+        constexpr int kBeside = 4;  // registers
+        static_assert(kBlock % kBeside == 0, "whole groups");
+        RowWork& w = row.work;
+        BlockAxis axes[3];
+        for (int b = 0; b < block.count; ++b) {
+            Doubles h[3];
+            indices_of(w, o, block.begin + b, h);
+            for (int i = 0; i < 3; ++i) {
+                if (direction.wants_indices()) block.h[i][b] = h[i];
+                axes[i].miss[b] = fraction_of(h[i]);
             }
-            direction.template take<lookup>(row, local, found);
+        }
+        for (int b = block.count; b % kBeside != 0; ++b) {
+            for (BlockAxis& axis : axes) axis.miss[b] = Doubles{};
+        }
+        for (int i = 0; i < 3; ++i) {
+            for (int b = 0; b < block.count; b += kBeside) {
+                slopes_along<Slopes::degree, Slopes::even, kBeside>(polynomials[i], axes[i].miss + b,
+                                                                    axes[i].slopes + b);
+            }
+        }
+        for (int b = 0; b < block.count; ++b) {
+            const int r = block.begin + b;
+            const AxisSlopes<Doubles> along[3] = {axes[0].slopes[b], axes[1].slopes[b], axes[2].slopes[b]};
+            const Doubles miss[3] = {axes[0].miss[b], axes[1].miss[b], axes[2].miss[b]};
+            const auto value = Slopes::of(miss, along);
+            doubles_at(w.sum, r) += value.squared;
+            for (int i = 0; i < 3; ++i) {
+                doubles_at(w.by_shape[i], r) += value.by_shape[i];
+                block.by_index[i][b] = value.by_index[i];
+            }
+        }
+    }
+};
+
+// The derivatives by q of one orientation's terms.
+void add_by_q(RowWork& w, const double* o, const Block& block) {
+    for (int b = 0; b < block.count; ++b) {
+        const Doubles by[3] = {block.by_index[0][b], block.by_index[1][b], block.by_index[2][b]};
+        for (int j = 0; j < 3; ++j) {
+            Doubles& sum = doubles_at(w.by_q[j], block.begin + b);
+            sum = o[6 + j] * by[2] + (o[3 + j] * by[1] + (o[j] * by[0] + sum));
+        }
+    }
+}
+
+template <class Terms, class Direction>
+void sweep_with(Row& row, const double* orientations, const Direction& direction) {
+    const KernelScene s = row.s;  // a copy, of which compilers know that it stays as it is; and of the parameters
+    double shape[kShapeParameters];
+    for (int i = 0; i < kShapeParameters; ++i) shape[i] = row.task.shape[i];
+    Terms terms(s, shape);
+    Block block;
+    for (int64_t m = 0; m < s.orientation_count; ++m) {
+        const double* o = orientations + 9 * m;
+        typename Direction::Local local{};
+        for (block.begin = 0; block.begin < row.registers; block.begin += kBlock) {
+            block.count = row.registers - block.begin < kBlock ? row.registers - block.begin : kBlock;
+            terms.add(row, o, direction, m, block);
+            if (direction.geometry) add_by_q(row.work, o, block);
+            direction.take(row, m, block, local);
         }
         direction.end(local, m);
     }
@@ -157,15 +230,15 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
 
 template <class Slopes, class Direction>
 void sweep_shape(Row& row, const double* orientations, const Direction& direction) {
-    if (!has_grid(row.s)) return sweep_with<Slopes, Lookup::constant>(row, orientations, direction);
-    if (row.task.tricubic) return sweep_with<Slopes, Lookup::tricubic>(row, orientations, direction);
-    return sweep_with<Slopes, Lookup::nearest>(row, orientations, direction);
+    if (!has_grid(row.s)) return sweep_with<Terms<Slopes, Lookup::constant>>(row, orientations, direction);
+    if (row.task.tricubic) return sweep_with<Terms<Slopes, Lookup::tricubic>>(row, orientations, direction);
+    return sweep_with<Terms<Slopes, Lookup::nearest>>(row, orientations, direction);
 }
 
-// Few cells, a whole number along each axis, and a constant structure factor: by_shape is N times what it should be.
+// Few cells, a whole number along each axis, and a constant structure factor.
 template <class Polynomial, class Direction>
 void sweep_few(Row& row, const double* orientations, const Direction& direction) {
-    sweep_with<Polynomial, Lookup::constant>(row, orientations, direction);
+    sweep_with<FewTerms<Polynomial>>(row, orientations, direction);
     for (int axis = 0; axis < 3; ++axis) {
         for (int r = 0; r < row.registers; ++r) doubles_at(row.work.by_shape[axis], r) *= 1.0 / row.s.cells[axis];
     }
@@ -194,34 +267,43 @@ struct ForwardSweep {
 
     struct Local {};
 
-    template <Lookup lookup>
-    NANOBRAGG_FN_MEMBER void take(const Row& row, Local&, const Evaluated& e) const {
-        if (strained) {
-            for (int i = 0; i < 9; ++i) doubles_at(row.work.by_strain[i], e.r) += e.by_index[i / 3] * e.h[i % 3];
+    NANOBRAGG_FN_MEMBER bool wants_indices() const { return strained; }
+
+    // Of a register, how much terms change with F.
+    void take_factors(const Row& row, int r, int64_t, Doubles by_factor, const GridFactors& f) const {
+        for (int64_t k = 0; k < count; ++k) {
+            const ForwardColumn& column = columns[k];
+            if (column.f_grid == nullptr && column.default_F == 0) continue;
+            Doubles change{};
+            for (int i = 0; i < kHalf; ++i) {
+                visit_points(row.s, f, i, [&](int64_t place, double weight) {
+                    const double inside = column.f_grid == nullptr || place < 0 ? 0.0 : column.f_grid[place];
+                    change[i] += weight * (place < 0 ? column.default_F : inside);
+                });
+            }
+            doubles_at(works[k].sum, r) += by_factor * change;
         }
-        if (lookup == Lookup::constant && !turned) return;
+    }
+
+    void take(const Row& row, int64_t m, const Block& block, Local&) const {
+        for (int b = 0; b < block.count && strained; ++b) {
+            for (int i = 0; i < 9; ++i) {
+                doubles_at(row.work.by_strain[i], block.begin + b) += block.by_index[i / 3][b] * block.h[i % 3][b];
+            }
+        }
+        for (int b = 0; b < block.count && turned; ++b) take_turns(row, m, block, b);
+    }
+    void take_turns(const Row& row, int64_t m, const Block& block, int b) const {
+        const int r = block.begin + b;
         Doubles by[9];
-        for (int i = 0; i < 9; ++i) by[i] = e.by_index[i / 3] * e.q[i % 3];
+        for (int i = 0; i < 9; ++i) by[i] = block.by_index[i / 3][b] * doubles_at(row.work.q[i % 3], r);
         for (int64_t k = 0; k < count; ++k) {
             const ForwardColumn& column = columns[k];
             const double* changes = first ? column.first_orientations : column.orientations;
-            if (changes != nullptr) {
-                const double* o = changes + 9 * e.orientation;
-                Doubles change{};
-                for (int i = 0; i < 9; ++i) change += by[i] * o[i];
-                doubles_at(works[k].sum, e.r) += change;
-            }
-            if constexpr (lookup != Lookup::constant) {
-                if (column.f_grid == nullptr && column.default_F == 0) continue;
-                Doubles change{};
-                for (int i = 0; i < kHalf; ++i) {
-                    visit_points(row.s, *e.factors, i, [&](int64_t place, double weight) {
-                        const double inside = column.f_grid == nullptr || place < 0 ? 0.0 : column.f_grid[place];
-                        change[i] += weight * (place < 0 ? column.default_F : inside);
-                    });
-                }
-                doubles_at(works[k].sum, e.r) += e.by_factor * change;
-            }
+            if (changes == nullptr) continue;
+            Doubles change{};
+            for (int i = 0; i < 9; ++i) change += by[i] * changes[9 * m + i];
+            doubles_at(works[k].sum, r) += change;
         }
     }
     NANOBRAGG_FN_MEMBER void end(const Local&, int64_t) const {}
@@ -238,22 +320,31 @@ struct BackwardSweep {
         Doubles by[9];
     };
 
-    template <Lookup lookup>
-    NANOBRAGG_FN_MEMBER void take(const Row& row, Local& local, const Evaluated& e) const {
-        for (int i = 0; i < 9; ++i) local.by[i] += e.by_index[i / 3] * doubles_at(row.work.term_by_q[i % 3], e.r);
-        if constexpr (lookup != Lookup::constant) {
-            const Doubles by_factor = doubles_at(term, e.r) * e.by_factor;
-            for (int i = 0; i < kHalf; ++i) {
-                if (by_factor[i] == 0) continue;
-                visit_points(row.s, *e.factors, i, [&](int64_t place, double weight) {
-                    if (place < 0) {
-                        sums.default_F += weight * by_factor[i];
-                    } else if (sums.f_grid != nullptr) {
-                        sums.f_grid[place] += weight * by_factor[i];
-                    }
-                });
+    static NANOBRAGG_FN_MEMBER bool wants_indices() { return false; }
+
+    void take_factors(const Row& row, int r, int64_t, Doubles by_factor, const GridFactors& f) const {
+        by_factor *= doubles_at(term, r);
+        for (int i = 0; i < kHalf; ++i) {
+            if (by_factor[i] == 0) continue;
+            visit_points(row.s, f, i, [&](int64_t place, double weight) {
+                if (place < 0) {
+                    sums.default_F += weight * by_factor[i];
+                } else if (sums.f_grid != nullptr) {
+                    sums.f_grid[place] += weight * by_factor[i];
+                }
+            });
+        }
+    }
+
+    void take(const Row& row, int64_t, const Block& block, Local& local) const {
+        Doubles by[9];
+        for (int i = 0; i < 9; ++i) by[i] = local.by[i];
+        for (int b = 0; b < block.count; ++b) {
+            for (int i = 0; i < 9; ++i) {
+                by[i] += block.by_index[i / 3][b] * doubles_at(row.work.term_by_q[i % 3], block.begin + b);
             }
         }
+        for (int i = 0; i < 9; ++i) local.by[i] = by[i];
     }
     NANOBRAGG_FN_MEMBER void end(const Local& local, int64_t m) const { add_sums<9>(local.by, orientations + 9 * m); }
 };

@@ -118,98 +118,99 @@ struct SquareSlopes {
     }
 };
 
-// What the polynomials below are made of, at distances d to the index along the three axes: the trigonometric functions
-// without their zeros at 1/2, where 1/4 - d^2 is 0, are short polynomials of d^2.
-template <class Real>
-struct Turns {
-    Real cosine[3];     // cos(2 pi d)
-    Real sine[3];       // sin(2 pi d) / (2 pi)
-    Real twice_cot[3];  // 2 pi d cot(pi d)
+// A block of few cells, a whole number of them along each axis, as PolynomialLattice has it: without a division. With
+// w = sin^2(pi d), sin^2(N pi d)/sin^2(pi d) is p(w)^2, times 4 (1 - w) for an even N. Along one axis:
+template <int degree>
+struct AxisPolynomial {
+    double value[degree + 1], slope[degree];  // p, and 2 dp/dw
+    double half[2];                           // 1, or 4 (1 - w)
 };
 
-// Relative error 4e-13, plus rounding. Each step of a polynomial waits for the one before: hence all axes side by side,
-// and even and odd powers.
-template <class Real>
-NANOBRAGG_FN Turns<Real> turns_of(const Real d[3]) {
-    static const double cots[12] = {8.0000000000029030706,  5.6810549276390188709, 5.4070484238961517636,
-                                    5.3506757797765721605,  5.3384265541737797657, 5.3188721221394161322,
-                                    5.5079142439990078345,  4.0930261651237775457, 10.867198436100886892,
-                                    -9.2791954166366107667, 24.585701245894557212, 0};
-    static const double sines[8] = {3.9999999999989019705,  -10.31894506905090171,  10.675734898594711638,
-                                    -6.1295259547511153437, 2.2572681823983585992,  -0.58023996559722491121,
-                                    0.10952576099608419481, -0.01431617113441435453};
-    // Read anew for each register's pixels, of which compilers cannot know that they stay: kept in registers, they
-    // would drive the sums of the loop out of them.
-    const double *cot = cots, *sine = sines;
-    __asm__("" : "+r"(cot), "+r"(sine));
-    Turns<Real> out;
-    Real y[3], square[3], even[3], odd[3], even_sine[3], odd_sine[3];
-    for (int i = 0; i < 3; ++i) y[i] = d[i] * d[i];
-    for (int i = 0; i < 3; ++i) square[i] = y[i] * y[i];
-    for (int i = 0; i < 3; ++i) {
-        even[i] = cot[10] * square[i] + cot[8];
-        odd[i] = cot[9] * square[i] + cot[7];
-        even_sine[i] = sine[6] * square[i] + sine[4];
-        odd_sine[i] = sine[7] * square[i] + sine[5];
+// From polynomials of cos(2 pi d) = 1 - 2 w.
+template <int degree>
+NANOBRAGG_FN AxisPolynomial<degree> axis_polynomial(const CellPolynomials& few, int axis) {
+    AxisPolynomial<degree> out{};
+    out.value[0] = few.polynomial[axis][degree];
+    for (int n = degree - 1; n >= 0; --n) {
+        for (int i = degree; i > 0; --i) out.value[i] -= 2 * out.value[i - 1];
+        out.value[0] += few.polynomial[axis][n];
     }
-    for (int n = 2; n >= 0; n -= 2) {
-        for (int i = 0; i < 3; ++i) {
-            even[i] = even[i] * square[i] + cot[n + 4];
-            odd[i] = odd[i] * square[i] + cot[n + 3];
-            even_sine[i] = even_sine[i] * square[i] + sine[n];
-            odd_sine[i] = odd_sine[i] * square[i] + sine[n + 1];
-        }
-    }
-    for (int i = 0; i < 3; ++i) {
-        even[i] = even[i] * square[i] + cot[2];
-        odd[i] = odd[i] * square[i] + cot[1];
-        even_sine[i] = odd_sine[i] * y[i] + even_sine[i];
-    }
-    for (int i = 0; i < 3; ++i) even[i] = even[i] * square[i] + cot[0];
-    for (int i = 0; i < 3; ++i) {
-        const Real rest = 0.25 - y[i], part = rest * even_sine[i];
-        out.twice_cot[i] = rest * (odd[i] * y[i] + even[i]);
-        out.sine[i] = d[i] * part;
-        out.cosine[i] = out.twice_cot[i] * part - 1.0;  // 2 cos^2 = x cot(x) sin(2 x)/x
-    }
+    for (int n = 0; n < degree; ++n) out.slope[n] = 2 * (n + 1) * out.value[n + 1];
+    out.half[0] = few.odd[axis] + few.even[axis];
+    out.half[1] = -2 * few.even[axis];
     return out;
 }
 
-// A whole and small N along each axis (PolynomialLattice): no division. by_shape is N times the derivative by N, from
-// N dL/dN = d dL/dd + 2 L x cot(x).
-template <int degree, bool even>
+template <class Real>
+struct AxisSlopes {
+    Real value, half;  // p, and 1 or 4 (1 - w)
+    Real slope;        // of value^2 half by d, without one value
+    Real twice_cot;    // 2 pi d cot(pi d)
+};
+
+// Of some registers side by side, since each step of a polynomial waits for the one before. sin(pi d)/d has a relative
+// error of 7e-14, and 2 pi d cot(pi d), which the derivatives alone depend on, of 1e-9, plus rounding.
+template <int degree, bool even, int count, class Real>
+NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree>& axis, const Real d[count], AxisSlopes<Real> out[count]) {
+    static const double sines[7] = {3.1415926535895971029,    -5.1677127799773077795,  2.5501640354191500338,
+                                    -0.59926442573311411489,  0.082144732097592454384, -0.0073637849723730736241,
+                                    0.00044720022978248568478};
+    static const double cots[8] = {7.9999999921569141686,    5.6810589035844063546, 5.4067198245970916744,
+                                   5.3609446135671953487,    5.1824702813663528571, 6.5848704011569105891,
+                                   -0.039073184443880003827, 16.218555186735553475};
+    // Read anew for each register's pixels, of which compilers cannot know that they stay: kept in registers, they
+    // would drive the numbers of the pixels out of them.
+    const double *sine = sines, *cot = cots;
+    __asm__("" : "+r"(sine), "+r"(cot));
+    Real y[count], s[count], c[count], w[count];
+    for (int i = 0; i < count; ++i) {
+        y[i] = d[i] * d[i];
+        s[i] = sine[6] * y[i] + sine[5];
+        c[i] = cot[7] * y[i] + cot[6];
+    }
+    for (int n = 4; n >= 0; --n) {
+        for (int i = 0; i < count; ++i) {
+            s[i] = s[i] * y[i] + sine[n];
+            c[i] = c[i] * y[i] + cot[n + 1];
+        }
+    }
+    for (int i = 0; i < count; ++i) {
+        c[i] = (0.25 - y[i]) * (c[i] * y[i] + cot[0]);
+        s[i] = s[i] * s[i];
+        w[i] = y[i] * s[i];
+    }
+    for (int i = 0; i < count; ++i) {
+        Real p = filled<Real>(axis.value[degree]), slope = filled<Real>(axis.slope[degree - 1]);
+        for (int n = degree - 1; n >= 0; --n) p = p * w[i] + axis.value[n];
+        for (int n = degree - 2; n >= 0; --n) slope = slope * w[i] + axis.slope[n];
+        out[i].half = axis.half[1] * w[i] + axis.half[0];
+        if constexpr (even) slope = slope * out[i].half + axis.half[1] * p;
+        out[i].value = p;
+        out[i].slope = (slope * (s[i] * c[i])) * d[i];  // dw/dd = 2 pi sin cos
+        out[i].twice_cot = c[i];
+    }
+}
+
+// Of all three axes. by_shape is N times the derivative by N, from N dL/dN = d dL/dd + 2 L x cot(x), x = pi d.
+template <int degree_, bool even_>
 struct PolynomialSlopes {
-    using Lattice = PolynomialLattice<degree, even>;
+    using Lattice = PolynomialLattice<degree_, even_>;
     static constexpr Depends depends = Depends::on_cells;
+    static constexpr int degree = degree_;
+    static constexpr bool even = even_;
 
     template <class Real>
-    static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const KernelScene& s, const double*, const Real miss[3]) {
-        constexpr double step = -8 * 9.8696044010893586188;  // -8 pi^2
-        const Turns<Real> turn = turns_of(miss);
-        Real p[3], slope[3], half[3];  // half: the factor 2 + 2 c of an even N
-        for (int i = 0; i < 3; ++i) {
-            const double* a = s.few.polynomial[i];
-            const Real c = turn.cosine[i];
-            p[i] = filled<Real>(a[degree]);
-            slope[i] = filled<Real>(step * degree * a[degree]);
-            for (int n = degree - 1; n >= 0; --n) p[i] = p[i] * c + a[n];
-            for (int n = degree - 1; n > 0; --n) slope[i] = slope[i] * c + step * n * a[n];
-            if constexpr (even) {
-                half[i] = s.few.even[i] * c + s.few.odd[i];
-                slope[i] = slope[i] * half[i] + (0.5 * step * s.few.even[i]) * p[i];
-            }
-            slope[i] *= turn.sine[i];
-        }
+    static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const Real miss[3], const AxisSlopes<Real> axes[3]) {
         LatticeValue<Real> out;
-        const Real amplitude = p[0] * p[1] * p[2];
+        Real others[3];
+        for (int i = 0; i < 3; ++i) others[i] = axes[(i + 1) % 3].value * axes[(i + 2) % 3].value;
+        const Real amplitude = axes[0].value * others[0];
         out.squared = amplitude * amplitude;
-        if constexpr (even) out.squared *= half[0] * half[1] * half[2];
+        if constexpr (even) out.squared *= axes[0].half * axes[1].half * axes[2].half;
         for (int i = 0; i < 3; ++i) {
-            const int j = (i + 1) % 3, k = (i + 2) % 3;
-            Real others = p[j] * p[k];
-            if constexpr (even) others *= half[j] * half[k];
-            out.by_index[i] = (amplitude * slope[i]) * others;
-            out.by_shape[i] = miss[i] * out.by_index[i] + out.squared * turn.twice_cot[i];
+            if constexpr (even) others[i] *= axes[(i + 1) % 3].half * axes[(i + 2) % 3].half;
+            out.by_index[i] = (amplitude * others[i]) * axes[i].slope;
+            out.by_shape[i] = miss[i] * out.by_index[i] + out.squared * axes[i].twice_cot;
         }
         return out;
     }

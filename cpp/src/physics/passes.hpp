@@ -66,4 +66,14 @@ struct RaySlopes {
     Real direction[3], inverse;
 };
 
+// Zeros one by one: structs and arrays of registers that are cleared at once GCC clears by an instruction that takes as
+// long as fifty multiplications.
+template <int count, class Real>
+NANOBRAGG_FN void clear_numbers(Real* numbers) {
+    if constexpr (count > 0) {
+        clear_numbers<count - 1>(numbers);
+        numbers[count - 1] = filled<Real>(0.0);
+    }
+}
+
 }  // namespace nanobragg

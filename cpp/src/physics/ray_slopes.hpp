@@ -93,7 +93,8 @@ template <class Pass, class Real, class Panel, class Common>
 NANOBRAGG_FN void through_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const PanelCorner& corner,
                                 const Aim<Real>& aim, Real depth, const Ray<Real>& ray, Panel& d_panel,
                                 Common& d_common, Real d_flat[3], RaySlopes<Real>& d_ray) {
-    Real d_at[3] = {};
+    Real d_at[3];
+    clear_numbers<3>(d_at);
     const Real d[3] = {ray.x, ray.y, ray.z}, inverse = ray.inverse;
     const auto place = [&] {
         if (s.curved_distance != 0) {
@@ -134,8 +135,11 @@ template <class Pass, class Real, class Panel, class Layers, class Common>
 NANOBRAGG_FN void ray_edges(const Pass& pass, const KernelScene& s, const KernelPanel& g, const PanelCorner& corner,
                             const Aim<Real>& aim, Panel& d_panel, Layers& d_layers, Common& d_common,
                             RaySlopes<Real>& d_ray) {
-    Real d_front[3] = {}, d_depth{}, d_flat[3] = {};
-    RaySlopes<Real> d_entering{};
+    Real d_front[3], d_depth{}, d_flat[3];
+    RaySlopes<Real> d_entering;
+    clear_numbers<3>(d_front);
+    clear_numbers<3>(d_flat);
+    clear_numbers<4>((Real*)&d_entering);
     const auto depth = [&] {
         if (aim.layer < 0) return;
         auto& d_layer = d_layers[aim.layer];
