@@ -14,12 +14,20 @@ import numpy as np
 import pytest
 
 from nanobragg import Experiment, InputError, refine, refine_shots, simulate
+from nanobragg.differentiation.names import choose
+from nanobragg.differentiation.tangents import tangents
 from nanobragg.refinement.arrow import Arrow
+from nanobragg.refinement.moves import Fewer
+from nanobragg.refinement.settings import settings_of
+from nanobragg.refinement.shots import shots_of
+from nanobragg.rendering.derivatives import render_jvp
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 sys.path.insert(0, str(BENCH))
 
-from nanobragg_bench.series import oriented  # noqa: E402
+from nanobragg_bench.series import COMMON as DETECTOR  # noqa: E402
+from nanobragg_bench.series import detector_refined, detector_shots, oriented  # noqa: E402
+from nanobragg_bench.spread import spread_refined  # noqa: E402
 from nanobragg_bench.stills import photons, still  # noqa: E402
 
 EACH = ["crystal.misset", "scale"]
@@ -170,3 +178,52 @@ def test_images_are_one_for_each_experiment(images: Any) -> None:
     """A list that is too short would be another series."""
     with pytest.raises(InputError, match=r"images: found"):
         refine_shots(shots(2, 32), images, ["scale"])
+
+
+# ---- what is asked of it: few realisations here, twenty by bench/refine_series.py -------------------------
+
+
+def test_panels_of_a_detector_are_found_from_stills() -> None:
+    """Two groups of panels off by 0.3 mm and degrees, distance, wavelength and orientations: to parts of a pixel."""
+    found = detector_refined(0)
+    assert found["chi2"] == pytest.approx(1.0, abs=0.02)
+    assert max(found["squares"]) < 16.0
+    assert max(found["own"]) < 16.0
+    assert found["in_plane"] < 0.005
+    assert found["tilt"] < 0.01
+    assert found["jacobians"] <= 15
+
+
+def test_what_moves_detector_and_crystals_together_is_named() -> None:
+    """No still says how far all panels are but by shifts along the beam, nor how all is turned about it."""
+    truth, data = detector_shots(1, shots=3, edge=64)
+    found = refine_shots(truth, data, EACH, DETECTOR, pixels="shoeboxes", steps=3)
+    distance = next(text for text in found.weak if "detector.distance" in text)
+    assert all(f"detector.groups[{group}].shift[0]" in distance for group in ("left", "right"))
+    turned = next(text for text in found.weak if "crystal.misset about lab x of each shot" in text)
+    assert all(f"detector.groups[{group}].rotation[0]" in turned for group in ("left", "right"))
+
+
+def test_columns_of_moves_are_those_one_by_one() -> None:
+    """Panels are moved in six ways instead of one for each number, which must not change a column."""
+    truth, data = detector_shots(2, shots=1, edge=24)
+    shots, _ = shots_of(truth, data, EACH, [*DETECTOR, "detector.panels[1].shift"], settings_of("test", {}))
+    model, point = shots[0].model, shots[0].model._start
+    names = [name for name in shots[0].variables.names if name.startswith("detector.")]
+    changes = list(tangents(choose(names, point), point))
+    fewer = Fewer(changes)
+    assert len(fewer.changes) == 6
+    found = fewer.columns(render_jvp(point.scene, fewer.changes)[1].reshape(6, -1), np.repeat(np.arange(4), 24 * 24))
+    for one, column in zip(changes, found, strict=True):
+        alone = render_jvp(point.scene, [one])[1].ravel()
+        assert np.linalg.norm(column - alone) < 1e-9 * np.linalg.norm(alone)
+    assert len(model.columns(np.zeros(len(shots[0].variables)))) == len(shots[0].variables)
+
+
+def test_mosaic_spread_and_wavelength_are_found() -> None:
+    """From 0.12 instead of 0.2 degrees, and a wavelength off by more than the beam's whole width."""
+    found = spread_refined(0)
+    assert found["converged"]
+    assert max(found["squares"]) < 16.0
+    assert found["spread"] < 0.05
+    assert found["centroid"] < 0.2

@@ -12,6 +12,7 @@ from nanobragg.differentiation.point import moved
 from nanobragg.differentiation.tangents import tangents
 from nanobragg.differentiation.turns import turns
 from nanobragg.records.shapes import Shape
+from nanobragg.refinement.moves import Fewer
 from nanobragg.refinement.orientation import slopes_of_turn
 from nanobragg.rendering.derivatives import render_jvp
 
@@ -53,6 +54,8 @@ class Model:
         order = np.searchsorted(np.flatnonzero(self._wanted), pixels.index)
         sorted_already = bool((np.diff(order) > 0).all())
         self._order = slice(None) if sorted_already else order
+        ends = np.cumsum([int(np.prod(panel.shape)) for panel in self._start.scene.panels])
+        self._panels = np.searchsorted(ends, pixels.index, side="right")
 
     def spots(self, x: Array) -> Array:
         """(m,) photons."""
@@ -67,7 +70,8 @@ class Model:
         changes = list(tangents(choose(plain, point), point))
         if variables.turned:
             changes += turns(point)
-        found = self._image(scene, changes)[1]
+        fewer = Fewer(changes)
+        found = fewer.columns(self._image(scene, fewer.changes)[1], self._panels)
         others = [i for i in range(len(variables)) if i not in variables.turns]
         found[: len(others)] *= np.where(variables.log, variables.values(x), 1.0)[others, None]
         if variables.turned:
