@@ -96,7 +96,7 @@ NANOBRAGG_FN Central central_of(const Row& row, int r) {
     if (known && !(s.dmin > 0)) {
         const double share = s.sources[0].weight / s.weight_sum;
         Central out{doubles_at(row.work.omega, r), share * doubles_at(row.work.polar, r), one};
-        if (s.capture != Factor::off) out.capture = absorbed(s, ray.along(row.g.normal), 0.0, s.sensor_depth);
+        if (s.capture != Factor::off) out.capture = absorbed(row.g, ray.along(row.g.normal), 0.0, row.g.sensor_depth);
         return out;
     }
     Central out{solid_angle(s, row.g, ray), one, one};
