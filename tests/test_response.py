@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Detector, Experiment, Image, InputError, Response, resolve, simulate
+from nanobragg import Beam, Crystal, Detector, Experiment, Image, InputError, Response, _core, resolve, simulate
 from nanobragg.cli import main
 from nanobragg.records.response import DetectorModel
 from nanobragg.records.run import PLACES
 from nanobragg.resolver.response import detector_model
 from nanobragg.response.convolution import Spreading, quadrant, spread_by_kernel, spread_image
-from nanobragg.response.measure import calibration_factors, counted_moments, measure, shot_of
+from nanobragg.response.measure import calibration_factors, measure, shot_of
 
 SIDE = 1000
 PIXELS = SIDE * SIDE
@@ -365,7 +365,7 @@ def test_counts_at_high_rates_are_those_of_photons_at_random_times(paralyzable: 
     photons = rng.poisson(mean, trials)
     counted = np.array([_arrivals(rng, n, dead_time, paralyzable=paralyzable) for n in photons], float)
     n = rng.poisson(mean, 200_000).astype(float)
-    expected, spread = counted_moments(n, dead_time, paralyzable=paralyzable)
+    expected, spread = _core.counted_moments(n, dead_time, paralyzable)
     variance = float(spread.mean() + expected.var())
     assert near(counted.mean(), float(expected.mean()), math.sqrt(variance / trials))
     assert near(counted.var(), variance, variance * math.sqrt(2.0 / trials))

@@ -5,7 +5,10 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -16,6 +19,7 @@
 #include "gpu_renderer.hpp"
 #include "nanobragg/error.hpp"
 #include "noise.hpp"
+#include "point_spread.hpp"
 #include "scene_arguments.hpp"
 #include "scene_from_python.hpp"
 
@@ -93,6 +97,8 @@ class DeviceDetector {
         common_.noise = said.attr("readout").cast<double>();
         common_.lowest = said.attr("lowest").cast<double>();
         common_.highest = said.attr("highest").cast<double>();
+        common_.dead_time.part = said.attr("dead_time").cast<double>();
+        common_.dead_time.paralyzable = said.attr("paralyzable").cast<bool>();
         for (const auto& panel : panels) {
             gpu::CountsJob job = common_;
             job.pixels = panel.attr("pixels").cast<std::int64_t>();
@@ -105,14 +111,16 @@ class DeviceDetector {
                         floats("dark_map"),
                         uploaded<std::uint8_t>(panel.attr("fate"), job.pixels)};
             jobs_.push_back(job);
+            spreads_.push_back(spread_of(panel.attr("spread")));
         }
         owner_->wait();
         held_.clear();
+        known_.clear();
     }
 
-    // `keys`: of the photons and of the read-out noise, for every panel.
+    // `keys`: of the photons, of the count rate and of the read-out noise, for every panel.
     DeviceImage counts(const DeviceImage& image, float factor,
-                       const std::vector<std::pair<std::uint64_t, std::uint64_t>>& keys) const {
+                       const std::vector<std::array<std::uint64_t, 3>>& keys) const {
         if (image.counts) throw InputError("measured: found an image of counts, expected photons");
         if (image.pixels->owner() != owner_) throw InputError("measured: found an image on another device");
         std::int64_t pixels = 0;
@@ -123,13 +131,22 @@ class DeviceDetector {
         const py::gil_scoped_release release;
         DeviceImage out{std::make_shared<Buffer>(owner_, static_cast<std::size_t>(pixels) * sizeof(std::int32_t)),
                         image.shape, true};
+        std::optional<SpreadingRoom> room;
+        if (const std::size_t bytes = spreading_bytes(); bytes > 0) room.emplace(owner_, bytes, largest_panel());
         std::int64_t first = 0;
         for (std::size_t panel = 0; panel < jobs_.size(); ++panel) {
             gpu::CountsJob job = jobs_[panel];
             job.image = image.pixels->as<float>() + first;
             job.out = out.pixels->as<std::int32_t>() + first;
             job.factor = factor;
-            std::tie(job.photon_key, job.noise_key) = keys[panel];
+            std::tie(job.photon_key, job.dead_time.key, job.noise_key) = std::tuple_cat(keys[panel]);
+            if (spreads_[panel]) {
+                job.light = room->light.as<float>();
+                job.stages = gpu::Stages::before_spread;
+                owner_->count(job);
+                spreads_[panel]->spread(job.light, room->one, room->other);
+                job.stages = gpu::Stages::after_spread;
+            }
             owner_->count(job);
             first += job.pixels;
         }
@@ -138,6 +155,42 @@ class DeviceDetector {
     }
 
   private:
+    // Of one panel after the other.
+    struct SpreadingRoom {
+        SpreadingRoom(const std::shared_ptr<gpu::Device>& device, std::size_t bytes, std::size_t pixels)
+            : one(device, bytes), other(device, bytes), light(device, pixels * sizeof(float)) {}
+        Buffer one, other, light;
+    };
+
+    std::size_t spreading_bytes() const {
+        std::size_t most = 0;
+        for (const auto& spread : spreads_) most = std::max(most, spread ? spread->room() : 0);
+        return most;
+    }
+
+    std::size_t largest_panel() const {
+        std::int64_t most = 0;
+        for (const gpu::CountsJob& job : jobs_) most = std::max(most, job.pixels);
+        return static_cast<std::size_t>(most);
+    }
+
+    // A panel's point spread, or null; one for all panels that share their spectrum.
+    std::shared_ptr<gpu::PointSpread> spread_of(const py::object& said) {
+        if (said.is_none()) return nullptr;
+        const auto shape = said.attr("shape").cast<std::array<std::uint32_t, 2>>();
+        const auto size = said.attr("size").cast<std::array<std::uint32_t, 2>>();
+        const py::array spectrum = py::array::ensure(said.attr("spectrum"), py::array::c_style);
+        auto& found = known_[{spectrum.data(), shape}];
+        if (found) return found;
+        held_.push_back(spectrum);
+        const bool even = spectrum.dtype().kind() != 'c';
+        if (spectrum.itemsize() != (even ? 4 : 8)) throw InputError("point spread: expected single precision");
+        const auto buffer = std::make_shared<Buffer>(owner_, static_cast<std::size_t>(spectrum.nbytes()));
+        owner_->upload(buffer->as<void>(), spectrum.data(), buffer->bytes());
+        found = std::make_shared<gpu::PointSpread>(owner_, shape[0], shape[1], size[0], size[1], buffer, even);
+        return found;
+    }
+
     template <class T>
     const T* uploaded(const py::object& map, std::int64_t pixels) {
         if (map.is_none()) return nullptr;
@@ -154,6 +207,8 @@ class DeviceDetector {
     gpu::CountsJob common_{};
     std::vector<gpu::CountsJob> jobs_;
     std::vector<std::shared_ptr<Buffer>> maps_;
+    std::vector<std::shared_ptr<gpu::PointSpread>> spreads_;
+    std::map<std::pair<const void*, std::array<std::uint32_t, 2>>, std::shared_ptr<gpu::PointSpread>> known_;
     std::vector<py::object> held_;  // until they are uploaded
 };
 

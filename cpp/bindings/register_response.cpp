@@ -285,6 +285,25 @@ Image normals_of(std::uint64_t key, const std::vector<py::ssize_t>& shape, int t
     return deviates;
 }
 
+py::tuple counted_moments_of(const Doubles& photons, double dead_time, bool paralyzable) {
+    Doubles mean(photons.size()), variance(photons.size());
+    for (py::ssize_t i = 0; i < photons.size(); ++i) {
+        const CountedMoments of = counted_moments(photons.data()[i], dead_time, paralyzable);
+        mean.mutable_data()[i] = of.mean;
+        variance.mutable_data()[i] = of.variance;
+    }
+    return py::make_tuple(mean, variance);
+}
+
+Image with_dead_time(const Image& photons, double dead_time, bool paralyzable, std::uint64_t key, int threads) {
+    Image counted(shape_of(photons));
+    const float* in = photons.data();
+    float* out = counted.mutable_data();
+    const py::gil_scoped_release release;
+    count_with_dead_time(in, static_cast<std::size_t>(photons.size()), {dead_time, paralyzable, key}, threads, out);
+    return counted;
+}
+
 py::tuple digitize_image(const Image& photons, double gain, double offset, double noise, double lowest, double highest,
                          std::uint64_t key, const py::object& gain_map, const py::object& offset_map, int threads) {
     Digitizer digitizer{gain, offset, noise, lowest, highest, key, nullptr, nullptr};
@@ -357,6 +376,11 @@ void register_response(py::module_& module) {
                py::arg("panel"), "The key of a stream of random numbers.");
     module.def("normal_deviates", &normals_of, py::arg("key"), py::arg("shape"), py::arg("threads") = 0,
                "Deviates of mean 0 and rms 1, float32: the same for a pixel whatever the shape and threads.");
+    module.def(
+        "counted_moments", &counted_moments_of, py::arg("photons"), py::arg("dead_time"), py::arg("paralyzable"),
+        "Means and variances of the counts of numbers of photons, flat; the dead time is a part of the exposure.");
+    module.def("with_dead_time", &with_dead_time, py::arg("photons"), py::arg("dead_time"), py::arg("paralyzable"),
+               py::arg("key"), py::arg("threads") = 0, "What a counter with a dead time makes of photons, float32.");
     module.def("digitize", &digitize_image, py::arg("photons"), py::arg("gain"), py::arg("offset"), py::arg("noise"),
                py::arg("lowest"), py::arg("highest"), py::arg("key"), py::arg("gain_map") = py::none(),
                py::arg("offset_map") = py::none(), py::arg("threads") = 0,

@@ -141,6 +141,11 @@ class CudaDevice : public Device {
         launch_counts(job);
         check(cudaGetLastError(), "a launch");
     }
+    void spread(const SpreadJob& job) override {
+        const Current current(number_);
+        launch_spread(job);
+        check(cudaGetLastError(), "a launch");
+    }
     void wait() override {
         const Current current(number_);
         check(cudaStreamSynchronize(cudaStreamLegacy), "rendering");

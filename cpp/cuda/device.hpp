@@ -31,6 +31,7 @@ struct Instance {
 
 struct NoiseJob;
 struct CountsJob;
+struct SpreadJob;
 
 class Device {
   public:
@@ -52,6 +53,7 @@ class Device {
     virtual void finish(const StreamScene& scene, const Job& job, std::int64_t slices) = 0;
     virtual void noise(const NoiseJob& job) = 0;
     virtual void count(const CountsJob& job) = 0;
+    virtual void spread(const SpreadJob& job) = 0;
     virtual void wait() = 0;
     // Waits for everything on the device, that of other libraries too.
     virtual void settle() { wait(); }

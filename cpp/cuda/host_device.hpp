@@ -17,6 +17,7 @@ class HostDevice : public Device {
     void finish(const StreamScene& scene, const Job& job, std::int64_t slices) override;
     void noise(const NoiseJob& job) override;
     void count(const CountsJob& job) override;
+    void spread(const SpreadJob& job) override;
     void wait() override {}
     int team_size() const override { return 1; }
     int number() const override { return -1; }

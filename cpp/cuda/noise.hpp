@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "noise/dead_time.hpp"
 #include "physics/philox.hpp"
 
 namespace nanobragg::gpu {
@@ -32,15 +33,23 @@ NANOBRAGG_HD inline void draw_noise(const NoiseJob& job, std::int64_t pixel) {
 struct PixelMaps {
     const float *added, *passed, *shadow;              // photons of materials, what gas and beamstop let through
     const float *calibration, *gain_map, *offset_map;  // factors, and ADU
-    const std::uint8_t* fate;                          // 1: holds 0, 2: holds the highest value
+    const std::uint8_t* fate;                          // of PixelFate
 };
+
+enum PixelFate : std::uint8_t { kOrdinary, kDead, kHot, kNotRendered };  // 0, the highest value, no light at all and 0
+
+// Which stages a launch does: all, or those before the light is spread, or those after it.
+enum class Stages { all, before_spread, after_spread };
 
 struct CountsJob {
     const float* image;  // photons of the crystal, one panel
     std::int64_t pixels;
     PixelMaps maps;
-    float factor;                         // of all pixels
-    bool counting;                        // the calibration is of means, not of photons
+    Stages stages;
+    float* light;   // what is spread: means in a detector that counts, else photons
+    float factor;   // of all pixels
+    bool counting;  // the calibration is of means, not of photons
+    DeadTime dead_time;
     std::uint64_t photon_key, noise_key;  // streams of random numbers
     double gain, offset, noise, lowest, highest;
     std::int32_t* out;
@@ -55,25 +64,53 @@ NANOBRAGG_HD inline float expected_photons(const CountsJob& job, std::int64_t pi
     return job.counting && job.maps.calibration != nullptr ? mean * job.maps.calibration[pixel] : mean;
 }
 
-NANOBRAGG_HD inline void count_pixel(const CountsJob& job, std::int64_t pixel) {
-    const auto number = static_cast<std::uint64_t>(pixel);
-    const double mean = static_cast<double>(expected_photons(job, pixel));
-    auto photons = pixel_of<float>(pixel_poisson(mean, job.photon_key, number));
-    if (!job.counting && job.maps.calibration != nullptr) photons *= job.maps.calibration[pixel];
+NANOBRAGG_HD inline PixelFate fate_of(const CountsJob& job, std::int64_t pixel) {
+    return job.maps.fate != nullptr ? static_cast<PixelFate>(job.maps.fate[pixel]) : kOrdinary;
+}
+
+NANOBRAGG_HD inline float drawn_photons(const CountsJob& job, float mean, std::int64_t pixel) {
+    return pixel_of<float>(pixel_poisson(static_cast<double>(mean), job.photon_key, static_cast<std::uint64_t>(pixel)));
+}
+
+NANOBRAGG_HD inline double normal_of(std::uint64_t key, std::int64_t pixel) {
+    const NormalPair both = pixel_normals(key, static_cast<std::uint64_t>(pixel) / 2);
+    return pixel % 2 == 0 ? both.first : both.second;
+}
+
+NANOBRAGG_HD inline float light_before_spread(const CountsJob& job, std::int64_t pixel) {
+    if (fate_of(job, pixel) == kNotRendered) return 0.0F;
+    const float mean = expected_photons(job, pixel);
+    return job.counting ? mean : drawn_photons(job, mean, pixel);
+}
+
+NANOBRAGG_HD inline float recorded_photons(const CountsJob& job, float light, std::int64_t pixel) {
+    if (!job.counting) return job.maps.calibration != nullptr ? light * job.maps.calibration[pixel] : light;
+    const float photons = drawn_photons(job, light, pixel);
+    if (!(job.dead_time.part > 0.0)) return photons;
+    return counted_photons(photons, job.dead_time, normal_of(job.dead_time.key, pixel));
+}
+
+NANOBRAGG_HD inline std::int32_t digitized(const CountsJob& job, float photons, std::int64_t pixel) {
+    const PixelFate fate = fate_of(job, pixel);
+    if (fate != kOrdinary) return fate == kHot ? static_cast<std::int32_t>(job.highest) : 0;
     double value = static_cast<double>(photons) * job.gain;
     if (job.maps.gain_map != nullptr) value *= static_cast<double>(job.maps.gain_map[pixel]);
     value += job.offset;
     if (job.maps.offset_map != nullptr) value += static_cast<double>(job.maps.offset_map[pixel]);
-    if (job.noise > 0.0) {
-        const NormalPair both = pixel_normals(job.noise_key, number / 2);
-        value += job.noise * (number % 2 == 0 ? both.first : both.second);
-    }
+    if (job.noise > 0.0) value += job.noise * normal_of(job.noise_key, pixel);
     double whole = value == value ? std::floor(value + 0.5) : 0.0;
     whole = whole > job.highest ? job.highest : whole;
     whole = whole < job.lowest ? job.lowest : whole;
-    const int fate = job.maps.fate != nullptr ? job.maps.fate[pixel] : 0;
-    if (fate != 0) whole = fate == 1 ? 0.0 : job.highest;
-    job.out[pixel] = static_cast<std::int32_t>(whole);
+    return static_cast<std::int32_t>(whole);
+}
+
+NANOBRAGG_HD inline void count_pixel(const CountsJob& job, std::int64_t pixel) {
+    const float light = job.stages == Stages::after_spread ? job.light[pixel] : light_before_spread(job, pixel);
+    if (job.stages == Stages::before_spread) {
+        job.light[pixel] = light;
+    } else {
+        job.out[pixel] = digitized(job, recorded_photons(job, light, pixel), pixel);
+    }
 }
 
 }  // namespace nanobragg::gpu

@@ -1,5 +1,5 @@
 // The GPU renderer against the reference renderer: its threads played by the host, which leaves out CUDA's own calls;
-// or, compiled with NANOBRAGG_CUDA_DEVICE, on the first CUDA device, which the linker makes a real or an emulated one.
+// or on a real or an emulated device (tested_device.hpp).
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -10,12 +10,9 @@
 #include <vector>
 
 #include "gpu_renderer.hpp"
-#include "host_device.hpp"
 #include "nanobragg/error.hpp"
 #include "random_scene.hpp"
-#ifdef NANOBRAGG_CUDA_DEVICE
-#include "cuda_device.hpp"
-#endif
+#include "tested_device.hpp"
 
 using namespace nanobragg;
 using gpu::DeviceError;
@@ -23,13 +20,6 @@ using gpu::GpuRenderer;
 using gpu::HostDevice;
 
 namespace {
-
-#ifdef NANOBRAGG_CUDA_DEVICE
-// One with no memory of earlier tests: an emulated GPU finds loads of what was never written there.
-std::shared_ptr<gpu::Device> device() { return gpu::cuda_device(gpu::cuda_system().devices.at(0).number); }
-#else
-std::shared_ptr<gpu::Device> device() { return std::make_shared<HostDevice>(); }
-#endif
 
 std::vector<float> fetched(const gpu::DeviceResult& result) {
     std::vector<float> image(result.image->bytes() / sizeof(float));

@@ -57,6 +57,49 @@ TEST_CASE("a pixel's normal deviate does not depend on the image's size or the t
     }
 }
 
+static bool alike(double found, double expected) { return std::fabs(found - expected) <= 1e-12 * expected; }
+
+TEST_CASE("a dead time's moments are those of the formulas, for one photon as for many times too many") {
+    for (const double part : {1e-15, 1e-9, 1e-5, 3e-3, 0.2}) {
+        for (const double n : {0.0, 1.0, 2.0, 17.0, 300.0, 5e4, 1e7}) {
+            const double x = n * part, e = std::exp(-x);
+            CAPTURE(x);
+            // (Where x is small the formula itself loses digits.)
+            const double more = x < 1e-2 ? x * (1.0 - x * (0.5 - x * (1.0 / 6.0 + x * (1.0 / 24.0 + x / 120.0))))
+                                         : std::expm1(x) - x * x;
+            const CountedMoments longer = counted_moments(n, part, true), fixed = counted_moments(n, part, false);
+            if (x < 700.0) {
+                CHECK(alike(longer.mean, n * e));
+                CHECK(alike(longer.variance, n * e * (e * more)));
+            } else {
+                CHECK(longer.mean < 1e-290);
+                CHECK(longer.variance < 1e-290);
+            }
+            CHECK(alike(fixed.mean, n / (1.0 + x)));
+            CHECK(alike(fixed.variance, n * x / std::pow(1.0 + x, 4)));
+        }
+    }
+}
+
+TEST_CASE("what a dead time leaves does not depend on the threads, and is between nothing and all") {
+    std::vector<float> photons(66003), one(photons.size());
+    for (std::size_t i = 0; i < photons.size(); ++i) photons[i] = static_cast<float>(i % 977);
+    for (const bool paralyzable : {true, false}) {
+        const DeadTime counter{1e-3, paralyzable, 77};
+        count_with_dead_time(photons.data(), photons.size(), counter, 1, one.data());
+        for (std::size_t i = 0; i < photons.size(); ++i) {
+            const CountedMoments of = counted_moments(photons[i], 1e-3, paralyzable);
+            const NormalPair pair = pixel_normals(77, i / 2);
+            const double deviate = static_cast<double>(static_cast<float>(i % 2 == 0 ? pair.first : pair.second));
+            const double counts = std::floor(of.mean + std::sqrt(of.variance) * deviate + 0.5);
+            REQUIRE(one[i] == static_cast<float>(std::fmin(std::fmax(counts, 0.0), static_cast<double>(photons[i]))));
+        }
+        auto several = photons;  // in place
+        count_with_dead_time(several.data(), several.size(), counter, 3, several.data());
+        CHECK(several == one);
+    }
+}
+
 TEST_CASE("whole numbers are rounded, noisy and clipped as the page says") {
     const std::size_t pixels = 66003;
     std::vector<float> photons(pixels), gain(pixels), offset(pixels);

@@ -31,7 +31,7 @@ class DeviceImage:
 class DeviceDetector:
     """A detector whose maps lie on a device."""
 
-    def counts(self, image: DeviceImage, factor: float, keys: Sequence[tuple[int, int]]) -> DeviceImage: ...
+    def counts(self, image: DeviceImage, factor: float, keys: Sequence[tuple[int, int, int]]) -> DeviceImage: ...
 
 class Renderer:
     """Renders scenes on one device, where structure factors and buffers stay."""

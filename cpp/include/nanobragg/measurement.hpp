@@ -14,6 +14,22 @@ std::uint64_t measurement_key(std::uint64_t seed, std::uint64_t shot, std::uint3
 /// and threads (0: all processors).
 void normal_deviates(std::uint64_t key, std::size_t pixels, int threads, float* out);
 
+/// A counter that is blind for a while after a photon.
+struct DeadTime {
+    double part = 0;          // of the exposure; none unless above 0
+    bool paralyzable = true;  // photons within the dead time prolong it
+    std::uint64_t key = 0;    // of the random numbers
+};
+
+/// Mean and variance of the counts of a number of photons at random times; `part` and `paralyzable` as above.
+struct CountedMoments {
+    double mean, variance;
+};
+CountedMoments counted_moments(double photons, double part, bool paralyzable);
+
+/// What the counter makes of numbers of photons: whole numbers between 0 and these. `out` may be `photons`.
+void count_with_dead_time(const float* photons, std::size_t pixels, const DeadTime& counter, int threads, float* out);
+
 /// Gain, offset, read-out noise, whole numbers.
 struct Digitizer {
     double gain = 1;                     // ADU per photon

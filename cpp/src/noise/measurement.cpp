@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "nanobragg/threads.hpp"
+#include "noise/dead_time.hpp"
 #include "physics/philox.hpp"
 #include "targets.hpp"
 
@@ -139,6 +140,25 @@ void normal_deviates(std::uint64_t key, std::size_t pixels, int threads, float* 
             passes.normals(key, first, normal);
             const std::size_t count = std::min(batch, end - first);
             for (std::size_t i = 0; i < count; ++i) out[first + i] = static_cast<float>(normal[i]);
+        }
+        return std::int64_t{0};
+    });
+}
+
+CountedMoments counted_moments(double photons, double part, bool paralyzable) {
+    return moments_of_counts(photons, part, paralyzable);
+}
+
+void count_with_dead_time(const float* photons, std::size_t pixels, const DeadTime& counter, int threads, float* out) {
+    const Passes passes = choose_passes();
+    in_turns(pixels, threads, [&](std::size_t begin, std::size_t end) {
+        double normal[batch];
+        for (std::size_t first = begin; first < end; first += batch) {
+            passes.normals(counter.key, first, normal);
+            const std::size_t count = std::min(batch, end - first);
+            for (std::size_t i = 0; i < count; ++i) {
+                out[first + i] = counted_photons(photons[first + i], counter, normal[i]);
+            }
         }
         return std::int64_t{0};
     });

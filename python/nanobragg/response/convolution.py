@@ -59,7 +59,7 @@ def spread_image(image: NDArray[np.float32], spreading: Spreading, threads: int 
     """
     image = np.ascontiguousarray(image, np.float32)
     if not _reaches_far(spreading, _shape(image)):
-        spectrum, size = _spectrum(spreading, _shape(image))
+        spectrum, size = whole_spectrum(spreading, _shape(image))
         return _multiplied(image, spectrum, size, threads)
     spectrum, size = _near_spectrum(spreading, _shape(image))
     out = _multiplied(image, spectrum, size, threads)
@@ -71,13 +71,8 @@ def spread_image(image: NDArray[np.float32], spreading: Spreading, threads: int 
 
 def spread_by_kernel(image: NDArray[np.float32], kernel: NDArray[np.float64], threads: int = 0) -> NDArray[np.float32]:
     """The same by a kernel of the user's, (odd, odd), whose middle is where a pixel's light stays."""
-    fft = _fft()
-    reach = tuple(n // 2 for n in kernel.shape)
-    size = _padded(_shape(image), (reach[0], reach[1]))
-    plane = np.zeros(size, np.float32)
-    rows, columns = (np.arange(-r, r + 1) % n for r, n in zip(reach, size, strict=True))
-    np.add.at(plane, np.ix_(rows, columns), kernel)
-    return _multiplied(image, fft.rfft2(plane, workers=_workers(threads)), size, threads)
+    spectrum, size = kernel_spectrum(kernel, _shape(image), threads)
+    return _multiplied(image, spectrum, size, threads)
 
 
 def quadrant(spreading: Spreading, reach: tuple[int, int], step: int = 1) -> NDArray[np.float64]:
@@ -139,9 +134,25 @@ def _far_part(reach: tuple[int, int], step: int) -> NDArray[np.float64]:
     return t**6 * (462.0 + t * (-1980.0 + t * (3465.0 + t * (-3080.0 + t * (1386.0 - t * 252.0)))))
 
 
+def kernel_spectrum(
+    kernel: NDArray[np.float64], shape: tuple[int, int], threads: int = 0
+) -> tuple[NDArray[np.complex64], tuple[int, int]]:
+    """The transform of a kernel of the user's, half of its columns, with the size of the image's transform."""
+    reach = tuple(n // 2 for n in kernel.shape)
+    size = _padded(shape, (reach[0], reach[1]))
+    plane = np.zeros(size, np.float32)
+    rows, columns = (np.arange(-r, r + 1) % n for r, n in zip(reach, size, strict=True))
+    np.add.at(plane, np.ix_(rows, columns), kernel)
+    return _fft().rfft2(plane, workers=_workers(threads)), size
+
+
 @lru_cache(maxsize=4)
-def _spectrum(spreading: Spreading, shape: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """The transform of the whole function, with the size of the image's transform."""
+def whole_spectrum(spreading: Spreading, shape: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """The transform of the whole function, a quarter of its rows and columns since it is even, with the size of the
+    image's transform.
+
+    Raises :class:`InputError` without scipy.
+    """
     reach = _reach(spreading, shape)
     return _even_transform(quadrant(spreading, reach), shape)
 

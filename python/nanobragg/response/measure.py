@@ -188,10 +188,15 @@ def _calibrated(image: Floats, model: DetectorModel, panel: int, threads: int) -
 def _spread(image: Floats, model: DetectorModel, pixel_size: tuple[float, float], threads: int) -> Floats:
     if model.psf_kernel is not None:
         return spread_by_kernel(_finite(image), model.psf_kernel, threads)
+    spreading = spreading_of(model, pixel_size)
+    return image if spreading is None else spread_image(_finite(image), spreading, threads)
+
+
+def spreading_of(model: DetectorModel, pixel_size: tuple[float, float]) -> Spreading | None:
+    """The detector's function on a panel's pixels, (fast, slow) in m; not a kernel of the user's."""
     if model.psf == "none":
-        return image
-    width = (model.psf_fwhm / pixel_size[1], model.psf_fwhm / pixel_size[0])
-    return spread_image(_finite(image), Spreading(model.psf, width, model.psf_radius), threads)
+        return None
+    return Spreading(model.psf, (model.psf_fwhm / pixel_size[1], model.psf_fwhm / pixel_size[0]), model.psf_radius)
 
 
 def _finite(image: Floats) -> Floats:
@@ -206,27 +211,7 @@ def _counted(photons: Floats, model: DetectorModel, key: int, threads: int) -> F
     """What a counter with a dead time makes of the photons that came within the exposure."""
     if not model.dead_time > 0.0:
         return photons
-    counted = _core.normal_deviates(key, photons.shape, threads)
-    for rows in _bands(_shape(photons)):
-        n = photons[rows].astype(np.float64)
-        mean, variance = counted_moments(n, model.dead_time, paralyzable=model.paralyzable)
-        counted[rows] = np.clip(np.floor(mean + np.sqrt(variance) * counted[rows] + 0.5), 0.0, n)
-    return counted
-
-
-def counted_moments(
-    n: NDArray[np.float64], dead_time: float, *, paralyzable: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and variance of the counts of ``n`` photons, for ``dead_time`` as a part of the exposure.
-
-    With x = n · dead_time the means are n e⁻ˣ, or n/(1 + x). The variances are what the numbers of counts vary by for
-    photons at random times beyond what the number of photons does (D. F. Yu & J. A. Fessler, Phys. Med. Biol. 45 (2000)
-    2043-2056, for many dead times in an exposure): n e⁻²ˣ (eˣ - 1 - x²), or n x/(1 + x)⁴.
-    """
-    x = n * dead_time
-    if paralyzable:
-        return n * np.exp(-x), n * np.exp(-2.0 * x) * (np.expm1(x) - x * x)
-    return n / (1.0 + x), n * x / (1.0 + x) ** 4
+    return _core.with_dead_time(photons, model.dead_time, model.paralyzable, key, threads)
 
 
 # ---- bad pixels -------------------------------------------------------------------------------------------
