@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <memory>
 #include <thread>
 
@@ -25,20 +26,31 @@ int worthwhile_threads(const Scene& s, int threads) {
     return std::clamp(static_cast<int>(std::min(s.evaluations() / 2e5, 1e6)), 1, threads);
 }
 
+// Read in a few nanoseconds, where the system has such a clock: right to some milliseconds.
+double coarse_seconds() {
+#ifdef CLOCK_MONOTONIC_COARSE
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+#else
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+#endif
+}
+
 class Progress {
   public:
     Progress(const RenderOptions& options, std::int64_t total)
         : options_(options), total_(std::max<std::int64_t>(1, total)) {}
 
-    void add(std::int64_t pieces) { done_.fetch_add(pieces, std::memory_order_relaxed); }
+    void add(std::int64_t rounds) { done_.fetch_add(rounds, std::memory_order_relaxed); }
     void restart() { done_.store(0); }
     bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
 
     // Only the calling thread may run the user's code.
     bool check() {
         if (options_.tick && std::this_thread::get_id() == caller_) {
-            const auto now = std::chrono::steady_clock::now();
-            if (now - last_ > std::chrono::milliseconds(50)) {
+            const double now = coarse_seconds();
+            if (now - last_ > 0.05) {
                 last_ = now;
                 const double fraction =
                     static_cast<double>(done_.load(std::memory_order_relaxed)) / static_cast<double>(total_);
@@ -55,7 +67,7 @@ class Progress {
     std::atomic<std::int64_t> done_{0};
     std::atomic<bool> stopped_{false};
     std::thread::id caller_ = std::this_thread::get_id();
-    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+    double last_ = coarse_seconds();
 };
 
 // Whether the loops keep the indices or cosines of a chunk: for several wavelengths of a beam, for several beams of a
@@ -67,7 +79,7 @@ bool stores_indices(const KernelScene& k, const std::vector<Layer>& layers, bool
     return tricubic || wavelengths || k.by_wavelength != nullptr || k.curved_distance != 0 || sunk;
 }
 
-// A piece of a row: what one thread takes at a time. Pieces are cut where a raster has multiples of their size.
+// A piece of a row: what is rendered together. Pieces are cut where a raster has multiples of their size.
 struct Piece {
     std::int64_t panel, slow, fast, end;  // in the panel
     std::int64_t start;                   // where the panel's row begins in the image
@@ -78,6 +90,7 @@ struct ChunkOutput {
     double solid_angle = 0, brightest = 0;
     Tally tally{};
     float* image = nullptr;
+    std::int64_t evaluations = 0, all_evaluations = 0;  // made, and what all terms would have been
 };
 
 class CpuRender {
@@ -94,7 +107,8 @@ class CpuRender {
           plan_(plan(options.factors == nullptr ? factors_ : *options.factors, options.precision)),
           piece_(piece_size()),
           pieces_(divide()),
-          progress_(options, static_cast<std::int64_t>(pieces_.size())) {}
+          rounds_(gather()),
+          progress_(options, static_cast<std::int64_t>(rounds_.size()) - 1) {}
 
     RenderResult run() {
         first_ = locate_first_evaluation(s_);
@@ -117,8 +131,8 @@ class CpuRender {
         }
         result.finished = !progress_.stopped();
         if (!result.finished) std::fill_n(image_, s_.pixels(), 0.0f);
-        result.evaluations = evaluations_.load();
-        if (bounds_ != nullptr) result.left_out = all_evaluations_.load() - result.evaluations;
+        result.evaluations = evaluations_;
+        if (bounds_ != nullptr) result.left_out = all_evaluations_ - result.evaluations;
         result.error_bound = used_up_ * s_.tolerance;
         return result;
     }
@@ -184,22 +198,23 @@ class CpuRender {
     // Renders everything; returns the largest sum of terms of any pixel.
     double render_pieces(double& solid_angle) {
         std::vector<ChunkOutput> outputs(pieces_.size());
-        evaluations_.store(0);
-        all_evaluations_.store(0);
-        const auto count = static_cast<std::int64_t>(pieces_.size());
+        const auto count = static_cast<std::int64_t>(rounds_.size()) - 1;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads_)
         for (std::int64_t i = 0; i < count; ++i) {
             if (progress_.check()) continue;
-            const auto at = static_cast<std::size_t>(i);
-            render_piece(pieces_[at], outputs[at]);
+            const auto round = static_cast<std::size_t>(i);
+            for (std::size_t at = rounds_[round]; at < rounds_[round + 1]; ++at) render_piece(pieces_[at], outputs[at]);
             progress_.add(1);
         }
         double brightest = 0;
         solid_angle = used_up_ = 0;
+        evaluations_ = all_evaluations_ = 0;
         for (const ChunkOutput& part : outputs) {
             solid_angle += part.solid_angle;
             brightest = std::max(brightest, part.brightest);
             used_up_ = std::max(used_up_, part.tally.used_up);
+            evaluations_ += part.evaluations;
+            all_evaluations_ += part.all_evaluations;
         }
         return brightest;
     }
@@ -225,6 +240,25 @@ class CpuRender {
         return pieces;
     }
 
+    // What one thread takes at a time: pieces from each of these numbers to the next, of as much work as makes asking
+    // for them, looking at progress and counting it no matter, however short rows are.
+    std::vector<std::size_t> gather() const {
+        constexpr double kWork = 2e4;  // evaluations
+        const auto each = static_cast<double>(evaluations_of_pixel(plan_.scene()));
+        std::vector<std::size_t> rounds{0};
+        double work = 0;
+        for (std::size_t i = 0; i < pieces_.size(); ++i) {
+            const double more = each * static_cast<double>(pieces_[i].end - pieces_[i].fast);
+            if (work > 0 && work + more > kWork) {
+                rounds.push_back(i);
+                work = 0;
+            }
+            work += more;
+        }
+        if (!pieces_.empty()) rounds.push_back(pieces_.size());
+        return rounds;
+    }
+
     PixelResult render_alone(std::int64_t pixel) {
         const PixelResult result = reference_alone(s_, pixel, first_, out_of_range_);
         image_[pixel] = static_cast<float>(result.value);
@@ -239,8 +273,7 @@ class CpuRender {
                 if (panel.unmasked(piece.slow, fast))
                     output.solid_angle += render_alone(piece.start + fast).central_omega;
             }
-            evaluations_.fetch_add((piece.end - piece.fast) * evaluations_of_pixel(plan_.scene()),
-                                   std::memory_order_relaxed);
+            output.evaluations += (piece.end - piece.fast) * evaluations_of_pixel(plan_.scene());
             return;
         }
         // Before the first evaluation out of range, all is interpolated; from it on, nothing is.
@@ -300,8 +333,8 @@ class CpuRender {
         const std::int64_t evaluations = task.count * evaluations_of_pixel(*task.scene), before = output.tally.terms;
         const bool finished = chunk_(task);
         const bool bounded = task.bounds != nullptr && !(tricubic && s_.has_grid());
-        evaluations_.fetch_add(bounded ? output.tally.terms - before : evaluations, std::memory_order_relaxed);
-        all_evaluations_.fetch_add(evaluations, std::memory_order_relaxed);
+        output.evaluations += bounded ? output.tally.terms - before : evaluations;
+        output.all_evaluations += evaluations;
         if (!finished || task.mask == nullptr) return;
         for (int i = 0; i < task.count; ++i) {
             if (task.mask[i] == 0) task.image[i] = 0.0f;
@@ -318,10 +351,11 @@ class CpuRender {
     Plan plan_;
     std::int64_t piece_;  // pixels
     std::vector<Piece> pieces_;
+    std::vector<std::size_t> rounds_;
     Progress progress_;
-    std::atomic<std::int64_t> evaluations_{0}, all_evaluations_{0};  // made, and what all terms would have been
-    std::unique_ptr<TermBounds> bounds_;                             // where terms may be left out
-    double used_up_ = 0;                                             // of the tolerance, at most
+    std::int64_t evaluations_ = 0, all_evaluations_ = 0;  // made, and what all terms would have been
+    std::unique_ptr<TermBounds> bounds_;                  // where terms may be left out
+    double used_up_ = 0;                                  // of the tolerance, at most
     std::int64_t first_ = -1, out_of_range_ = -1;
     int careful_ = 0;
     ChunkFunction chunk_ = nullptr;
