@@ -43,6 +43,17 @@ def test_no_pixel_is_wrong_by_more_and_most_evaluations_are_left_out(shape: str,
     assert full.left_out == 0
 
 
+def test_interpolated_structure_factors(in_folder) -> None:
+    """The dearest evaluations of all are left out, too; no pixel is wrong by more."""
+    in_folder(["dense.hkl"])
+    words = f"-hkl dense.hkl -interpolate {SPECTRUM} -cell 30 31 32 90 90 90 -lambda 3".replace("-default_F 100", "")
+    full, within = rendered(words, 0.0), rendered(words, 1e-4 * float(rendered(words, 0.0).image.max()))
+    error = np.abs(within.image.astype(float) - full.image)
+    assert np.all(error <= within.error_bound + 1e-5 * full.image)
+    assert within.all_terms == ""
+    assert within.left_out > within.evaluations
+
+
 def test_without_a_tolerance_all_is_computed(capfd: pytest.CaptureFixture[str]) -> None:
     """Nobody gets an approximation without asking for it, nor a line about it."""
     assert Sampling().tolerance == 0.0
@@ -54,17 +65,15 @@ def test_without_a_tolerance_all_is_computed(capfd: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("-hkl dense.hkl -cell 30 30 30 90 90 90 -N 1 -interpolate", "structure factors are interpolated"),
         ("-N 2 -cell 100 100 100 90 90 90 -default_F 1", "finding out which matter would take as long"),
         ("-N 30 -cell 99 99 99 90 90 90 -default_F 1 -oversample_omega", "depend on the order of evaluations"),
     ],
 )
 def test_where_everything_is_computed_one_line_says_why(
-    words: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    words: str, why: str, in_folder, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Somebody who waits learns that the tolerance is not at work."""
-    monkeypatch.chdir(tmp_path)
-    Path("dense.hkl").write_bytes((Path(__file__).parents[1] / "golden_data/inputs/dense.hkl").read_bytes())
+    in_folder()
     command = f"{words} -lambda 1 -distance 100 -detpixels 64 -oversample 1 -tolerance 1e-3".split()
     assert main(command) == 0
     (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("tolerance of")]

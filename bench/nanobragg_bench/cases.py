@@ -156,6 +156,7 @@ OTHERS = (
     "small_scene",
     "derivatives",
     "tolerance",
+    "tolerance_growth",
     "refine_still",
     "panels",
     "threads",

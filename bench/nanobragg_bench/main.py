@@ -91,10 +91,12 @@ def _others() -> dict[str, Callable[[Settings], list[Row]]]:
     from nanobragg_bench.scaling import measure_scaling
     from nanobragg_bench.small_scene import measure_small_scene
     from nanobragg_bench.starting import measure_starting
+    from nanobragg_bench.tolerance_growth import measure_tolerance_growth
     from nanobragg_bench.tolerance_step import measure_tolerance
 
     counts = (measure_counts_6m, measure_series_1024)
-    small = (measure_small_scene, measure_derivatives, measure_tolerance, measure_refinement, measure_panels)
+    within = (measure_tolerance, measure_tolerance_growth)
+    small = (measure_small_scene, measure_derivatives, *within, measure_refinement, measure_panels)
     measures = (measure_noise, *counts, measure_reading, measure_starting, *small, measure_scaling)
     return dict(zip(OTHERS, measures, strict=True))
 

@@ -113,4 +113,6 @@ def target_of(case: str, what: str, variant: str, instruction_set: str, device: 
         return Target("ratio", _PROCESS[case]) if case in _PROCESS else None
     if what == "threads":
         return Target("ratio", 1.9)
+    if case == "tolerance_growth" and variant.startswith("off: "):
+        return Target("ratio", 1 / 1.05)
     return _OTHER.get((case, variant))

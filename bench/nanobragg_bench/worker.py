@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanobragg.rendering.devices import evaluations
+from nanobragg_bench.tolerance_growth import beside
 from nanobragg_bench.tolerance_step import within
 
 if TYPE_CHECKING:
@@ -500,6 +501,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "counts": counts,
     "derivatives": derivatives,
     "within": within,
+    "beside": beside,
     "refined": refined,
     "panels": panels,
     "read": read,

@@ -141,7 +141,6 @@ void make_odd(RandomScene& random) {
 void make_bounded(RandomScene& random) {
     Scene& s = random.scene;
     s.running_product = false;
-    s.interpolation = Interpolation::nearest;
     s.first_orientations.clear();
     if (random.chance(0.7)) align(random);
     if (random.chance(0.5)) give_spectrum(random);
@@ -186,7 +185,6 @@ TEST_CASE("an image within a tolerance is the same for any number of threads and
     for (std::uint64_t seed = 6000; seed < 6060; seed += kEvery) {
         RandomScene random(seed);
         random.regardless_of_order();
-        random.scene.interpolation = Interpolation::nearest;
         CAPTURE(seed);
         random.scene.tolerance = 1e-3 * brightest(random.scene);
         const CutScene cut(random);
@@ -217,11 +215,6 @@ TEST_CASE("what is left out is counted, and where nothing is, it is said why") {
     s.default_F = std::nan("");
     CHECK(render(s, options, image.data()).all_terms == "not all of its numbers are finite");
     s.default_F = 1;
-    s.f_shape[0] = s.f_shape[1] = s.f_shape[2] = 8;
-    random.grid.assign(512, 1.0);
-    s.f_grid = random.grid.data();
-    s.interpolation = Interpolation::tricubic;
-    CHECK(render(s, options, image.data()).all_terms == "structure factors are interpolated");
     options.reference = true;
     CHECK(render(s, options, image.data()).all_terms == "the reference renderer leaves none out");
     s.tolerance = -1;

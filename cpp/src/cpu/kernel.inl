@@ -139,6 +139,10 @@ void add_to_total(const Chunk& c, const Rays& rays, const KernelSource& source, 
     }
 }
 
+Lookup lookup_of(const ChunkTask& task) {
+    return !has_grid(*task.scene) ? Lookup::constant : task.tricubic ? Lookup::tricubic : Lookup::nearest;
+}
+
 // All sources seen from one row of subpixels.
 bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps, const ChunkTask& task) {
     const Poll& poll = task.poll;
@@ -162,7 +166,7 @@ bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps
         line.count = same_direction(s, n);
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
         if (sweeps.within != nullptr) {
-            sweep_within(s, *task.bounds, line, c.n, *sweeps.within, w.allowance, sum);
+            sweep_within(s, lookup_of(task), *task.bounds, line, c.n, *sweeps.within, w.allowance, sum);
         } else {
             (line.count > 1 || !rays.straight ? sweeps.stored : sweeps.direct)(s, line, c.n, sum);
         }
@@ -274,7 +278,7 @@ void count_up(const ChunkTask& task, const Allowance& allowance) {
 
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
-    const Lookup lookup = !has_grid(s) ? Lookup::constant : task.tricubic ? Lookup::tricubic : Lookup::nearest;
+    const Lookup lookup = lookup_of(task);
     const int multiple = lookup == Lookup::tricubic ? kCubicChunk : kLanes;
     const int n = (task.lead + task.count + multiple - 1) / multiple * multiple;
     const Chunk c{s, *task.panel, n, (double)task.slow, (double)task.fast};
@@ -283,8 +287,8 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
     for (int p = 0; p < c.n; ++p) w.total[p] = 0;
     WithinSteps within;
-    if (task.bounds != nullptr && lookup != Lookup::tricubic) {
-        within = choose_steps(s, mixed);
+    if (task.bounds != nullptr) {
+        within = choose_steps(s, lookup, mixed);
         sweeps.within = &within;
         share_out(c, task, within.unit_of_bounds, w);
     }

@@ -25,13 +25,13 @@ struct Evaluator {
     static constexpr double kWork = mixed ? 1.3 : 2.6;  // what kWidth terms take (Allowance)
 
     const KernelScene& s;
-    const bool grid;
+    const Lookup lookup;  // tricubic in double precision only
     Nearest known{};
     Singles part{};
     Halves sum{};
     int terms = 0;
 
-    explicit Evaluator(const KernelScene& scene) : s(scene), grid(has_grid(scene)) {
+    Evaluator(const KernelScene& scene, Lookup from) : s(scene), lookup(from) {
         known.h = Unsigned{} + 0x80000000u;  // no index is that small
         known.f_squared = filled<Singles>((float)(s.default_F * s.default_F));
     }
@@ -81,7 +81,7 @@ struct Evaluator {
     NANOBRAGG_FN_MEMBER Singles value(Halves h, Halves k, Halves l) {
         if constexpr (radial) {
             using Radii = typename RadiiOf<Lattice>::Type;
-            if (grid) structure(nearest(h), nearest(k), nearest(l), 0);
+            if (lookup == Lookup::nearest) structure(nearest(h), nearest(k), nearest(l), 0);
             const Doubles first = radius_at<Radii>(s, h.first, k.first, l.first),
                           second = radius_at<Radii>(s, h.second, k.second, l.second);
             return known.f_squared * (Radii::squared(Radii::kept(first, second)) * Radii::kUnit);
@@ -89,7 +89,7 @@ struct Evaluator {
             const Halves a{h.first + kNearestShift, h.second + kNearestShift},
                 b{k.first + kNearestShift, k.second + kNearestShift},
                 c{l.first + kNearestShift, l.second + kNearestShift};
-            if (grid) {
+            if (lookup == Lookup::nearest) {
                 structure(wholes_of(a.first, a.second), wholes_of(b.first, b.second), wholes_of(c.first, c.second),
                           (uint32_t)kPhaseShiftBits);
             }
@@ -101,7 +101,9 @@ struct Evaluator {
     NANOBRAGG_FN_MEMBER Doubles value(Doubles h, Doubles k, Doubles l) {
         const Doubles h0 = nearest_whole(h), k0 = nearest_whole(k), l0 = nearest_whole(l);
         Doubles f = filled<Doubles>(s.default_F);
-        if (grid) {
+        if (lookup == Lookup::tricubic) {
+            f = cubic_factors(s, h, k, l);
+        } else if (lookup == Lookup::nearest) {
             const Doubles place = grid_number(s, h0, k0, l0);
             for (int i = 0; i < kHalf; ++i) f[i] = place[i] < 0 ? s.default_F : s.f_grid[(int64_t)place[i]];
         }

@@ -157,7 +157,7 @@ struct WithinTerms {
         const Halves ax = along(0), ay = along(1), az = along(2);
         const double scale = lines.inverse[0];
         const Doubles weight = filled<Doubles>(lines.weights[0]);
-        Evaluate evaluate(w.s);
+        Evaluate evaluate(w.s, w.lookup);
         for (int i = 0; i < count; ++i) {
             const double* o = w.turns + 9 * which[i];
             const auto index = [&](const double* axis) {
@@ -177,7 +177,7 @@ struct WithinTerms {
         for (int j = 0; j < kWidth && p + j < packed.count; ++j) {
             if (w.listed[j] == 0) continue;
             const double x = packed.x[p + j] * scale, y = packed.y[p + j] * scale, z = packed.z[p + j] * scale;
-            Evaluate evaluate(w.s);
+            Evaluate evaluate(w.s, w.lookup);
             int64_t terms = 0;
             for (int i = 0; i < w.listed[j]; ++i) {
                 const int m = w.list[j][i] * kWidth;
@@ -196,7 +196,7 @@ struct WithinTerms {
                 terms += count;
             }
             w.allowance.terms += terms;
-            w.allowance.work += Evaluate::kWork * w.listed[j] + 2;
+            w.allowance.work += w.steps.work * w.listed[j] + 2;
             w.acc[packed.number[p + j]] += w.steps.unit * evaluate.all();
         }
     }
@@ -206,7 +206,7 @@ struct WithinTerms {
         const uint16_t* own = w.list[lane];
         const int count = w.listed[lane];
         const double x = w.packed.x[at], y = w.packed.y[at], z = w.packed.z[at];
-        Evaluate evaluate(w.s);
+        Evaluate evaluate(w.s, w.lookup);
         int64_t terms = 0, kept_groups = 0;  // locals, so that nothing else is loaded again
         for (int i = 0; i < count; ++i) {
             const double* o = w.turns + 9 * own[i];
@@ -234,7 +234,7 @@ struct WithinTerms {
             }
         }
         w.allowance.terms += terms;
-        w.allowance.work += Evaluate::kWork * (double)kept_groups;
+        w.allowance.work += w.steps.work * (double)kept_groups;
         w.acc[w.packed.number[at]] += w.steps.unit * evaluate.all();
     }
 };
@@ -251,8 +251,12 @@ WithinSteps steps_of(const KernelScene& s) {
             Lattice::unit(s),     Evaluate::kWork,      Evaluate::alternates};
 }
 
-WithinSteps choose_steps(const KernelScene& s, bool mixed) {
-    return with_lattice(Shapes(), Formula{s.shape, -1, false}, [&](auto lattice) {
-        return mixed ? steps_of<decltype(lattice), true>(s) : steps_of<decltype(lattice), false>(s);
+// Interpolation is in double precision only, and its terms take longer than all else.
+WithinSteps choose_steps(const KernelScene& s, Lookup lookup, bool mixed) {
+    WithinSteps steps = with_lattice(Shapes(), Formula{s.shape, -1, false}, [&](auto lattice) {
+        return mixed && lookup != Lookup::tricubic ? steps_of<decltype(lattice), true>(s)
+                                                   : steps_of<decltype(lattice), false>(s);
     });
+    if (lookup == Lookup::tricubic) steps.work = kTricubicTerm;
+    return steps;
 }

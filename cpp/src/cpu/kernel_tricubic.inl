@@ -9,8 +9,9 @@ struct Cubic {
     alignas(64) double place[kCubicChunk];
 };
 
-void prepare_cubic(const KernelScene& s, const Indices& at, double scale, int start, int n, Cubic& c) {
-    const double *stored_h = at.h + start, *stored_k = at.k + start, *stored_l = at.l + start;
+// Of indices that are `scale` times what is stored.
+void prepare_cubic(const KernelScene& s, const double* stored_h, const double* stored_k, const double* stored_l,
+                   double scale, int n, Cubic& c) {
     const double h_min = (double)s.f_min[0], k_min = (double)s.f_min[1], l_min = (double)s.f_min[2];
     const double nk = (double)s.f_shape[1], nl = (double)s.f_shape[2];
 // must vectorise: tricubic weights
@@ -90,6 +91,43 @@ void cubic_values(const KernelScene& s, const Cubic& c, int n, double* f) {
     }
 }
 
+// Of a register of indices: those between the same points are the vector.
+[[gnu::noinline]] Doubles cubic_factors(const KernelScene& s, Doubles h, Doubles k, Doubles l) {
+    alignas(64) double stored[3][kHalf];
+    doubles_at(stored[0]) = h;
+    doubles_at(stored[1]) = k;
+    doubles_at(stored[2]) = l;
+    Cubic c;
+    prepare_cubic(s, stored[0], stored[1], stored[2], 1.0, kHalf, c);
+    const int64_t row = s.f_shape[2], plane = s.f_shape[1] * s.f_shape[2];
+    const Doubles place = doubles_at(c.place), l0 = doubles_at(c.l[0]), l1 = doubles_at(c.l[1]),
+                  l2 = doubles_at(c.l[2]), l3 = doubles_at(c.l[3]);
+    Doubles out{};
+    uint32_t left = (1u << kHalf) - 1;
+    while (left != 0) {
+        const int first = __builtin_ctz(left);
+        left &= left - 1;
+        if (!(c.place[first] >= 0)) {
+            out[first] = cubic_value(s, c, first);
+            continue;
+        }
+        const double* points = s.f_grid + (int64_t)c.place[first];
+        Doubles total{};
+        for (int i = 0; i < 4; ++i) {
+            Doubles rows{};
+            for (int j = 0; j < 4; ++j) {
+                const double* f = points + i * plane + j * row;
+                rows += doubles_at(c.k[j]) * ((f[0] * l0 + f[1] * l1) + (f[2] * l2 + f[3] * l3));
+            }
+            total += doubles_at(c.h[i]) * rows;
+        }
+        const auto same = place == c.place[first];
+        out = same ? total : out;
+        for (int j = first + 1; j < kHalf; ++j) left &= c.place[j] == c.place[first] ? ~(1u << j) : ~0u;
+    }
+    return out;
+}
+
 template <class Lattice>
 void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* acc) {
     // The lattice factors of one orientation at a time, then the structure factors.
@@ -110,7 +148,8 @@ void sweep_tricubic(const KernelScene& s, const Beamline& line, int n, double* a
             add_double<Lattice, Lookup::constant, true>(one, index, nullptr, n, unit * source.weight, pending, lattice);
             for (int start = 0; start < n; start += kCubicChunk) {
                 const int count = n - start < kCubicChunk ? n - start : kCubicChunk;
-                prepare_cubic(s, indices, source.inverse_wavelength, start, count, cubic);
+                prepare_cubic(s, indices.h + start, indices.k + start, indices.l + start, source.inverse_wavelength,
+                              count, cubic);
                 cubic_values(s, cubic, count, f + start);
             }
             for (int p = 0; p < n; ++p) acc[p] += f[p] * f[p] * lattice[p];

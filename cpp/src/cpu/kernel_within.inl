@@ -40,6 +40,7 @@ struct WithinSteps {
 
 struct Within {
     const KernelScene& s;
+    const Lookup lookup;
     const Bounds& bounds;
     const Beamline& line;
     const int n;
@@ -64,9 +65,10 @@ struct Within {
     int listed[kWidth];
     alignas(64) Singles group_bound[kOrientationBatch * kMostGroups / kWidth];
 
-    Within(const KernelScene& scene, const Bounds& b, const Beamline& beamline, int number, double* sums,
+    Within(const KernelScene& scene, Lookup from, const Bounds& b, const Beamline& beamline, int number, double* sums,
            Allowance& allow, const WithinSteps& its)
         : s(scene),
+          lookup(from),
           bounds(b),
           line(beamline),
           n(number),
@@ -327,8 +329,8 @@ int64_t shares_of(const KernelScene& s, int64_t lines) {
 }
 
 // acc += sum over orientations and wavelengths, less what may be left out.
-void sweep_within(const KernelScene& s, const Bounds& bounds, const Beamline& line, int n, const WithinSteps& steps,
-                  Allowance& allowance, double* acc) {
-    Within within(s, bounds, line, n, acc, allowance, steps);
+void sweep_within(const KernelScene& s, Lookup lookup, const Bounds& bounds, const Beamline& line, int n,
+                  const WithinSteps& steps, Allowance& allowance, double* acc) {
+    Within within(s, lookup, bounds, line, n, acc, allowance, steps);
     within.run();
 }

@@ -85,6 +85,10 @@ struct Piece {
     std::int64_t start;                   // where the panel's row begins in the image
 };
 
+// Pixels of a sample by which it is judged whether leaving out terms saves time, and what preparing for it may cost.
+constexpr std::int64_t kSample = 64;
+constexpr double kMostPreparation = 0.035;
+
 // What a chunk gives.
 struct ChunkOutput {
     double solid_angle = 0, brightest = 0;
@@ -133,7 +137,8 @@ class CpuRender {
         if (!result.finished) std::fill_n(image_, s_.pixels(), 0.0f);
         result.evaluations = evaluations_;
         if (bounds_ != nullptr) result.left_out = all_evaluations_ - result.evaluations;
-        result.error_bound = used_up_ * s_.tolerance;
+        // What is lost is known as the difference of two allowances, in double.
+        if (result.left_out > 0) result.error_bound = (used_up_ + 1e-9) * s_.tolerance;
         return result;
     }
 
@@ -142,43 +147,58 @@ class CpuRender {
 
     // Prepares to leave out terms; returns why none may be, or an empty text.
     std::string bound_terms() {
+        static const char* const no_gain = "finding out which matter would take as long";
+        if (reference_) return reason_for_reference(s_);
+        if (only_if_faster_ && !(preparation() < kMostPreparation * term() * s_.evaluations())) return no_gain;
         const double largest = plan_.mixed() ? factors().largest : largest_structure_factor(s_);
-        const char* reason = reference_ ? reason_for_reference(s_) : reason_for_all_terms(s_, largest);
+        const char* reason = reason_for_all_terms(s_, largest);
         if (reason != nullptr) return reason;
-        if (!only_if_faster_ || preparation() < s_.evaluations()) {
-            bounds_ = std::make_unique<TermBounds>(s_, plan_.scene(), largest);
-            if (!only_if_faster_ || worthwhile()) return {};
-        }
+        bounds_ = std::make_unique<TermBounds>(s_, plan_.scene(), largest);
+        if (!only_if_faster_ || worthwhile()) return {};
         bounds_.reset();
-        return "finding out which matter would take as long";
+        return no_gain;
     }
 
-    // Whether leaving out terms saves time, judged by some pixels all over the image. In evaluations.
+    // Whether leaving out terms saves time, judged by some pixels all over the image: one in a hundred, so that this
+    // costs little where it does not.
     bool worthwhile() {
-        constexpr std::int64_t kMostSamples = 32, kPixels = 128, kApart = 6400;
-        constexpr double kGain = 0.9, kPixel = 4;  // a pixel's own
+        constexpr std::int64_t kMostSamples = 32, kFewSamples = 4, kApart = 100;
+        constexpr double kGain = 0.9, kHopeless = 1.3, kPixel = 4;  // a pixel's own
         const auto all = static_cast<std::int64_t>(pieces_.size());
-        const std::int64_t samples = std::min(all, std::clamp<std::int64_t>(s_.roi_pixels() / kApart, 1, kMostSamples));
-        const double term = plan_.mixed() ? 1.0 : 2.0;
+        const std::int64_t allowed = s_.roi_pixels() / kApart / kLanes * kLanes;
+        const std::int64_t size = std::min<std::int64_t>(allowed, kSample);
+        if (size == 0) return false;
+        const std::int64_t samples = std::min({all, allowed / size, kMostSamples});
         double with = 0, without = 0, pixels = 0;
-        std::vector<float> scratch(kPixels);
         for (std::int64_t i = 0; i < samples; ++i) {
-            Piece piece = pieces_[static_cast<std::size_t>((2 * i + 1) * all / (2 * samples))];
-            piece.fast += std::max<std::int64_t>(0, piece.end - piece.fast - kPixels) * (i % 5) / 4;
-            piece.end = std::min(piece.end, piece.fast + kPixels);
-            ChunkOutput output{};
-            output.image = scratch.data();
-            const ChunkTask task = task_of(piece, false, output);
-            if (!chunk_(task)) return false;
-            with += output.tally.work + kPixel * task.count;
-            without += term * static_cast<double>(task.count * evaluations_of_pixel(*task.scene));
-            pixels += task.count;
+            const Piece& piece = pieces_[static_cast<std::size_t>((2 * i + 1) * all / (2 * samples))];
+            if (!sample(piece, i % 5, size, with, without, pixels)) return false;
+            if (i + 1 >= kFewSamples && with > kHopeless * without) return false;
         }
         const double image = static_cast<double>(s_.roi_pixels()) / std::max(1.0, pixels);
-        return with * image + preparation() < kGain * without * image;
+        return (with + kPixel * pixels) * image < kGain * without * image;
     }
+    // Renders `size` pixels from the part `place`, in quarters, of a piece; false if it was stopped. In evaluations.
+    bool sample(Piece piece, std::int64_t place, std::int64_t size, double& with, double& without, double& pixels) {
+        std::vector<float> scratch(kSample);
+        piece.fast += std::max<std::int64_t>(0, piece.end - piece.fast - size) * place / 4;
+        piece.end = std::min(piece.end, piece.fast + size);
+        ChunkOutput output{};
+        output.image = scratch.data();
+        const ChunkTask task = task_of(piece, interpolates(), output);
+        if (!chunk_(task)) return false;
+        with += output.tally.work;
+        without += term() * static_cast<double>(task.count * evaluations_of_pixel(*task.scene));
+        pixels += task.count;
+        return true;
+    }
+    // An evaluation's cost, in those of mixed precision.
+    double term() const { return interpolates() ? kTricubicTerm : plan_.mixed() ? 1.0 : 2.0; }
     // What bounds take to prepare.
-    double preparation() const { return 12.0 * static_cast<double>(s_.grid_points() + s_.orientations.size()); }
+    double preparation() const {
+        return (interpolates() ? 40.0 : 1.0) * static_cast<double>(s_.grid_points()) +
+               200.0 * static_cast<double>(s_.orientations.size());
+    }
 
     Plan plan(const SquaredFactors& factors, Precision precision) const {
         const bool mixed = precision == Precision::mixed && mixed_suffices(s_, factors.largest);
@@ -219,10 +239,11 @@ class CpuRender {
         return brightest;
     }
 
+    bool interpolates() const { return s_.has_grid() && s_.interpolation != Interpolation::nearest; }
+
     // Short ones also where a pixel takes long, since progress is looked at between them.
     std::int64_t piece_size() const {
-        const bool interpolates = s_.has_grid() && s_.interpolation != Interpolation::nearest;
-        return stores_indices(plan_.scene(), s_.all_layers(), interpolates) || s_.orientations.size() > 100'000
+        return stores_indices(plan_.scene(), s_.all_layers(), interpolates()) || s_.orientations.size() > 100'000
                    ? kStoredChunk
                    : kChunk;
     }
@@ -332,8 +353,7 @@ class CpuRender {
         const ChunkTask task = task_of(piece, tricubic, output);
         const std::int64_t evaluations = task.count * evaluations_of_pixel(*task.scene), before = output.tally.terms;
         const bool finished = chunk_(task);
-        const bool bounded = task.bounds != nullptr && !(tricubic && s_.has_grid());
-        output.evaluations += bounded ? output.tally.terms - before : evaluations;
+        output.evaluations += task.bounds != nullptr ? output.tally.terms - before : evaluations;
         output.all_evaluations += evaluations;
         if (!finished || task.mask == nullptr) return;
         for (int i = 0; i < task.count; ++i) {

@@ -9,6 +9,9 @@ namespace nanobragg {
 // Orientations that are tested, and may be left out, together: the largest number of them.
 constexpr int kOrientationBatch = 256;
 
+// What interpolating a structure factor costs, in evaluations that look one up.
+constexpr double kTricubicTerm = 10.0;
+
 struct Bounds {
     double tolerance;            // photons
     double photons;              // of a pixel with a solid angle of 1 whose sum of terms is 1, at most

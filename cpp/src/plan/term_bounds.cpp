@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "nanobragg/enumerations.hpp"
+#include "plan/interpolation_bounds.hpp"
 #include "plan/precision.hpp"
 
 namespace nanobragg {
@@ -49,6 +50,8 @@ void halve(Numbers::iterator begin, Numbers::iterator end) {
     halve(begin + half, end);
 }
 
+bool interpolates(const Scene& s) { return s.has_grid() && s.interpolation != Interpolation::nearest; }
+
 bool finite_factors(const Scene& s) {
     return std::all_of(s.f_grid, s.f_grid + s.grid_points(), [](double f) { return std::isfinite(f); });
 }
@@ -71,7 +74,6 @@ bool finite_beam(const Scene& s) {
 }  // namespace
 
 const char* reason_for_all_terms(const Scene& s, double largest_F) {
-    if (s.has_grid() && s.interpolation != Interpolation::nearest) return "structure factors are interpolated";
     if (!absorbs(s)) return "the sensor makes photons";
     if (!finite_beam(s) || !std::isfinite(s.default_F) || !finite_factors(s) || !std::isfinite(s.fudge)) {
         return "not all of its numbers are finite";
@@ -155,14 +157,19 @@ void TermBounds::weigh_distances(const KernelScene& view) {
     }
 }
 
-// Element [h][k][l] is F^2, from the index before the grid's first to the one behind its last along each axis; behind
-// them, in the same way, the largest F^2 of the eight indices from (h, k, l) to (h + 1, k + 1, l + 1).
+// Element [h][k][l] is F^2 at most of an index whose nearest whole ones these are, from the index before the grid's
+// first to the one behind its last along each axis; behind them, in the same way, the largest F^2 of the eight indices
+// from (h, k, l) to (h + 1, k + 1, l + 1).
 void TermBounds::find_maxima(const Scene& scene) {
     if (!scene.has_grid()) return;
     std::int64_t size = 1;
     for (int i = 0; i < 3; ++i) {
         size *= scene.f_shape[i] + 2;
-        if (size > kMostMaxima / 2 || std::abs(scene.f_min[i]) > kFarthest) return;
+        if (size > kMostMaxima / 2 || std::abs(scene.f_min[i]) > kFarthest) {
+            // The magnitudes of the weights along an axis add up to 5/4 at most.
+            if (interpolates(scene)) bounds_.largest *= static_cast<float>(std::pow(1.25, 6));
+            return;
+        }
         bounds_.shape[i] = static_cast<std::int32_t>(scene.f_shape[i] + 2);
         bounds_.first[i] = static_cast<std::int32_t>(scene.f_min[i] - 1);
     }
@@ -180,6 +187,7 @@ void TermBounds::find_maxima(const Scene& scene) {
             for (std::int64_t l = 0; l < n[2] - 2; ++l, ++f) row[l] = static_cast<float>(*f * *f * (1 + 1e-6));
         }
     }
+    if (interpolates(scene)) raise_to_interpolated(scene, own);
     // Axis after axis. Behind the last element along an axis stands the first one of another row or plane, which has
     // default_F, too.
     float* both = own + size;
@@ -192,6 +200,27 @@ void TermBounds::find_maxima(const Scene& scene) {
         for (std::int64_t at = inside; at < size; ++at) both[at] = both[at] > other ? both[at] : other;
     }
     bounds_.maxima = own;
+}
+
+// Around a nearest point lie eight cells between points.
+void TermBounds::raise_to_interpolated(const Scene& scene, float* own) {
+    const std::vector<double> between = largest_between_points(scene);
+    const std::int64_t* n = scene.f_shape;
+    for (std::int64_t h = 0; h < n[0]; ++h) {
+        for (std::int64_t k = 0; k < n[1]; ++k) {
+            for (std::int64_t l = 0; l < n[2]; ++l) {
+                const auto most =
+                    static_cast<float>(between[static_cast<std::size_t>((h * n[1] + k) * n[2] + l)] * (1 + 1e-6));
+                bounds_.largest = std::max(bounds_.largest, most);
+                for (int corner = 0; corner < 8; ++corner) {
+                    const std::int64_t at =
+                        ((h + 1 + (corner & 1)) * bounds_.shape[1] + k + 1 + (corner >> 1 & 1)) * bounds_.shape[2] + l +
+                        1 + (corner >> 2);
+                    own[at] = std::max(own[at], most);
+                }
+            }
+        }
+    }
 }
 
 }  // namespace nanobragg

@@ -27,6 +27,7 @@ class TermBounds {
     void order_orientations(const Scene& scene);
     void weigh_distances(const KernelScene& view);
     void find_maxima(const Scene& scene);
+    void raise_to_interpolated(const Scene& scene, float* own);
 
     Bounds bounds_{};
     std::vector<double> orientations_;
