@@ -33,6 +33,8 @@ from nanobragg.records.scene import Interpolation as Interpolation
 from nanobragg.records.scene import Scene as Scene
 from nanobragg.records.scene_change import SceneChange as SceneChange
 from nanobragg.records.shapes import Shape as Shape
+from nanobragg.refinement.factors import refine_factors as refine_factors
+from nanobragg.refinement.factors_result import RefinedFactors as RefinedFactors
 from nanobragg.refinement.refine import refine as refine
 from nanobragg.refinement.result import RefinedShot as RefinedShot
 from nanobragg.refinement.result import Refinement as Refinement

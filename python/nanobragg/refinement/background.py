@@ -103,6 +103,14 @@ class Background:
         found = np.moveaxis(np.array(rows), -1, 0)
         return found + 1e-12 * np.trace(found, axis1=1, axis2=2)[:, None, None] * np.eye(self.numbers)
 
+    def unexplained(self, values: Array, weight: Array) -> Array:
+        """(m,): what the background leaves of values (m,) when it follows them, times the weights."""
+        if not self.numbers:
+            return values * weight
+        sums = np.array([self._sums(one * values * weight) for one in self.basis])  # (q, groups)
+        follow = np.asarray(np.linalg.solve(self._normal(weight), sums.T[..., None]), dtype=np.float64)
+        return (values - (self._spread(follow[..., 0].T) * self.basis).sum(axis=0)) * weight
+
     def taken_out(self, normal: Array, weighted: Array, weight: Array) -> Array:
         """The normal matrix (n, n) when the background follows (a Schur complement), from columns times weights (n, m)
         and the weights.

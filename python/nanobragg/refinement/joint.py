@@ -8,6 +8,7 @@ import numpy as np
 
 from nanobragg.refinement.arrow import Arrow
 from nanobragg.refinement.priors import Priors
+from nanobragg.refinement.variables import SCALES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +63,11 @@ class Joint:
     def items(self) -> list[Variable]:
         """The variables of a shot, as the first one has them."""
         return self.targets[0].variables.items
+
+    @property
+    def scales(self) -> int | None:
+        """Which of a shot's numbers multiplies all spots; ``None``: it is not free."""
+        return next((i for i, v in enumerate(self.items) if v.name in SCALES and v.log), None)
 
     def gathered(self, values: Sequence[object]) -> Array:
         """(n,): of all numbers, from what is the same for each shot, own ones first."""

@@ -14,7 +14,7 @@ from nanobragg.differentiation.turns import turns
 from nanobragg.records.shapes import Shape
 from nanobragg.refinement.moves import Fewer
 from nanobragg.refinement.orientation import slopes_of_turn
-from nanobragg.rendering.derivatives import render_jvp
+from nanobragg.rendering.derivatives import render_jvp, render_vjp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nanobragg.records.scene_change import SceneChange
     from nanobragg.refinement.pixels import Pixels
     from nanobragg.refinement.variables import Variables
+    from nanobragg.resolver.structure_factors import FactorGrid
 
     Array = NDArray[np.float64]
 
@@ -51,6 +52,7 @@ class Model:
         """From now on, want the spots on other pixels."""
         self._wanted = np.zeros(self._start.scene.image_shape, bool)
         self._wanted.reshape(-1)[pixels.index] = True
+        self._index = pixels.index
         order = np.searchsorted(np.flatnonzero(self._wanted), pixels.index)
         sorted_already = bool((np.diff(order) > 0).all())
         self._order = slice(None) if sorted_already else order
@@ -64,19 +66,47 @@ class Model:
     def columns(self, x: Array) -> Array:
         """(n, m): their derivatives by ``x``."""
         self.jacobians += 1
-        point, variables = self._point(x), self._variables
-        scene = self._scene(point)
+        point = self._point(x)
+        fewer = Fewer(self._changes(point))
+        found = fewer.columns(self._image(self._scene(point), fewer.changes)[1], self._panels)
+        return self._by_x(found, x)
+
+    def back(self, x: Array, weights: Array) -> tuple[Array, Array]:
+        """The derivatives of the sum of spots times weights (m,) by ``x`` (n,) and by the grid (H, K, L)."""
+        point = self._point(x)
+        full = np.zeros(self._wanted.size)
+        full[self._index] = weights
+        chosen = full[self._wanted.ravel()]
+        change = render_vjp(self._scene(point), chosen, threads=self._threads, pixels=self._wanted)[1]
+        slopes = np.array([one.dot(change) for one in self._changes(point)])
+        assert change.f_grid is not None
+        return self._by_x(slopes, x), change.f_grid
+
+    def with_factors(self, grid: Array) -> None:
+        """From now on, of these structure factors (H, K, L)."""
+        self._start = self._start._replace(grid=self._start.grid._replace(values=grid))
+
+    @property
+    def factors(self) -> FactorGrid:
+        """The structure factors."""
+        return self._start.grid
+
+    def _changes(self, point: Point) -> list[SceneChange]:
+        """How the Scene changes with the numbers that are free: plain ones first, then turns."""
+        variables = self._variables
         plain = [name for i, name in enumerate(variables.names) if i not in variables.turns]
         changes = list(tangents(choose(plain, point), point))
-        if variables.turned:
-            changes += turns(point)
-        fewer = Fewer(changes)
-        found = fewer.columns(self._image(scene, fewer.changes)[1], self._panels)
+        return changes + turns(point) if variables.turned else changes
+
+    def _by_x(self, slopes: Array, x: Array) -> Array:
+        """(n, ...) derivatives by ``x`` from those by :meth:`_changes`."""
+        variables = self._variables
         others = [i for i in range(len(variables)) if i not in variables.turns]
-        found[: len(others)] *= np.where(variables.log, variables.values(x), 1.0)[others, None]
+        sizes = np.where(variables.log, variables.values(x), 1.0)[others]
+        slopes[: len(others)] = (slopes[: len(others)].T * sizes).T
         if variables.turned:
-            found[len(others) :] = slopes_of_turn(x[variables.turns]).T @ found[len(others) :]
-        return found[np.argsort([*others, *variables.turns], kind="stable")]
+            slopes[len(others) :] = slopes_of_turn(x[variables.turns]).T @ slopes[len(others) :]
+        return slopes[np.argsort([*others, *variables.turns], kind="stable")]
 
     def _point(self, x: Array) -> Point:
         return moved(self._start, self._variables.at(x, self._start.said.experiment))

@@ -58,7 +58,7 @@ class Settings:
             ("steps", 1),
         ):
             _number(name, getattr(self, name), least)
-        _number("gain", self.gain, 1e-300)
+        positive("gain", self.gain)
         _number("offset", self.offset, -math.inf)
         _number("saturation", self.saturation, -math.inf)
         if self.spots is not None and not isinstance(self.spots, (str, os.PathLike)):
@@ -73,6 +73,11 @@ def settings_of(who: str, how: Mapping[str, Any]) -> Settings:
     if unknown:
         raise InputError(f"{who}: found {unknown[0]}, expected one of {', '.join(Settings.__dataclass_fields__)}")
     return Settings(**how)
+
+
+def positive(name: str, found: Any) -> None:
+    """Raise :class:`InputError` for what is not ``None`` and no number above 0."""
+    _number(name, found, 1e-300)
 
 
 def _number(name: str, found: Any, least: float) -> None:

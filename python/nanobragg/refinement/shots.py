@@ -53,7 +53,7 @@ def refine_shots(
     """
     settings = settings_of("refine_shots", how)
     shots, crew = shots_of(experiments, images, each, common, settings)
-    return _found(shots, Work(shots, crew, settings, progress).done())
+    return found_of(shots, Work(shots, crew, settings, progress).done())
 
 
 def shots_of(
@@ -101,7 +101,8 @@ def _check_common(first: Shot, other: Shot, number: int) -> None:
             )
 
 
-def _found(shots: list[Shot], end: End) -> RefinedShots:
+def found_of(shots: list[Shot], end: End) -> RefinedShots:
+    """What a refinement that ended there found."""
     target = end.target
     known = shared(end.slopes, target, end.state.x)
     every = zip(shots, target.unpacked(end.state.x), end.state.parts, known.covariances, strict=True)

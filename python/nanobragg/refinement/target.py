@@ -12,7 +12,7 @@ from nanobragg.refinement.priors import Priors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.refinement.likelihood import Likelihood
+    from nanobragg.refinement.likelihood import Likelihood, Terms
     from nanobragg.refinement.model import Model
     from nanobragg.refinement.pixels import Pixels
     from nanobragg.refinement.variables import Variables
@@ -88,15 +88,25 @@ class Target:
     def slopes(self, x: Array, part: Part) -> Slopes:
         """The target's slopes there."""
         columns = self.model.columns(x)
-        terms = self.likelihood.of(self.data, part.spots + part.below)
+        terms = self.terms(part)
         weighted = columns * terms.weight
         normal = self.background.taken_out(_products(weighted, columns), weighted, terms.weight)
         gradient = np.einsum("nm,m->n", columns, terms.score)
-        surprise, slopes = self._priors.surprise(x)
-        known = self._priors.numbers
-        gradient[known] -= surprise * slopes
+        gradient += self.pull(x)
+        known, slopes = self._priors.numbers, self._priors.surprise(x)[1]
         normal[known, known] += slopes * slopes
         return Slopes(gradient, normal)
+
+    def terms(self, part: Part) -> Terms:
+        """What each pixel adds there."""
+        return self.likelihood.of(self.data, part.spots + part.below)
+
+    def pull(self, x: Array) -> Array:
+        """(n,): half of minus the gradient of what is known before."""
+        surprise, slopes = self._priors.surprise(x)
+        found = np.zeros(len(x))
+        found[self._priors.numbers] = -surprise * slopes
+        return found
 
 
 _SMALL = 1 << 18

@@ -53,7 +53,7 @@ def merge(file: ReflectionFile) -> Merged:
     hkl, values = file.hkl[known], file.values[known]
     intensities = values if file.column.intensity else values * values
     rotations = file.symmetry.point_rotations.astype(np.int64)
-    keys = _canonical(hkl, rotations)
+    keys = canonical(hkl, rotations)
     unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     count = np.bincount(inverse)
     mean = np.bincount(inverse, intensities) / count
@@ -73,7 +73,7 @@ def _paired(
     conflicts: int,
     negative: int,
 ) -> Merged:
-    mates = _canonical(-hkl, rotations)
+    mates = canonical(-hkl, rotations)
     at = np.minimum(np.searchsorted(keys, mates), len(keys) - 1)
     measured = keys[at] == mates
     centric = mates == keys
@@ -95,7 +95,7 @@ def _paired(
     )
 
 
-def _canonical(hkl: NDArray[np.int32], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
+def canonical(hkl: NDArray[np.int32], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n,) numbers that equivalent reflections have in common."""
     offset = 3 * LARGEST_INDEX
     width = 2 * offset + 1
