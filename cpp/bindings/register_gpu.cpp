@@ -140,7 +140,7 @@ class DeviceDetector {
             job.out = out.pixels->as<std::int32_t>() + first;
             job.factor = factor;
             std::tie(job.photon_key, job.dead_time.key, job.noise_key) = std::tuple_cat(keys[panel]);
-            if (spreads_[panel]) {
+            if (spreads_[panel] && room) {
                 job.light = room->light.as<float>();
                 job.stages = gpu::Stages::before_spread;
                 owner_->count(job);
