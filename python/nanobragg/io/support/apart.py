@@ -21,7 +21,7 @@ _SECONDS = 5.0
 _SLOWEST = 1e7
 """Bytes a second: large files may take longer."""
 _PATIENCE = 120.0
-"""s; a process that has neither ended nor answered then waits for something that only its parent has"""
+"""s; a process that has neither answered nor computed in the meantime waits for something that only its parent has"""
 
 
 def read_apart(name: str, read: Callable[[], Value]) -> Value:
@@ -98,7 +98,7 @@ def _received(pipe: int, child: int, limit: float) -> bytearray | None:
     """All that the copy writes, nothing where it computes longer than ``limit`` (s), which its own limit should have
     prevented; ``None`` where it waits and never comes to an end.
     """
-    answer = bytearray()
+    answer, before = bytearray(), 0.0
     waiting = select.poll()  # not select, which knows the first 1024 files only
     waiting.register(pipe, select.POLLIN)
     while True:
@@ -108,18 +108,19 @@ def _received(pipe: int, child: int, limit: float) -> bytearray | None:
                 return answer
             answer += block
             continue
-        computes, seconds = _doing(child)
-        if not computes:
+        busy, seconds = _doing(child)
+        if not busy and seconds == before:
             return None
         if seconds > limit:
             return bytearray()
+        before = seconds
 
 
 def _doing(process: int) -> tuple[bool, float]:
-    """Whether a process has work to do, though a busy machine may not let it, and its processor time, s."""
+    """Whether a process has work to do, though a busy machine or its disk may not let it, and its processor time, s."""
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
             words = file.read().rpartition(")")[2].split()
-        return words[0] == "R", (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return words[0] in "RD", (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError, ValueError):
         return False, 0.0
