@@ -28,7 +28,7 @@ from nanobragg.parity.differences import Outcome, Results, compare, nothing_in
 from nanobragg.parity.draw import draw
 from nanobragg.parity.runner import inside, run_original
 from nanobragg.parity.shrink import shrink
-from nanobragg.parity.usage import USAGE, Parser
+from nanobragg.parity.usage import USAGE, Parser, add_options_of_cases
 from nanobragg.rendering.devices import evaluations
 
 if TYPE_CHECKING:
@@ -116,13 +116,8 @@ def _resolved(words: list[str]) -> tuple[Run | None, Resolved | None, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the fuzzer with ``argv`` (default: the process's arguments) and give its exit status."""
     parser = Parser(prog="python -m nanobragg.parity.fuzz", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cases", type=int, default=500, help="command lines (500)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same command lines (1)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first command line (0)")
+    add_options_of_cases(parser)
     parser.add_argument("--c-bin", metavar="FILE", help="the original program (NB_C_BIN in the environment)")
-    parser.add_argument("--outdir", default="nb_fuzz", help="where findings go (nb_fuzz)")
-    parser.add_argument("--seconds", type=float, help="stop after this time")
-    parser.add_argument("--no-shrink", action="store_true", help="report command lines as they were drawn")
     options = parser.parse_args(argv)
     from nanobragg.parity.runner import find_original
 

@@ -34,7 +34,7 @@ from nanobragg.parity.draw_nonbragg import draw_nonbragg
 from nanobragg.parity.fuzz import AGREE, DIFFERENT
 from nanobragg.parity.runner import inside, run_program
 from nanobragg.parity.shrink import shrink
-from nanobragg.parity.usage import USAGE, Parser
+from nanobragg.parity.usage import USAGE, Parser, add_options_of_cases
 
 _TIMEOUT = 30.0
 _UNDEFINED = "undefined in the original, refused"
@@ -204,13 +204,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the fuzzer with ``argv`` (default: the process's arguments) and give its exit status."""
     parser = Parser(prog="python -m nanobragg.parity.fuzz_companions", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("companion", choices=sorted(COMPANIONS), help="which of them")
-    parser.add_argument("--cases", type=int, default=500, help="command lines (500)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same command lines (1)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first command line (0)")
+    add_options_of_cases(parser)
     parser.add_argument("--c-bin", metavar="FILE", help="the original program (or by the environment, see above)")
-    parser.add_argument("--outdir", default="nb_fuzz", help="where findings go (nb_fuzz)")
-    parser.add_argument("--seconds", type=float, help="stop after this time")
-    parser.add_argument("--no-shrink", action="store_true", help="report command lines as they were drawn")
     options = parser.parse_args(argv)
     companion = COMPANIONS[options.companion]
     original = shutil.which(options.c_bin or os.environ.get(companion.variable) or "")

@@ -32,7 +32,7 @@ from nanobragg.parity.excluded import reasons
 from nanobragg.parity.fuzz import AGREE, DIFFERENT, report
 from nanobragg.parity.runner import inside
 from nanobragg.parity.shrink import shrink
-from nanobragg.parity.usage import Parser
+from nanobragg.parity.usage import Parser, add_options_of_cases
 from nanobragg.rendering.binding import bound
 from nanobragg.rendering.devices import evaluations
 from nanobragg.rendering.renderer import Precision, RenderResult
@@ -206,12 +206,7 @@ def _beyond_bar(image: NDArray[np.float32], expected: NDArray[np.float64], preci
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the fuzzer with ``argv`` (default: the process's arguments) and give its exit status."""
     parser = Parser(prog="python -m nanobragg.parity.fuzz_tolerance", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cases", type=int, default=500, help="command lines (500)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same command lines (1)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first command line (0)")
-    parser.add_argument("--outdir", default="nb_fuzz", help="where findings go (nb_fuzz)")
-    parser.add_argument("--seconds", type=float, help="stop after this time")
-    parser.add_argument("--no-shrink", action="store_true", help="report command lines as they were drawn")
+    add_options_of_cases(parser)
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="nb_fuzz_") as scratch:
         return _fuzz(options, Bench(Path(scratch)))
