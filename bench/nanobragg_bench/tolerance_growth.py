@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nanobragg_bench.cases import REAL_CRYSTAL, furnish
-from nanobragg_bench.comparison import Agreement
 from nanobragg_bench.programs import ask_worker
 from nanobragg_bench.rows import Row, Settings
-from nanobragg_bench.tolerance_step import TOLERANCE, beyond_bar
+from nanobragg_bench.tolerance_step import TOLERANCE, beyond_bar, row_beside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,16 +155,4 @@ def _asked(settings: Settings, words: str, tolerance: float) -> dict[str, Any]:
 
 
 def _row(variant: str, answer: dict[str, Any], extra: dict[str, Any]) -> Row:
-    note = answer["all_terms"] or f"{100 * answer['evaluated']:.2f} % evaluated"
-    return Row(
-        case="tolerance_growth",
-        what="tolerance_growth",
-        variant=variant,
-        threads=1,
-        seconds=statistics.median(answer["seconds"]),
-        ratios=tuple(full / own for full, own in zip(answer["full_seconds"], answer["seconds"], strict=True)),
-        evaluations=answer["evaluations"],
-        agreement=Agreement("all evaluations", answer["pixels"], answer["outside"]),
-        note=f"{note}; the ratio is the processor's time of all evaluations over this",
-        extra=extra,
-    )
+    return row_beside("tolerance_growth", variant, answer, times="the processor's time", extra=extra)

@@ -116,19 +116,27 @@ def _scenes(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _row(variant: str, answer: dict[str, Any]) -> Row:
-    ratios = tuple(full / own for full, own in zip(answer["full_seconds"], answer["seconds"], strict=True))
-    note = answer["all_terms"] or f"{100 * answer['evaluated']:.2f} % evaluated, error/tolerance {answer['worst']:.2f}"
+    extra = {name: answer[name] for name in ("evaluated", "worst", "error_bound", "brightest", "full_seconds")}
+    error = f", error/tolerance {answer['worst']:.2f}"
+    return row_beside("tolerance", variant, answer, error=error, times="the time", extra=extra)
+
+
+def row_beside(
+    case: str, variant: str, answer: dict[str, Any], *, error: str = "", times: str, extra: dict[str, Any]
+) -> Row:
+    """A row of a case whose ratios are ``times`` of all evaluations over its own."""
+    note = answer["all_terms"] or f"{100 * answer['evaluated']:.2f} % evaluated{error}"
     return Row(
-        case="tolerance",
-        what="tolerance",
+        case=case,
+        what=case,
         variant=variant,
         threads=1,
         seconds=statistics.median(answer["seconds"]),
-        ratios=ratios,
+        ratios=tuple(full / own for full, own in zip(answer["full_seconds"], answer["seconds"], strict=True)),
         evaluations=answer["evaluations"],
         agreement=Agreement("all evaluations", answer["pixels"], answer["outside"]),
-        note=f"{note}; the ratio is the time of all evaluations over this",
-        extra={name: answer[name] for name in ("evaluated", "worst", "error_bound", "brightest", "full_seconds")},
+        note=f"{note}; the ratio is {times} of all evaluations over this",
+        extra=extra,
     )
 
 
