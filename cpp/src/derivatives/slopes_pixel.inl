@@ -91,19 +91,18 @@ NANOBRAGG_FN Central central_of(const Row& row, int r) {
     const KernelScene& s = row.s;
     const Ray<Doubles>& ray = row.work.centre[r].ray;
     const Doubles one = filled<Doubles>(1.0);
+    Central out{one, one, one};
     // Where the only ray is that to the centre, its factors are known.
-    const bool known = row.central && row.outer_omega() && s.polar == Factor::first && s.source_count == 1;
-    if (known && !(s.dmin > 0)) {
-        const double share = s.sources[0].weight / s.weight_sum;
-        Central out{doubles_at(row.work.omega, r), share * doubles_at(row.work.polar, r), one};
-        if (s.capture != Factor::off) out.capture = absorbed(row.g, ray.along(row.g.normal), 0.0, row.g.sensor_depth);
-        return out;
-    }
-    Central out{solid_angle(s, row.g, ray), one, one};
-    if (s.polar != Factor::off) {
-        out.polar = Doubles{};
-        for (int64_t n = 0; n < s.source_count; ++n) {
-            out.polar += s.sources[n].weight / s.weight_sum * polarization(s, ray, s.sources[n]);
+    if (row.central && row.outer_omega() && s.polar == Factor::first && s.source_count == 1 && !(s.dmin > 0)) {
+        out.omega = doubles_at(row.work.omega, r);
+        out.polar = s.sources[0].weight / s.weight_sum * doubles_at(row.work.polar, r);
+    } else {
+        out.omega = solid_angle(s, row.g, ray);
+        if (s.polar != Factor::off) {
+            out.polar = Doubles{};
+            for (int64_t n = 0; n < s.source_count; ++n) {
+                out.polar += s.sources[n].weight / s.weight_sum * polarization(s, ray, s.sources[n]);
+            }
         }
     }
     if (s.capture != Factor::off) out.capture = absorbed(row.g, ray.along(row.g.normal), 0.0, row.g.sensor_depth);
