@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,20 @@ def explained_by(shot: Shot, part: Part) -> Explained:
     variance = np.maximum(model + shot.variance, 1e-6)
     residuals = (shot.photons - model) / np.sqrt(variance)
     return Explained(residuals, _boxes(shot.pixels, residuals, variance))
+
+
+def refined_shot(shot: Shot, x: Array, covariance: Array, explained: Explained) -> dict[str, Any]:
+    """The fields of a :class:`~nanobragg.refinement.result.RefinedShot` whose variables are ``x``."""
+    variables = shot.variables
+    return {
+        "experiment": variables.at(x, shot.start),
+        "names": tuple(variables.names),
+        "units": tuple(item.unit for item in variables.items),
+        "start": variables.values(np.zeros(len(variables))),
+        "values": variables.values(x),
+        "covariance": covariance,
+        "shoeboxes": explained.shoeboxes,
+    }
 
 
 _BOX = np.dtype([("pixels", np.int32), ("chi2", float), ("spread", float), ("Z", float)])

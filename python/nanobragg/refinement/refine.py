@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nanobragg.refinement.covariance import determined
 from nanobragg.refinement.crew import Crew
-from nanobragg.refinement.explained import explained_by
+from nanobragg.refinement.explained import explained_by, refined_shot
 from nanobragg.refinement.result import Refinement
 from nanobragg.refinement.settings import settings_of
 from nanobragg.refinement.shot import Shot
@@ -73,21 +71,15 @@ def _refinement(shot: Shot, end: End) -> Refinement:
     found = determined(end.slopes.blocks[0], variables.slopes(x), variables)
     explained = explained_by(shot, part)
     return Refinement(
-        experiment=variables.at(x, shot.start),
-        names=tuple(variables.names),
-        units=tuple(item.unit for item in variables.items),
-        start=variables.values(np.zeros(len(variables))),
-        values=variables.values(x),
-        covariance=found.covariance,
+        **refined_shot(shot, x, found.covariance, explained),
         weak=found.weak,
         misfit=end.state.misfit,
         misfits=end.misfits,
         jacobians=shot.model.jacobians,
         converged=end.converged,
-        shoeboxes=explained.shoeboxes,
         data=shot.image(shot.photons),
         spots=shot.image(part.spots),
         background=shot.image(part.below),
         residuals=shot.image(explained.residuals),
-        notes=(*(("interrupted: the best so far",) if end.interrupted else ()), *shot.notes),
+        notes=end.notes(shot.notes),
     )

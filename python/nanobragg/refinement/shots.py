@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.refinement.crew import Crew
-from nanobragg.refinement.explained import explained_by
+from nanobragg.refinement.explained import explained_by, refined_shot
 from nanobragg.refinement.result import RefinedShot
 from nanobragg.refinement.settings import settings_of
 from nanobragg.refinement.shared import shared
@@ -106,20 +104,10 @@ def found_of(shots: list[Shot], end: End) -> RefinedShots:
     target = end.target
     known = shared(end.slopes, target, end.state.x)
     every = zip(shots, target.unpacked(end.state.x), end.state.parts, known.covariances, strict=True)
-    refined = []
-    for shot, x, part, covariance in every:
-        variables = shot.variables
-        refined.append(
-            RefinedShot(
-                experiment=variables.at(x, shot.start),
-                names=tuple(variables.names),
-                units=tuple(item.unit for item in variables.items),
-                start=variables.values(np.zeros(len(variables))),
-                values=variables.values(x),
-                covariance=covariance,
-                shoeboxes=explained_by(shot, part).shoeboxes,
-            )
-        )
+    refined = [
+        RefinedShot(**refined_shot(shot, x, covariance, explained_by(shot, part)))
+        for shot, x, part, covariance in every
+    ]
     return RefinedShots(
         shots=tuple(refined),
         common=tuple(shots[0].variables.names[shots[0].own :]),
@@ -128,7 +116,7 @@ def found_of(shots: list[Shot], end: End) -> RefinedShots:
         misfits=end.misfits,
         jacobians=shots[0].model.jacobians,
         converged=end.converged,
-        notes=(*(("interrupted: the best so far",) if end.interrupted else ()), *_notes(shots)),
+        notes=end.notes(_notes(shots)),
     )
 
 

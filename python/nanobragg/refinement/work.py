@@ -10,7 +10,7 @@ from nanobragg.refinement.fit import Path, descend
 from nanobragg.refinement.joint import Joint, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from nanobragg.refinement.arrow import Arrow
     from nanobragg.refinement.crew import Crew
@@ -37,6 +37,10 @@ class End(NamedTuple):
     """after each step of the last stage"""
     converged: bool
     interrupted: bool
+
+    def notes(self, more: Iterable[str]) -> tuple[str, ...]:
+        """That it was interrupted, and what else there is to say."""
+        return (*(("interrupted: the best so far",) if self.interrupted else ()), *more)
 
 
 class Work:
