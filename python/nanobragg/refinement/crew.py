@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from nanobragg import _core
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -21,7 +22,7 @@ class Crew:
     """
 
     def __init__(self, shots: int, threads: int) -> None:
-        every = threads or os.cpu_count() or 1
+        every = _core.thread_count(threads)
         self._hands = max(min(shots, every), 1)
         self.each = max(every // self._hands, 1) if shots > 1 else threads
         """Threads of a shot's renderer."""
