@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fabio.cbfimage
+import fabio.tifimage
 import h5py
 import numpy as np
 import pytest
@@ -515,6 +516,9 @@ def test_a_polychromatic_beam_is_its_range(tmp_path: Path) -> None:
     assert waves.mean() == pytest.approx(1.0)
     one = _resolved(tmp_path / "a.expt", **BARE, beam=Beam(wavelength=1.0))
     assert len(one.scene.source_wavelength) == 1
+    one = _resolved(_expt(tmp_path / "b.expt", beam=[beam | {"wavelength_range": [0.97, 0.97]}]), **BARE)
+    np.testing.assert_allclose(one.scene.source_wavelength, [0.97e-10])
+    assert "one wavelength 0.97 Å" in _line(one)
 
 
 @pytest.mark.parametrize("beam", [{}, {"wavelength": "long"}, {"wavelength": 0.0}, {"wavelength_range": [2, -1]}])
@@ -582,8 +586,9 @@ def test_minus_one_is_not_said_and_energies_are(tmp_path: Path) -> None:
     ]
     found = _resolved(_cbf(tmp_path / "a.cbf", lines))
     assert "taken: distance 100 mm, beam centre in the middle of the detector, wavelength 1 Å" in _line(found)
-    found = _resolved(_cbf(tmp_path / "b.cbf", [*lines, "Energy 12398.42 eV", "Detector_distance: 0.2 m"][4:]))
-    assert found.radiation.wavelength == pytest.approx(1e-10, rel=1e-6)
+    for key in ("Energy", "Photon_energy", "X_ray_energy"):
+        found = _resolved(_cbf(tmp_path / "b.cbf", [*lines, f"{key} 12398.42 eV", "Detector_distance: 0.2 m"][4:]))
+        assert found.radiation.wavelength == pytest.approx(1e-10, rel=1e-6)
     assert found.geometry.distance == pytest.approx(0.2)
 
 
@@ -674,7 +679,53 @@ def test_gaps_of_a_mask_and_zeros_of_an_image(gap: int, counts: bool, tmp_path: 
     assert rendered is not None
     assert not rendered[10:13].any()
     assert bool(rendered[20, 5]) is counts
-    assert counts == any("it is an image of counts" in note for note in found.notes)
+    said = f"pixels below 0 ({3 * 40}) are not" if counts else f"a mask: its pixels of 0 ({3 * 40 + 1}) are not"
+    assert any(said in note for note in found.notes)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "npy"])
+def test_the_largest_number_is_no_pixel_where_there_are_counts(suffix: str, tmp_path: Path) -> None:
+    """Also in TIFF and NumPy files of 32 bits without a sign; in a mask of two values it is a pixel like others."""
+    pixels = np.full((50, 40), 7, np.uint32)
+    pixels[10:13], pixels[20, 5] = 2**32 - 1, 0
+    for counts, fives in ((True, 7), (False, 2**32 - 1)):
+        path = tmp_path / f"{counts}.{suffix}"
+        image = np.where(pixels == 7, np.uint32(fives), pixels)
+        np.save(path, image) if suffix == "npy" else fabio.tifimage.TifImage(data=image).write(str(path))
+        found = resolve(Experiment(crystal=CRYSTAL, detector=Detector(mask=path)))
+        rendered = found.scene.panels[0].mask
+        assert rendered is not None
+        assert (rendered == 0).sum() == (3 * 40 if counts else 1)
+        assert rendered[20, 5] == counts
+        said = "of 4294967294 and 4294967295 (120) are not" if counts else "its pixels of 0 (1) are not rendered"
+        assert any(said in note for note in found.notes)
+
+
+def test_a_data_set_of_an_hdf5_file_is_a_mask(tmp_path: Path) -> None:
+    """The only one of two dimensions, or the one that is said; that of NeXus' name marks what is bad."""
+    good = np.ones((50, 40), np.uint8)
+    good[4, 5] = 0
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["deep/good"], file["other"] = good[None], np.arange(3)
+
+    def rendered(name: Any) -> list[list[int]]:
+        found = resolve(Experiment(crystal=CRYSTAL, detector=Detector(mask=name)))
+        said = "1 bad pixels" if str(name).endswith("pixel_mask") else "pixels of 0 (1) are not rendered"
+        assert any(f"from {path}:/" in note and said in note for note in found.notes)
+        mask = found.scene.panels[0].mask
+        assert mask is not None
+        return np.argwhere(mask == 0).tolist()
+
+    assert rendered(path) == [[4, 5]]
+    with h5py.File(path, "a") as file:
+        file["pixel_mask"] = 1 - good
+    with pytest.raises(InputError, match=r"found 2 data sets of two dimensions \(/deep/good, /pixel_mask\)"):
+        rendered(path)
+    assert rendered(f"{path}:/deep/good") == rendered(f"{path}:/pixel_mask") == [[4, 5]]
+    for wrong in ("other", "nothing"):
+        with pytest.raises(InputError, match=rf"found no image /{wrong} \(/deep/good, /pixel_mask\)"):
+            rendered(f"{path}:/{wrong}")
 
 
 @pytest.mark.parametrize(

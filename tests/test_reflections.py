@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -317,6 +318,44 @@ def test_fcf_files_of_shelx(tmp_path: Path, code: int, columns: str, multiplier:
     assert values(expanded, (1, 1, 2), (1, 2, 3)) == right
     assert values(expanded, (-1, 1, 2), (1, -1, -2)) == [right[0]] * 2
     assert "P 21 21 21 (number 19), from its 4 operators" in expanded.described
+
+
+LISTED = """_shelx_hkl_file
+;
+   1   1   2   25.00    1.00   1
+   1   2   3   16.00    1.00   1
+   1  -2   310000.00    1.00   1
+   0   0   0    0.00    0.00   0
+
+TITL what SHELXL keeps behind the end
+;
+_shelx_res_file
+;
+TITL x
+{instructions}
+END
+;
+"""
+
+
+@pytest.mark.parametrize(
+    ("instructions", "asked", "right"),
+    [
+        ("", [(1, 1, 2), (1, 2, 3), (1, -2, 3)], [5, 4, 100]),
+        ("HKLF 3 1", [(1, 1, 2), (1, 2, 3), (1, -2, 3)], [25, 16, 1e4]),
+        ("HKLF 4 1 0 1 0 1 0 0 0 0 -1", [(1, 1, -2), (2, 1, -3), (-2, 1, -3)], [5, 4, 100]),
+    ],
+)
+def test_a_list_of_shelx_in_a_cif(tmp_path: Path, instructions: str, asked: list[Any], right: list[float]) -> None:
+    """With the cell and group of the CIF; the HKLF line of its instructions says what the numbers are."""
+    head = HEAD.format(name="x", a=5.2, b=10.3, c=21.0, alpha=90, beta=90, gamma=90, group="P 1")
+    path = tmp_path / "a.cif"
+    expanded = expand_to_p1(read(path, head + LISTED.format(instructions=instructions)))
+    assert values(expanded, *asked) == pytest.approx(right)
+    assert "SHELX's list" in expanded.described
+    path.write_text(head + LISTED.format(instructions="HKLF 5"))
+    with pytest.raises(InputError, match="found HKLF 5 in its instructions, expected HKLF 4 or 3"):
+        read(path)
 
 
 # ---- text of other programs -------------------------------------------------------------------------------

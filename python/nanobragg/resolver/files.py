@@ -188,18 +188,18 @@ def _image(said: Said, name: str, quirks: frozenset[str], *, is_mask: bool) -> S
         check_choices(experiment.detector, image)
     if isinstance(image, FileGeometry):
         return _mask_file(said, image) if is_mask else _geometry_file(said, image)
-    if is_mask:
-        said = said._replace(mask=rendered_of_smv(image), mask_name=name)
+    mask, comment = rendered_of_smv(image) if is_mask else (said.mask, "")
     substring = "header_substring" in quirks
     image, left_out = headers.without_replaced(image, substring, lambda field: replaced_by_option(field, experiment))
     header = headers.apply_header(said.header, image, mask=is_mask, substring=substring)
-    used = headers.used(image, substring=substring)
+    used = headers.used(image, substring=substring) + left_out
     log = Log(
-        notes=(f"reading {name}", used + left_out + ("" if is_mask else assumed(header, experiment, None))),
+        notes=(f"reading {name}", used + (f"; {comment}" if is_mask else assumed(header, experiment, None))),
         warnings=() if is_mask else doubts_of_smv(image, experiment),
         touched=which(header_substring=substring and headers.substring_matters(image)),
     )
-    return said._replace(header=header, log=said.log + log)
+    said = said._replace(header=header, log=said.log + log)
+    return said._replace(mask=mask, mask_name=name) if is_mask else said
 
 
 def _mask_file(said: Said, file: FileGeometry) -> Said:
@@ -207,8 +207,7 @@ def _mask_file(said: Said, file: FileGeometry) -> Said:
     experiment = said.experiment
     kept, comment = rendered_pixels(file)
     said = said._replace(mask=kept, mask_name=file.name)
-    used = f"{file.used()}{f'; {comment}' if comment else ''}"
-    log = Log(notes=(f"reading {file.name}", used), warnings=file.warnings)
+    log = Log(notes=(f"reading {file.name}", f"{file.used()}; {comment}"), warnings=file.warnings)
     if experiment.detector.header is None:
         warnings = refuse_what_is_bad(file, experiment)
         header = headers.apply_file(said.header, file)
@@ -325,7 +324,7 @@ def _panel_mask(given: Any) -> np.ndarray:
     image = once(_read_image, given, True, Wanted())
     if isinstance(image, FileGeometry):
         return rendered_pixels(image)[0]
-    return rendered_of_smv(image)
+    return rendered_of_smv(image)[0]
 
 
 # ---- structure factors ------------------------------------------------------------------------------------

@@ -219,29 +219,37 @@ def rendered_pixels(file: FileGeometry) -> tuple[NDArray[np.bool_], str]:
     from nanobragg.io.geometry.types import holds
 
     pixels = np.asarray(file.pixels)
-    kept = pixels != 0
-    what = ""
-    if pixels.dtype.kind == "f":
-        kept &= ~np.isnan(pixels)
-    if pixels.dtype.kind in "if" and pixels.size and pixels.min() < 0:
-        kept, what = pixels >= 0, "below 0"
-    elif pixels.dtype.kind == "u" and pixels.dtype.itemsize > 1 and file.kind in ("NeXus", "HDF5") and pixels.size:
-        largest = int(np.iinfo(pixels.dtype).max)
-        gaps = pixels >= largest - 1
-        if gaps.any() and (kept & ~gaps).any():
-            kept, what = ~gaps, f"of {largest - 1} and {largest}"
+    marked = file.kind in ("NeXus", "HDF5") or pixels.dtype.itemsize > 2  # else the largest is where a CCD is full
+    kept, comment = _without_gaps(pixels, largest=marked)
     if file.bad_pixels is not None and file.bad_pixels.shape == kept.shape:
         kept = kept & ~file.bad_pixels
     for panel in file.panels if file.several else ():
         if panel.bad is not None and holds(kept, panel):
             kept[panel.where] &= ~panel.bad
-    comment = f"it is an image of counts: its pixels {what} are not rendered, those of 0 are" if what else ""
     return kept, comment
 
 
-def rendered_of_smv(image: SmvHeader) -> NDArray[Any]:
-    """Pixels of a mask in SMV, 0 where they are not rendered: where numbers with a sign are below 0, those are not,
-    and zeros are pixels without counts.
+def _without_gaps(pixels: NDArray[Any], *, largest: bool) -> tuple[NDArray[np.bool_], str]:
+    """The pixels that are rendered, and how they were told from others. ``largest``: whether the two largest numbers of
+    an unsigned type stand where there are no pixels.
     """
-    pixels = np.asarray(image.pixels)  # type: ignore[missing-attribute]
-    return pixels if pixels.dtype.kind == "u" or not (pixels < 0).any() else pixels >= 0
+    kept = pixels != 0
+    if pixels.dtype.kind == "f":
+        kept &= ~np.isnan(pixels)
+    what = ""
+    if pixels.dtype.kind in "if" and pixels.size and pixels.min() < 0:
+        kept, what = pixels >= 0, "below 0"
+    elif pixels.dtype.kind == "u" and pixels.dtype.itemsize > 1 and largest:
+        most = int(np.iinfo(pixels.dtype).max)
+        gaps = pixels >= most - 1
+        if gaps.any() and (kept & ~gaps).any():
+            kept, what = ~gaps, f"of {most - 1} and {most}"
+    count = kept.size - int(np.count_nonzero(kept))
+    if what:
+        return kept, f"it is an image of counts: its pixels {what} ({count}) are not rendered, those of 0 are"
+    return kept, f"a mask: its pixels of 0 ({count}) are not rendered"
+
+
+def rendered_of_smv(image: SmvHeader) -> tuple[NDArray[np.bool_], str]:
+    """Pixels of a mask in SMV that are rendered, and what to say of it, as :func:`rendered_pixels`."""
+    return _without_gaps(np.asarray(image.pixels), largest=False)  # type: ignore[missing-attribute]

@@ -9,6 +9,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.factors.cif_blocks import choose_block, described_blocks, read_document, values_of, with_cell
 from nanobragg.io.factors.columns import difference_of, mates_of, no_column, rows_of, without_unmeasured
+from nanobragg.io.factors.shelx import rows_in_cif
 from nanobragg.io.factors.symmetry import symmetry_of
 from nanobragg.io.factors.types import Column, ReflectionFile
 from nanobragg.io.support.extras import need
@@ -17,7 +18,10 @@ from nanobragg.io.support.reasons import reason
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nanobragg.io.factors.cif_blocks import Blocks
+    from nanobragg.io.factors.symmetry import Symmetry
     from nanobragg.io.factors.types import Choice
+    from nanobragg.maths.lattice import Cell
 
 _CATEGORIES = ("_refln.", "_refln_", "_diffrn_refln.", "_diffrn_refln_")
 """the unmerged ones last"""
@@ -37,6 +41,7 @@ _USUAL: dict[str, bool] = {
     "intensity_calc": True,
     "F_squared_calc": True,
 }
+_LIST, _INSTRUCTIONS = "_shelx_hkl_file", "_shelx_res_file"
 _WAVELENGTHS = ("_diffrn_radiation_wavelength?wavelength", "_diffrn_radiation?wavelength")
 _PROBES = ("_diffrn_radiation?probe", "_diffrn_radiation?pdbx_scattering_type", "_exptl?method")
 _UNRELIABLE = "x"
@@ -81,13 +86,20 @@ def read_cif(name: str, choice: Choice) -> ReflectionFile:
     """
     gemmi = need("gemmi", name)
     document = read_document(gemmi, name, "structure factors")
-    tests = (lambda block: _has_values(block, choice.column), lambda block: _category_of(block) is not None)
+    tests = (
+        lambda block: _has_values(block, choice.column),
+        lambda block: _category_of(block) is not None,
+        lambda block: values_of(block, _LIST) != [],
+    )
     blocks = choose_block(name, document, choice.block, tests, "table of reflections")
     cell, said, doubts = with_cell(gemmi, name, blocks)
     symmetry = symmetry_of(gemmi, name, said, cell, choice.group)
     if symmetry is None:
         raise InputError(f"{name}: found no space group and no symmetry operators, expected either, or -sf_group NAME")
-    table = _Table(gemmi, name, blocks.chosen, _category_of(blocks.chosen) or _CATEGORIES[0])
+    category = _category_of(blocks.chosen)
+    if category is None:
+        return _listed(gemmi, name, blocks, choice, cell, symmetry, doubts)
+    table = _Table(gemmi, name, blocks.chosen, category)
     column = _column(name, table, choice.column)
     try:
         indices = np.stack([table.numbers(f"index_{axis}") for axis in "hkl"], axis=1)
@@ -109,6 +121,28 @@ def read_cif(name: str, choice: Choice) -> ReflectionFile:
         wavelength=_wavelength(gemmi, blocks.chosen),
         notes=(*described_blocks(name, blocks), *scaled, *_notes(name, table, column)),
         warnings=(*doubts, *_doubts(name, table, column), *_probes(name, blocks.chosen)),
+    )
+
+
+def _listed(
+    gemmi: Any, name: str, blocks: Blocks, choice: Choice, cell: Cell | None, symmetry: Symmetry, doubts: list[str]
+) -> ReflectionFile:
+    """A block without a table, which has SHELX's list of reflections as text."""
+    instructions = "\n".join(values_of(blocks.chosen, _INSTRUCTIONS))
+    hkl, values, column = rows_in_cif(name, values_of(blocks.chosen, _LIST)[0], instructions)
+    if choice.column not in (None, column.label):
+        raise no_column(name, choice.column, [column.label])
+    return ReflectionFile(
+        name=name,
+        described=f"CIF, block {blocks.chosen.name}, SHELX's list {_LIST}",
+        cell=cell,
+        symmetry=symmetry,
+        hkl=hkl,
+        values=values,
+        column=column,
+        wavelength=_wavelength(gemmi, blocks.chosen),
+        notes=tuple(described_blocks(name, blocks)),
+        warnings=(*doubts, *_probes(name, blocks.chosen)),
     )
 
 

@@ -22,6 +22,7 @@ _PDB_RECORDS = re.compile(
 )
 _CIF_START = re.compile(rb"data_\S", re.IGNORECASE)
 _CIF_REFLECTIONS = re.compile(rb"^[ \t]*_(diffrn_)?refln[._]index_h", re.IGNORECASE | re.MULTILINE)
+_CIF_LIST = re.compile(rb"^[ \t]*_shelx_hkl_file", re.IGNORECASE | re.MULTILINE)
 _CIF_ATOMS = re.compile(rb"^[ \t]*_atom_site[._](fract|cartn)_x", re.IGNORECASE | re.MULTILINE)
 _CRYSTFEL = re.compile(rb"CrystFEL reflection list|\s*h\s+k\s+l\s+I\s", re.IGNORECASE)
 _SCALEPACK_MERGED = re.compile(rb"\s*1\s{0,80}\n\s{0,80}-98[57]\s{0,80}\n(\s+[\d.]+){6}\s")
@@ -167,7 +168,7 @@ def _cif_kind(name: str, block: str | None) -> FileKind:
         content = _block_of(content, block)
     if _CIF_ATOMS.search(content):
         return "model"
-    if _CIF_REFLECTIONS.search(content):
+    if _CIF_REFLECTIONS.search(content) or _CIF_LIST.search(content):
         return "reflections"
     raise InputError(f"{name}: found a CIF without atoms and reflections, expected a model or structure factors")
 

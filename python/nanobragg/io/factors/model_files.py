@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nanobragg.io.factors.cif_blocks import Blocks
     from nanobragg.maths.lattice import Cell
 
+_REFLECTIONS = ("_refln.index_h", "_refln_index_h", "_shelx_hkl_file")
 _LARGEST_BOX = 2e10
 """Å³"""
 _RIGID = 0.1
@@ -64,7 +65,7 @@ def read_model(path: str | os.PathLike[str], choice: Choice | None = None) -> Mo
 def _with_notes(name: str, model: ModelFile, blocks: Blocks) -> ModelFile:
     """The model, with what is said of the blocks and tables that are not read."""
     notes = described_blocks(name, blocks)
-    tables = [b.name for b in blocks.document if _has(b, "_refln.index_h") or _has(b, "_refln_index_h")]
+    tables = [b.name for b in blocks.document if any(_has(b, tag) for tag in _REFLECTIONS)]
     if tables:
         notes.append(f"{name}: its reflections (block {', '.join(tables)}) are not read, but its atoms")
     return replace(model, notes=(*model.notes, *notes))

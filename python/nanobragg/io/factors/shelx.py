@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.factors.columns import no_column, whole_indices
@@ -13,9 +16,15 @@ from nanobragg.io.factors.types import Column, ReflectionFile
 from nanobragg.io.support.extras import need
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from nanobragg.io.factors.types import Choice
 
 _WIDTHS = (4, 4, 4, 8, 8)
+_HKLF = re.compile(r"^HKLF((?:[ \t]+-?[\d.]*\d)+)", re.IGNORECASE | re.MULTILINE)
+_WITH_MATRIX = 11
+"""numbers of HKLF: what it reads, a factor, and a matrix for the indices"""
+_END = b"\n   0   0   0    0.00    0.00\n"
 _SQUARES, _AMPLITUDES = "F_squared", "F"
 
 
@@ -26,11 +35,7 @@ def read_shelx(name: str, choice: Choice) -> ReflectionFile:
     """
     if choice.column not in (None, _SQUARES, _AMPLITUDES):
         raise no_column(name, choice.column, (_SQUARES, _AMPLITUDES))
-    lines = shelx_lines(as_utf8(read_unpacked(name)))
-    if lines is None:
-        raise InputError(f"{name}: found no reflections, expected SHELX's h k l F² σ")
-    texts = [line.decode("ascii", errors="replace") for line in lines]
-    table = fixed_numbers(name, [*enumerate(texts, 1)], _WIDTHS, "h k l F² σ (3I4, 2F8)")
+    hkl, values = shelx_rows(name, as_utf8(read_unpacked(name)))
     gemmi = need("gemmi", name)
     symmetry = symmetry_of(gemmi, name, Said(), None, choice.group) or no_symmetry("as the file has none")
     column = Column(choice.column or _SQUARES, intensity=choice.column != _AMPLITUDES)
@@ -43,8 +48,34 @@ def read_shelx(name: str, choice: Choice) -> ReflectionFile:
         described="SHELX HKLF",
         cell=None,
         symmetry=symmetry,
-        hkl=whole_indices(name, table[:, :3]),
-        values=table[:, 3],
+        hkl=hkl,
+        values=values,
         column=column,
         warnings=tuple(f"{name}: {sentence}" for sentence in said),
     )
+
+
+def shelx_rows(name: str, content: bytes) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Indices (n, 3) and values (n,) of a list. Raises :class:`InputError` when it is none."""
+    lines = shelx_lines(content)
+    if lines is None:
+        raise InputError(f"{name}: found no reflections, expected SHELX's h k l F² σ")
+    texts = [line.decode("ascii", errors="replace") for line in lines]
+    table = fixed_numbers(name, [*enumerate(texts, 1)], _WIDTHS, "h k l F² σ (3I4, 2F8)")
+    return whole_indices(name, table[:, :3]), table[:, 3]
+
+
+def rows_in_cif(name: str, listed: str, instructions: str) -> tuple[NDArray[np.int32], NDArray[np.float64], Column]:
+    """Indices, values and column of the list that SHELXL keeps in a CIF. ``instructions``: its .res file, or ''.
+
+    Raises :class:`InputError` when it is none, or has not one value for each reflection.
+    """
+    said = _HKLF.search(instructions)
+    numbers = [float(number) for number in said[1].split()] if said else [4.0]
+    if numbers[0] not in (3.0, 4.0):
+        raise InputError(f"{name}: found HKLF {numbers[0]:g} in its instructions, expected HKLF 4 or 3")
+    hkl, values = shelx_rows(name, listed.encode() + _END)
+    if len(numbers) >= _WITH_MATRIX:
+        hkl = whole_indices(name, hkl @ np.array(numbers[2:_WITH_MATRIX]).reshape(3, 3).T)
+    intensity = numbers[0] == 4.0
+    return hkl, values, Column(_SQUARES if intensity else _AMPLITUDES, intensity=intensity)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.geometry.data_set import parted, read_data_set
 from nanobragg.io.geometry.fabio_image import begins_as_smv, read_fabio_geometry, read_fabio_image
 from nanobragg.io.geometry.types import FileGeometry
 from nanobragg.io.support.apart import read_apart
@@ -46,7 +47,7 @@ def is_smv(path: str | os.PathLike[str]) -> bool:
     name = os.fspath(path)
     if os.path.exists(name) and not os.path.isfile(name):
         return True
-    return begins_as_smv(name)
+    return begins_as_smv(parted(name)[0])
 
 
 def read_file_geometry(
@@ -107,7 +108,10 @@ def _without(found: FileGeometry, bad: dict[str, str]) -> FileGeometry:
 
 
 def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
+    name, inside = parted(name) if mask else (name, "")
     beginning = read_bytes(name, _BEGINNING)
+    if inside and not beginning.startswith(_HDF5):
+        raise InputError(f"-mask: found {inside} of {name}, expected a data set of an HDF5 file")
     # A byte-order mark, or zeros, tell the encoding of JSON.
     if _JSON.match(beginning.decode(json.detect_encoding(beginning), "ignore")):
         from nanobragg.io.geometry.dials import read_experiment_list
@@ -116,7 +120,7 @@ def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
         return read_experiment_list(name, experiment=wanted.experiment, phi=wanted.phi, oscillation=wanted.oscillation)
     if beginning.startswith(_HDF5):
         need("h5py", name)
-        return read_apart(name, lambda: _read_hdf5(name, mask))
+        return read_apart(name, lambda: read_data_set(name, inside) if inside else _read_hdf5(name, mask))
     if _CRYSTFEL.search(beginning) and b"\0" not in beginning:
         from nanobragg.io.geometry.crystfel import read_crystfel_geometry
 
@@ -127,9 +131,15 @@ def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
 
 
 def _read_hdf5(name: str, mask: bool) -> FileGeometry:
+    from nanobragg.io.geometry.hdf5 import NoDetector
     from nanobragg.io.geometry.nexus import read_nexus_geometry
 
-    found = read_nexus_geometry(name, stack=mask)
+    try:
+        found = read_nexus_geometry(name, stack=mask)
+    except NoDetector:
+        if not mask:
+            raise
+        return read_data_set(name)
     if not mask or found.pixels is not None:
         return found
     image, doubts = read_fabio_image(name)

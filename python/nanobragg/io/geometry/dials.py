@@ -238,6 +238,8 @@ def _waves(beam: dict[str, Any], moved: np.ndarray | None) -> tuple[dict[str, An
         low, high = sorted(float(value) for value in band)
         if not 0.0 < low <= high < math.inf:
             raise Incomplete(f"wavelengths from {low:g} to {high:g}", beam, "wavelength_range")
+        if low == high:
+            return {"wavelength": low}, [f"a polychromatic beam of the one wavelength {low:g} Å"]
         waves = low + (np.arange(_WAVELENGTHS) + 0.5) / _WAVELENGTHS * (high - low)
         flat = np.stack([waves, np.ones(_WAVELENGTHS)], axis=1)
         comment = f"a polychromatic beam, {low:g} to {high:g} Å, as {_WAVELENGTHS} wavelengths of one weight"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from nanobragg.errors import InputError
 from nanobragg.io.geometry.units import DEGREES, MILLIMETRES
 from nanobragg.maths.rotations import rotation
 
@@ -33,6 +34,10 @@ _FAILURES = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeEr
 
 class Unusable(Exception):
     """A sentence, without the name of the file, on an item that cannot be used."""
+
+
+class NoDetector(InputError):
+    """An HDF5 file that describes none."""
 
 
 def text(value: Any) -> str:

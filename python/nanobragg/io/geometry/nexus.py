@@ -14,6 +14,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.hdf5 import (
+    NoDetector,
     Said,
     Unusable,
     attribute,
@@ -60,7 +61,7 @@ _HORIZONTAL: Vec = (-1.0, 0.0, 0.0)
 def read_nexus_geometry(path: str | os.PathLike[str], *, stack: bool = False) -> FileGeometry:
     """What an entry with a detector tells; ``stack``: with the pixels of the first image, if modules lie in a stack.
 
-    Raises :class:`InputError` when there is no detector.
+    Raises :class:`NoDetector` when there is none, and :class:`InputError` for a damaged file.
     """
     name = os.fspath(path)
     h5py = need("h5py", name)
@@ -124,7 +125,7 @@ def _detector(file: Any, said: Said) -> tuple[Any, Any]:
     entries.sort(key=lambda entry: entry.name.strip("/") != default)
     found = [(entry, detector) for entry in entries for detector in _detectors(entry)]
     if not found:
-        raise Unusable("found no detector (NXdetector in an NXentry), expected an HDF5 image (NeXus NXmx)")
+        raise NoDetector(f"{said.name}: found no detector (NXdetector in an NXentry), expected an image (NeXus NXmx)")
     entry, detector = max(found, key=lambda pair: (-entries.index(pair[0]), _worth(pair[1])))
     if len(found) > 1:
         others = ", ".join(other.name for _, other in found if other.name != detector.name)

@@ -17,6 +17,7 @@ _PIXELS = {"pixels": 1.0, "pixel": 1.0, "px": 1.0, "": 1.0}
 _ANGLES = {"": 1.0, **DEGREES}
 _LEAST_DISTANCE, _LEAST_EDGE = 5.0, 0.005
 """mm; a smaller number without a unit is one of metres, which the header is in by its convention"""
+_ENERGY_KEY = "(?:Photon_e|X[-_]?ray_e|E)nergy"
 _SETTINGS = ("Omega", "Kappa", "Phi", "Chi")
 _LEFT_OUT = ("Detector_Voffset", "Detector_Hoffset", "Polarization", "Transmission")
 
@@ -136,5 +137,9 @@ def _centre(name: str, lines: _Lines) -> tuple[float, float] | None:
 def _wavelength(lines: _Lines) -> float | None:
     """In Å: the wavelength, or else that of the energy."""
     found = lines.number("Wavelength", {"": 1.0, **ANGSTROMS})
-    energy = None if found not in (None, 0.0, -1.0) else lines.number("(?:Photon_e|E)nergy", {"": 1.0, **ELECTRONVOLTS})
+    energy = (
+        None
+        if found not in (None, 0.0, -1.0)
+        else lines.number("(?:Photon_e|X[-_]?ray_e|E)nergy", {"": 1.0, **ELECTRONVOLTS})
+    )
     return ENERGY / energy if energy is not None and energy > 0.0 else found
