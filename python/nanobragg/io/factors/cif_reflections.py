@@ -130,7 +130,7 @@ def _listed(
     """A block without a table, which has SHELX's list of reflections as text."""
     instructions = "\n".join(values_of(blocks.chosen, _INSTRUCTIONS))
     hkl, values, column = rows_in_cif(name, values_of(blocks.chosen, _LIST)[0], instructions)
-    if choice.column not in (None, column.label):
+    if choice.column is not None and choice.column != column.label:
         raise no_column(name, choice.column, [column.label])
     return ReflectionFile(
         name=name,
