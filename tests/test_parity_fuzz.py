@@ -18,6 +18,7 @@ from conftest import GOLDEN
 from nanobragg import Scene, Shape, resolve, trace_pixel
 from nanobragg.inputs.words import parse_words
 from nanobragg.parity import differences, fuzz, golden, runner
+from nanobragg.parity.cases import Outcome
 from nanobragg.parity.command_line import CommandLine
 from nanobragg.parity.draw import draw
 from nanobragg.parity.excluded import reasons
@@ -133,20 +134,20 @@ def test_findings_are_shrunk_to_what_matters(
     monkeypatch.setattr(fuzz, "draw", lambda seed, number: drawn)
     monkeypatch.setattr(fuzz.Bench, "run", simulated_bench)
     assert fuzz.main(["--cases", "1", "--c-bin", sys.executable]) == 3
-    finding = json.loads(Path("nb_fuzz/1_0/finding.json").read_text())
-    words = finding["args"].split()
+    finding = json.loads(Path("nb_fuzz/fuzz_1_0/finding.json").read_text())
+    words = finding["args"]
     assert {"-cell", "-default_F", "-phisteps"} <= set(words)
     assert not {"-point_pixel", "-nopgm", "-misset", "-fluence"} & set(words)
     assert "3.125" not in words
     assert "1 of them differ" in capsys.readouterr().out
 
 
-def simulated_bench(self: fuzz.Bench, one: CommandLine) -> fuzz.Outcome:
+def simulated_bench(self: fuzz.Bench, one: CommandLine) -> Outcome:
     """The two programs in this process: with and without stale_phi_zero, always on few pixels."""
     from nanobragg import simulate
     from nanobragg.errors import InputError
 
-    outcome = fuzz.Outcome()
+    outcome = Outcome()
     try:
         few = [*one.words, "-detpixels", "6", "-oversample", "1"]
         a, b = (simulate(args=few, quirks=quirks).data for quirks in ("all", "all,-stale_phi_zero"))

@@ -13,6 +13,7 @@ import pytest
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, Scene, read_config, simulate
 from nanobragg.cli import main
 from nanobragg.parity import fuzz_tolerance
+from nanobragg.parity.command_line import CommandLine
 from nanobragg.rendering.render import render_scene
 from nanobragg.rendering.renderer import RenderResult
 
@@ -113,6 +114,13 @@ def test_random_command_lines_stay_within_their_tolerance(tmp_path: Path, capsys
     count = {name: int(number) for name, number in re.findall(r"  (.+): (\d+) command lines", printed)}
     assert count["with half of the terms left out"] > 60
     assert sum(count.get(name, 0) for name in ("refused", "too many evaluations")) < 30
+
+
+def test_a_command_line_that_lost_its_tolerance_is_compared(tmp_path: Path) -> None:
+    """A finding is shrunk by taking words away, the tolerance too: then nothing may be left out."""
+    units = (("-cell", "50", "60", "70", "90", "90", "90"), ("-default_F", "9"), ("-N", "5"), ("-detpixels", "8"))
+    outcome = fuzz_tolerance.Bench(tmp_path).run(CommandLine(units=units, files={}))
+    assert (outcome.differences, outcome.skipped, outcome.fewer, outcome.worst) == ({}, "", 0, 0.0)
 
 
 def test_a_pixel_beyond_the_stated_bound_is_found(

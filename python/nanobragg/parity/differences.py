@@ -6,8 +6,7 @@ import contextlib
 import io
 import os
 import re
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.images import raw
 from nanobragg.parity.bar import excess
+from nanobragg.parity.cases import Outcome
 from nanobragg.parity.excluded import reasons
 from nanobragg.parity.runner import inside
 from nanobragg.program.outputs import write_outputs
@@ -31,18 +31,6 @@ _MOST_TRACED = 100
 _FEW = 3
 """pixels of an int or PGM image that may differ, by one"""
 _PRINTED = re.compile(r"max_I = (\S+)|mean= (\S+) rms= (\S+) rmsd= (\S+)|intfile_scale = (\S+)|pgm_scale = (\S+)")
-
-
-@dataclass(kw_only=True)
-class Outcome:
-    """What came of one command line."""
-
-    differences: dict[str, str] = field(default_factory=dict)
-    """by kind: float, int, pgm, noise, header, cache, printed, status"""
-    left_out: Counter[str] = field(default_factory=Counter)
-    """pixels, by the reason for which they are left out"""
-    skipped: str = ""
-    """why it was not run"""
 
 
 @dataclass(frozen=True, kw_only=True)

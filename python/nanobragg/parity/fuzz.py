@@ -8,44 +8,45 @@ the cache of structure factors, the statistics that are printed, and exit status
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import json
 import re
 import shutil
 import sys
 import tempfile
-import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanobragg.errors import InputError
+from nanobragg.parity import cases
+from nanobragg.parity.cases import Outcome, add_options_of_cases, fuzz
 from nanobragg.parity.command_line import CommandLine
-from nanobragg.parity.differences import Outcome, Results, compare, nothing_in
+from nanobragg.parity.differences import Results, compare, nothing_in
 from nanobragg.parity.draw import draw
 from nanobragg.parity.runner import inside, run_original
-from nanobragg.parity.shrink import shrink
-from nanobragg.parity.usage import USAGE, Parser, add_options_of_cases
+from nanobragg.parity.usage import USAGE, Parser
 from nanobragg.rendering.devices import evaluations
 
 if TYPE_CHECKING:
     from nanobragg.records.resolved import Resolved
     from nanobragg.records.run import Run
 
-AGREE, DIFFERENT = 0, 3
-"""Exit statuses, as those of nb-compare."""
 _MOST_EVALUATIONS = 1_500_000
 _TIMEOUT = 30.0
 
 
-class Bench:
+class Bench(cases.Bench[Outcome]):
     """Runs both programs in a scratch folder."""
+
+    name = "fuzz"
 
     def __init__(self, original: str, scratch: Path) -> None:
         self.original, self.scratch = original, scratch
+
+    def draw(self, seed: int, number: int) -> CommandLine:
+        """Any of nanoBragg.c's command lines."""
+        return draw(seed, number)
 
     def run(self, line: CommandLine) -> Outcome:
         """Run ``line`` with both, and compare."""
@@ -81,6 +82,15 @@ class Bench:
             results = Results(theirs=theirs, ours=ours, rebuilt=rebuilt, their_print=their_print, our_print=printed)
             return compare(run, resolved, results)
         return outcome
+
+    def alike(self, found: Outcome, first: Outcome) -> bool:
+        """Refused with the same sentence but for its numbers, or different in one of the same files."""
+        now, before = (re.sub(r"[-+.\de]+", "#", of.differences.get("status", "")) for of in (found, first))
+        return now == before if before else super().alike(found, first)
+
+    def remarks(self, outcome: Outcome) -> list[str]:
+        """Those of which not every pixel was compared."""
+        return ["with pixels left out"] if outcome.left_out else []
 
     def _original(self, words: list[str], folder: Path) -> tuple[int, str] | None:
         done = run_original(self.original, words, folder, _TIMEOUT)
@@ -127,72 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fuzz: {error}", file=sys.stderr)
         return USAGE
     with tempfile.TemporaryDirectory(prefix="nb_fuzz_") as scratch:
-        return _fuzz(options, Bench(original, Path(scratch)), Path(options.outdir))
-
-
-def _fuzz(options: argparse.Namespace, bench: Bench, outdir: Path) -> int:
-    began = time.monotonic()
-    counts: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
-    for number in range(options.first, options.first + options.cases):
-        if options.seconds is not None and time.monotonic() - began > options.seconds:
-            break
-        line = draw(options.seed, number)
-        outcome = bench.run(line)
-        left_out.update(outcome.left_out)
-        counts[outcome.skipped or "run"] += 1
-        counts["with pixels left out"] += bool(outcome.left_out)
-        if outcome.differences:
-            counts["different"] += 1
-            if not options.no_shrink:
-                line, outcome = _shrunk(bench, line, outcome)
-            report(outdir, options.seed, number, line, outcome.differences)
-    seconds = time.monotonic() - began
-    print(f"{counts['run']} command lines compared in {seconds:.0f} s, {counts['different']} of them differ")
-    for reason, count in sorted(counts.items()):
-        if reason not in ("run", "different") and count:
-            print(f"  {reason}: {count} command lines")
-    for reason, count in sorted(left_out.items()):
-        print(f"  pixels left out, {reason}: {count}")
-    return DIFFERENT if counts["different"] else AGREE
-
-
-def _shrunk(bench: Bench, line: CommandLine, outcome: Outcome) -> tuple[CommandLine, Outcome]:
-    kinds = set(outcome.differences)
-    sentence = re.sub(r"[-+.\de]+", "#", outcome.differences.get("status", ""))
-
-    def differs(other: CommandLine) -> bool:
-        found = bench.run(other).differences
-        if "status" in kinds:
-            return re.sub(r"[-+.\de]+", "#", found.get("status", "")) == sentence
-        return bool(kinds & set(found))
-
-    smallest = shrink(line, differs)
-    return smallest, bench.run(smallest)
-
-
-def report(outdir: Path, seed: int, number: int, line: CommandLine, differences: dict[str, str]) -> None:
-    """Keep a finding with its files in a folder of its own, and print it."""
-    from nanobragg.io.support.atomic import atomic_write
-
-    folder = outdir / f"{seed}_{number}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in line.files.items():
-        with atomic_write(folder / name) as file:
-            file.write(data)
-    found = {
-        "id": f"fuzz_{seed}_{number}",
-        "args": " ".join(line.words),
-        "files": sorted(line.files),
-        "pre": None if line.first_words is None else " ".join(line.first_words),
-        "differences": differences,
-    }
-    with atomic_write(folder / "finding.json") as file:
-        file.write((json.dumps(found, indent=1) + "\n").encode())
-    print(f"{found['id']}: {found['args']}" + (f" (after {found['pre']})" if found["pre"] else ""))
-    for kind, sentence in differences.items():
-        print(f"  {kind}: {sentence}")
-    sys.stdout.flush()
+        return fuzz(options, Bench(original, Path(scratch)))
 
 
 if __name__ == "__main__":

@@ -9,32 +9,26 @@ NaN; PGM images without what stands behind their pixels), and the numbers that a
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import json
 import os
 import re
 import shutil
 import sys
 import tempfile
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from nanobragg.errors import InputError
+from nanobragg.parity import cases
+from nanobragg.parity.cases import Outcome, add_options_of_cases, fuzz
 from nanobragg.parity.command_line import CommandLine
 from nanobragg.parity.draw_noisify import draw_noisify
 from nanobragg.parity.draw_nonbragg import draw_nonbragg
-from nanobragg.parity.fuzz import AGREE, DIFFERENT
 from nanobragg.parity.runner import inside, run_program
-from nanobragg.parity.shrink import shrink
-from nanobragg.parity.usage import USAGE, Parser, add_options_of_cases
+from nanobragg.parity.usage import USAGE, Parser
 
 _TIMEOUT = 30.0
 _UNDEFINED = "undefined in the original, refused"
@@ -82,21 +76,15 @@ COMPANIONS = {
 }
 
 
-@dataclass(kw_only=True)
-class Outcome:
-    """What came of one command line."""
-
-    differences: dict[str, str] = field(default_factory=dict)
-    """A sentence by file, or ``status``, ``printed``."""
-    skipped: str = ""
-    """Why it was not compared."""
-
-
-class Bench:
+class Bench(cases.Bench[Outcome]):
     """Runs both programs in a scratch folder."""
 
     def __init__(self, name: str, original: str, scratch: Path) -> None:
         self.name, self.companion, self.original, self.scratch = name, COMPANIONS[name], original, scratch
+
+    def draw(self, seed: int, number: int) -> CommandLine:
+        """Any of the companion's command lines."""
+        return self.companion.draw(seed, number)
 
     def run(self, line: CommandLine) -> Outcome:
         """Run ``line`` with both, and compare."""
@@ -213,59 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fuzz_companions: found no original, expected --c-bin FILE or {companion.variable}", file=sys.stderr)
         return USAGE
     with tempfile.TemporaryDirectory(prefix="nb_fuzz_") as scratch:
-        return _fuzz(options, Bench(options.companion, os.path.abspath(original), Path(scratch)))
-
-
-def _fuzz(options: argparse.Namespace, bench: Bench) -> int:
-    began = time.monotonic()
-    counts: Counter[str] = Counter()
-    for number in range(options.first, options.first + options.cases):
-        if options.seconds is not None and time.monotonic() - began > options.seconds:
-            break
-        line = bench.companion.draw(options.seed, number)
-        outcome = bench.run(line)
-        counts[outcome.skipped or "compared"] += 1
-        if outcome.differences:
-            counts["different"] += 1
-            if not options.no_shrink:
-                line = _shrunk(bench, line, outcome)
-                outcome = bench.run(line)
-            _report(Path(options.outdir), f"{options.companion}_{options.seed}_{number}", line, outcome)
-    seconds = time.monotonic() - began
-    print(f"{counts['compared']} command lines compared in {seconds:.0f} s, {counts['different']} of them differ")
-    for reason, count in sorted(counts.items()):
-        if reason not in ("compared", "different"):
-            print(f"  {reason}: {count} command lines")
-    return DIFFERENT if counts["different"] else AGREE
-
-
-def _shrunk(bench: Bench, line: CommandLine, outcome: Outcome) -> CommandLine:
-    kinds = set(outcome.differences)
-
-    def differs(other: CommandLine) -> bool:
-        try:
-            return bool(kinds & set(bench.run(other).differences))
-        except InputError:
-            return False
-
-    return shrink(line, differs)
-
-
-def _report(outdir: Path, name: str, line: CommandLine, outcome: Outcome) -> None:
-    from nanobragg.io.support.atomic import atomic_write
-
-    folder = outdir / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for file_name, data in line.files.items():
-        with atomic_write(folder / file_name) as file:
-            file.write(data)
-    found = {"id": name, "args": line.words, "files": sorted(line.files), "differences": outcome.differences}
-    with atomic_write(folder / "finding.json") as file:
-        file.write((json.dumps(found, indent=1) + "\n").encode())
-    print(f"{name}: {' '.join(line.words)}")
-    for kind, sentence in outcome.differences.items():
-        print(f"  {kind}: {sentence}")
-    sys.stdout.flush()
+        return fuzz(options, Bench(options.companion, os.path.abspath(original), Path(scratch)))
 
 
 if __name__ == "__main__":

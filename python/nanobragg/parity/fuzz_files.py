@@ -31,9 +31,9 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.support.apart import heed
+from nanobragg.parity.cases import AGREE, DIFFERENT
 from nanobragg.parity.damage import damaged
 from nanobragg.parity.file_samples import BESIDE, samples
-from nanobragg.parity.fuzz import AGREE, DIFFERENT
 from nanobragg.parity.usage import Parser
 
 if TYPE_CHECKING:

@@ -8,16 +8,13 @@ bar of ``specs/design.md``: with every instruction set, in both precisions, and 
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import sys
 import tempfile
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +22,13 @@ import numpy as np
 
 from nanobragg import _core
 from nanobragg.errors import InputError
-from nanobragg.parity import bar
+from nanobragg.parity import bar, cases
+from nanobragg.parity.cases import add_options_of_cases, fuzz
 from nanobragg.parity.command_line import CommandLine, Unit
 from nanobragg.parity.draw_tolerance import corner, draw_tolerance
 from nanobragg.parity.excluded import reasons
-from nanobragg.parity.fuzz import AGREE, DIFFERENT, report
 from nanobragg.parity.runner import inside
-from nanobragg.parity.shrink import shrink
-from nanobragg.parity.usage import Parser, add_options_of_cases
+from nanobragg.parity.usage import Parser
 from nanobragg.rendering.binding import bound
 from nanobragg.rendering.devices import evaluations
 from nanobragg.rendering.renderer import Precision, RenderResult
@@ -50,27 +46,32 @@ _PRECISIONS: tuple[Precision, ...] = ("double", "mixed")
 
 
 @dataclass(kw_only=True)
-class Outcome:
+class Outcome(cases.Outcome):
     """What came of one command line."""
 
-    differences: dict[str, str] = field(default_factory=dict)
-    """A sentence by instruction set and precision."""
-    excluded: Counter[str] = field(default_factory=Counter)
-    """Pixels that decide by rounding, by the reason."""
-    skipped: str = ""
-    """Why it was not rendered."""
     terms: float = 0
-    left_out: int = 0
-    """The most of them that were, with any instruction set."""
+    fewer: int = 0
+    """The most of them that were left out, with any instruction set."""
     worst: float = 0.0
     """The largest error of a pixel beyond the parity bar, in tolerances."""
 
 
-class Bench:
+class Bench(cases.Bench[Outcome]):
     """Renders command lines in a scratch folder."""
+
+    name = "tolerance"
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
+        self.worst = 0.0
+
+    def draw(self, seed: int, number: int) -> CommandLine:
+        """A command line with a tolerance; without one, if it is refused."""
+        line = draw_tolerance(seed, number)
+        try:
+            return self._prepared(line, random.Random(f"prepared {seed} {number}"))
+        except InputError:
+            return line
 
     def scene(self, line: CommandLine) -> Scene:
         """The Scene of ``line``, or an InputError."""
@@ -85,7 +86,7 @@ class Bench:
             raise InputError(_TOO_MANY)
         return scene
 
-    def prepared(self, line: CommandLine, rng: random.Random) -> CommandLine:
+    def _prepared(self, line: CommandLine, rng: random.Random) -> CommandLine:
         """``line`` with a tolerance, as bright as that matters, and at times with a node on a pixel's centre."""
         if rng.random() < 0.3:
             line = self._aimed(line, rng)
@@ -118,12 +119,21 @@ class Bench:
             units.append(unit)
         return line.with_units(tuple(units))
 
+    def remarks(self, outcome: Outcome) -> list[str]:
+        """Those that a tolerance made cheaper."""
+        half = ["with half of the terms left out"] if outcome.fewer > 0.5 * outcome.terms else []
+        return [*half, "with terms left out"] if outcome.fewer else []
+
+    def summary(self) -> list[str]:
+        """The worst pixel of all."""
+        return [f"largest error of a pixel: {self.worst:.3f} of the tolerance"]
+
     def run(self, line: CommandLine) -> Outcome:
         """Render ``line`` with the reference renderer and within its tolerance, and compare."""
         try:
             scene = self.scene(line)
         except InputError as error:
-            return _skipped(error)
+            return Outcome(skipped=_TOO_MANY if str(error) == _TOO_MANY else "refused")
         outcome = Outcome(terms=evaluations(scene))
         expected = np.asarray(_core.render(bound(replace(scene, tolerance=0.0)), reference=True)[0], np.float64)
         for isa in _core.instruction_sets():
@@ -132,11 +142,8 @@ class Bench:
                     found = within(scene, precision)
                     _compare(outcome, scene, found, expected, (isa, precision))
         _compare(outcome, scene, rendered(scene), expected, ("as the program does", "double"))
+        self.worst = max(self.worst, outcome.worst)
         return outcome
-
-
-def _skipped(error: InputError) -> Outcome:
-    return Outcome(skipped=_TOO_MANY if str(error) == _TOO_MANY else "refused")
 
 
 @contextmanager
@@ -165,7 +172,7 @@ def within(scene: Scene, precision: Precision) -> RenderResult:
 def _compare(
     outcome: Outcome, scene: Scene, found: RenderResult, expected: NDArray[np.float64], how: tuple[str, str]
 ) -> None:
-    outcome.left_out = max(outcome.left_out, found.left_out)
+    outcome.fewer = max(outcome.fewer, found.left_out)
     if found.error_bound > scene.tolerance:
         outcome.differences[" ".join(how)] = f"the bound is {found.error_bound:g}"
     precision: Precision = "mixed" if how[1] == "mixed" else "double"
@@ -178,7 +185,7 @@ def _compare(
     for place in beyond[:_MOST_TRACED]:
         panel, slow, fast = (int(i) for i in place)
         why = reasons(scene, trace_pixel(scene, slow, fast, panel=panel, threads=1), precision)
-        outcome.excluded.update(why)
+        outcome.left_out.update(why)
         if not why:
             bad.append((panel, slow, fast))
     if bad:
@@ -188,7 +195,8 @@ def _compare(
             f"{found.image[worst]:.9g}, {error[worst]:.6g} beyond the parity bar, {found.error_bound:.6g} stated"
         )
     error[tuple(beyond.T)] = 0
-    outcome.worst = max(outcome.worst, float(error.max(initial=0.0)) / scene.tolerance)
+    if scene.tolerance > 0:  # (A line that is shrunk may lose its tolerance.)
+        outcome.worst = max(outcome.worst, float(error.max(initial=0.0)) / scene.tolerance)
 
 
 def _beyond_bar(image: NDArray[np.float32], expected: NDArray[np.float64], precision: Precision) -> NDArray[np.float64]:
@@ -209,49 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_options_of_cases(parser)
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="nb_fuzz_") as scratch:
-        return _fuzz(options, Bench(Path(scratch)))
-
-
-def _fuzz(options: argparse.Namespace, bench: Bench) -> int:
-    began = time.monotonic()
-    counts: Counter[str] = Counter()
-    excluded: Counter[str] = Counter()
-    worst = 0.0
-    for number in range(options.first, options.first + options.cases):
-        if options.seconds is not None and time.monotonic() - began > options.seconds:
-            break
-        line = draw_tolerance(options.seed, number)
-        try:
-            line = bench.prepared(line, random.Random(f"prepared {options.seed} {number}"))
-            outcome = bench.run(line)
-        except InputError as error:
-            outcome = _skipped(error)
-        counts[outcome.skipped or "run"] += 1
-        counts["with terms left out"] += outcome.left_out > 0
-        counts["with half of the terms left out"] += outcome.left_out > 0.5 * outcome.terms
-        excluded.update(outcome.excluded)
-        worst = max(worst, outcome.worst)
-        if outcome.differences:
-            counts["different"] += 1
-            if not options.no_shrink:
-                line = _shrunk(bench, line)
-                outcome = bench.run(line)
-            report(Path(options.outdir), options.seed, number, line, outcome.differences)
-    print(f"{counts['run']} command lines in {time.monotonic() - began:.0f} s, {counts['different']} of them differ")
-    print(f"  largest error of a pixel: {worst:.3f} of the tolerance")
-    for reason, count in sorted(counts.items()):
-        if reason not in ("run", "different") and count:
-            print(f"  {reason}: {count} command lines")
-    for reason, count in sorted(excluded.items()):
-        print(f"  pixels left out, {reason}: {count}")
-    return DIFFERENT if counts["different"] else AGREE
-
-
-def _shrunk(bench: Bench, line: CommandLine) -> CommandLine:
-    def differs(other: CommandLine) -> bool:
-        return bool(bench.run(other).differences)
-
-    return shrink(line, differs)
+        return fuzz(options, Bench(Path(scratch)))
 
 
 if __name__ == "__main__":
