@@ -49,6 +49,12 @@ def test_holes_take_the_default_and_duplicates_the_last_value(tmp_path: Path) ->
     assert read(tmp_path, "0 0 0 5\n1 2 -3 7\n0 0 0 5\n").warnings == ()
 
 
+def test_further_columns_are_told(tmp_path: Path) -> None:
+    """They may be what the user wanted to be read."""
+    assert "their further columns are not used" in read(tmp_path, "# a b c d e f\n1 2 3 4 0.1\n").described
+    assert read(tmp_path, "# a b c d e f\n1 2 3 4\n1 2 4 5\n").described == "lines h k l F"
+
+
 def test_layout_does_not_matter(tmp_path: Path) -> None:
     """Extra columns, comments, blank lines, other line ends: what people's programs write."""
     text = "# made by hand\r\n\r\n \t1  -2\t+3 1.5e2 0.25 flag\r\n  # more\n1 -2 4 2. 1\n\v1.0 -2 5 .5"

@@ -164,6 +164,24 @@ def test_measured_amplitudes_come_before_calculated_ones(tmp_path: Path) -> None
 TETRAGONAL = (79.0, 79.0, 38.0, 90.0, 90.0, 90.0)
 
 
+def test_the_cell_of_an_mtz_is_that_of_the_columns_dataset(tmp_path: Path) -> None:
+    """A derivative's cell is another one; and a number may stand for what is not there."""
+    path = mtz(tmp_path / "a.mtz", "F:F SIGF:Q FD:F SIGFD:Q", [[1, 2, 3, 100, 1, 110, 1], [2, 1, 1, 50, 1, -999, 1]])
+    made = gemmi.read_mtz_file(str(path))
+    derivative = made.add_dataset("derivative")
+    derivative.cell = gemmi.UnitCell(31, 41, 51, 90, 101, 90)
+    for column in list(made.columns)[-2:]:
+        column.dataset_id = derivative.id
+    made.write_to_file(str(path))
+    content = path.read_bytes()
+    assert b"VALM NAN" in content
+    path.write_bytes(content.replace(b"VALM NAN   ", b"VALM -999.0"))
+    assert read(path).cell == CELL
+    found = read(path, column="FD")
+    assert found.cell == (31, 41, 51, 90, 101, 90)
+    np.testing.assert_array_equal(found.values, [110.0, np.nan])
+
+
 @pytest.mark.parametrize("kinds", ["M/ISYM:Y BATCH:B I:J SIGI:Q", "M/ISYM:Y NUMBER:I I:J SIGI:Q"])
 def test_unmerged_mtz_is_averaged_with_a_warning(tmp_path: Path, kinds: str) -> None:
     """Odd numbers of M/ISYM are measurements of h k l, even ones of its mate."""
@@ -387,6 +405,12 @@ def test_xds_ascii_merged_and_not(tmp_path: Path) -> None:
     assert values(unmerged, (4, 3, 1), (-4, -3, -1)) == [round(200**0.5, 3)] * 2
     assert warned(unmerged, "unmerged (MERGE=FALSE)")
     assert warned(unmerged, "1 reflections that were rejected")
+    mates = "    -4    -3    -1  6.000E+02  2.0E+01\n"
+    for law, right in (("FALSE", [200, 600]), ("TRUE", [1000 / 3] * 2)):  # TRUE: mates are one reflection
+        text = XDS.format(merge="FALSE").replace("LAW=FALSE", f"LAW={law}") + rows + mates + end
+        expanded = expand_to_p1(read(tmp_path / "b.HKL", text))
+        assert values(expanded, (4, 3, 1), (-4, -3, -1)) == pytest.approx(np.sqrt(right), abs=1e-3)
+        assert warned(expanded, "mates together, since it says") == (law == "TRUE")
 
 
 @pytest.mark.parametrize(

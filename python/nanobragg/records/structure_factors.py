@@ -20,6 +20,8 @@ class StructureFactors(Record):
     """h, k, l of ``grid[0, 0, 0]``"""
     count: int
     """Reflections given, duplicates included; of a cache: grid points."""
+    described: str = "lines h k l F"
+    """What of a text list was read, for messages."""
     warnings: tuple[str, ...] = ()
     """Sentences about what was doubtful."""
 

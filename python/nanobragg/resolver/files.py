@@ -364,8 +364,8 @@ def _list(path: str | os.PathLike[str], crystal: Crystal) -> tuple[StructureFact
     factors = once(read_hkl, path, crystal.default_F, cell)
     low, high = (" ".join(map(str, index)) for index in (factors.minimum, factors.maximum))
     note = (
-        f"read {factors.count} structure factors from {os.fspath(path)} (lines h k l F), taken as P 1: no symmetry, "
-        f"nor Friedel's law, is applied; h k l from {low} to {high}"
+        f"read {factors.count} structure factors from {os.fspath(path)} ({factors.described}), taken as P 1: no "
+        f"symmetry, nor Friedel's law, is applied; h k l from {low} to {high}"
     )
     return factors, Log(notes=(note,))
 

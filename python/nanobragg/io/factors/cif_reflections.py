@@ -230,7 +230,8 @@ def _doubts(name: str, table: _Table, column: Column) -> list[str]:
         said.append(f"{name}: it has no measured values; {column.described} are calculated ones")
     for label in ("status", "observed_status"):
         if label in table.labels:
-            unreliable = sum(text.strip("'\"") == _UNRELIABLE for text in table.texts(label))
+            there = np.isfinite(table.values(column.label))
+            unreliable = sum(text.strip("'\"") == _UNRELIABLE for text in np.array(table.texts(label))[there])
             if unreliable:
                 said.append(f"{name}: {unreliable} reflections with the status 'x' (unreliable) are used")
     return said

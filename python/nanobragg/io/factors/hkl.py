@@ -27,6 +27,9 @@ SMALLEST_SPACING = 0.1
 LARGEST_CELL = 5000.0
 """Å"""
 
+_BEGINNING = 4096
+_FURTHER = re.compile(rb"^[ \t]*[^#\s]+(?:[ \t]+[^\s]+){4}", re.MULTILINE)
+"""A line of five columns."""
 _DUMP_HEADER = re.compile(rb"(-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10}) (-?\d{1,10})\n\f")
 
 
@@ -56,8 +59,13 @@ def read_hkl(
         grid, (h, k, l), count, warnings = parse_hkl(data, default_F, likely)  # noqa: E741
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+    further = _FURTHER.search(data[:_BEGINNING]) is not None
     return StructureFactors(
-        grid=grid, minimum=(h, k, l), count=count, warnings=tuple(f"{name}: {sentence}" for sentence in warnings)
+        grid=grid,
+        minimum=(h, k, l),
+        count=count,
+        described=f"lines h k l F{'; their further columns are not used' if further else ''}",
+        warnings=tuple(f"{name}: {sentence}" for sentence in warnings),
     )
 
 

@@ -46,13 +46,15 @@ class Merged(Record):
 def merge(file: ReflectionFile) -> Merged:
     """The root of the mean intensity of equivalent rows, each member of a Friedel pair on its own.
 
-    Rows are equivalent by the rotations of the point group, without Friedel's law. A mate that no row gives takes the
-    value of the one that is given.
+    Rows are equivalent by the rotations of the point group, without Friedel's law unless the file says that it holds. A
+    mate that no row gives takes the value of the one that is given.
     """
     known = np.isfinite(file.values)
     hkl, values = file.hkl[known], file.values[known]
     intensities = values if file.column.intensity else values * values
     rotations = file.symmetry.point_rotations.astype(np.int64)
+    if file.friedel:
+        rotations = np.concatenate([rotations, -rotations])
     keys = canonical(hkl, rotations)
     unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     count = np.bincount(inverse)

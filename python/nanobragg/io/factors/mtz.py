@@ -52,7 +52,7 @@ def _reflections(gemmi: Any, name: str, choice: Choice) -> ReflectionFile:
 
     def values(label: str) -> NDArray[np.float64]:
         at = labels.index(label)
-        found = table[:, at].astype(np.float64)
+        found = np.where(table[:, at] == np.float32(mtz.valm), np.nan, table[:, at].astype(np.float64))
         sigmas = table[:, at + 1] if at + 1 < len(labels) and types[labels[at + 1]] in "QLM" else None
         return without_unmeasured(found, sigmas) if column.minus is not None else found
 
@@ -61,7 +61,7 @@ def _reflections(gemmi: Any, name: str, choice: Choice) -> ReflectionFile:
     return ReflectionFile(
         name=name,
         described="MTZ",
-        cell=(cell := _cell_of(name, mtz)),
+        cell=(cell := _cell_of(name, mtz, column)),
         symmetry=_symmetry_of(gemmi, name, (mtz, header), cell, choice.group),
         hkl=hkl,
         values=rows,
@@ -182,18 +182,25 @@ def _notes(name: str, column: Column, types: dict[str, str]) -> tuple[str, ...]:
     return (f"{name}: its Friedel pairs are not used; -sf_column '{pair}' reads them",)
 
 
-def _wavelength(mtz: Any, column: Column) -> float | None:
-    """Wavelength (Å) of the dataset that a column belongs to; ``None`` where it is not said."""
+def _dataset(mtz: Any, column: Column) -> Any:
+    """The gemmi.Mtz.Dataset that a column belongs to; ``None`` where there is none."""
     ids = [item.dataset_id for item in mtz.columns if item.label == column.label]
-    said = [dataset.wavelength for dataset in mtz.datasets if dataset.id in ids[:1]]
-    return said[0] if said and said[0] > 0 else None
+    return next((dataset for dataset in mtz.datasets if dataset.id in ids[:1]), None)
+
+
+def _wavelength(mtz: Any, column: Column) -> float | None:
+    """Å, of the column's dataset; ``None`` where it is not said."""
+    dataset = _dataset(mtz, column)
+    return dataset.wavelength if dataset is not None and dataset.wavelength > 0 else None
 
 
 # ---- cell and symmetry ------------------------------------------------------------------------------------
 
 
-def _cell_of(name: str, mtz: Any) -> Cell:
-    cell = mtz.cell
+def _cell_of(name: str, mtz: Any, column: Column) -> Cell:
+    """The cell of the column's dataset, which may be another than that of the file."""
+    dataset = _dataset(mtz, column)
+    cell = mtz.cell if dataset is None or not dataset.cell.is_crystal() else dataset.cell
     if not cell.is_crystal():
         raise InputError(f"{name}: found no unit cell, expected one")
     return checked_cell(name, cell.parameters)

@@ -143,6 +143,7 @@ def _described(file: ReflectionFile, merged: Merged) -> str:
 
 def _doubts(file: ReflectionFile, merged: Merged, absences: int) -> list[str]:
     said = []
+    apart = "mates together, since it says that Friedel's law holds" if file.friedel else "mates apart"
     if file.column.intensity:
         said.append(
             f"amplitudes are the square roots of {file.column.described}, without French-Wilson statistics; "
@@ -151,12 +152,12 @@ def _doubts(file: ReflectionFile, merged: Merged, absences: int) -> list[str]:
     if file.unmerged:
         said.append(
             f"its reflections are unmerged ({file.unmerged}): {merged.rows} rows became the means of the intensities "
-            f"of {merged.unique} reflections, mates apart; data that were scaled and merged are better"
+            f"of {merged.unique} reflections, {apart}; data that were scaled and merged are better"
         )
     elif merged.conflicts:
         said.append(
             f"equivalent rows have different values (reflections for which this is so: {merged.conflicts}; unmerged?): "
-            "the means of their intensities are used, mates apart"
+            f"the means of their intensities are used, {apart}"
         )
     if merged.anomalous and merged.alone:
         said.append(f"{merged.alone} Friedel mates were not measured and take the value of the mate that was")

@@ -60,6 +60,8 @@ class ReflectionFile(Record):
     values: NDArray[np.float64]
     """(n,) amplitudes or intensities; NaN where missing"""
     column: Column
+    friedel: bool = False
+    """Whether the file says that mates are one reflection"""
     unmerged: str = ""
     """How the file shows that it is unmerged; empty where it does not."""
     wavelength: float | None = None

@@ -49,6 +49,7 @@ def read_xds(name: str, choice: Choice) -> ReflectionFile:
     if symmetry is None:
         said.append("it has no space group, and P 1 is taken (-sf_group NAME)")
     merged = header.get("MERGE", "TRUE").startswith("T")
+    friedel = any(header.get(key, "").startswith("T") for key in ("FRIEDEL'S_LAW", "FRIEDEL%S_LAW"))
     return ReflectionFile(
         name=name,
         described="XDS_ASCII",
@@ -57,6 +58,7 @@ def read_xds(name: str, choice: Choice) -> ReflectionFile:
         hkl=whole_indices(name, table[:, :3]),
         values=np.where(rejected, np.nan, table[:, 3]),
         column=Column("IOBS", intensity=True),
+        friedel=friedel,
         unmerged="" if merged else "MERGE=FALSE",
         wavelength=_wavelength(header),
         warnings=tuple(f"{name}: {sentence}" for sentence in said),
