@@ -134,7 +134,7 @@ SAME_NAMES = (
 
 def scene_numbers(experiment: Experiment) -> dict[str, np.ndarray]:
     """The numbers of its Scene, as a SceneChange has them."""
-    s = resolve(experiment).scene
+    s = point_of(experiment).scene
     own = [(0.0, 0.0) if p.sensor is None else (p.sensor.attenuation, p.sensor.depth) for p in s.panels]
     panels = [
         [*p.origin, *p.fast, *p.slow, *p.normal, *p.pixel_size, p.area, p.close_distance, *sensor]

@@ -24,7 +24,7 @@ from nanobragg import (
     trace_pixel,
 )
 from nanobragg.cli import main
-from nanobragg.derivatives import jacobian
+from nanobragg.derivatives import jacobian, parameters, with_values
 from nanobragg.io.images.geometry_texts import write_expt
 from nanobragg.records.panel import panel_views
 from nanobragg.rendering.binding import bound
@@ -190,6 +190,30 @@ def test_derivatives_are_those_of_each_panels_sensor() -> None:
         assert flat[:split] == pytest.approx(difference.ravel(), abs=2e-3 * abs(difference).max())
     assert np.asarray(image).size == split + 24 * 30
     _own_numbers(both.scene())
+
+
+def test_a_panels_own_sensor_has_derivatives_by_name() -> None:
+    """The thickness of one module of many is refined, also where it is like the others'."""
+    alike = [replace(panel, sensor_thickness=450, attenuation_depth=200) for panel in (THIN, THICK)]
+    by_material = [THICK, replace(THIN, sensor_thickness=20, attenuation_depth=None, sensor_material="GaAs")]
+    own = ("sensor_thickness", "attenuation_depth")
+    for panels, fields in (((THIN, THICK), own), (alike, own), (by_material, own[:1])):
+        both = experiment_of(*panels, thickness=300.0)
+        names = [f"detector.panels[{panels[1].name}].{field}" for field in fields]
+        _, columns = jacobian(both, names)
+        split = THIN.shape[0] * 30 if panels[0].name == "thin" else 24 * 30  # type: ignore[index]
+        for name, field, column in zip(names, fields, columns, strict=True):
+            value = parameters(both)[f"detector.panels[1].{field}"].value
+            steps = (value + 1e-3, value - 1e-3)
+            more, less = (jacobian(with_values(both, {name: step}), [])[0].ravel() for step in steps)
+            slope = (more - less) / 2e-3
+            assert np.asarray(column).ravel() == pytest.approx(slope, abs=1e-5 * abs(slope).max())
+            assert abs(slope[split:]).max() > 0.0
+            assert not slope[:split].any()
+    assert parameters(experiment_of(*alike))["detector.panels[0].sensor_thickness"].unit == "µm"
+    for_files = experiment_of(replace(THIN, attenuation_depth=None), replace(THICK, attenuation_depth=None))
+    with pytest.raises(InputError, match="found that the image of this experiment does not depend on it"):
+        jacobian(for_files, ["detector.panels[0].sensor_thickness"])
 
 
 def _own_numbers(scene: Scene) -> None:

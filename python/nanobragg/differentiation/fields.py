@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nanobragg.records.around import Material
-from nanobragg.records.experiment import Experiment, Move
+from nanobragg.records.experiment import Experiment, Move, Panel
 from nanobragg.records.fields import own_places, places
 from nanobragg.resolver.materials import SUBSTANCES
 
@@ -40,9 +41,10 @@ class Row(NamedTuple):
     name: str
     value: Callable[[Point], Any]
     """As users say it; ``None``: the image is not differentiated by it, since it is not said, or in vain."""
-    kind: Literal["said", "scene", "move", "material"] = "said"
+    kind: Literal["said", "scene", "move", "material", "sensor"] = "said"
     """``said``: by dual numbers through the resolver; ``scene``: it is a number of the Scene (``scene_numbers.py``);
-    ``move``: of a panel, or of a group of them (``panels.py``); ``material``: of one around the crystal."""
+    ``move``: of a panel, or of a group of them (``panels.py``); ``material``: of one around the crystal;
+    ``sensor``: of a panel's own, by dual numbers as well."""
     smoothness: Smoothness = "piecewise smooth"
     why: str = "indices"
 
@@ -172,6 +174,39 @@ MOVES = {place.name: place.row.unit for place in own_places(Move) if place.row.u
 """Units of what panels and groups of them are moved by."""
 
 
+SENSORS = {
+    place.name: place.row.unit for place in own_places(Panel) if place.name in ("sensor_thickness", "attenuation_depth")
+}
+"""Units of what is said of a panel's own sensor."""
+_OF_PANEL = re.compile(r"detector\.panels\[(\d+)\]\.(\w+)")
+
+
+def with_said(experiment: Experiment, name: str, value: Any) -> Experiment:
+    """The experiment that says another value of a field, or of a panel's sensor; it may be a dual number."""
+    if match := _OF_PANEL.fullmatch(name):
+        panels, number = list(experiment.detector.panels or ()), int(match[1])
+        panels[number] = replace(panels[number], **{match[2]: value})
+        name, value = "detector.panels", tuple(panels)
+    part, _, field = name.partition(".")
+    return replace(experiment, **{part: replace(getattr(experiment, part), **{field: value})})
+
+
+def _of_sensor(number: int, field: str, point: Point) -> Any:
+    """As it is said, where the panel absorbs by it."""
+    sensor = point.scene.panels[number].sensor
+    said = getattr((_experiment(point).detector.panels or ())[number], field)
+    return said if said and sensor is not None and sensor.depth > 0.0 else None
+
+
+def sensor_rows(point: Point) -> list[Row]:
+    """What is said of the sensor of each panel that a user says."""
+    return [
+        Row(f"detector.panels[{number}].{field}", partial(_of_sensor, number, field), "sensor", "smooth", "none")
+        for number in range(len(_experiment(point).detector.panels or ()))
+        for field in SENSORS
+    ]
+
+
 def _of_move(subject: str, field: str, point: Point) -> Any:
     assert point.path is not None
     return getattr(point.path.subjects[subject].move, field)
@@ -228,7 +263,9 @@ def _unit(row: Row) -> str:
         return _MATERIALS[row.name.rpartition(".")[2]]
     if row.name == "crystal.structure_factors":
         return "electrons"
-    return MOVES[row.name.rpartition(".")[2]] if row.kind == "move" else _UNITS[row.name]
+    if row.kind in ("move", "sensor"):
+        return (MOVES | SENSORS)[row.name.rpartition(".")[2]]
+    return _UNITS[row.name]
 
 
 def parameter_of(row: Row, point: Point) -> Parameter | None:
@@ -253,6 +290,8 @@ def parameter_of(row: Row, point: Point) -> Parameter | None:
 
 def known(point: Point) -> dict[str, tuple[Row, Parameter]]:
     """All fields that the image of this experiment is differentiated by."""
-    rows = [row for row in (*ROWS, *_move_rows(point)) if _is_there(row, point)] + _material_rows(point)
+    rows = [row for row in (*ROWS, *sensor_rows(point), *_move_rows(point)) if _is_there(row, point)] + _material_rows(
+        point
+    )
     found = ((row, parameter_of(row, point)) for row in rows)
     return {row.name: (row, parameter) for row, parameter in found if parameter is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from nanobragg.differentiation.fields import MOVES, PROPORTIONAL, ROWS, Parameter, Row, known
+from nanobragg.differentiation.fields import MOVES, PROPORTIONAL, ROWS, SENSORS, Parameter, Row, known, sensor_rows
 from nanobragg.differentiation.systems import free_number, whole_cell
 from nanobragg.errors import InputError
 from nanobragg.records.panel import panel_number
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nanobragg.differentiation.point import Point
 
 _NAME = re.compile(
-    rf"(?P<field>\w+\.\w+(?:\[[^\]]*\]\.(?:{'|'.join((*MOVES, *PROPORTIONAL))}))?)"
+    rf"(?P<field>\w+\.\w+(?:\[[^\]]*\]\.(?:{'|'.join((*MOVES, *SENSORS, *PROPORTIONAL))}))?)"
     r"(?:\[(?P<index>[^\]]*)\])?(?:\.(?P<rest>\w+\.\w+))?"
 )
 
@@ -108,7 +108,7 @@ def _list(names: Sequence[str]) -> Sequence[str]:
 
 def _chosen(name: str, there: dict[str, tuple[Row, Parameter]], point: Point) -> Chosen:
     match = _NAME.fullmatch(_by_number(name, point))
-    if match is None or match["field"] not in {*there, *(row.name for row in ROWS)}:
+    if match is None or match["field"] not in {*there, *(row.name for row in (*ROWS, *sensor_rows(point)))}:
         raise InputError(f"{name}: found no parameter of this name, expected one of {_names(there)}")
     if match["field"] not in there and point.veil is not None:
         raise InputError(
@@ -130,8 +130,8 @@ def _chosen(name: str, there: dict[str, tuple[Row, Parameter]], point: Point) ->
 
 
 def _names(there: dict[str, tuple[Row, Parameter]]) -> str:
-    """All names; of moves, which are many, those of the first subject."""
-    moves = [name for name, (row, _) in there.items() if row.kind == "move"]
+    """All names; of what panels have, which are many, those of the first one."""
+    moves = [name for name, (row, _) in there.items() if row.kind in ("move", "sensor")]
     few = {name for name in moves if not name.startswith(("detector.panels[0]", "detector.groups"))}
     return ", ".join(name for name in there if name not in few) + (", ..." if few else "")
 

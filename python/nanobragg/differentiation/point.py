@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -115,7 +116,7 @@ def _point(
     stages = stages_of(said, quirks, grid=grid)
     table = _core.RandomTable()
     misset_of(experiment.crystal, table, quirks)  # the domains are drawn after it
-    scene = scene_of(stages)
+    scene = _with_own_sensors(scene_of(stages), said)
     scene = scene if roi is None else scene.cropped(roi)
     surroundings, _ = surroundings_of(experiment, scene, stages.light.fluence)
     if surroundings is not None and not around:
@@ -133,3 +134,12 @@ def _point(
         path=None if said.body is None else PanelPath(said.experiment, said.body),
         veil=None if surroundings is None else Veil(*passed_and_added(scene, surroundings)),
     )
+
+
+def _with_own_sensors(scene: Scene, said: Said) -> Scene:
+    """The Scene in which every panel has a sensor of its own where the user says any: panels whose sensors are alike
+    share one, and yet each can change alone.
+    """
+    if not any(panel.sensor_thickness or panel.attenuation_depth for panel in said.experiment.detector.panels or ()):
+        return scene
+    return replace(scene, panels=tuple(replace(panel, sensor=scene.sensor_of(panel)) for panel in scene.panels))

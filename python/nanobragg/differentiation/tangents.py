@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nanobragg import _core
+from nanobragg.differentiation.fields import with_said
 from nanobragg.differentiation.scene_numbers import change_of
 from nanobragg.maths.constants import THOMSON
 from nanobragg.maths.duals import Dual, slopes
@@ -21,6 +22,7 @@ from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.factors import Water, water_of
 from nanobragg.resolver.mosaic import with_domains
 from nanobragg.resolver.orientation import PhiSteps, direct_cell, lattice_at_zero, misset_of, phi_cells, rotation_of
+from nanobragg.resolver.panels import sensor_numbers
 from nanobragg.resolver.sensor import Sensor, scene_sensor, sensor_of, sensors_of
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     from nanobragg.differentiation.names import Chosen
     from nanobragg.differentiation.point import Point
-    from nanobragg.records.experiment import Experiment
     from nanobragg.resolver.crystal import Lattice
     from nanobragg.resolver.files import Said
 
@@ -52,7 +53,7 @@ class DualStages(NamedTuple):
 
 def tangents(chosen: Sequence[Chosen], point: Point) -> Iterator[SceneChange]:
     """How the Scene changes with each of the chosen numbers, one after the other (they take memory)."""
-    said = [one for one in chosen if one.row.kind == "said"]
+    said = [one for one in chosen if one.row.kind in ("said", "sensor")]
     dual = _dual_stages(_dual_said(said, point), point) if said else None
     for one in chosen:
         if one.row.kind == "move" and point.path is not None:
@@ -77,7 +78,7 @@ def _dual_said(chosen: Sequence[Chosen], point: Point) -> Said:
     values = {one.parameter.name: one.parameter.value for one in chosen}
     experiment = point.said.experiment
     for name, places in seeds.items():
-        experiment = _replaced(experiment, name, _seeded(values[name], places))
+        experiment = with_said(experiment, name, _seeded(values[name], places))
     return point.said._replace(experiment=experiment)
 
 
@@ -85,11 +86,6 @@ def _seeded(value: Any, places: dict[int | None, tuple[float, ...]]) -> Any:
     if None in places:
         return Dual(float(value), places[None])
     return tuple(Dual(float(v), places[i]) if i in places else v for i, v in enumerate(value))
-
-
-def _replaced(experiment: Experiment, name: str, value: Any) -> Experiment:
-    part, _, field = name.partition(".")
-    return replace(experiment, **{part: replace(getattr(experiment, part), **{field: value})})
 
 
 # ---- through the resolver ---------------------------------------------------------------------------------
@@ -112,7 +108,7 @@ def _dual_stages(said: Said, point: Point) -> DualStages:
         pixels=pixels,
         placement=placement,
         motion=None if said.body is None else motion_of(experiment, said.body),
-        sensors=_sensors(experiment, point),
+        sensors=_sensors(said, point),
         light=light,
         lattice=lattice,
         phi=phi_cells(direct_cell(lattice), placement.frame.spindle, rotation, quirks),
@@ -122,12 +118,14 @@ def _dual_stages(said: Said, point: Point) -> DualStages:
     )
 
 
-def _sensors(experiment: Experiment, point: Point) -> list[Sensor]:
+def _sensors(said: Said, point: Point) -> list[Sensor]:
     """The Scene's, and then each panel's, as the resolver has them."""
-    detector = experiment.detector
-    if point.said.body is None:
-        return [sensor_of(detector, point.quirks)] * 2
-    sensors = sensors_of(detector, point.said.body.panels)
+    if said.body is None:
+        return [sensor_of(said, point.quirks)] * 2
+    panels = said.body.panels
+    if (owners := said.experiment.detector.panels) is not None:
+        panels = tuple(replace(panel, **sensor_numbers(owner)) for panel, owner in zip(panels, owners, strict=True))
+    sensors = sensors_of(said, panels)
     return [sensors[0], *sensors]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nanobragg.differentiation.fields import material_of
+from nanobragg.differentiation.fields import material_of, with_said
 from nanobragg.differentiation.names import Target, targets_of
 from nanobragg.differentiation.point import Point, point_of
 from nanobragg.errors import InputError
@@ -60,12 +60,13 @@ def replaced(
 
 
 def _with_field(experiment: Experiment, target: Target, numbers: NDArray[np.float64]) -> Experiment:
-    part, _, field = target.row.name.partition(".")
-    record = getattr(experiment, part)
-    now = getattr(record, field)
+    name, now = target.row.name, None
+    if target.row.kind != "sensor":  # which is one number
+        part, _, field = name.partition(".")
+        now = getattr(getattr(experiment, part), field)
     # What an earlier target changed is in the record; what nobody said is in the parameter.
     value = _set(target.parameter.value if _is_another(now, target) else now, target, numbers)
-    return replace(experiment, **{part: replace(record, **{field: value})})
+    return with_said(experiment, name, value)
 
 
 def _is_another(now: Any, target: Target) -> bool:

@@ -342,6 +342,7 @@ OWN_OPTIONS: tuple[Option, ...] = (
     _own("-detector=", _DETECTOR, "detector.name"),
     _own("-panels=", _DETECTOR, "detector.rendered", arguments="a,b"),
     _own("-own_sensors=", _DETECTOR, "detector.own_sensors"),
+    _own("-detector_material=", _DETECTOR, "detector.material"),
     _own("-experiment=", _DETECTOR, "detector.experiment"),
     _own("-clen=", _POSITION, "detector.clen"),
     _own("-geomdata=", _POSITION, "detector.geometry_data"),

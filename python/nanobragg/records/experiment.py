@@ -49,6 +49,7 @@ from nanobragg.records.quirks import QUIRK_NAMES
 from nanobragg.records.record import Record
 from nanobragg.records.response import Response
 from nanobragg.records.shapes import SHAPES
+from nanobragg.records.solids import SOLID, SOLIDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -293,12 +294,18 @@ class Panel(Record):
         "thickness of the sensor",
         unit="µm",
         unset="the detector's",
-        more="It absorbs where the detector has a thickness or any panel an attenuation depth; else it is for files.",
+        more="It absorbs where the detector has a thickness, or any panel an attenuation depth, or a thickness and a "
+        "material whose absorption is known; else it is for files.",
     )
     attenuation_depth: float | None = row(
-        POSITIVE, "attenuation depth of the sensor", unit="µm", unset="the detector's"
+        POSITIVE, "attenuation depth of the sensor", unit="µm", unset="the detector's, else the material's"
     )
-    sensor_material: str = row(NAME, "material of the sensor; for files", default="Si")
+    sensor_material: str | None = row(
+        NAME,
+        "material of the sensor",
+        unset="the detector's; files say Si",
+        more=f"{', '.join(SOLIDS)} have an attenuation depth at the beam's wavelength; others are for files.",
+    )
     mask: PathOrArray | None = row(
         FILE_OR_ARRAY,
         "image (SMV, CBF, TIFF...) of the panel whose pixels of 0 are not rendered",
@@ -449,6 +456,12 @@ class Detector(Record):
     point_pixel: bool = row(FLAG, "solid angle 1/R², without obliquity", default=False, option="-point_pixel")
     attenuation_depth: float | None = row(
         DEPTH, "attenuation depth of the sensor; inf: nothing is absorbed", unit="µm", option="-detector_absorb"
+    )
+    material: str | None = row(
+        SOLID,
+        "material of the sensor, whose attenuation depth at the beam's wavelength is taken where none is said",
+        option="-detector_material",
+        unset="as the file says",
     )
     thickness: float | None = row(NUMBER, "thickness of the sensor", unit="µm", option="-detector_thick", unset="0")
     layers: int | None = row(WHOLE, "layers that the sensor is divided into", option="-detector_thicksteps", unset="1")

@@ -63,8 +63,8 @@ class ScenePanel(Record):
     """m², what the solid angle takes; ``None``: the parallelogram that a pixel's edges span."""
     sensor: SceneSensor | None = None
     """What absorbs in it, in as many layers as ``Scene.layers`` has; ``None``: what the Scene says."""
-    sensor_material: str = "Si"
-    """For files."""
+    sensor_material: str = ""
+    """For files; '': not known, and files say Si."""
     sensor_thickness: float = 0.0
     """m; 0: not known. For files; what absorbs is said by the sensor."""
     sensor_attenuation: float = 0.0

@@ -145,7 +145,7 @@ class Variables:
             name=one.name,
             unit=_unit(one),
             start=start,
-            log=one.parameter.name in POSITIVE and start > 0.0,
+            log=(one.parameter.name in POSITIVE or one.row.kind == "sensor") and start > 0.0,
             turn=_TURN.index(one.name) if self.turned and one.name in _TURN else None,
             lowest=1.0 if one.parameter.name == "crystal.cells" else -math.inf,
         )

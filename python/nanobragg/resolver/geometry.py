@@ -11,7 +11,7 @@ from nanobragg.errors import InputError
 from nanobragg.records.panel import ScenePanel
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
-from nanobragg.resolver.sensor import Sensor, sensor_of, sensors_of
+from nanobragg.resolver.sensor import Sensor, sensor_of, sensors_of, with_sensors
 
 if TYPE_CHECKING:
     from nanobragg.resolver.body import Body
@@ -56,7 +56,7 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
     if detector.curved and placement.distance == 0.0:
         raise InputError("-curved_det: found a detector distance of 0, expected a sphere with a radius")
     roi, doubts = _roi(detector.roi, (pixels.nslow, pixels.nfast))
-    sensor = sensor_of(detector, quirks)
+    sensor = sensor_of(said, quirks)
     # The axes of a file are two: the third is to be generated.
     of_placement = () if said.framed else placement.warnings
     return PlacedDetector(
@@ -67,6 +67,7 @@ def placed_detector(said: Said, quirks: frozenset[str]) -> PlacedDetector:
         roi=roi,
         panels=(_panel(said, pixels, placement, sensor),),
         log=Log(
+            notes=sensor.notes,
             warnings=(*of_placement, *doubts, *sensor.warnings),
             touched=_touched(said, pixels, placement, quirks)
             | which(thickness_step=sensor.step_quirk, layers_at_front_faces=sensor.front_quirk),
@@ -115,7 +116,7 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
     """A detector of panels: none of nanoBragg.c's quirks touches it."""
     from nanobragg.resolver.body import place_body
     from nanobragg.resolver.moves import moved_panels, moves_of
-    from nanobragg.resolver.panels import overlapping, with_mask, with_sensors
+    from nanobragg.resolver.panels import overlapping, with_mask
 
     detector = said.experiment.detector
     if detector.curved:
@@ -128,8 +129,8 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
     roi, doubts = _roi(detector.roi, largest)
     if shared := overlapping(panels):
         doubts = (*doubts, f"panels {shared[0]} and {shared[1]} share pixels of the file's array")
-    sensors = sensors_of(detector, panels)
-    panels, others = with_sensors(panels, [sensor.thickness for sensor in sensors])
+    sensors = sensors_of(said, panels)
+    panels, others = with_sensors(panels, sensors)
     return PlacedDetector(
         pixels=pixels,
         placement=placement,
@@ -138,7 +139,8 @@ def _of_panels(said: Said, body: Body) -> PlacedDetector:
         roi=roi,
         panels=panels,
         log=Log(
-            warnings=(*placement.warnings, *doubts, *dict.fromkeys(w for s in sensors for w in s.warnings), *others)
+            notes=tuple(dict.fromkeys(note for s in sensors for note in s.notes)),
+            warnings=(*placement.warnings, *doubts, *dict.fromkeys(w for s in sensors for w in s.warnings), *others),
         ),
     )
 
@@ -161,6 +163,7 @@ def _panel(said: Said, pixels: Pixels, placement: Placement, sensor: Sensor) -> 
         slow=np.array(frame.slow),
         normal=np.array(frame.normal),
         close_distance=placement.close_distance,
+        sensor_material=sensor.material,
         sensor_thickness=max(sensor.thickness, 0.0),
         mask=None if mask is None else mask != 0,
     )

@@ -123,8 +123,14 @@ def check_choices(detector: Detector, image: SmvHeader | FileGeometry | None) ->
 def line_of(file: FileGeometry, experiment: Experiment) -> str:
     """The line about a file; a crystal that options replace is not among what is used."""
     crystal = experiment.crystal
-    if experiment.detector.own_sensors:
-        file = file.with_sensors()
+    detector = experiment.detector
+    if detector.own_sensors:
+        file = file.with_sensors("the sensors of its panels")
+    elif detector.thickness and detector.attenuation_depth is None and detector.material is None:
+        told = (file, *file.panels)
+        depths = any(each.mu for each in told)
+        if depths or any(each.material for each in told):
+            file = file.with_sensors(f"the {'attenuation depth' if depths else 'material'} of its sensor")
     if file.real_space is None or (crystal.cell is None and crystal.matrix is None):
         return file.used()
     option = "-cell" if crystal.matrix is None else "-mat"

@@ -72,6 +72,10 @@ class HeaderValues(NamedTuple):
     """The detector's near point, in the same pixels, of files that have axes."""
     mirrored: bool = False
     """Whether the detector's normal is minus fast x slow, which of a file's axes may point at the sample."""
+    sensor_material: str = ""
+    """What absorbs in a detector of one panel."""
+    sensor_attenuation: float | None = None
+    """1/m: its absorption."""
     pivot: str | None = None
     """What a detector turns about that its file has at a 2theta: the sample."""
 
@@ -131,6 +135,8 @@ def apply_file(values: HeaderValues, file: FileGeometry) -> HeaderValues:
             new[name] = found
     if (width := new.get("oscillation", 0.0)) < 0.0:  # a range may begin at its other end
         new["oscillation"], new["phi"] = -width, new.get("phi", values.phi or 0.0) + width
+    new["sensor_material"] = file.material
+    new["sensor_attenuation"] = 1000.0 * file.mu if file.mu and file.mu > 0.0 else None
     if "distance" in new:
         new["close_distance"] = None
     if file.centre is not None:

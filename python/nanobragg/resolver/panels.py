@@ -116,14 +116,23 @@ def _panel_of_user(
         slow=slow,
         normal=normal,
         close_distance=distance,
-        sensor_material=panel.sensor_material,
-        sensor_thickness=(panel.sensor_thickness or 0.0) * 1e-6,
-        sensor_attenuation=0.0 if panel.attenuation_depth is None else 1.0 / (panel.attenuation_depth * 1e-6),
+        sensor_material=panel.sensor_material or "",
+        **sensor_numbers(panel),
         gain=panel.gain,
         saturation=panel.saturation,
         mask=_mask_of_user(panel, name, shape, mask),
         place=place,
     )
+
+
+def sensor_numbers(panel: Panel) -> dict[str, Any]:
+    """What is said of a panel's own sensor, as :class:`~nanobragg.records.panel.ScenePanel` has it; of dual numbers, if
+    they are.
+    """
+    return {
+        "sensor_thickness": (panel.sensor_thickness or 0.0) * 1e-6,
+        "sensor_attenuation": 0.0 if panel.attenuation_depth is None else 1.0 / (panel.attenuation_depth * 1e-6),
+    }
 
 
 def overlapping(panels: Sequence[ScenePanel]) -> tuple[str, str] | None:
@@ -189,7 +198,7 @@ def _panel_of_file(file: str, panel: FilePanel, number: int, turn: NDArray[np.fl
         slow=vectors[2],
         normal=normal,
         close_distance=distance,
-        sensor_material=panel.material or "Si",
+        sensor_material=panel.material,
         sensor_thickness=(panel.thickness or 0.0) / 1000.0,
         sensor_attenuation=1000.0 * (panel.mu or 0.0),
         gain=panel.gain if panel.gain is not None and panel.gain > 0.0 else 1.0,
@@ -201,36 +210,6 @@ def _panel_of_file(file: str, panel: FilePanel, number: int, turn: NDArray[np.fl
 
 def _saturation(trusted: tuple[float, float]) -> float | None:
     return trusted[1] if trusted[0] < trusted[1] else None
-
-
-# ---- sensors ----------------------------------------------------------------------------------------------
-
-
-def with_sensors(
-    panels: Sequence[ScenePanel], thicknesses: Sequence[float]
-) -> tuple[tuple[ScenePanel, ...], list[str]]:
-    """Panels whose files tell the sensors that are rendered, and what differs from what they are known for, as a
-    warning.
-
-    Args:
-        panels: one or more.
-        thicknesses: m, of the sensor of each panel; 0: there is none.
-
-    """
-    out, others = [], set()
-    for panel, thickness in zip(panels, thicknesses, strict=True):
-        known = panel.sensor_thickness
-        if known > 0.0 and abs(known - thickness) > 1e-6 * thickness > 0.0:
-            others.add(known)
-        out.append(replace(panel, sensor_thickness=thickness) if thickness > 0.0 else panel)
-    if not others:
-        return tuple(out), []
-    found = ", ".join(f"{1e6 * other:g}" for other in sorted(others)[:3]) + ("..." if len(others) > 3 else "")
-    doubt = (
-        f"the sensors of all panels are rendered {1e6 * thicknesses[0]:g} um thick (-detector_thick), not {found} um "
-        "(-own_sensors)"
-    )
-    return tuple(out), [doubt]
 
 
 # ---- of arrays --------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from nanobragg.io.geometry.hdf5 import (
     Unusable,
     attribute,
     child,
-    child_said,
     direction_of,
     is_group,
     is_nan,
@@ -36,6 +35,7 @@ from nanobragg.io.geometry.hdf5 import (
 from nanobragg.io.geometry.nexus_beam import beam_of
 from nanobragg.io.geometry.nexus_mask import bad_pixels, with_bad_pixels
 from nanobragg.io.geometry.nexus_scan import scan_of
+from nanobragg.io.geometry.nexus_sensor import told_of_sensor
 from nanobragg.io.geometry.types import (
     FileGeometry,
     FilePanel,
@@ -215,7 +215,6 @@ def _panels(said: Said, detector: Any, modules: list[Any], data: Any) -> list[Fi
 
 def _common(said: Said, detector: Any) -> dict[str, Any]:
     """What all panels of a detector share."""
-    material = child(detector, "sensor_material")
     largest = child(detector, "saturation_value")
     least = child(detector, "underload_value")
     limits = None
@@ -223,11 +222,9 @@ def _common(said: Said, detector: Any) -> dict[str, Any]:
         low = None if least is None else said.attempt("limits", lambda: float(numbers(least)[0]))
         high = said.attempt("limits", lambda: float(numbers(largest)[0]))
         limits = None if high is None else (0.0 if low is None else low, high)
-    thickness = said.length("thickness", child_said(detector, "sensor_thickness"), MILLIMETRES, "m")
-    for field in ("limits", "thickness"):  # nothing is made of them
-        said.bad.pop(field, None)
-    name = "" if material is None or is_group(material) else text(stored(material))
-    return {"thickness": thickness, "material": name, "trusted_range": limits}
+    said.bad.pop("limits", None)  # nothing is made of them
+    thickness, material = told_of_sensor(said, detector)
+    return {"thickness": thickness, "material": material, "trusted_range": limits}
 
 
 def _panel(
@@ -364,8 +361,7 @@ def _scalars(said: Said, detector: Any, modules: list[Any], data: Any) -> dict[s
     distance = said.length("distance", _distance(detector), MILLIMETRES, "m")
     if distance is not None and distance < 0.0:
         said.comments.append("its distance has the sign of older files")
-    thickness = said.length("thickness", child_said(detector, "sensor_thickness"), MILLIMETRES, "m")
-    said.bad.pop("thickness", None)
+    thickness, material = told_of_sensor(said, detector)
     if thickness:
         said.unused.append(f"sensor {1e3 * thickness:g} um thick (-detector_thick)")
     return {
@@ -374,6 +370,7 @@ def _scalars(said: Said, detector: Any, modules: list[Any], data: Any) -> dict[s
         "pixel_size": size,
         "distance": None if distance is None else abs(distance),
         "centre": _centre(said, detector),
+        "material": material,
     }
 
 

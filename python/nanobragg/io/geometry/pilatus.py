@@ -86,7 +86,7 @@ def pilatus_header(name: str, header: str) -> Fields:
         oscillation=lambda: angle("Angle_increment", f"{axis}_increment"),
         swing=lambda: lines.number("Detector_2theta", _ANGLES),
     )
-    return fields | {"swing_known": "swing" in fields, "unused": _unused(lines, axis)}
+    return fields | {"swing_known": "swing" in fields, "unused": _unused(lines, axis), "material": _sensor(lines)[0]}
 
 
 def _scanned(lines: _Lines) -> str:
@@ -101,8 +101,16 @@ def _unused(lines: _Lines, scanned: str) -> tuple[str, ...]:
     if not lines.said("Start_angle") and not scanned:
         angles = [*_SETTINGS]
     said = [f"{key} {value}" for key in (*angles, *_LEFT_OUT) if (value := lines.said(key))]
-    thickness = lines.said("Silicon sensor, thickness") or lines.said("CdTe sensor, thickness")
-    return (*said, *([f"sensor, thickness {thickness} (-detector_thick)"] if thickness else []))
+    material, thickness = _sensor(lines)
+    return (*said, *([f"sensor of {material}, thickness {thickness} (-detector_thick)"] if thickness else []))
+
+
+def _sensor(lines: _Lines) -> tuple[str, str]:
+    """Its material, and how thick it is; '' where the header does not say it."""
+    for words, material in (("Silicon", "Si"), ("CdTe", "CdTe")):
+        if thickness := lines.said(f"{words} sensor, thickness"):
+            return material, thickness
+    return "", ""
 
 
 def _length(value: float, least: float) -> float:

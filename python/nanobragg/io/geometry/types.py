@@ -107,6 +107,10 @@ class FileGeometry(Record):
     oscillation: float | None = None
     polarization: float | None = None
     """Kahn factor"""
+    material: str = ""
+    """What absorbs in a detector of one panel."""
+    mu: float | None = None
+    """1/mm: its absorption."""
     swing: float | None = None
     """degrees of 2theta that the file tells of; its distance and centre are those at 0"""
     swing_known: bool = False
@@ -164,11 +168,11 @@ class FileGeometry(Record):
         line = f"from {self.name} ({self.kind}): {', '.join([*parts, *self.comments])}"
         return f"{line}; not used: {', '.join(self.unused)}" if self.unused else line
 
-    def with_sensors(self) -> FileGeometry:
-        """Its sensors are used, and not among what is not."""
+    def with_sensors(self, comment: str) -> FileGeometry:
+        """Its sensors are used, as a comment says, and not among what is not."""
         sensors = _unused_sensors(self.panels)
         unused = tuple(text for text in self.unused if text not in sensors)
-        return replace(self, unused=unused, comments=(*self.comments, "the sensors of its panels"))
+        return replace(self, unused=unused, comments=(*self.comments, comment))
 
 
 def fields_of_panels(name: str, panels: Sequence[FilePanel], vectors: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,6 +202,8 @@ def fields_of_panels(name: str, panels: Sequence[FilePanel], vectors: Mapping[st
         "distance": along if abs(along) > 1e-9 else None,
         "centre": (f / fast_size, s / slow_size),
         "bad_pixels": panel.bad,
+        "material": panel.material,
+        "mu": panel.mu,
         "unused": unused_of(panel),
         "warnings": (f"{name}: the detector stands upstream of the sample, at {along:g} mm",) if along < -1e-9 else (),
     }

@@ -221,7 +221,7 @@ def _dials_panel(name: str, panel: ScenePanel, turn: NDArray[np.float64], resolv
         "pixel_size": [1e3 * panel.pixel_size[0] * lengths[0], 1e3 * panel.pixel_size[1] * lengths[1]],
         "trusted_range": [0.0, 2.0**31 - 1 if panel.saturation is None else panel.saturation],
         "thickness": 1e3 * (sensor.depth if absorbs else panel.sensor_thickness),
-        "material": panel.sensor_material,
+        "material": panel.sensor_material or "Si",
         "mu": 1e-3 * sensor.attenuation if absorbs else 0.0,
         "identifier": "",
         "mask": [] if panel.mask is None else _rectangles(panel.mask == 0),

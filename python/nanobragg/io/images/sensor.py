@@ -19,5 +19,5 @@ def told_sensor(panel: ScenePanel) -> tuple[str, float, dict[str, str]]:
     DIALS asks for both, divides intensities by what it thinks is captured, and shifts spots by the depth at which.
     """
     if panel.sensor_thickness > 0.0:
-        return panel.sensor_material, panel.sensor_thickness, {}
+        return panel.sensor_material or "Si", panel.sensor_thickness, {}
     return (*_BLACK, {ASSUMED: "nothing is said of a sensor"})
