@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from conftest import player
 from nanobragg.cli import main
 from test_ensemble_files import MANY, finished, folder, run, sums
 
@@ -136,6 +137,50 @@ def test_two_runs_at_once_do_not_mind_each_other(folder: Path) -> None:
         _, errors = process.communicate(timeout=120)
         assert (process.returncode, errors.decode()) == (0, "")
     assert sums(folder / "a") == sums(folder / "b") == sums(folder / "c")
+
+
+TWO_DEVICES = """
+import os
+import sys
+from types import SimpleNamespace
+
+
+def renderer(number):
+    from nanobragg import _core
+
+    with open(os.environ["DEVICES_SEEN"], "a") as seen:
+        seen.write(f"{os.getpid()} {number}\\n")
+    return _core.PlayedRenderer(0, budget=1e4)
+
+
+about = {"name": "Played", "capability": (9, 0), "memory": 2**34, "multiprocessors": 9, "clock_hz": 1e9}
+devices = [{"number": number, "memory_bandwidth": 2e12, **about} for number in (0, 3)]
+system = {"devices": devices, "reason": "", "driver": 13000, "runtime": 13000}
+sys.modules["nanobragg._cuda"] = SimpleNamespace(Renderer=renderer, system=lambda: system)
+"""
+"""What every process of a machine with the CUDA devices 0 and 3 begins with; the CPU plays them."""
+
+
+def test_each_device_has_a_worker(folder: Path) -> None:
+    """On a machine of several GPUs all of them work, each for one process, and the files are the same as of one."""
+    player()
+    (folder / "sitecustomize.py").write_text(TWO_DEVICES, encoding="utf-8")
+    (folder / "set.toml").write_text('device = "cuda"\n' + (folder / "set.toml").read_text(), encoding="utf-8")
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+
+    def seen(out: str, *words: str) -> list[list[str]]:
+        environment = os.environ | {"PYTHONPATH": path, "DEVICES_SEEN": str(folder / f"{out}.txt")}
+        command = [sys.executable, "-m", "nanobragg", "ensemble", "set.toml", "-o", out, *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("2 processes on cuda:0, cuda:3" in done.stdout) == (not words)
+        return sorted((line.split() for line in (folder / f"{out}.txt").read_text().splitlines()), key=lambda x: x[1])
+
+    together, alone = seen("two"), seen("one", "-workers", "1")
+    assert [number for _, number in together] == ["0", "3"]
+    assert together[0][0] != together[1][0]
+    assert {number for _, number in alone} == {"0"}
+    assert sums(folder / "two") == sums(folder / "one")
 
 
 def test_workers_of_our_own_do_not_watch_themselves() -> None:

@@ -140,17 +140,21 @@ def _make(plan: Plan, path: str, request: _Request) -> int:
         need(package, "ensemble")
     nominal = nominal_of(plan)
     maker = Maker(plan)
-    _tell_factors(maker, probe(maker))
+    first = probe(maker)
+    _tell_factors(maker, first)
     folder = Folder(path, plan)
     missing, files = folder.missing(), file_count(plan)
     if len(missing) < files:
         print(f"{files - len(missing)} of {files} files are there")
-    workers = 1 if request.scheduler else _number_of_workers(request.workers, len(missing))
+    devices = () if request.scheduler else devices_of(plan.run.device, first)
+    workers = 1 if request.scheduler else _number_of_workers(request.workers, len(missing), len(devices))
+    if workers > 1 and devices:
+        print(f"{workers} processes on {', '.join(devices[:workers])}")
     shots = sum(len(shots_of(plan, number)) for number in missing)
     with FileProgress(files, files - len(missing), shots, shown=plan.run.progress) as progress:
         made = (plan, path, folder.identity, missing, lambda number: progress(len(shots_of(plan, number))))
         if missing and (request.scheduler or workers > 1):
-            make_files_with_dask(*made, workers=workers, scheduler=request.scheduler)
+            make_files_with_dask(*made, workers=workers, scheduler=request.scheduler, devices=devices)
         elif missing:
             make_files(*made)
     failed = folder.finish(nominal)
@@ -161,14 +165,33 @@ def _make(plan: Plan, path: str, request: _Request) -> int:
     return 0
 
 
-def _number_of_workers(said: int | None, files: int) -> int:
-    """As said, or one for each core where Dask is installed; never more than files."""
+def devices_of(device: str, first: Draw) -> tuple[str, ...]:
+    """The CUDA devices that the shots are rendered on; none where the processors render them.
+
+    Args:
+        device: as the file says.
+        first: a shot, for ``auto``, which chooses by the work.
+
+    """
+    from nanobragg.rendering.cuda_system import cuda_system
+    from nanobragg.rendering.devices import choose_device
+    from nanobragg.resolver.resolve import resolve
+
+    if device == "auto":
+        device = choose_device(device, resolve(first.experiments[0]).scene).name.partition(":")[0]
+    if device != "cuda":
+        return () if device == "cpu" else (device,)
+    return tuple(f"cuda:{found.number}" for found in cuda_system().devices)
+
+
+def _number_of_workers(said: int | None, files: int, devices: int) -> int:
+    """As said, or one for each device, or core, where Dask is installed; never more than files."""
     if said is not None:
         return max(min(said, files), 1)
     from importlib.util import find_spec
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = max(min(cores, files), 1)
+    workers = max(min(devices or cores, files), 1)
     if workers > 1 and find_spec("distributed") is None:
         print("one process: no package distributed (pip install 'nanobragg[ensemble]')")
         return 1

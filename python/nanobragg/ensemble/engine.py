@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from threading import Lock
@@ -22,6 +22,8 @@ TASKS_PER_WORKER = 2
 """Files that a worker has in hand or in wait: more would fill the scheduler for nothing."""
 _KEPT: dict[str, tuple[Maker, Nominal]] = {}
 """What a worker keeps: what the shots of an ensemble have in common, by its identity."""
+_PLACE: dict[str, str] = {}
+"""The ``device`` that a worker was given; nothing: the file's."""
 _KEEPING = Lock()
 """One of a worker's threads at a time looks for what is kept, or makes it."""
 
@@ -66,16 +68,25 @@ def make_one(document: dict[str, Any], path: str, folder: str, identity: str, nu
         if identity not in _KEPT:
             plan = plan_of(document, path)
             _KEPT.clear()
-            _KEPT[identity] = Maker(plan, threads=1), nominal_of(plan)
+            _KEPT[identity] = Maker(plan, threads=1, device=_PLACE.get("device")), nominal_of(plan)
         maker, nominal = _KEPT[identity]
     write_shots(maker, nominal, folder, number, identity)
     return number
 
 
 def make_files_with_dask(
-    plan: Plan, folder: str, identity: str, numbers: list[int], done: Done, *, workers: int, scheduler: str | None
+    plan: Plan,
+    folder: str,
+    identity: str,
+    numbers: list[int],
+    done: Done,
+    *,
+    workers: int,
+    scheduler: str | None,
+    devices: Sequence[str] = (),
 ) -> None:
-    """Make files with workers: ``workers`` processes of this machine, or those of a scheduler.
+    """Make files with workers: ``workers`` processes of this machine, each with one of the ``devices`` where there are
+    any, or those of a scheduler.
 
     Raises:
         InputError: without the package distributed, for a scheduler that does not answer, when a file cannot be
@@ -85,6 +96,8 @@ def make_files_with_dask(
     need("distributed", "-scheduler" if scheduler else "-workers", extra="ensemble")
     shared = (plan.document, os.path.abspath(plan.path), os.path.abspath(folder), identity)
     with client_of(workers, scheduler) as client:
+        if devices and scheduler is None:
+            client.register_plugin(_on_devices(devices))
         slots = TASKS_PER_WORKER * max(sum(client.ncores().values()), workers, 1)
         tasks = ((_key(identity, number), (*shared, number)) for number in numbers)
         for future in through(client, make_one, tasks, slots):
@@ -164,6 +177,21 @@ def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
     ):
         client.register_plugin(_undisturbed(distributed))
         yield client
+
+
+def _on_devices(devices: Sequence[str]) -> Any:
+    """What gives the workers of this machine, which are numbered, one device after the other; a worker that replaces a
+    dead one has its number.
+    """
+    import distributed
+
+    class OnDevice(distributed.WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            from nanobragg.ensemble import engine
+
+            engine._PLACE["device"] = devices[int(worker.name) % len(devices)]
+
+    return OnDevice()
 
 
 def _undisturbed(distributed: Any) -> Any:

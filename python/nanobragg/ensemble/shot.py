@@ -83,12 +83,14 @@ class Maker:
     Args:
         plan: the ensemble.
         threads: of the CPU; ``None``: as the file says.
+        device: where images are rendered; ``None``: as the file says.
 
     """
 
-    def __init__(self, plan: Plan, threads: int | None = None) -> None:
+    def __init__(self, plan: Plan, threads: int | None = None, device: str | None = None) -> None:
         self.plan = plan
         self.threads = plan.run.threads if threads is None else threads
+        self.device = device or plan.run.device
         self._kept = local()
 
     def shot(self, number: int) -> Shot:
@@ -120,8 +122,7 @@ class Maker:
         """The renderer of this thread, with the Scene loaded."""
         renderer: Renderer | None = getattr(self._kept, "renderer", None)
         if renderer is None:
-            run = self.plan.run
-            renderer = Renderer(scene, device=run.device, precision=run.precision, threads=self.threads)
+            renderer = Renderer(scene, device=self.device, precision=self.plan.run.precision, threads=self.threads)
             self._kept.renderer = renderer
         else:
             renderer.load(scene)
