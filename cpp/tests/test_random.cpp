@@ -131,6 +131,18 @@ TEST_CASE("a fast noise image is made of the deviates of its pixels, for any num
     }
 }
 
+TEST_CASE("many attempts at once are those that one pixel makes") {
+    const std::size_t slow = 9, fast = 1033;
+    for (const float mean : {9.999F, 10.0F, 13.0F, 31.0F, 250.0F, 4e4F, 1e9F}) {
+        const std::vector<float> image(slow * fast, mean);
+        std::vector<float> photons(image.size());
+        noise_image_fast(image.data(), whole(slow, fast), 0.0, 11, 2, photons.data());
+        for (std::size_t i = 0; i < image.size(); ++i) {
+            REQUIRE(photons[i] == static_cast<float>(pixel_poisson(mean, 11, i)));
+        }
+    }
+}
+
 TEST_CASE("images of 32 bits hold the same photons beyond 65535") {
     const std::size_t slow = 20, fast = 150;
     const std::vector<float> image = some_means(slow * fast);

@@ -238,7 +238,7 @@ NANOBRAGG_HD inline NormalPair pixel_normals(std::uint64_t key, std::uint64_t pa
 NANOBRAGG_HD inline double log_defect(double x) {
     const double s = x / (2.0 + x);
     const double near = atanh_excess(s) - x * s, far = natural_log(1.0 + x) - x;
-    return x > -0.25 && x < 0.4 ? near : far;
+    return ((x > -0.25) & (x < 0.4)) ? near : far;  // both, so that many are done at once
 }
 
 /// ln of the probability of a whole number `count` >= 10 under a mean >= 10: the saddle-point form (C. Loader, 2000),
@@ -251,12 +251,23 @@ NANOBRAGG_HD inline double poisson_log_probability_of_many(double count, double 
     return count * log_defect((mean - count) * inverse) - 0.5 * natural_log(two_pi * count) - series;
 }
 
+/// ln of the probability of a whole number `count` from 0 to 9 under a mean.
+NANOBRAGG_HD inline double poisson_log_probability_of_few(double count, double mean) {
+    double factorial = 1.0;  // times every whole number down from the count
+    factorial *= count > 1.0 ? count : 1.0;
+    factorial *= count - 1.0 > 1.0 ? count - 1.0 : 1.0;
+    factorial *= count - 2.0 > 1.0 ? count - 2.0 : 1.0;
+    factorial *= count - 3.0 > 1.0 ? count - 3.0 : 1.0;
+    factorial *= count - 4.0 > 1.0 ? count - 4.0 : 1.0;
+    factorial *= count - 5.0 > 1.0 ? count - 5.0 : 1.0;
+    factorial *= count - 6.0 > 1.0 ? count - 6.0 : 1.0;
+    factorial *= count - 7.0 > 1.0 ? count - 7.0 : 1.0;
+    return count * natural_log(mean) - mean - natural_log(factorial);
+}
+
 /// ln of the probability of any whole number `count` >= 0 under a mean.
 NANOBRAGG_HD inline double poisson_log_probability(double count, double mean) {
-    if (count >= 10.0) return poisson_log_probability_of_many(count, mean);
-    double factorial = 1.0;
-    for (double factor = 2.0; factor <= count; factor += 1.0) factorial *= factor;
-    return count * natural_log(mean) - mean - natural_log(factorial);
+    return count >= 10.0 ? poisson_log_probability_of_many(count, mean) : poisson_log_probability_of_few(count, mean);
 }
 
 /// One attempt at a Poisson deviate of a mean of 10 or more by transformed rejection with squeeze (PTRS; W. Hoermann,
@@ -266,21 +277,28 @@ struct Attempt {
     double count;
     bool squeezed;  // accepted at once
     bool rejected;  // without a look at the probability
-    double bound;   // else accepted if the ln of the probability is as large
 
     NANOBRAGG_HD Attempt(double mean, double first, double second) {
-        const double b = 0.931 + 2.53 * std::sqrt(mean);
-        const double a = -0.059 + 0.02483 * b;
-        const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-        const double squeeze = 0.9277 - 3.6224 / (b - 2.0);
+        b_ = 0.931 + 2.53 * std::sqrt(mean);
+        a_ = -0.059 + 0.02483 * b_;
+        const double squeeze = 0.9277 - 3.6224 / (b_ - 2.0);
         const double u = first - 0.5;
-        const double us = 0.5 - std::fabs(u);
-        count = std::floor((2.0 * a / us + b) * u + mean + 0.43);
-        squeezed = (us >= 0.07) & (second <= squeeze);
-        rejected = (count < 0.0) | ((us < 0.013) & (second > us));
-        // The paper's v / alpha / (a / us^2 + b), in one quotient.
-        bound = natural_log(second * inverse_alpha * (us * us) / (a + b * (us * us)));
+        us_ = 0.5 - std::fabs(u);
+        second_ = second;
+        count = std::floor((2.0 * a_ / us_ + b_) * u + mean + 0.43);
+        squeezed = (us_ >= 0.07) & (second <= squeeze);
+        rejected = (count < 0.0) | ((us_ < 0.013) & (second > us_));
     }
+
+    /// Else it is accepted if the ln of the count's probability is as large as this: the paper's v / alpha / (a / us^2
+    /// + b), in one quotient.
+    NANOBRAGG_HD double bound() const {
+        const double inverse_alpha = 1.1239 + 1.1328 / (b_ - 3.4);
+        return natural_log(second_ * inverse_alpha * (us_ * us_) / (a_ + b_ * (us_ * us_)));
+    }
+
+  private:
+    double a_, b_, us_, second_;
 };
 
 /// Poisson deviate of a mean of 10 or more.
@@ -289,7 +307,7 @@ NANOBRAGG_HD inline double poisson_large(double mean, PixelStream& random) {
         const double first = random.uniform(), second = random.uniform();
         const Attempt attempt(mean, first, second);
         if (attempt.squeezed) return attempt.count;
-        if (!attempt.rejected && attempt.bound <= poisson_log_probability(attempt.count, mean)) return attempt.count;
+        if (!attempt.rejected && attempt.bound() <= poisson_log_probability(attempt.count, mean)) return attempt.count;
     }
 }
 
