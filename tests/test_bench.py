@@ -32,6 +32,7 @@ from nanobragg_bench.ceilings import (  # noqa: E402
     memory_ceiling,
 )
 from nanobragg_bench.comparison import Agreement  # noqa: E402
+from nanobragg_bench.counts_step import measure_series_1024  # noqa: E402
 from nanobragg_bench.cuda_cases import WAYS, measure_cuda  # noqa: E402
 from nanobragg_bench.devices import CPU, device_of, why_not_cuda  # noqa: E402
 from nanobragg_bench.engine import measure_engine  # noqa: E402
@@ -269,7 +270,7 @@ def ask_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 def on_played(played: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """Settings of a quick run on a GPU that the CPU plays; the worker works in this process."""
     ask = ask_here(monkeypatch)
-    for module in ("engine", "cuda_cases", "comparison"):
+    for module in ("engine", "cuda_cases", "comparison", "counts_step"):
         monkeypatch.setattr(f"nanobragg_bench.{module}.ask_worker", ask)
     return Settings(
         original=None, shared=tmp_path, scratch=tmp_path, threads=(1,), repeat=2, quick=True, original_edge=None,
@@ -305,6 +306,17 @@ def test_the_suite_on_a_gpu(on_played: Settings, tmp_path: Path, capsys: pytest.
     devices = {(row["case"], row["device"]) for row in results["rows"]}
     assert devices == {("nearest", "Played"), ("gpu_mosaic_1000", "Played"), ("read_hkl", "cpu")}
     assert results["skipped"] == []
+
+
+def test_counts_on_a_gpu(on_played: Settings) -> None:
+    """Counts that a GPU makes are timed where they are made, and are no figure unless they are the CPU's."""
+    rows = measure_series_1024(on_played)
+    assert [row.variant for row in rows[2:]] == ["no psf on the device", "fiber psf on the device"]
+    for row in rows[2:]:
+        assert row.device == "Played"
+        assert row.agreement is not None
+        assert row.agreement.agrees
+        assert (row.agreement.compared_with, row.agreement.pixels) == ("the CPU's counts", 96 * 112)
 
 
 @pytest.mark.parametrize("case", [case.name for case in CUDA_CASES])

@@ -1,7 +1,8 @@
 """Background and detector, from nothing to counts: side by side with nonBragg.c and noisify.c.
 
 ``counts_6m``: water and air on 2463 x 2527 pixels, about 10 photons a pixel, photon noise and read-out, with and
-without a fiber point spread. ``series_1024``: 100 frames of 1024 x 1024 pixels with one background.
+without a fiber point spread. ``series_1024``: 100 frames of 1024 x 1024 pixels with one background. Where a GPU was
+asked for also one such frame on it, of an image that lies there, and left there.
 """
 
 from __future__ import annotations
@@ -65,18 +66,53 @@ CASES = (
 
 def measure_counts_6m(settings: Settings) -> list[Row]:
     """One image, with and without a point spread."""
-    return [row for psf in PSF for row in _measure(CASES[0], psf, settings)]
+    return _rows(CASES[0], settings)
 
 
 def measure_series_1024(settings: Settings) -> list[Row]:
     """Many images of one background, with and without a point spread."""
-    return [row for psf in PSF for row in _measure(CASES[1], psf, settings)]
+    return _rows(CASES[1], settings)
 
 
-def _measure(case: CountsCase, psf: str, settings: Settings) -> list[Row]:
+def _rows(case: CountsCase, settings: Settings) -> list[Row]:
     case = case.small() if settings.quick else case
     folder = settings.scratch / case.name
     folder.mkdir(exist_ok=True)
+    rows = [_measure(case, psf, folder, settings) for psf in PSF]
+    return (
+        rows if settings.device.gpu is None else [*rows, *(_on_the_device(case, psf, folder, settings) for psf in PSF)]
+    )
+
+
+def _on_the_device(case: CountsCase, psf: str, folder: Path, settings: Settings) -> Row:
+    answer = ask_worker(
+        folder,
+        "device_counts",
+        **_asked(case, psf),
+        device=settings.device.name,
+        at_least=settings.at_least,
+        at_most=3 if settings.quick else 2000,
+    )
+    # Without a point spread all counts are the CPU's; with one those differ by one that are as near to a half as light
+    # is to the CPU's, 4e-7 of the image's rms (specs/response.md).
+    allowed = 0.0 if psf == "no psf" else 1.0 + 2.0 * 4e-7 * answer["rms"] * answer["pixels"]
+    wrong = answer["beyond_one"] if answer["different"] <= allowed else answer["different"]
+    return Row(
+        case=case.name,
+        what=case.name,
+        variant=f"{psf} on the device",
+        device=settings.device.label,
+        threads=1,
+        seconds=answer["seconds"],
+        evaluations=answer["pixels"],
+        peak_memory_bytes=answer["peak_memory_bytes"],
+        agreement=Agreement("the CPU's counts", answer["pixels"], wrong),
+        note="one frame; evaluations are pixels; nothing is copied to the host",
+        extra={"first_seconds": answer["first_seconds"]},
+    )
+
+
+def _measure(case: CountsCase, psf: str, folder: Path, settings: Settings) -> Row:
     programs = [original_program(os.environ.get(name)) for name in ("NB_NONBRAGG_BIN", "NB_NOISIFY_BIN")]
     original: list[float] = []
     answers: list[dict[str, Any]] = []
@@ -85,21 +121,28 @@ def _measure(case: CountsCase, psf: str, settings: Settings) -> list[Row]:
         answers.append(_ours(case, psf, folder, settings))
         if all(programs):
             original.append(_original([str(program) for program in programs], case, psf, folder))
-    return [_row(case, psf, folder, answers, original)]
+    return _row(case, psf, folder, answers, original)
 
 
-def _ours(case: CountsCase, psf: str, folder: Path, settings: Settings) -> dict[str, Any]:
+def _asked(case: CountsCase, psf: str) -> dict[str, Any]:
+    """The command line of a case in our words, what is around, and the seed."""
     fast, slow = case.centre
     half = case.pixel / 2.0
     centre = f"-Xbeam {slow - half:.9g} -Ybeam {fast - half:.9g}"  # MOSFLM's, along slow first
     words = f"{case.detector} {_BEAM} {centre} {_READING} -offset {_OFFSET} -bits 16 {PSF[psf]}"
+    return {
+        "words": ["-cell", "50", "50", "50", "90", "90", "90", "-default_F", "1e-9", *words.split()],
+        "materials": _MATERIALS,
+        "seed": SEED,
+    }
+
+
+def _ours(case: CountsCase, psf: str, folder: Path, settings: Settings) -> dict[str, Any]:
     return ask_worker(
         folder,
         "counts",
-        words=["-cell", "50", "50", "50", "90", "90", "90", "-default_F", "1e-9", *words.split()],
-        materials=_MATERIALS,
+        **_asked(case, psf),
         frames=case.frames,
-        seed=SEED,
         threads=THREADS,
         # A single image is made three times: the first has the imports and the point spread's own transform as well.
         at_least=settings.at_least if case.frames > 1 else 3600.0,

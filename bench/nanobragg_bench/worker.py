@@ -417,6 +417,20 @@ def device_noise(words: list[str], device: str, seed: int, at_least: float, at_m
     }
 
 
+def _with_materials(words: list[str], materials: dict[str, list[float]]) -> Any:
+    """An experiment with materials around the crystal, whose tables are written for the original."""
+    import numpy as np
+
+    from nanobragg import Around, Material, resolve
+    from nanobragg.inputs.words import parse_words
+    from nanobragg.resolver.materials import SUBSTANCES
+
+    for name in materials:
+        np.savetxt(f"{name}.stol", np.column_stack(SUBSTANCES[name].profile()), fmt="%.6g")
+    around = Around(materials=tuple(Material(None, f"{name}.stol", *said) for name, said in materials.items()))
+    return resolve(replace(parse_words(words).experiment, around=around, quirks="none"))
+
+
 def counts(
     words: list[str],
     materials: dict[str, list[float]],
@@ -428,21 +442,15 @@ def counts(
 ) -> dict[str, Any]:
     """Time a background and so many images of counts made of it; the background is kept as bare floats.
 
-    ``materials``: thickness, density and molecular weight by name; their tables are written for the original.
+    ``materials``: thickness, density and molecular weight by name.
     """
     import numpy as np
 
-    from nanobragg import Around, Material, resolve
-    from nanobragg.inputs.words import parse_words
     from nanobragg.rendering.surroundings import VEILS, surrounded
-    from nanobragg.resolver.materials import SUBSTANCES
     from nanobragg.resolver.response import detector_model
     from nanobragg.results.measured import counts_of
 
-    for name in materials:
-        np.savetxt(f"{name}.stol", np.column_stack(SUBSTANCES[name].profile()), fmt="%.6g")
-    around = Around(materials=tuple(Material(None, f"{name}.stol", *said) for name, said in materials.items()))
-    resolved = resolve(replace(parse_words(words).experiment, around=around, quirks="none"))
+    resolved = _with_materials(words, materials)
     model = detector_model(resolved)
     dark = np.zeros(resolved.scene.image_shape, np.float32)
     kept: dict[str, Any] = {}
@@ -464,6 +472,38 @@ def counts(
         "deviation": abs(kept["counts"].photons - expected) / max(1.0, expected) ** 0.5,
         "mean": float(kept["counts"].panels[0].mean()),
         "peak_memory_bytes": peak,
+    }
+
+
+def device_counts(
+    words: list[str], materials: dict[str, list[float]], seed: int, device: str, at_least: float, at_most: int
+) -> dict[str, Any]:
+    """Time counts of an image that lies on a CUDA device, and count pixels that differ from the CPU's."""
+    import numpy as np
+
+    from nanobragg import DeviceDetector, Renderer
+    from nanobragg.rendering.surroundings import surrounded
+    from nanobragg.resolver.response import detector_model
+    from nanobragg.results.measured import counts_of
+
+    resolved = _with_materials(words, materials)
+    image = Renderer(resolved.scene, device=device).render_on_device()
+    detector = DeviceDetector(resolved)
+    first = _timed(lambda: detector.measured(image, seed=seed), 0.0, 1)
+    for _ in range(3):
+        detector.measured(image, seed=seed)
+    times = _timed(lambda: detector.measured(image, seed=seed), at_least, at_most)
+    photons = surrounded(image.numpy().reshape(resolved.scene.image_shape), resolved)
+    expected = counts_of(photons, resolved, detector_model(resolved), seed=seed).panels[0]
+    apart = np.abs(detector.measured(image, seed=seed).numpy()[0].astype(np.int64) - expected)
+    return {
+        "seconds": statistics.median(times),
+        "first_seconds": first[0],
+        "different": int((apart > 0).sum()),
+        "beyond_one": int((apart > 1).sum()),
+        "rms": float(np.sqrt(np.square(expected, dtype=float).mean())),
+        "pixels": expected.size,
+        "peak_memory_bytes": peak_memory(),
     }
 
 
@@ -499,6 +539,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "noise": noise,
     "device_noise": device_noise,
     "counts": counts,
+    "device_counts": device_counts,
     "derivatives": derivatives,
     "within": within,
     "beside": beside,
