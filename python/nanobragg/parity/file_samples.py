@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from nanobragg.parity import file_texts as texts
+from nanobragg.parity.imgcif_text import IMGCIF
 from nanobragg.parity.set_texts import SET, SET_TABLE
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _texts() -> list[tuple[str, str, str, tuple[str, ...], Kind]]:
         ("structure factors", "a.hkl", texts.HKL, _LIST, "text"),
         ("SHELX HKLF 4", "a.hkl", texts.SHELX, _LIST, "text"),
         ("SHELX fcf", "a.fcf", texts.FCF, _FACTORS, "text"),
+        ("SHELX in CIF", "a.cif", texts.LISTED_CIF, _FACTORS, "text"),
         ("XDS_ASCII", "a.hkl", texts.XDS, _FACTORS, "text"),
         ("CrystFEL hkl", "a.hkl", texts.CRYSTFEL, _LIST, "text"),
         ("Scalepack", "a.sca", texts.SCALEPACK, _FACTORS, "text"),
@@ -160,6 +162,14 @@ def _foreign(folder: Path) -> list[tuple[str, Path, Callable[[Path], object]]]:
         image.write(os.fspath(path))
         undated(path, rb"(?:DATE|HOST) {11}(.{48})")
 
+    def imgcif(path: Path) -> None:
+        from fabio.cbfimage import CbfImage
+
+        CbfImage(data=_pixels()).write(os.fspath(path))
+        content = path.read_bytes()
+        section = content[content.index(b"--CIF-BINARY-FORMAT-SECTION--") :]
+        path.write_bytes(IMGCIF.replace("\n", "\r\n").encode() + section)
+
     def undated(path: Path, pattern: bytes) -> None:
         """Blanks where the pattern's group is: the same file at each call."""
         content = bytearray(path.read_bytes())
@@ -171,6 +181,8 @@ def _foreign(folder: Path) -> list[tuple[str, Path, Callable[[Path], object]]]:
         ("EDF", folder / "a.edf", edf),
         ("Bruker", folder / "a.sfrm", bruker),
         ("mar345", folder / "a.mar345", mar345),
+        ("imgCIF", folder / "full.cbf", imgcif),
+        ("HDF5 mask", folder / "mask.h5", _mask),
         ("DECTRIS master", folder / "master.h5", _master),
         ("CrystFEL data", folder / "data.h5", _data),
         ("NumPy map", folder / "map.npy", lambda path: np.save(path, np.ones(_SHAPE, np.float32))),
@@ -179,6 +191,7 @@ def _foreign(folder: Path) -> list[tuple[str, Path, Callable[[Path], object]]]:
 
 
 _WAYS = {
+    "HDF5 mask": (f"-mask {{}} {_CRYSTAL}", f"-mask {{}}:/masks/good {_CRYSTAL}"),
     "CrystFEL data": (f"-img paths.geom -geomdata {{}} {_CRYSTAL}",),
     "NumPy map": _MAPS,
     "NumPy kernel": (f"-psf_kernel {{}} {_RASTER}",),
@@ -194,6 +207,14 @@ def _data(path: Path) -> None:
         file["LCLS/detector/clen"] = [0.1, 0.2]
         file["LCLS/photon_energy_eV"] = 9500.0
         file["mask"] = np.zeros(_SHAPE, np.uint16)
+
+
+def _mask(path: Path) -> None:
+    """A data set that a file without a detector has."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("masks/good", data=1 - np.eye(*_SHAPE, dtype=np.uint8), chunks=(5, 6), compression="gzip")
 
 
 def _master(path: Path) -> None:

@@ -29,6 +29,9 @@ FCF = (
     "_refln_F_squared_meas\n_refln_F_squared_sigma\n_refln_observed_status\n"
     "1 1 2 25.0 1.0 o\n1 2 3 -4.0 2.0 x\n0 0 2 16.5(3) 0.5 o\n"
 )
+LISTED_CIF = (
+    f"data_x\n{_CELL}_shelx_hkl_file\n;\n{SHELX};\n_shelx_res_file\n;\nTITL x\nHKLF 4 1 0 1 0 1 0 0 0 0 -1\nEND\n;\n"
+)
 XDS = """!FORMAT=XDS_ASCII    MERGE=FALSE    FRIEDEL'S_LAW=FALSE
 !SPACE_GROUP_NUMBER=   96
 !UNIT_CELL_CONSTANTS=    79.000    79.000    38.000  90.000  90.000  90.000

@@ -16,6 +16,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.io.geometry.detector_headers import Fields, dtrek_fields, header_fields, marccd_fields
+from nanobragg.io.geometry.imgcif import imgcif_fields, is_imgcif
 from nanobragg.io.geometry.pilatus import pilatus_header
 from nanobragg.io.geometry.types import FileGeometry
 from nanobragg.io.images.smv import read_smv_header
@@ -33,8 +34,9 @@ _PCK = re.compile(rb"CCP4 packed image(?: V2)?, X: *(\d{1,5}), Y: *(\d{1,5})")
 _BITS = (0, 4, 5, 6, 7, 8, 16, 32)
 _BITS_LATER = (0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32)
 """Bits of a packed pixel by the code in its block; the later ones are those of V2."""
-_LARGEST_CBF_HEADER = 16 * 512
-"""bytes of it that fabio reads"""
+_LARGEST_CBF_HEADER = 65536
+"""bytes"""
+_CBF_SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 _HEADER_LINE = re.compile(rb"^(?:#[ \t]*[A-Za-z]|[ \t]*[A-Z]).*", re.MULTILINE)
 
 
@@ -55,6 +57,8 @@ def read_fabio_geometry(name: str, *, mask: bool) -> FileGeometry:
     Raises :class:`InputError` as :func:`read_fabio_image` does, and for a header that says what cannot be used.
     """
     image, doubts = read_fabio_image(name, pixels=mask)
+    from nanobragg.io.factors.kinds import unpacked_beginning
+
     fields: Fields
     kind = type(image).__name__.removesuffix("Image")
     nslow, nfast = image.shape
@@ -63,20 +67,23 @@ def read_fabio_geometry(name: str, *, mask: bool) -> FileGeometry:
     if marccd is not None:
         kind, fields = "MarCCD", marccd
     elif kind == "Cbf":
-        fields = pilatus_header(name, _cbf_lines(name))
+        header = unpacked_beginning(name).partition(_CBF_SECTION)[0]
+        imgcif = is_imgcif(header)
+        kind = "imgCIF" if imgcif else kind
+        shape = (int(nslow), int(nfast))
+        fields = imgcif_fields(name, header, shape) if imgcif else pilatus_header(name, _cbf_lines(header))
     elif kind == "Pilatus":
         fields = pilatus_header(name, "\n".join(f"# {key} {value}" for key, value in image.header.items()))
     elif _is_dtrek(beginning):
         kind, fields = "d*TREK", dtrek_fields(name, read_smv_header(name))
     else:
         fields = header_fields(name, kind, image.header)
+    size: Fields = {"nfast": int(nfast), "nslow": int(nslow)}
     return FileGeometry(
         name=name,
         kind=kind,
-        nfast=int(nfast),
-        nslow=int(nslow),
         pixels=np.asarray(image.data) if mask else None,
-        **fields | {"warnings": (*doubts, *fields.get("warnings", ()))},
+        **size | fields | {"warnings": (*doubts, *fields.get("warnings", ()))},
     )
 
 
@@ -125,9 +132,11 @@ def _checked_cbf(name: str) -> bytes | None:
     if ".cbf" not in os.path.basename(name).lower() and read_bytes(name, 3) != b"###":
         return None
     content = read_unpacked(name)
-    section = content.find(b"--CIF-BINARY-FORMAT-SECTION--", 0, _LARGEST_CBF_HEADER)
+    section = content.find(_CBF_SECTION, 0, _LARGEST_CBF_HEADER)
     if section < 0 or content.find(b"\x0c\x1a\x04\xd5", section) < 0:
         raise InputError(f"{name}: found no binary section, expected a CBF image")
+    if is_imgcif(content[:section]):  # fabio knows no loop of images, and reads 8 KiB of a header
+        return b"###CBF: VERSION 1.5\r\n\r\ndata_image\r\n\r\n_array_data.data\r\n;\r\n" + content[section:]
     header = content[:section].replace(b"_array_data.header_contents", b"_array_data.header_lines")
     return header + content[section:]
 
@@ -173,9 +182,6 @@ def _packed_pixels(packed: bytes, wanted: int, *, later: bool) -> int:
     return pixels if place <= end else 0
 
 
-def _cbf_lines(name: str) -> str:
+def _cbf_lines(header: bytes) -> str:
     """The lines of a miniCBF's header, whatever item they stand in: not all programs spell it as others do."""
-    from nanobragg.io.factors.kinds import unpacked_beginning
-
-    text = unpacked_beginning(name).partition(b"--CIF-BINARY-FORMAT-SECTION--")[0]
-    return b"\n".join(line.strip() for line in _HEADER_LINE.findall(text)).decode("latin-1")
+    return b"\n".join(line.strip() for line in _HEADER_LINE.findall(header)).decode("latin-1")
