@@ -240,12 +240,13 @@ def test_raxis(tmp_path: Path) -> None:
     _turns(found)
 
 
-@pytest.mark.parametrize("without", ["", "CCD_SPATIAL_DISTORTION_INFO"])
+@pytest.mark.parametrize("without", ["", "CCD_SPATIAL_DISTORTION_INFO", "\nROTATION"])
 def test_dtrek(without: str, tmp_path: Path) -> None:
     """Its files begin as SMV's do, and hold other keys."""
-    path = _dtrek(tmp_path / "a.img", CCD_SPATIAL_BEAM_POSITION=f"{CENTRE[0]} {CENTRE[1]}")
+    scan = {"SCAN_ROTATION": DTREK["ROTATION"], "CCD_SPATIAL_BEAM_POSITION": f"{CENTRE[0]} {CENTRE[1]}"}
+    path = _dtrek(tmp_path / "a.img", **scan)
     if without:
-        path.write_bytes(path.read_bytes().replace(without.encode(), b"X" * len(without)))
+        path.write_bytes(path.read_bytes().replace(without.encode(), b"\n".ljust(len(without), b"X")))
     assert not is_smv(path)
     found = _found(path)
     _agrees(found, "d*TREK", 0.1)

@@ -154,8 +154,8 @@ def dtrek_fields(name: str, header: SmvHeader) -> Fields:
         distance=lambda: _dtrek_distance(name, said.places()),
         centre=said.centre,
         wavelength=said.wavelength,
-        phi=lambda: (said.numbers("ROTATION", 3) or [None])[0],
-        oscillation=lambda: (said.numbers("ROTATION", 3) or [None] * 3)[2],
+        phi=lambda: said.rotation()[0],
+        oscillation=lambda: said.rotation()[2],
         swing=swings[0] if swings else None,
         doubts=(f"{name}: its detector position {', '.join(moved)} is not used",) if moved else (),
     ) | {"unused": said.unused()}
@@ -191,6 +191,10 @@ class _Dtrek:
         keys = ((f"{self._prefix}SPATIAL_DISTORTION_INFO", 4), (f"{self._prefix}SPATIAL_BEAM_POSITION", 2))
         found = next((numbers for key, least in keys if (numbers := self.numbers(key, least))), None)
         return None if found is None else (found[0], found[1])
+
+    def rotation(self) -> list[Any]:
+        """Start, end and width of the image; of the scan where only that is said."""
+        return self.numbers("ROTATION", 3) or self.numbers("SCAN_ROTATION", 3) or [None] * 3
 
     def wavelength(self) -> float | None:
         """Å."""
