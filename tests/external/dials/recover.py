@@ -47,34 +47,36 @@ STILLS = (
 """A still of 90 spots does not refine its detector, too."""
 _MISSING = "xfel_mono_sim_ext"
 """A module that Debian's package lacks. Indexing of stills imports it and calls nothing in it."""
+_LOOK = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{_MISSING}') is None)"
 
 
 def run_dials(words: tuple[str, ...], folder: Path) -> None:
     """Run a program of DIALS, with its own Python and a plugin for the compression of our HDF5 files."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL"))}
     environment = {**kept, "HDF5_PLUGIN_PATH": hdf5plugin.PLUGIN_PATH}
+    if words[0] == "dials.index" and subprocess.run([_python(), "-c", _LOOK], env=environment, check=False).returncode:
+        (folder / "instead").mkdir(exist_ok=True)
+        (folder / "instead" / f"{_MISSING}.py").touch()
+        environment["PYTHONPATH"] = str(folder / "instead")
     program = shutil.which(words[0])
     if program is None:
         sys.exit(f"{words[0]}: found no such program, expected DIALS on the PATH (apt-get install dials)")
     nproc = ["nproc=1"] if words[0] in ("dials.find_spots", "dials.integrate") else []
     log = folder / f"{words[0]}.out"
-
-    def run() -> int:
-        with log.open("w") as output:
-            command = [program, *words[1:], *nproc]
-            done = subprocess.run(
-                command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
-            )
-        return done.returncode
-
-    status = run()
-    if f"No module named '{_MISSING}'" in log.read_text():
-        (folder / "instead").mkdir(exist_ok=True)
-        (folder / "instead" / f"{_MISSING}.py").touch()
-        environment["PYTHONPATH"] = str(folder / "instead")
-        status = run()
+    with log.open("w") as output:
+        command = [program, *words[1:], *nproc]
+        status = subprocess.run(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
+        ).returncode
     if status != 0:
         sys.exit(f"{' '.join(words)[:200]}: ended with {status}:\n{log.read_text()[-2000:]}")
+
+
+def _python() -> str:
+    """The Python that DIALS runs in, by the first line of one of its programs."""
+    program = shutil.which("dials.index")
+    first = "" if program is None else Path(program).read_text(errors="replace").partition("\n")[0]
+    return first[2:].strip() if first.startswith("#!/") and " " not in first.strip() else "python3"
 
 
 def _say(text: str) -> None:

@@ -127,7 +127,7 @@ def _of_origin(name: str, contents: _Contents, symmetry: Symmetry) -> tuple[Symm
     if not contents.expected or contents.fits(symmetry):
         return symmetry, []
     for origin in symmetry.origins:
-        other = of_group(origin, "from its name, with the origin that gives the atoms of its formula")
+        other = of_group(origin, "with the origin that gives the atoms of its formula")
         if contents.fits(other):
             return replace(other, warnings=tuple(w for w in symmetry.warnings if "origin choice" not in w)), []
     return symmetry, [
