@@ -30,7 +30,9 @@ FCF = (
     "1 1 2 25.0 1.0 o\n1 2 3 -4.0 2.0 x\n0 0 2 16.5(3) 0.5 o\n"
 )
 LISTED_CIF = (
-    f"data_x\n{_CELL}_shelx_hkl_file\n;\n{SHELX};\n_shelx_res_file\n;\nTITL x\nHKLF 4 1 0 1 0 1 0 0 0 0 -1\nEND\n;\n"
+    f"data_x\n{_CELL}_shelx_hkl_file\n;\n   1   1   1 2521.57   85.05   1\n   0   1   110000.00   55.76   1\n"
+    "  -1   0   1  -12.50    2.00   1\n   0   0   0    0.00    0.00   0\n;\n"
+    "_shelx_res_file\n;\nTITL x\nHKLF 4 1 0 1 0 1 0 0 0 0 -1\nEND\n;\n"
 )
 XDS = """!FORMAT=XDS_ASCII    MERGE=FALSE    FRIEDEL'S_LAW=FALSE
 !SPACE_GROUP_NUMBER=   96
