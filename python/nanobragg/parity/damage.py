@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import re
 import struct
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import random
+from nanobragg.io.support.apart import read_apart
 
+if TYPE_CHECKING:
     from nanobragg.parity.file_samples import Sample
 
 _NUMBERS = (
@@ -171,18 +172,25 @@ def _places(value: Any) -> Any:
 
 
 def _hdf5(draw: random.Random, content: bytes) -> bytes:
-    """An item, attribute or link changed by the library itself, so that all checksums are right."""
+    """An item, attribute or link changed by the library itself, so that all checksums are right; in a process of its
+    own, since what is damaged already may crash the library.
+    """
     import h5py
 
-    file = io.BytesIO(content)
+    inner = random.Random(draw.random())
     try:
-        with h5py.File(file, "r+") as document:
-            paths: list[str] = []
-            document.visit(paths.append)
-            if paths:
-                _change(draw, h5py, document, draw.choice(paths), draw.choice(paths))
-    except Exception:  # the document may be damaged already
+        return read_apart("a file that is being damaged", lambda: _changed(inner, h5py, content))
+    except Exception:
         return _bytes(draw, content)
+
+
+def _changed(draw: random.Random, h5py: Any, content: bytes) -> bytes:
+    file = io.BytesIO(content)
+    with h5py.File(file, "r+") as document:
+        paths: list[str] = []
+        document.visit(paths.append)
+        if paths:
+            _change(draw, h5py, document, draw.choice(paths), draw.choice(paths))
     return file.getvalue()
 
 
