@@ -627,7 +627,7 @@ def test_what_a_pilatus_header_says_besides_is_told(tmp_path: Path) -> None:
     lines = ["Silicon sensor, thickness 0.000450 m", "Start_angle 1.0 deg.", "Omega 1.0 deg.", "Kappa 20.0 deg.",
              "Phi 0.0 deg.", "Oscillation_axis OMEGA", "Polarization 0.990", "Detector_Voffset 0.0 m"]  # fmt: skip
     line = _line(_resolved(_cbf(tmp_path / "a.cbf", lines)))
-    assert "not used: Kappa 20.0 deg., Polarization 0.990, sensor, thickness 0.000450 m (-detector_thick)" in line
+    assert "not used: Kappa 20.0 deg., Polarization 0.990, sensor of Si, thickness 0.000450 m (-detector_thick)" in line
 
 
 def test_a_bad_number_of_a_pilatus_header_is_an_options(tmp_path: Path) -> None:
