@@ -6,28 +6,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fabio.cbfimage
 import numpy as np
 import pytest
 
 from nanobragg import Crystal, Detector, Experiment, InputError, Resolved, resolve
 from nanobragg.io.geometry.any_file import read_file_geometry
-from nanobragg.parity.imgcif_text import IMGCIF
+from nanobragg.parity.imgcif_text import IMGCIF, write_imgcif
 
 NFAST, NSLOW = 40, 50
-BINARY = b"--CIF-BINARY-FORMAT-SECTION--"
 
 
 def _write(path: Path, *changes: tuple[str, str]) -> Path:
-    """40 (fast) x 50 (slow) pixels of 0.172 mm on an arm of 150 mm that is turned by 10 degrees about y."""
     text = IMGCIF
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    pixels = np.arange(NFAST * NSLOW, dtype=np.int32).reshape(NSLOW, NFAST)
-    fabio.cbfimage.CbfImage(data=pixels).write(str(path))
-    content = path.read_bytes()
-    path.write_bytes(text.replace("\n", "\r\n").encode() + content[content.index(BINARY) :])
+    write_imgcif(path, np.arange(NFAST * NSLOW, dtype=np.int32).reshape(NSLOW, NFAST), text)
     return path
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from nanobragg.parity import file_texts as texts
-from nanobragg.parity.imgcif_text import IMGCIF
+from nanobragg.parity.imgcif_text import write_imgcif
 from nanobragg.parity.set_texts import SET, SET_TABLE
 
 if TYPE_CHECKING:
@@ -162,14 +162,6 @@ def _foreign(folder: Path) -> list[tuple[str, Path, Callable[[Path], object]]]:
         image.write(os.fspath(path))
         undated(path, rb"(?:DATE|HOST) {11}(.{48})")
 
-    def imgcif(path: Path) -> None:
-        from fabio.cbfimage import CbfImage
-
-        CbfImage(data=_pixels()).write(os.fspath(path))
-        content = path.read_bytes()
-        section = content[content.index(b"--CIF-BINARY-FORMAT-SECTION--") :]
-        path.write_bytes(IMGCIF.replace("\n", "\r\n").encode() + section)
-
     def undated(path: Path, pattern: bytes) -> None:
         """Blanks where the pattern's group is: the same file at each call."""
         content = bytearray(path.read_bytes())
@@ -181,7 +173,7 @@ def _foreign(folder: Path) -> list[tuple[str, Path, Callable[[Path], object]]]:
         ("EDF", folder / "a.edf", edf),
         ("Bruker", folder / "a.sfrm", bruker),
         ("mar345", folder / "a.mar345", mar345),
-        ("imgCIF", folder / "full.cbf", imgcif),
+        ("imgCIF", folder / "full.cbf", lambda path: write_imgcif(path, _pixels())),
         ("HDF5 mask", folder / "mask.h5", _mask),
         ("DECTRIS master", folder / "master.h5", _master),
         ("CrystFEL data", folder / "data.h5", _data),
