@@ -18,7 +18,7 @@ import pytest
 
 from conftest import player
 from nanobragg.cli import main
-from test_ensemble_files import MANY, finished, folder, run, sums
+from test_ensemble_files import MANY, finished, folder, run, sums, sums_of_many
 
 pytestmark = pytest.mark.slow
 __all__ = ["folder"]
@@ -84,8 +84,7 @@ def test_a_host_that_vanishes_takes_no_file_along(folder: Path, cluster: Cluster
     assert process.poll() is None
     cluster.worker()
     finished(process)
-    assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
-    assert sums(folder / "a") == sums(folder / "b")
+    assert sums(folder / "b") == sums_of_many()
 
 
 def test_a_scheduler_that_is_killed_is_a_sentence(folder: Path, cluster: Cluster) -> None:
@@ -101,9 +100,8 @@ def test_a_scheduler_that_is_killed_is_a_sentence(folder: Path, cluster: Cluster
         "where it was\n",
     )
     assert not (folder / "b" / "manifest.json").exists()
-    for name in ("a", "b"):
-        assert main(["ensemble", "set.toml", "-o", name, "-workers", "1"]) == 0
-    assert sums(folder / "a") == sums(folder / "b")
+    assert main(["ensemble", "set.toml", "-o", "b", "-workers", "1"]) == 0
+    assert sums(folder / "b") == sums_of_many()
 
 
 SBATCH = """#!/bin/sh
@@ -228,9 +226,8 @@ def test_a_disk_that_is_full_stops_workers_with_a_sentence(folder: Path) -> None
     (folder / "set.toml").write_text(MANY, encoding="utf-8")
     (folder / "full").mkdir()
     environment = os.environ | {"PYTHON": sys.executable}
-    subprocess.run(["unshare", "-rm", "sh", "-c", FULL], check=True, timeout=120, env=environment)
+    subprocess.run(["unshare", "-rm", "sh", "-c", FULL], check=True, timeout=600, env=environment)
     errors = (folder / "errors").read_text()
     assert re.fullmatch(r"nanobragg: \S*full/\S+: cannot be written \(no space left on device\)\n", errors)
     assert "manifest.json" not in (folder / "left").read_text().split()
-    assert main(["ensemble", "set.toml", "-o", "a", "-workers", "1"]) == 0
-    assert sums(folder / "a") == sums(folder / "b")
+    assert sums(folder / "b") == sums_of_many()
