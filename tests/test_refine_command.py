@@ -113,7 +113,7 @@ def test_priors_and_bounds_are_said(shot: Path, pixels: str, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["start.toml"], "refine: found no -image SHOT"),
+        (["start.toml"], "refine: found no image, expected -image SHOT"),
         (["-image", "shot.cbf"], "refine: found no FILE.toml"),
         (["start.toml", "-image"], "-image: found too few words after it, expected FILE"),
         (["start.toml", "other.toml"], "refine: found 'start.toml' and 'other.toml', expected one file"),
@@ -122,7 +122,7 @@ def test_priors_and_bounds_are_said(shot: Path, pixels: str, capsys: pytest.Capt
         (["start.toml", "-image", "shot.cbf", "-gain", "big"], "-gain: found 'big', expected a number"),
         (["start.toml", "-image", "shot.cbf", "-bound", "scale=1"], "-bound: found 'scale=1', expected limits"),
         (["start.toml", "-image", "shot.cbf", "-prior", "0.1"], "-prior: found '0.1', expected what is known"),
-        (["start.toml", "-image", "shot.cbf", "-loss", "much"], "loss: found 'much', expected none, huber, cauchy"),
+        (["start.toml", "-image", "shot.cbf", "-loss", "much"], "-loss: found 'much', expected none, huber or cauchy"),
         (["start.toml", "-image", "none.cbf"], "none.cbf: cannot be read"),
         (["none.toml", "-image", "shot.cbf"], "none.toml: cannot be read"),
         (["start.toml", "-image", "shot.cbf", "-free", "crystal.mood"], "crystal.mood: found no parameter"),

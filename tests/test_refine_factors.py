@@ -133,7 +133,7 @@ def test_the_same_bits_on_any_number_of_threads(series: Series) -> None:
     [
         ({"group": "P 7"}, r"^group: found 'P 7', expected the name of a space group"),
         ({"friedel": "maybe"}, r"^friedel: found 'maybe', expected together, apart"),
-        ({"prior": 0.0}, r"^prior: found 0.0, expected one above 0"),
+        ({"prior": 0.0}, r"^prior: found 0.0, expected a number above 0"),
         ({"speed": 1}, r"^refine_factors: found speed, expected one of "),
         ({"each": []}, r"parameters: found none"),
     ],

@@ -126,6 +126,8 @@ def commands() -> Commands:
     )
 
 
+_MANY = 8
+"""Words that are completed after an option that takes any number."""
 _HELP = Word(names=("-h", "--help", "-help"), help="how it is used")
 
 
@@ -199,7 +201,7 @@ def _refine() -> Command:
             names=(name,),
             help=word.help,
             least=1,
-            most=1,
+            most=_MANY if word.several else 1,
             choices=word.choices,
             suffixes=IMAGES if word.suffixes == _ANY else word.suffixes,
         )

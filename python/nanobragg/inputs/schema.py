@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nanobragg.inputs.toml import PLACES
+from nanobragg.inputs.toml import PLACES, REFINE
 from nanobragg.records.fields import Place, about, own_places, sections
 from nanobragg.records.run import Run
 
@@ -26,6 +26,10 @@ def schema() -> dict[str, Any]:
             "additionalProperties": False,
             "properties": _properties(section),
         }
+    properties[REFINE] = {
+        "type": "object",
+        "description": "How nanobragg refine refines it (specs/refinement.md); simulations leave it aside.",
+    }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "nanobragg experiment",

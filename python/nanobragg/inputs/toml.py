@@ -19,6 +19,8 @@ from nanobragg.records.run import Run
 PLACES = dict(sorted(runs.PLACES.items(), key=lambda item: item[1].section != ""))
 """Every key in the order in which they are written: those at the top come first."""
 SECTIONS = tuple(sections(Run))
+REFINE = "refine"
+"""A table that says how an experiment is refined (``specs/refinement.md``), and nothing of a run."""
 _NOT_WRITTEN = False
 """How TOML says that an output file is not written."""
 _UNSET = "unset"
@@ -50,11 +52,22 @@ def write_config(run: Run, path: str | os.PathLike[str], like: str | os.PathLike
             be written, or ``like`` cannot be read.
 
     """
-    name = os.fspath(path)
-    values = _written_values(run, name)
-    content = (_plain_text(values) if like is None else _like_text(run, values, os.fspath(like), name)).encode()
+    content = config_text(run, path, like).encode()
     with atomic_write(path) as file:
         file.write(content)
+
+
+def config_text(run: Run, path: str | os.PathLike[str], like: str | os.PathLike[str] | None = None) -> str:
+    """What :func:`write_config` writes; errors as there."""
+    name = os.fspath(path)
+    values = _written_values(run, name)
+    return _plain_text(values) if like is None else _like_text(run, values, os.fspath(like), name)
+
+
+def value_text(place: Place, value: Any, path: str | os.PathLike[str]) -> str | None:
+    """A field's value as TOML in a file of that name; ``None``: nothing is said. Errors as for :func:`write_config`."""
+    found = _written_value(place, value, os.fspath(path))
+    return None if found is None else _toml(found, place.name)
 
 
 # ---- reading ----------------------------------------------------------------------------------------------
@@ -83,9 +96,11 @@ def run_of(document: dict[str, Any], name: str) -> Run:
             values |= _read_section(name, key, value)
         elif key in at_top:
             values[key] = _read_value(name, PLACES[key], value)
-        else:
+        elif key != REFINE:
             raise unknown(f"{name}: {key}", key, [*SECTIONS, *at_top])
-    return assembled(Run, values)
+    run = assembled(Run, values)
+    aside = f"{name}: {REFINE}: left aside, it is for nanobragg refine"
+    return replace(run, warnings=(aside,)) if REFINE in document else run
 
 
 def _read_section(name: str, section: str, table: object) -> dict[str, Any]:
@@ -112,7 +127,9 @@ def value_of(name: str, place: Place, value: object, spoken: str = "") -> Any:
 def _with_files(kind: Kind, value: Any, change: Callable[[str], str]) -> Any:
     """A value with the names of input files in it changed."""
     if value is None or kind.record is None:
-        return change(value) if kind.file == "input" and value is not None else value
+        if kind.file != "input" or value is None:
+            return value
+        return tuple(change(file) for file in value) if isinstance(value, tuple) else change(value)
     named = [place for place in own_places(kind.record) if place.row.kind.file == "input"]
     return tuple(
         replace(item, **{p.name: change(p.value(item)) for p in named if isinstance(p.value(item), (str, os.PathLike))})
@@ -156,12 +173,12 @@ def unknown(place: str, key: str, known: list[str]) -> InputError:
 
 def _written_values(run: Run, name: str) -> dict[str, Any]:
     """What a file of that name says, by key; keys that are unset are not there."""
-    values = {key: _written_value(run, place, name) for key, place in PLACES.items()}
+    values = {key: _written_value(place, place.value(run), name) for key, place in PLACES.items()}
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _written_value(run: Run, place: Place, name: str) -> Any:
-    value, kind = place.value(run), place.row.kind
+def _written_value(place: Place, value: Any, name: str) -> Any:
+    kind = place.row.kind
     if value is None:
         return _NOT_WRITTEN if kind.file == "output" else None
     checked = kind.checked(value, place.name, place.row.unit)

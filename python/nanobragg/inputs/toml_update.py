@@ -32,16 +32,26 @@ def update_toml(text: str, changes: Mapping[str, str | None], name: str) -> str:
         InputError: when tomlkit cannot read the file.
 
     """
-    import tomlkit
-
     newline = "\r\n" if "\r\n" in text else "\n"
     if text and not text.endswith("\n"):
         text += newline
+    return _Update(_document(text, name), changes, newline).text()
+
+
+def without_table(text: str, table: str, name: str) -> str:
+    """``text`` without a table, those below it, and the comments in them; errors as for :func:`update_toml`."""
+    document = _document(text, name)
+    document.body[:] = [(key, item) for key, item in document.body if key is None or key.key != table]
+    return document.as_string()
+
+
+def _document(text: str, name: str) -> TOMLDocument:
+    import tomlkit
+
     try:
-        document = tomlkit.parse(text)
+        return tomlkit.parse(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: found {str(error)[:120]}, expected TOML that can be changed in place") from error
-    return _Update(document, changes, newline).text()
 
 
 class _Update:

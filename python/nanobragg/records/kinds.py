@@ -281,6 +281,20 @@ def choice(*words: str) -> Kind:
     return Kind(expected=expected, read=read, schema={"enum": list(words)}, words=words, argument=" | ".join(words))
 
 
+def limited(expected: str, least: float, most: float = math.inf) -> Kind:
+    """The kind of finite numbers that are within limits."""
+    schema = {"type": "number", "minimum": least} | ({} if math.isinf(most) else {"maximum": most})
+    right = _such(_finite, lambda x: least <= x <= most)
+    return Kind(expected=expected, read=right, schema=schema, letter="r", argument="{unit}")
+
+
+def one_or_several(expected: str, item: Kind, argument: str = "") -> Kind:
+    """The kind of a field that is one thing, or a list of them; names of files stay such."""
+    found = _either(expected, item, _several(expected, item, 1, 1_000_000), argument)
+    found.file = item.file
+    return found
+
+
 def _unset_or(item: Kind) -> Kind:
     """In TOML, which has no ``None``, a part of a list that is unset is the word "unset"."""
     return Kind(
@@ -296,13 +310,7 @@ def _unset_or(item: Kind) -> Kind:
 _TEXT = {"type": "string"}
 
 NUMBER = Kind(expected="a finite number", read=_finite, schema={"type": "number"}, letter="r", argument="{unit}")
-NOT_NEGATIVE = Kind(
-    expected="a number of 0 or more",
-    read=_such(_finite, lambda x: x >= 0.0),
-    schema={"type": "number", "minimum": 0},
-    letter="r",
-    argument="{unit}",
-)
+NOT_NEGATIVE = limited("a number of 0 or more", 0)
 POSITIVE = Kind(
     expected="a number above 0",
     read=_such(_finite, lambda x: x > 0.0),
@@ -310,13 +318,7 @@ POSITIVE = Kind(
     letter="r",
     argument="{unit}",
 )
-FRACTION = Kind(
-    expected="a number from 0 to 1",
-    read=_such(_finite, lambda x: 0.0 <= x <= 1.0),
-    schema={"type": "number", "minimum": 0, "maximum": 1},
-    letter="r",
-    argument="{unit}",
-)
+FRACTION = limited("a number from 0 to 1", 0, 1)
 DEPTH = Kind(
     expected="a finite number or inf",
     read=_number,

@@ -1,4 +1,4 @@
-"""``nanobragg refine``: an experiment refined against a measured image, in files (``specs/refinement.md``)."""
+"""``nanobragg refine``: experiments refined against measured images, in files (``specs/refinement.md``)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg.errors import InputError
-from nanobragg.refinement.settings import CHOICES
+from nanobragg.records.kinds import Mismatch
+from nanobragg.refinement.request import FIELDS, FREE
 
 if TYPE_CHECKING:
-    from nanobragg.records.run import Run
+    from nanobragg.records.fields import Place
+    from nanobragg.records.kinds import Kind
+    from nanobragg.refinement.factors_result import RefinedFactors
+    from nanobragg.refinement.request import Request
     from nanobragg.refinement.result import Refinement
-
-FREE = ("crystal.misset", "crystal.cell", "crystal.cells", "scale")
+    from nanobragg.refinement.shots_result import RefinedShots
 
 
 class Word(NamedTuple):
@@ -25,6 +28,8 @@ class Word(NamedTuple):
     suffixes: tuple[str, ...] | None = None
     """extensions, if it is a file; ``()``: any"""
     choices: tuple[str, ...] = ()
+    several: bool = False
+    """whether one or more words may follow, up to the next option"""
 
 
 FILES = {
@@ -33,58 +38,53 @@ FILES = {
     "-csv": Word("table of values and standard deviations", "FILE.csv", ("csv",)),
     "-json": Word("all numbers: covariance, weak directions, chi-squared of each shoebox", "FILE.json", ("json",)),
     "-report": Word("page to look at: shoeboxes, convergence, correlations", "FILE.html", ("html",)),
+    "-mtz": Word("refined structure factors (with -factors: refined.mtz)", "FILE.mtz", ("mtz",)),
 }
-_CHOICES = {
-    "-pixels": "what is compared: whole panels, or shoeboxes around predicted reflections (all)",
-    "-background": "background of each panel or shoebox (constant)",
-    "-likelihood": "of photons (poisson)",
-    "-loss": "what large misfits count (none: all)",
-}
-_NUMBERS = {
-    "-shoebox": Word(
-        "half width of shoeboxes, pixels (5, or more where spots are larger; around boxes of spots 3)", "N"
-    ),
-    "-outliers": Word("leave pixels out that are so many median deviations away (none)", "K"),
-    "-gain": Word("ADU for each photon (the experiment's, or 1)", "ADU"),
-    "-offset": Word("of every pixel (the experiment's, or 0)", "ADU"),
-    "-readout": Word("rms of the read-out noise (the experiment's, or 0)", "ADU"),
-    "-saturation": Word("raw pixels from there on are left out", "ADU"),
-    "-spots_image": Word("whose spots: experiment or frame of the .refl file (it has one)", "N"),
-    "-search": Word("degrees within which the orientation is looked for (0)", "DEGREES"),
-    "-steps": Word("at most, for each stage (50)", "N"),
-    "-threads": Word("0 for all processors (the file's)", "N"),
-}
-_WHOLE = ("-shoebox", "-spots_image", "-steps", "-threads")
-WORDS = {
-    "-image": Word("the measured image, of any format that is read; needed", "FILE", ()),
-    "-free": Word("names of what is refined, one or more, up to the next option", "NAME"),
-    **FILES,
-    **{name: Word(help, "WORD", None, CHOICES[name[1:]]) for name, help in _CHOICES.items()},
-    "-mask": Word("image whose pixels of 0 are left out", "FILE", ()),
-    "-spots": Word("the strong spots of DIALS are what is compared, with what is around them", "FILE.refl", ("refl",)),
+_BY_NAME = {
     "-prior": Word("what is known: NAME=SIGMA about the start, or NAME=VALUE,SIGMA; may be repeated", "NAME=..."),
     "-bound": Word("limits: NAME=LOWEST,HIGHEST; may be repeated", "NAME=..."),
-    **_NUMBERS,
+}
+
+
+def _word(place: Place) -> Word:
+    """The option of a field."""
+    kind = place.row.kind
+    suffixes = {"image": (), "mask": (), "spots": ("refl",)}.get(place.key)
+    value = "WORD" if kind.words else kind.argument.format(unit=place.row.unit).upper() or "N"
+    several = _several(kind)
+    return Word(place.row.summary, value + "..." * several, suffixes, kind.words, several)
+
+
+def _several(kind: Kind) -> bool:
+    return (kind.in_toml or kind).most > 1
+
+
+WORDS = {
+    **{f"-{key}": _word(place) for key, place in FIELDS.items() if key not in ("priors", "bounds")},
+    **_BY_NAME,
+    **FILES,
 }
 USAGE = (
-    """usage: nanobragg refine FILE.toml -image SHOT [-free NAME...] [options]
+    """usage: nanobragg refine FILE.toml [-image SHOT...] [-free NAME...] [options]
 
-Refines the experiment of a file against an image of it, pixel by pixel, and says how well the image determines it.
+Refines the experiment of a file against an image of it, pixel by pixel, and says how well the image determines it; or
+against many images together, with -common numbers, and structure factors too with -factors. All of it can be said in
+the file's table [refine], shots that differ as [[refine.shots]]; the command line is in its place.
 Names are those of derivatives: crystal.misset, crystal.cell, crystal.cells, crystal.mosaic_spread, beam.wavelength,
 detector.distance, detector.panels[0].shift; scale. Without -free: """
     + " ".join(FREE)
     + ".\n\n"
-    + "".join(f"  {f'{name} {word.value}':<20} {word.help}\n" for name, word in WORDS.items())
+    + "".join(f"  {f'{name} {word.value}':<24} {word.help}\n" for name, word in WORDS.items())
     + "\nOptions may begin with two dashes, too. What is done is described in specs/refinement.md.\n"
 )
 
 
-class _Request(NamedTuple):
+class _Words(NamedTuple):
+    """The words of a command line."""
+
     file: str
-    image: str
-    free: list[str]
     files: dict[str, str]
-    how: dict[str, Any]
+    said: dict[str, Any]
 
 
 def refine_command(words: Sequence[str]) -> int:
@@ -95,97 +95,112 @@ def refine_command(words: Sequence[str]) -> int:
     if not words or any(word in ("-h", "--help", "-help") for word in words):
         print(USAGE, end="")
         return 0 if words else 9
-    from nanobragg.inputs.toml import read_config
     from nanobragg.io.support.extras import need
     from nanobragg.program.requests import check_files
-    from nanobragg.refinement.refine import refine
+    from nanobragg.refinement.request import read_request
 
-    request = _parsed(words)
-    check_files(request.files)
-    if "-report" in request.files:
+    file, files, said = _parsed(words)
+    check_files(files)
+    if "-report" in files:
         need("matplotlib", "-report", extra="plot")
-    run = read_config(request.file)
-    how: dict[str, Any] = {"threads": run.threads, **request.how}
-    found = refine(run.experiment, request.image, request.free, progress=_shown(run), **how)
+    request = read_request(file, said)
+    if request.said.factors is not None:
+        files.setdefault("-mtz", "refined.mtz")
+    elif "-mtz" in files:
+        raise InputError(f"-mtz: found {files['-mtz']!r} without -factors, expected both")
+    if "-report" in files and not request.one:
+        raise InputError(f"-report: found {len(request.images)} shots, expected one image, and nothing in common")
+    for note in request.notes:
+        print(note)
+    found = request.refined(_shown(request))
     print(found)
-    _write(request, run, found)
+    _write(request, files, found)
     return 0
 
 
-def _shown(run: Run) -> Callable[[int, float], object] | None:
+def _shown(request: Request) -> Callable[[int, float], object] | None:
     """What tells of each step on a terminal."""
-    if not (run.progress and sys.stderr.isatty()):
+    if not (request.run.progress and sys.stderr.isatty()):
         return None
     return lambda step, misfit: print(f"step {step}: misfit {misfit:.5g} a pixel", file=sys.stderr)
 
 
-def _write(request: _Request, run: Run, found: Refinement) -> None:
-    from nanobragg.refinement.outputs import write_crystal, write_experiment, write_json, write_text
+def _write(request: Request, files: dict[str, str], found: Refinement | RefinedShots | RefinedFactors) -> None:
+    from nanobragg.refinement.outputs import Outputs
 
-    files = request.files
-    write_experiment(files["-o"], run, found, request.file)
-    if "-expt" in files:
-        write_crystal(files["-expt"], found, request.image)
-    if "-csv" in files:
-        write_text(files["-csv"], found.csv())
-    if "-json" in files:
-        write_json(files["-json"], found)
-    if "-report" in files:
-        from nanobragg.refinement.report import page
-
-        write_text(files["-report"], page(found, request.image))
-    for name in files.values():
-        print(f"wrote {name}")
+    outputs = Outputs(request, found, files.get("-mtz"))
+    for option, write in (
+        ("-mtz", outputs.write_factors),
+        ("-o", outputs.write_experiment),
+        ("-expt", outputs.write_crystal),
+        ("-csv", outputs.write_table),
+        ("-json", outputs.write_json),
+        ("-report", outputs.write_page),
+    ):
+        if option in files:
+            write(files[option])
+            print(f"wrote {files[option]}")
 
 
 # ---- words --------------------------------------------------------------------------------------------------
 
 
-def _parsed(words: Sequence[str]) -> _Request:
-    request = _Request("", "", [], {"-o": "refined.toml"}, {})
+def _parsed(words: Sequence[str]) -> _Words:
+    file, files, said = "", {"-o": "refined.toml"}, {}
     rest = list(words)
     while rest:
         word = rest.pop(0)
         name = word[1:] if word.startswith("--") else word
         if not word.startswith("-"):
-            if request.file:
-                raise InputError(f"refine: found {request.file!r} and {word!r}, expected one file")
-            request = request._replace(file=word)
+            if file:
+                raise InputError(f"refine: found {file!r} and {word!r}, expected one file")
+            file = word
         elif name not in WORDS:
             raise InputError(f"refine: found the option {word!r}, expected a file, {', '.join(WORDS)}")
         elif not rest:
             raise InputError(f"{name}: found too few words after it, expected {WORDS[name].value}")
-        elif name == "-free":
-            while rest and not rest[0].startswith("-"):
-                request.free.extend(part for part in rest.pop(0).split(",") if part)
-        elif name == "-image":
-            request = request._replace(image=rest.pop(0))
         elif name in FILES:
-            request.files[name] = rest.pop(0)
+            files[name] = rest.pop(0)
+        elif name in _BY_NAME:
+            known, numbers = _by_name(name, rest.pop(0))
+            said.setdefault(f"{name[1:]}s", {})[known] = numbers
         else:
-            _set(request.how, name, rest.pop(0))
-    for value, what in ((request.file, "FILE.toml"), (request.image, "-image SHOT")):
-        if not value:
-            raise InputError(f"refine: found no {what}, expected nanobragg refine FILE.toml -image SHOT")
-    return request if request.free else request._replace(free=list(FREE))
+            taken = _taken(rest, WORDS[name].several)
+            said[name[1:]] = _value(name, FIELDS[name[1:]], taken)
+    if not file:
+        raise InputError("refine: found no FILE.toml, expected nanobragg refine FILE.toml -image SHOT")
+    return _Words(file, files, said)
 
 
-def _set(how: dict[str, Any], name: str, text: str) -> None:
-    if name in ("-prior", "-bound"):
-        known, _, values = text.rpartition("=")
-        numbers = [_number(name, part) for part in values.split(",")]
-        if not known or len(numbers) > 2 or (name == "-bound" and len(numbers) != 2):
-            raise InputError(f"{name}: found {text!r}, expected {WORDS[name].help.partition(';')[0]}")
-        how.setdefault(f"{name[1:]}s", {})[known] = numbers[0] if len(numbers) == 1 else tuple(numbers)
-    elif name in _NUMBERS:
-        how[name[1:]] = _number(name, text)
-    else:
-        how[name[1:]] = text
+def _taken(rest: list[str], several: bool) -> list[str]:
+    """The words of an option, taken from the ``rest``; of names, parts between commas are words."""
+    taken = [rest.pop(0)]
+    while several and rest and not rest[0].startswith("-"):
+        taken.append(rest.pop(0))
+    return taken
 
 
-def _number(name: str, text: str) -> float | int:
+def _value(name: str, place: Place, words: list[str]) -> Any:
+    kind, unit = place.row.kind, place.row.unit
     try:
-        return int(text) if name in _WHOLE else float(text)
+        values = [{"r": float, "i": int, "t": str}[kind.letter](word) for word in words]
     except ValueError:
-        kind = "a whole number" if name in _WHOLE else "a number"
-        raise InputError(f"{name}: found {text!r}, expected {kind}") from None
+        raise kind.refusal(Mismatch(repr(" ".join(words))), words, name, unit) from None
+    if name in ("-free", "-common"):
+        values = [part for word in words for part in word.split(",") if part]
+    return kind.checked(values if len(values) > 1 else values[0] if values else "", name, unit)
+
+
+def _by_name(name: str, text: str) -> tuple[str, Any]:
+    known, _, values = text.rpartition("=")
+    numbers = [_number(name, part) for part in values.split(",")]
+    if not known or len(numbers) > 2 or (name == "-bound" and len(numbers) != 2):
+        raise InputError(f"{name}: found {text!r}, expected {WORDS[name].help.partition(';')[0]}")
+    return known, numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{name}: found {text!r}, expected a number") from None

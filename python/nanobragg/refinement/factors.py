@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.records.kinds import POSITIVE
 from nanobragg.refinement.factor_fit import FactorFit, Place
 from nanobragg.refinement.factor_sigmas import sigmas_of
 from nanobragg.refinement.factors_result import RefinedFactors
 from nanobragg.refinement.fit import descend
 from nanobragg.refinement.joint import Joint
 from nanobragg.refinement.reflections import Reflections, indices_of
-from nanobragg.refinement.settings import positive, settings_of
+from nanobragg.refinement.settings import settings_of
 from nanobragg.refinement.shots import found_of, shots_of
 from nanobragg.refinement.work import End
 
@@ -72,7 +73,7 @@ def refine_factors(
     """
     settings = settings_of("refine_factors", {"pixels": "shoeboxes", **how})
     if prior is not None:
-        positive("prior", prior)
+        POSITIVE.checked(prior, "prior")
     shots, crew = shots_of(experiments, images, each, (), settings)
     reflections = _reflections(shots, group, friedel)
     return _Work(shots, crew, reflections, settings, prior, progress).done()

@@ -60,7 +60,7 @@ def refine(
 
     """
     said = {"pixels": pixels, "shoebox": shoebox, "background": background, "mask": mask}
-    settings = settings_of("refine", {**said, "bounds": bounds or {}, "priors": priors or {}, **how})
+    settings = settings_of("refine", {**said, "bounds": bounds, "priors": priors, **how}).of_shot(0, 1)
     shot = Shot(experiment, images, parameters, (), settings, settings.threads)
     return _refinement(shot, Work([shot], Crew(1, settings.threads), settings, progress).done())
 

@@ -40,7 +40,8 @@ def refine_shots(
         common: what is free and the same for all shots: ``beam.wavelength``, ``detector.groups[left].shift`` (of a
             group of panels), ``crystal.cell``. All shots start with the same values of it.
         progress: called after each step with its number and the misfit of a pixel.
-        how: what :func:`nanobragg.refine` takes; ``priors`` and ``bounds`` of what is common count once.
+        how: what :func:`nanobragg.refine` takes; ``priors`` and ``bounds`` of what is common count once; ``mask``,
+            ``spots`` and ``spots_image`` may be lists, one for each shot.
 
     Shots are worked on side by side; results do not depend on how many. Time and memory grow with their number. Ctrl-C
     ends the refinement with the best that was found, which is not ``converged``.
@@ -66,11 +67,12 @@ def shots_of(
     starts = [experiments] * len(pictures) if isinstance(experiments, Experiment) else list(experiments)
     if len(starts) != len(pictures) or not pictures:
         raise InputError(f"images: found {len(pictures)}, expected one for each of {len(starts)} experiments")
+    own = [settings.of_shot(number, len(starts)) for number in range(len(starts))]
     crew = Crew(len(starts), settings.threads)
 
     def one(number: int) -> Shot:
         try:
-            return Shot(starts[number], pictures[number], each, common, settings, crew.each)
+            return Shot(starts[number], pictures[number], each, common, own[number], crew.each)
         except InputError as error:
             raise InputError(f"shot {number}: {error}") from error
 

@@ -73,6 +73,11 @@ def read_experiment_list(
         raise InputError(_sentence(name, document, error)) from error
 
 
+def count_experiments(path: str | os.PathLike[str]) -> int:
+    """How many experiments a list has; errors as for :func:`read_experiment_list`."""
+    return len(_document(os.fspath(path))["experiment"])
+
+
 def _sentence(name: str, document: dict[str, Any], error: Incomplete) -> str:
     """What is wrong, with the line and keys of the file."""
     path = place_of(document, error.model) or []

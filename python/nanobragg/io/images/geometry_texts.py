@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,31 +132,43 @@ def write_expt(
             written.
 
     """
-    name = os.fspath(path)
-    panels = slab.flattened(resolved.scene.panels)
-    turn = _TO_DIALS @ laboratory_to_nexus(resolved.geometry)
-    document: dict[str, Any] = {
-        "__id__": "ExperimentList",
-        "experiment": [{"__id__": "Experiment", "identifier": "", "beam": 0, "detector": 0, "goniometer": 0}],
-        "imageset": [],
-        "beam": [_beam(resolved, turn)],
-        "detector": [
-            {"panels": [_dials_panel(name, p, turn, resolved) for p in panels], "hierarchy": _hierarchy(panels)}
-        ],
-        "goniometer": [_goniometer(resolved, turn)],
-        "scan": [],
-        "crystal": [],
-        "profile": [],
-        "scaling_model": [],
-    }
-    if crystal:
-        document["crystal"] = [_crystal(resolved, turn)]
-        document["experiment"][0]["crystal"] = 0
-    if image is not None:
-        document["imageset"] = [_imageset(image)]
-        document["experiment"][0]["imageset"] = 0
+    write_experiments(path, [(resolved, image)], crystals=crystal)
+
+
+def write_experiments(
+    path: str | os.PathLike[str], shots: Iterable[tuple[Resolved, str | None]], *, crystals: bool
+) -> None:
+    """Write a list of experiments, of which those with the same beam, detector or goniometer share it; arguments and
+    errors as for :func:`write_expt`.
+    """
+    kinds = ("imageset", "beam", "detector", "goniometer", "scan", "crystal", "profile", "scaling_model")
+    document: dict[str, list[Any]] = {kind: [] for kind in ("experiment", *kinds)}
+    for resolved, image in shots:
+        panels = slab.flattened(resolved.scene.panels)
+        turn = _TO_DIALS @ laboratory_to_nexus(resolved.geometry)
+        models: dict[str, Any] = {
+            "beam": _beam(resolved, turn),
+            "detector": {
+                "panels": [_dials_panel(os.fspath(path), p, turn, resolved) for p in panels],
+                "hierarchy": _hierarchy(panels),
+            },
+            "goniometer": _goniometer(resolved, turn),
+        }
+        if crystals:
+            models["crystal"] = _crystal(resolved, turn)
+        if image is not None:
+            models["imageset"] = _imageset(image)
+        numbers = {kind: _number_of(model, document[kind]) for kind, model in models.items()}
+        document["experiment"].append({"__id__": "Experiment", "identifier": "", **numbers})
     with atomic_write(path) as file:
-        file.write((json.dumps(document, indent=1) + "\n").encode())
+        file.write((json.dumps({"__id__": "ExperimentList", **document}, indent=1) + "\n").encode())
+
+
+def _number_of(model: Any, known: list[Any]) -> int:
+    """Where the model is among those that are known; it is added to them where it is new."""
+    if model not in known:
+        known.append(model)
+    return known.index(model)
 
 
 def _imageset(image: str) -> dict[str, Any]:
