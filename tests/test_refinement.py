@@ -81,10 +81,42 @@ def test_gaussian_spots_are_found_though_they_have_no_tails(system: str, start: 
     assert found["jacobians"][0] <= 20
 
 
+def test_a_false_minimum_is_not_taken_for_the_crystal() -> None:
+    """Where pixels are as wide as fringes, eight cells look a bit like twelve: no step is better, but chi-squared says
+    what the table of values does not.
+    """
+    truth = still(1e5, edge=64, misset=(-10.0, 35.0, 70.0))
+    data = photons(truth, 1)
+    free = ["crystal.misset", "crystal.cells", "scale"]
+    assert not any("not explained" in note for note in refine(truth, data, free).notes)
+    small = replace(truth, crystal=replace(truth.crystal, cells=(8, 12, 11)))
+    lost = refine(small, data, free, bounds={"crystal.cells[0]": (6.0, 9.0)})
+    assert any(note.startswith("not explained: chi-squared") for note in lost.notes)
+    assert "not explained" in str(lost)
+
+
 def test_standard_deviations_are_those_of_the_photons() -> None:
     """Ten times the photons: a third of the standard deviations, or less where the background had hidden fringes."""
     sigmas = [refine(still(peak), photons(still(peak), 1), FREE).sigmas[:10] for peak in (1e4, 1e5)]
     assert ((sigmas[0] / sigmas[1] > 3.1) & (sigmas[0] / sigmas[1] < 5.0)).all()
+
+
+def test_rings_of_water_are_a_radial_background() -> None:
+    """Air and water scatter by the resolution: a constant would pull scale and size along, a plane has no rings."""
+    truth, turn = still(edge=128), (0.1, 0.05, -0.1)
+    at = panels_of(resolve(truth), np.ones((128, 128), bool)).resolution.reshape(128, 128)
+    under = 60.0 * np.exp(-((at / 0.1) ** 2)) + 40.0 * np.exp(-(((at - 0.08) / 0.025) ** 2)) + 5.0
+    data = np.random.default_rng(1).poisson(simulate(truth).data + under).astype(float)
+    for pixels in ("all", "shoeboxes"):
+        found = refine(rough(truth, turn), data, FREE, background="radial", pixels=pixels)
+        assert np.abs(distances(found, truth)).max() < 4.0
+        assert found.reduced_chi2 == pytest.approx(1.0, abs=0.05)
+    seen = np.isfinite(found.background)
+    assert (np.abs(found.background - under)[seen] < 0.1 * under[seen] + 2.0).mean() > 0.95
+    assert not any("not explained" in note for note in found.notes)
+    plane = refine(rough(truth, turn), data, FREE, background="plane")
+    assert plane.reduced_chi2 > 1.5
+    assert any("not explained" in note for note in plane.notes)
 
 
 def test_outliers_and_saturated_pixels_do_not_count() -> None:

@@ -1,6 +1,6 @@
-"""The background under the spots: for each group of pixels (a shoebox, a panel) a constant or a plane, which is fitted
-anew for every model of the spots, so that it needs no place among what is refined (variable projection: G. Golub and
-V. Pereyra, *SIAM J. Numer. Anal.* **10** (1973) 413-432).
+"""The background under the spots: for each group of pixels (a shoebox, a panel) a constant or a plane, or for the image
+a smooth function of the resolution. It is fitted anew for every model of the spots, so that it needs no place among
+what is refined (variable projection: G. Golub and V. Pereyra, *SIAM J. Numer. Anal.* **10** (1973) 413-432).
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-KINDS = {"none": 0, "constant": 1, "plane": 3}
-"""Numbers of each group."""
+_PARTS = 8
+"""into which the range of resolutions (1/d) is divided for a spline"""
+KINDS = {"none": 0, "constant": 1, "plane": 3, "radial": _PARTS + 3}
+"""Numbers of each group, and of ``radial`` of the image."""
 _STEPS = 12
 _LEAST = 1e-3
 """photons a pixel: no background is below it"""
@@ -37,8 +39,12 @@ class Background:
     def __init__(self, kind: str, pixels: Pixels, likelihood: Likelihood) -> None:
         self.numbers = KINDS[kind]
         self._starts, self._sizes, self._likelihood = pixels.starts, pixels.sizes, likelihood
-        basis = [np.ones(len(pixels.index)), *(self._centred(x) for x in (pixels.fast, pixels.slow))]
-        self.basis = np.array(basis[: self.numbers]).reshape(self.numbers, len(pixels.index))
+        if kind == "radial":
+            self._starts, self._sizes = np.zeros(1, np.intp), np.array([len(pixels.index)])
+            self.basis = splines(pixels.resolution, _PARTS)
+        else:
+            basis = [np.ones(len(pixels.index)), *(self._centred(x) for x in (pixels.fast, pixels.slow))]
+            self.basis = np.array(basis[: self.numbers]).reshape(self.numbers, len(pixels.index))
         """(q, m)"""
         self._found: Array | None = None
 
@@ -61,8 +67,7 @@ class Background:
             return np.zeros_like(spots)
         found = self._found
         if found is None:
-            found = np.zeros((self.numbers, len(self._starts)))
-            found[0] = np.maximum(self._medians(data), _LEAST)
+            found = self._first(data)
         below = self._value(found)
         terms = self._likelihood.of(data, spots + below)
         misfit = self._sums(terms.misfit)
@@ -88,8 +93,23 @@ class Background:
     def _value(self, numbers: Array) -> Array:
         return np.maximum((self._spread(numbers) * self.basis).sum(axis=0), _LEAST)
 
-    def _medians(self, data: Array) -> Array:
-        return np.array([np.median(part) for part in np.split(data, self._starts[1:])])
+    def _first(self, data: Array) -> Array:
+        """(q, groups): medians, of a spline those where its functions are largest."""
+        found = np.zeros((self.numbers, len(self._starts)))
+        if self.numbers <= KINDS["plane"]:
+            found[0] = [np.median(part) for part in np.split(data, self._starts[1:])]
+            return np.maximum(found, [[_LEAST], *[[0.0]] * (self.numbers - 1)])
+        largest = self.basis.argmax(axis=0)
+        found[:] = np.median(data)
+        for i in np.unique(largest):
+            found[i] = np.median(data[largest == i])
+        return np.maximum(found, _LEAST)
+
+    def typical(self, data: Array) -> Array | float:
+        """About what is under the spots, whose model is not known yet: a median, or (m,) one that follows a spline."""
+        if self.numbers <= KINDS["plane"]:
+            return max(float(np.median(data)), _LEAST)
+        return self._value(self._first(data))
 
     def _step(self, terms: Terms) -> Array:
         """(q, groups): Newton's, by Fisher's expected curvature."""
@@ -117,7 +137,22 @@ class Background:
         """
         if not self.numbers:
             return normal
-        others = (self._sums(weighted * one) for one in self.basis[1:])
-        mixed = np.array([self._sums(weighted), *others])  # (q, n, groups); the first of the basis is 1
+        mixed = np.array([self._sums(weighted * one) for one in self.basis])  # (q, n, groups)
         mixed = np.moveaxis(mixed, -1, 0)
         return normal - np.einsum("gqi,gqj->ij", mixed, np.linalg.solve(self._normal(weight), mixed))
+
+
+def splines(x: Array, parts: int) -> Array:
+    """(parts + 3, m): the cubic splines of knots that divide the range of ``x`` (m,) equally; their sum is 1.
+
+    C. de Boor, *A Practical Guide to Splines* (1978).
+    """
+    lowest, highest = float(x.min()), float(x.max())
+    place = (x - lowest) * (parts / max(highest - lowest, 1e-12))
+    first = np.minimum(place.astype(np.intp), parts - 1)
+    t = place - first
+    pieces = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    found = np.zeros((parts + 3, len(x)))
+    for i, piece in enumerate(pieces):
+        found[first + i, np.arange(len(x))] = piece / 6.0
+    return found

@@ -90,7 +90,7 @@ def _best_turn(target: Target, radius: float, step: float) -> Array:
     ticks = np.linspace(-radius, radius, 2 * count + 1)
     grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
     grid = grid[np.linalg.norm(grid, axis=1) <= radius * 1.0001]
-    wanted = np.sqrt(np.maximum(target.data - np.median(target.data), 0.0))
+    wanted = np.sqrt(np.maximum(target.data - target.background.typical(target.data), 0.0))
     x = np.zeros(len(target.variables))
     best, found = -np.inf, x
     for turn in grid[np.argsort(np.linalg.norm(grid, axis=1), kind="stable")]:
@@ -121,14 +121,14 @@ def _scaled(target: Joint, x: Array) -> State:
 
 
 def _best_scale(target: Target, spots: Array) -> float:
-    """The logarithm of the factor by which these spots explain the data best, over a median background."""
+    """The logarithm of the factor by which these spots explain the data best, over a typical background."""
     weight = np.zeros(len(spots))
     weight[::_OTHERS] = _OTHERS
     for values in (spots, target.data):
         weight[np.argpartition(values, -min(_BRIGHT, len(values)))[-_BRIGHT:]] = 1.0
     chosen = weight > 0.0
     weight, data, model = weight[chosen], target.data[chosen], spots[chosen]
-    below = max(float(np.median(target.data)), 1e-3)
+    below = np.broadcast_to(target.background.typical(target.data), len(spots))[chosen]
 
     def misfit(log: float) -> float:
         return float((target.likelihood.of(data, math.exp(log) * model + below).misfit * weight).sum())
@@ -136,7 +136,7 @@ def _best_scale(target: Target, spots: Array) -> float:
     top = float(model.max())
     if not top > 0.0:
         return 0.0
-    middle = math.log(max(float(data.max()) - below, 1.0) / top)
+    middle = math.log(max(float((data - below).max()), 1.0) / top)
     for step in (1.0, 0.25, 0.06):
         middle = min((middle + step * n for n in range(-8, 9)), key=misfit)
     return middle

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nanobragg.refinement.pixels import Pixels
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from nanobragg.refinement.target import Part
 
     Array = NDArray[np.float64]
+
+
+_MUCH, _FAR = 1.2, 8.0
+"""Chi-squared a pixel, and its standard deviations away from 1, from which on a model is not right."""
 
 
 class Explained(NamedTuple):
@@ -31,6 +37,25 @@ def explained_by(shot: Shot, part: Part) -> Explained:
     variance = np.maximum(model + shot.variance, 1e-6)
     residuals = (shot.photons - model) / np.sqrt(variance)
     return Explained(residuals, _boxes(shot.pixels, residuals, variance))
+
+
+def doubts(found: Sequence[Explained]) -> list[str]:
+    """What is to be said where chi-squared of shots is far from that of a right model."""
+    far = []
+    for number, shot in enumerate(found):
+        boxes = shot.shoeboxes
+        chi2 = float(boxes["chi2"].sum() / boxes["pixels"].sum())
+        away = float((boxes["chi2"] - boxes["pixels"]).sum() / np.sqrt((boxes["spread"] ** 2).sum()))
+        if chi2 > _MUCH and away > _FAR:
+            far.append((number, chi2))
+    if not far:
+        return []
+    number, worst = max(far, key=lambda one: one[1])
+    where = f" of shot {number}, the worst of {len(far)}," if len(found) > 1 else ""
+    return [
+        f"not explained: chi-squared{where} is {worst:.3g} a pixel, that of a right model 1: something that is held is "
+        "wrong, or this is a false minimum, which another start may avoid (orientation: search; cells; background)"
+    ]
 
 
 def refined_shot(shot: Shot, x: Array, covariance: Array, explained: Explained) -> dict[str, Any]:

@@ -29,6 +29,8 @@ class Pixels(NamedTuple):
     fast: NDArray[np.float64]
     """(m,) in the panel"""
     slow: NDArray[np.float64]
+    resolution: NDArray[np.float64]
+    """(m,) 1/d of each, 1/Å"""
     starts: NDArray[np.intp]
     """(g,) where each group begins"""
     groups: NDArray[np.intp]
@@ -138,21 +140,29 @@ def _grouped(resolved: Resolved, owner: NDArray[np.intp], used: NDArray[np.bool_
     groups, starts, numbers = np.unique(owner[index], return_index=True, return_inverse=True)
     grids = [np.indices(panel.shape).reshape(2, -1) for panel in resolved.scene.panels]
     slow, fast = np.concatenate(grids, axis=1)[:, index].astype(float)
-    return Pixels(index, fast, slow, starts, numbers, rows[groups])
+    resolution = 1e-10 * np.linalg.norm(_scattering(resolved.scene, _places(resolved.scene)[index]), axis=1)
+    return Pixels(index, fast, slow, resolution, starts, numbers, rows[groups])
 
 
 def _indices(resolved: Resolved) -> NDArray[np.float64]:
     """(n, 3): h, k, l at the middles of all pixels, in the first orientation and at the first source."""
-    scene = resolved.scene
-    places = [p.at(*(np.indices(p.shape)[::-1] + 0.5)).reshape(-1, 3) for p in scene.panels]
-    return _indices_at(scene, np.concatenate(places))
+    return _indices_at(resolved.scene, _places(resolved.scene))
+
+
+def _places(scene: Scene) -> NDArray[np.float64]:
+    """(n, 3): the middles of all pixels."""
+    return np.concatenate([p.at(*(np.indices(p.shape)[::-1] + 0.5)).reshape(-1, 3) for p in scene.panels])
 
 
 def _indices_at(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, 3): the same at places (n, 3) of the laboratory."""
+    return _scattering(scene, places) @ scene.orientations[0].T
+
+
+def _scattering(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) 1/m: the scattering vectors there, of the first source."""
     rays = places / np.linalg.norm(places, axis=1)[:, None]
-    q = (rays - scene.source_direction[0]) / scene.source_wavelength[0]
-    return q @ scene.orientations[0].T
+    return (rays - scene.source_direction[0]) / scene.source_wavelength[0]
 
 
 def near_beam(resolved: Resolved) -> NDArray[np.bool_]:
@@ -170,4 +180,12 @@ def without(pixels: Pixels, out: NDArray[np.bool_]) -> Pixels:
     """The pixels but those that are ``out`` (m,)."""
     keep = ~out
     groups, starts, numbers = np.unique(pixels.groups[keep], return_index=True, return_inverse=True)
-    return Pixels(pixels.index[keep], pixels.fast[keep], pixels.slow[keep], starts, numbers, pixels.rows[groups])
+    return Pixels(
+        pixels.index[keep],
+        pixels.fast[keep],
+        pixels.slow[keep],
+        pixels.resolution[keep],
+        starts,
+        numbers,
+        pixels.rows[groups],
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobragg.refinement.covariance import determined
 from nanobragg.refinement.crew import Crew
-from nanobragg.refinement.explained import explained_by, refined_shot
+from nanobragg.refinement.explained import doubts, explained_by, refined_shot
 from nanobragg.refinement.result import Refinement
 from nanobragg.refinement.settings import settings_of
 from nanobragg.refinement.shot import Shot
@@ -44,7 +44,8 @@ def refine(
         pixels: ``all``, or those in ``shoeboxes`` around predicted reflections.
         shoebox: their half width, pixels; default: five, or more where spots are larger. Of ``spots``: pixels around
             their boxes; default: three.
-        background: ``constant`` or ``plane`` for each panel or shoebox, or ``none``, besides the experiment's own.
+        background: ``constant`` or ``plane`` for each panel or shoebox, ``radial``, a smooth function of the resolution
+            for the image, or ``none``, besides the experiment's own.
         mask: pixels of 0 are left out: an array, or a file.
         bounds: lowest and highest value by name.
         priors: what is known before, by name: a standard deviation about the start, or a value and one.
@@ -67,11 +68,11 @@ def refine(
 
 def _refinement(shot: Shot, end: End) -> Refinement:
     """What was found out of one image."""
-    variables, x, part = shot.variables, end.state.x, end.state.parts[0]
-    found = determined(end.slopes.blocks[0], variables.slopes(x), variables)
+    x, part = end.state.x, end.state.parts[0]
+    found = determined(end.slopes, end.target, x)
     explained = explained_by(shot, part)
     return Refinement(
-        **refined_shot(shot, x, found.covariance, explained),
+        **refined_shot(shot, x, found.covariances[0], explained),
         weak=found.weak,
         misfit=end.state.misfit,
         misfits=end.misfits,
@@ -81,5 +82,5 @@ def _refinement(shot: Shot, end: End) -> Refinement:
         spots=shot.image(part.spots),
         background=shot.image(part.below),
         residuals=shot.image(explained.residuals),
-        notes=end.notes(shot.notes),
+        notes=end.notes([*shot.notes, *doubts([explained])]),
     )

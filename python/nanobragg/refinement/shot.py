@@ -8,6 +8,7 @@ import numpy as np
 
 from nanobragg.differentiation.point import point_of
 from nanobragg.errors import InputError
+from nanobragg.refinement.background import Background
 from nanobragg.refinement.choice import chosen
 from nanobragg.refinement.data import data_of
 from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES, Likelihood, rooted
@@ -99,9 +100,9 @@ class Shot:
 
     def _bright(self) -> float:
         """Photons that one in a hundred pixels of spots has, or more; single ones (the direct beam) do not matter."""
-        photons = self.photons
-        middle = float(np.median(photons))
-        spots = photons[photons - middle > 5.0 * np.sqrt(max(middle, 0.0) + 1.0)] - middle
+        below = Background(self.settings.background, self.pixels, Likelihood(rooted, 0.0)).typical(self.photons)
+        away = self.photons - below
+        spots = away[away > 5.0 * np.sqrt(below + 1.0)]
         return float(np.quantile(spots, 0.99)) if spots.size else 0.0
 
     def leave_out(self, target: Target, part: Part) -> bool:

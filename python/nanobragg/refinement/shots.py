@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
+from nanobragg.refinement.covariance import determined
 from nanobragg.refinement.crew import Crew
-from nanobragg.refinement.explained import explained_by, refined_shot
+from nanobragg.refinement.explained import doubts, explained_by, refined_shot
 from nanobragg.refinement.result import RefinedShot
 from nanobragg.refinement.settings import settings_of
-from nanobragg.refinement.shared import shared
 from nanobragg.refinement.shot import Shot
 from nanobragg.refinement.shots_result import RefinedShots
 from nanobragg.refinement.work import End, Work
@@ -104,12 +104,10 @@ def _check_common(first: Shot, other: Shot, number: int) -> None:
 def found_of(shots: list[Shot], end: End) -> RefinedShots:
     """What a refinement that ended there found."""
     target = end.target
-    known = shared(end.slopes, target, end.state.x)
-    every = zip(shots, target.unpacked(end.state.x), end.state.parts, known.covariances, strict=True)
-    refined = [
-        RefinedShot(**refined_shot(shot, x, covariance, explained_by(shot, part)))
-        for shot, x, part, covariance in every
-    ]
+    known = determined(end.slopes, target, end.state.x)
+    explained = [explained_by(shot, part) for shot, part in zip(shots, end.state.parts, strict=True)]
+    every = zip(shots, target.unpacked(end.state.x), known.covariances, explained, strict=True)
+    refined = [RefinedShot(**refined_shot(*each)) for each in every]
     return RefinedShots(
         shots=tuple(refined),
         common=tuple(shots[0].variables.names[shots[0].own :]),
@@ -118,7 +116,7 @@ def found_of(shots: list[Shot], end: End) -> RefinedShots:
         misfits=end.misfits,
         jacobians=shots[0].model.jacobians,
         converged=end.converged,
-        notes=end.notes(_notes(shots)),
+        notes=end.notes([*_notes(shots), *doubts(explained)]),
     )
 
 
