@@ -80,6 +80,7 @@ def series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_says_all_of_many_shots(series: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One word on the command line does what a script does, to the bit, and its result can be refined again."""
     words = ["-csv", "r.csv", "-json", "r.json", "-expt", "r.expt", "-o", "refined.toml"]
+    words += ["-report", "r.html"]
     assert main(["refine", "data/series.toml", *words]) == 0
     said = capsys.readouterr().out
     assert "3 shots: chi-squared" in said
@@ -109,6 +110,10 @@ def test_a_file_says_all_of_many_shots(series: Path, capsys: pytest.CaptureFixtu
     assert count_experiments("r.expt") == 3
     models = json.loads(Path("r.expt").read_text())
     assert [len(models[kind]) for kind in ("detector", "crystal", "imageset")] == [1, 3, 3]
+    page = Path("r.html").read_text()
+    assert page.count("data:image/png;base64,") == 3 + 1 + 1 + 1
+    assert page.count("<h3>data/shot_") == 3
+    assert [example.shot for example in found.examples] == sorted(range(3), key=lambda i: -found.shots[i].Z)
     assert main(["refine", "refined.toml", "-o", "again.toml"]) == 0
     assert read_config("again.toml").experiment.detector.distance == pytest.approx(distance[0], abs=0.1 * distance[1])
 

@@ -108,8 +108,6 @@ def refine_command(words: Sequence[str]) -> int:
         files.setdefault("-mtz", "refined.mtz")
     elif "-mtz" in files:
         raise InputError(f"-mtz: found {files['-mtz']!r} without -factors, expected both")
-    if "-report" in files and not request.one:
-        raise InputError(f"-report: found {len(request.images)} shots, expected one image, and nothing in common")
     for note in request.notes:
         print(note)
     found = request.refined(_shown(request))

@@ -72,6 +72,16 @@ def refined_shot(shot: Shot, x: Array, covariance: Array, explained: Explained) 
     }
 
 
+def pictures(shot: Shot, part: Part, explained: Explained) -> dict[str, Any]:
+    """Data, spots, background and residuals as images, NaN where pixels are not compared."""
+    return {
+        "data": shot.image(shot.photons),
+        "spots": shot.image(part.spots),
+        "background": shot.image(part.below),
+        "residuals": shot.image(explained.residuals),
+    }
+
+
 _BOX = np.dtype([("pixels", np.int32), ("chi2", float), ("spread", float), ("Z", float)])
 
 

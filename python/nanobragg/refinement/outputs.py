@@ -78,8 +78,7 @@ class Outputs:
         """A page to look at."""
         from nanobragg.refinement.report import page
 
-        assert isinstance(self._shots, Refinement)
-        write_text(path, page(self._shots, self.request.images[0]))
+        write_text(path, page(self._shots, self.request.images))
 
     def write_json(self, path: str) -> None:
         """All numbers but those of pixels. What is not finite is null."""
@@ -89,7 +88,7 @@ class Outputs:
             "covariance": _finite(shots.covariance.tolist()),
             "weak": list(shots.weak),
             "chi2": sum(float(shot.shoeboxes["chi2"].sum()) for shot in self._single),
-            "pixels": sum(shot.pixels for shot in self._single),
+            "pixels": shots.pixels,
             "misfit": shots.misfit,
             "misfits": list(shots.misfits),
             "jacobians": shots.jacobians,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobragg.refinement.covariance import determined
 from nanobragg.refinement.crew import Crew
-from nanobragg.refinement.explained import doubts, explained_by, refined_shot
+from nanobragg.refinement.explained import doubts, explained_by, pictures, refined_shot
 from nanobragg.refinement.result import Refinement
 from nanobragg.refinement.settings import settings_of
 from nanobragg.refinement.shot import Shot
@@ -78,9 +78,6 @@ def _refinement(shot: Shot, end: End) -> Refinement:
         misfits=end.misfits,
         jacobians=shot.model.jacobians,
         converged=end.converged,
-        data=shot.image(shot.photons),
-        spots=shot.image(part.spots),
-        background=shot.image(part.below),
-        residuals=shot.image(explained.residuals),
+        **pictures(shot, part, explained),
         notes=end.notes([*shot.notes, *doubts([explained])]),
     )

@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import html
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nanobragg.io.support.extras import need
+from nanobragg.refinement.result import with_sigma
+from nanobragg.refinement.shots_result import RefinedShots
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nanobragg.refinement.result import Refinement
+    from nanobragg.refinement.shots_result import Example
 
 _BOXES = 4
 """worst, and as many best"""
@@ -23,29 +28,71 @@ _HALF = 12
 _STYLE = "body{font:15px sans-serif;max-width:70em;margin:2em auto}td,th{padding:.2em .8em;text-align:right}"
 
 
-def page(found: Refinement, image: str) -> str:
+class _Shown(NamedTuple):
+    """A shot to look at."""
+
+    title: str
+    shoeboxes: NDArray[np.void]
+    pictures: Refinement | Example
+
+
+def page(found: Refinement | RefinedShots, images: Sequence[str]) -> str:
     """The page, HTML with its pictures in it.
+
+    Args:
+        found: of one image, or of many.
+        images: their names.
 
     Raises :class:`InputError` without matplotlib.
     """
     need("matplotlib", "-report", extra="plot")
-    rows = "".join(
-        f"<tr><th>{html.escape(row['name'])}</th><td>{row['value']:.8g}</td><td>± {row['sigma']:.2g}</td>"
-        f"<td>{html.escape(row['unit'])}</td><td>{row['start']:.8g}</td></tr>"
-        for row in found.rows()
-    )
+    if isinstance(found, RefinedShots):
+        shown = [_Shown(images[e.shot], found.shots[e.shot].shoeboxes, e) for e in found.examples]
+        rows = [row for row in found.rows() if row["shot"] is None]
+        title, more = f"{len(images)} images", _shots(found, images)
+    else:
+        shown, rows, title, more = [_Shown("", found.shoeboxes, found)], found.rows(), images[0], ""
     said = "".join(f"<p>{html.escape(line)}</p>" for line in (*found.weak, *found.notes))
     state = "converged" if found.converged else "not converged"
-    parts = (
-        f"<h1>{html.escape(image)}</h1><p>chi-squared {found.reduced_chi2:.4g} a pixel over {found.pixels} pixels; "
+    pictures = "".join(f"<h3>{html.escape(one.title)}</h3>" * bool(one.title) + _picture(_boxes(one)) for one in shown)
+    parts = [
+        f"<h1>{html.escape(title)}</h1><p>chi-squared {found.reduced_chi2:.4g} a pixel over {found.pixels} pixels; "
         f"{found.jacobians} Jacobians; {state}</p>",
-        f"<table><tr><th></th><th>value</th><th></th><th></th><th>start</th></tr>{rows}</table>{said}",
-        f"<h2>Worst and best</h2>{_picture(_boxes(found))}",
+        f"{_table(rows)}{said}{more}",
+        f"<h2>Worst and best</h2>{pictures}",
         f"<h2>Convergence</h2>{_picture(_convergence(found))}",
-        f"<h2>Correlations</h2>{_picture(_correlations(found))}",
-    )
+    ]
+    if rows:
+        names = [row["name"] for row in rows]
+        parts.append(f"<h2>Correlations</h2>{_picture(_correlations(names, found.correlation))}")
     body = "\n".join(parts)
     return f"<!doctype html>\n<meta charset=utf-8><title>refinement</title><style>{_STYLE}</style>\n{body}\n"
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = "".join(
+        f"<tr><th>{html.escape(row['name'])}</th><td>{row['value']:.8g}</td><td>± {row['sigma']:.2g}</td>"
+        f"<td>{html.escape(row['unit'])}</td><td>{row['start']:.8g}</td></tr>"
+        for row in rows
+    )
+    return f"<table><tr><th></th><th>value</th><th></th><th></th><th>start</th></tr>{lines}</table>" if rows else ""
+
+
+def _shots(found: RefinedShots, images: Sequence[str]) -> str:
+    """Every shot's chi-squared and numbers, and how the first is spread."""
+    own = found.shots[0].names[: len(found.shots[0].names) - len(found.common)]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("image", "chi-squared a pixel", "Z", *own))
+    lines = []
+    for image, shot in zip(images, found.shots, strict=True):
+        numbers = (f"{with_sigma(*shot[name])}" for name in own)
+        cells = (f"{shot.reduced_chi2:.4g}", f"{shot.Z:.1f}", *numbers)
+        lines.append(f"<tr><th>{html.escape(image)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    figure = _figure(8.0, 3.0)
+    axes = figure.subplots()
+    axes.plot([shot.reduced_chi2 for shot in found.shots], ".")
+    axes.set_xlabel("shot")
+    axes.set_ylabel("chi-squared / pixel")
+    return f"<h2>Shots</h2>{_picture(figure)}<table><tr>{head}</tr>{''.join(lines)}</table>"
 
 
 def _picture(figure: Any) -> str:
@@ -60,9 +107,9 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _boxes(found: Refinement) -> Any:
+def _boxes(one: _Shown) -> Any:
     """Data, model and residuals of the shoeboxes, or around the pixels, that are explained worst and best."""
-    shown = _places(found)
+    shown, found = _places(one), one.pictures
     figure = _figure(2.2 * len(shown), 6.6)
     axes = figure.subplots(3, len(shown), squeeze=False)
     for column, (title, cut) in enumerate(shown):
@@ -79,8 +126,8 @@ def _boxes(found: Refinement) -> Any:
     return figure
 
 
-def _places(found: Refinement) -> list[tuple[str, Any]]:
-    boxes = found.shoeboxes
+def _places(one: _Shown) -> list[tuple[str, Any]]:
+    boxes, found = one.shoeboxes, one.pictures
     if len(boxes) > 2:
         order = np.argsort(-boxes["Z"], kind="stable")
         chosen = [*order[:_BOXES], *order[max(len(order) - _BOXES, _BOXES) :]]
@@ -102,7 +149,7 @@ def _title(box: Any) -> str:
     return f"{box['h']} {box['k']} {box['l']}, Z {box['Z']:.1f}"
 
 
-def _cutter(found: Refinement, box: Any) -> Any:
+def _cutter(found: Refinement | Example, box: Any) -> Any:
     """What cuts the square around a spot out of an image."""
     half = min(int(np.ceil(box["pixels"] ** 0.5 / 2)) + 1, _HALF)
     f, s = int(box["fast"]), int(box["slow"])
@@ -114,7 +161,7 @@ def _cutter(found: Refinement, box: Any) -> Any:
     return cut if found.data.ndim > 1 else lambda image: np.atleast_2d(image)
 
 
-def _convergence(found: Refinement) -> Any:
+def _convergence(found: Refinement | RefinedShots) -> Any:
     figure = _figure(6.0, 3.0)
     axes = figure.subplots()
     axes.plot([misfit / max(found.pixels, 1) for misfit in found.misfits], "o-")
@@ -123,13 +170,13 @@ def _convergence(found: Refinement) -> Any:
     return figure
 
 
-def _correlations(found: Refinement) -> Any:
-    size = 2.5 + 0.3 * len(found.names)
+def _correlations(names: Sequence[str], correlation: NDArray[np.float64]) -> Any:
+    size = 2.5 + 0.3 * len(names)
     figure = _figure(size + 1.5, size)
     axes = figure.subplots()
     with np.errstate(invalid="ignore"):
-        shown = axes.imshow(found.correlation, vmin=-1.0, vmax=1.0, cmap="RdBu_r")
-    axes.set_xticks(range(len(found.names)), found.names, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(found.names)), found.names, fontsize=8)
+        shown = axes.imshow(correlation, vmin=-1.0, vmax=1.0, cmap="RdBu_r")
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     figure.colorbar(shown)
     return figure

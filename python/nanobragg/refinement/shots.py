@@ -9,17 +9,21 @@ from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.refinement.covariance import determined
 from nanobragg.refinement.crew import Crew
-from nanobragg.refinement.explained import doubts, explained_by, refined_shot
+from nanobragg.refinement.explained import doubts, explained_by, pictures, refined_shot
 from nanobragg.refinement.result import RefinedShot
 from nanobragg.refinement.settings import settings_of
 from nanobragg.refinement.shot import Shot
-from nanobragg.refinement.shots_result import RefinedShots
+from nanobragg.refinement.shots_result import Example, RefinedShots
 from nanobragg.refinement.work import End, Work
 
 if TYPE_CHECKING:
     from nanobragg.refinement.settings import Settings
 
     Progress = Callable[[int, float], object]
+
+
+_WORST = 3
+"""shots whose images are kept"""
 
 
 def refine_shots(
@@ -108,6 +112,8 @@ def found_of(shots: list[Shot], end: End) -> RefinedShots:
     explained = [explained_by(shot, part) for shot, part in zip(shots, end.state.parts, strict=True)]
     every = zip(shots, target.unpacked(end.state.x), known.covariances, explained, strict=True)
     refined = [RefinedShot(**refined_shot(*each)) for each in every]
+    order = sorted(range(len(shots)), key=lambda number: -refined[number].Z)
+    looked_at = [*order[:_WORST], *order[max(len(order) - 1, _WORST) :]]
     return RefinedShots(
         shots=tuple(refined),
         common=tuple(shots[0].variables.names[shots[0].own :]),
@@ -117,6 +123,7 @@ def found_of(shots: list[Shot], end: End) -> RefinedShots:
         jacobians=shots[0].model.jacobians,
         converged=end.converged,
         notes=end.notes([*_notes(shots), *doubts(explained)]),
+        examples=tuple(Example(i, **pictures(shots[i], end.state.parts[i], explained[i])) for i in looked_at),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+
+class Example(NamedTuple):
+    """Images of a shot; NaN where pixels were not compared."""
+
+    shot: int
+    """its number"""
+    data: Array
+    """photons"""
+    spots: Array
+    """the model without its background"""
+    background: Array
+    residuals: Array
+    """(data - model) in standard deviations of the model"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +49,8 @@ class RefinedShots:
     """False where the steps came to their end, or were interrupted"""
     notes: tuple[str, ...] = ()
     """what was assumed, and left out"""
+    examples: tuple[Example, ...] = field(default=(), repr=False)
+    """the shots that are explained worst, the worst first, and the one that is explained best"""
 
     @property
     def _shared(self) -> slice:
@@ -59,8 +75,18 @@ class RefinedShots:
     def reduced_chi2(self) -> float:
         """Chi-squared for each pixel that is left when every refined number took one; about 1 of a right model."""
         own = len(self.shots[0].names) - len(self.common)
-        left = sum(shot.pixels for shot in self.shots) - own * len(self.shots) - len(self.common)
+        left = self.pixels - own * len(self.shots) - len(self.common)
         return sum(float(shot.shoeboxes["chi2"].sum()) for shot in self.shots) / max(left, 1)
+
+    @property
+    def pixels(self) -> int:
+        """How many were compared."""
+        return sum(shot.pixels for shot in self.shots)
+
+    @property
+    def correlation(self) -> Array:
+        """(c, c) of the common numbers."""
+        return self.shots[0].correlation[self._shared, self._shared]
 
     def __getitem__(self, name: str) -> tuple[float, float]:
         """Value and standard deviation of a common number. Raises :class:`KeyError` for one that is none."""
@@ -91,9 +117,8 @@ class RefinedShots:
             spread = f"{min(values):.6g} to {max(values):.6g}"
             lines.append(f"{first.names[i]}  {spread} {first.units[i]}, ± {min(sigmas):.2g} to {max(sigmas):.2g}")
         state = "converged" if self.converged else "not converged"
-        pixels = sum(shot.pixels for shot in self.shots)
         lines.append(
-            f"{len(self.shots)} shots: chi-squared {self.reduced_chi2:.4g} a pixel, {pixels} pixels, "
+            f"{len(self.shots)} shots: chi-squared {self.reduced_chi2:.4g} a pixel, {self.pixels} pixels, "
             f"{self.jacobians} Jacobians of each, {state}"
         )
         return "\n".join([*lines, *self.weak, *self.notes])
