@@ -144,7 +144,10 @@ def test_quirks_are_completed_one_by_one(script: Path, files: Path) -> None:
         ("nanobragg ensemble -s", {"-scheduler", "-schema", "-status"}),
         ("nanobragg refine ", {"e.toml", "folder"}),
         ("nanobragg refine e.toml -loss ", {"none", "huber", "cauchy"}),
-        ("nanobragg refine e.toml -s", {"-shoebox", "-saturation", "-search", "-spots", "-spots_image", "-steps"}),
+        (
+            "nanobragg refine e.toml -s",
+            {"-shoebox", "-saturation", "-search", "-spots", "-spots_image", "-steps", "-schema"},
+        ),
         ("nb-compare --images f.img ", {"f.img", "g.h5", "l.bin", "folder"}),
         ("nb-compare --outdir ", {"folder"}),
         ("nb-compare --precision ", {"double", "mixed"}),

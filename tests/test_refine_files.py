@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -243,6 +244,20 @@ def test_wrong_words_are_one_sentence(
     """The option, what was found, what was expected."""
     assert main(["refine", "data/series.toml", *words]) == 9
     assert capsys.readouterr().err.startswith(f"nanobragg: {sentence}")
+
+
+def test_editors_mark_what_is_refused(series: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``nanobragg refine -schema``: files that are read are valid, and keys that nobody knows are not."""
+    assert main(["refine", "-schema"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    validator = jsonschema.Draft7Validator(found)
+    validator.check_schema(found)
+    text = Path("data/series.toml").read_text()
+    for more in ("", 'spots = "a.refl"\nspots_image = [0, 1, 2]\n', 'factors = "apart"\nimage = ["a"]\n'):
+        document = parsed("a.toml", text.replace("[refine.priors]", more + "[refine.priors]").encode())
+        assert validator.is_valid(document), [error.message for error in validator.iter_errors(document)]
+    for old, new in (("common =", "comon ="), ("image =", "picture ="), ("[100, 5.0]", '"x"'), ("misset =", "miset =")):
+        assert not validator.is_valid(parsed("a.toml", text.replace(old, new, 1).encode())), new
 
 
 def test_the_table_is_no_list(series: Path, capsys: pytest.CaptureFixture[Any]) -> None:

@@ -207,6 +207,7 @@ def _refine() -> Command:
         )
         for name, word in refinement.WORDS.items()
     )
+    words = (*words, Word(names=("-schema",), help="print the JSON schema of such files, for editors"))
     return Command(name="refine", words=(*words, _HELP), help="which crystal made an image", files=("toml",))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nanobragg.parity import file_texts as texts
 from nanobragg.parity.imgcif_text import write_imgcif
-from nanobragg.parity.set_texts import SET, SET_TABLE
+from nanobragg.parity.set_texts import REFINE, SET, SET_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,7 @@ def _texts() -> list[tuple[str, str, str, tuple[str, ...], Kind]]:
         ("TOML", "a.toml", texts.TOML, ("-config {}",), "text"),
         ("ensemble", "a.toml", SET, ("ensemble {}",), "text"),
         ("table of an ensemble", "a.csv", SET_TABLE, ("ensemble of_a.toml",), "text"),
+        ("refinement", "a.toml", REFINE, ("refine {}",), "text"),
         ("DIALS", "a.expt", texts.EXPT, (*_GEOMETRY, *_WITH_CRYSTAL), "json"),
         ("CrystFEL geometry", "a.geom", texts.GEOM, (*_GEOMETRY, f"-img {{}} {_CRYSTAL} -clen 100"), "text"),
         ("table of stol", "a.stol", texts.STOL.decode(), (*(way + _NONBRAGG for way in tables), around), "text"),

@@ -95,8 +95,10 @@ def read(words: Sequence[str]) -> None:
             resolve_noisify(run)
     elif words[0] == "ensemble":
         _ensemble(words[1])
+    elif words[:2] == ["refine", "-spots"]:
+        _spots(words[2])
     elif words[0] == "refine":
-        _spots(words[-1])
+        _refine(words[1])
     elif words[0] == "add":
         from nanobragg.program.add import add
 
@@ -143,6 +145,29 @@ def _spots(name: str) -> None:
     crystal = Crystal(cell=(50, 50, 70, 90, 90, 90), cells=2, default_F=1)
     raster = Detector(shape=(20, 24), pixel_size=1, distance=100)
     chosen(resolve(Experiment(crystal=crystal, detector=raster)), np.ones((20, 24), bool), Settings(spots=name))
+
+
+def _refine(name: str) -> None:
+    """What is refined of shots without photons, and the file that says it again."""
+    from nanobragg.refinement.request import read_request
+    from nanobragg.refinement.series_file import series_text
+    from nanobragg.refinement.settings import settings_of
+    from nanobragg.refinement.shot import Shot
+    from nanobragg.resolver.resolve import resolve
+
+    request = read_request(name, {})
+    settings = settings_of("refine", request.how)
+    series_text(request, [run.experiment for run in request.runs], "again.toml")
+    for number, run in enumerate(request.runs[:2]):
+        nothing = np.zeros(resolve(run.experiment).scene.image_shape)
+        Shot(
+            run.experiment,
+            nothing,
+            request.free,
+            request.common,
+            settings.of_shot(number, len(request.runs)),
+            threads=1,
+        )
 
 
 def _nanobragg(words: Sequence[str]) -> None:

@@ -49,3 +49,36 @@ spike = 0.1
 wavelengths = 8
 """
 SET_TABLE = "x,y\n1.5,2\n1.75,3\n"
+REFINE = """quirks = "none"
+[crystal]
+cell = [50, 60, 70, 90, 90, 90]
+cells = 3
+misset = [10, 20, 30]
+default_F = 10
+[beam]
+wavelength = 1.3
+fluence = 1e24
+[detector]
+shape = [8, 10]
+pixel_size = 8
+distance = 100
+[sampling]
+oversample = 1
+[refine]
+free = ["crystal.misset", "scale"]
+common = ["crystal.cell", "detector.distance"]
+background = "radial"
+search = 0.5
+steps = 3
+[refine.priors]
+detector.distance = 0.5
+"crystal.cell" = [50.0, 1]
+[refine.bounds]
+crystal.cell.orthorhombic.a = [49, 51]
+[[refine.shots]]
+image = "a.npy"
+[[refine.shots]]
+image = "b.npy"
+crystal.misset = [1, 2.5, 3e1]
+beam.fluence = 2e24
+"""

@@ -75,6 +75,7 @@ detector.distance, detector.panels[0].shift; scale. Without -free: """
     + " ".join(FREE)
     + ".\n\n"
     + "".join(f"  {f'{name} {word.value}':<24} {word.help}\n" for name, word in WORDS.items())
+    + f"  {'-schema':<24} alone: print the JSON schema of such files, for editors\n"
     + "\nOptions may begin with two dashes, too. What is done is described in specs/refinement.md.\n"
 )
 
@@ -95,6 +96,11 @@ def refine_command(words: Sequence[str]) -> int:
     if not words or any(word in ("-h", "--help", "-help") for word in words):
         print(USAGE, end="")
         return 0 if words else 9
+    if list(words) in (["-schema"], ["--schema"]):
+        from nanobragg.refinement.schema import text
+
+        print(text(), end="")
+        return 0
     from nanobragg.io.support.extras import need
     from nanobragg.program.requests import check_files
     from nanobragg.refinement.request import read_request

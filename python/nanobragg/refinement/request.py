@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 FREE = ("crystal.misset", "crystal.cell", "crystal.cells", "scale")
 _FREE_BESIDE_FACTORS = ("crystal.misset", "scale")
 _NAMES = one_or_several("a name, or several", NAME, "NAME")
-_SHOTS = "shots"
+SHOTS = "shots"
+"""The key of shots' tables."""
+OF_EACH_SHOT = ("image", *OF_SHOTS)
+"""What they say besides sections of an experiment."""
 
 
 class Said(Record):
@@ -73,6 +76,12 @@ class Request(NamedTuple):
     notes: tuple[str, ...]
 
     @property
+    def how(self) -> dict[str, Any]:
+        """Settings."""
+        said = {key: value for key, value in self.values.items() if key not in Said.__dataclass_fields__}
+        return {"threads": self.run.threads, **said}
+
+    @property
     def one(self) -> bool:
         """Whether it is one image, with nothing else."""
         return len(self.images) == 1 and not self.common and self.said.factors is None
@@ -80,8 +89,7 @@ class Request(NamedTuple):
     def refined(self, progress: Progress | None) -> Refinement | RefinedShots | RefinedFactors:
         """Carry it out; errors as for :func:`nanobragg.refine`."""
         experiments = [run.experiment for run in self.runs]
-        how: dict[str, Any] = {key: value for key, value in self.values.items() if key not in Said.__dataclass_fields__}
-        how = {"threads": self.run.threads, **how}
+        how = self.how
         if self.said.factors is not None:
             from nanobragg.refinement.factors import refine_factors
 
@@ -119,7 +127,7 @@ class _Reading:
         self.table = self._table(REFINE, document.get(REFINE, {}))
         self.plain = {key: value for key, value in document.items() if key != REFINE}
         own = {key: place for key, place in FIELDS.items() if key not in PLACES}
-        self.values = self._values(REFINE, self.table, {**own, _SHOTS: None})
+        self.values = self._values(REFINE, self.table, {**own, SHOTS: None})
         self.shots = self._listed()
         self._take_from_shots()
         for key, value in words.items():
@@ -171,28 +179,26 @@ class _Reading:
 
     def _listed(self) -> list[dict[str, Any]]:
         """The tables of shots."""
-        shots = self.table.get(_SHOTS, [])
+        shots = self.table.get(SHOTS, [])
         if not isinstance(shots, list):
-            raise InputError(
-                f"{self.path}: {REFINE}.{_SHOTS}: found {shown(shots)}, expected tables, one for each shot"
-            )
-        return [self._table(f"{REFINE}.{_SHOTS}: number {number}", shot) for number, shot in enumerate(shots)]
+            raise InputError(f"{self.path}: {REFINE}.{SHOTS}: found {shown(shots)}, expected tables, one for each shot")
+        return [self._table(f"{REFINE}.{SHOTS}: number {number}", shot) for number, shot in enumerate(shots)]
 
     def _take_from_shots(self) -> None:
         """Images, and the settings that each shot may have for itself."""
-        known: dict[str, Place | None] = {key: FIELDS[key] for key in ("image", *OF_SHOTS)}
+        known: dict[str, Place | None] = {key: FIELDS[key] for key in OF_EACH_SHOT}
         known |= dict.fromkeys((*SECTIONS, *(key for key in PLACES if "." not in key)))
         every = [
-            self._values(f"{REFINE}.{_SHOTS}: number {number}", shot, known) for number, shot in enumerate(self.shots)
+            self._values(f"{REFINE}.{SHOTS}: number {number}", shot, known) for number, shot in enumerate(self.shots)
         ]
-        for key in ("image", *OF_SHOTS):
+        for key in OF_EACH_SHOT:
             found = [each.get(key) for each in every]
             if not any(one is not None for one in found):
                 continue
             odd = next((i for i, one in enumerate(found) if one is None or isinstance(one, tuple)), None)
             if odd is not None:
                 wrong = "none" if found[odd] is None else "several"
-                raise InputError(f"{self.path}: {REFINE}.{_SHOTS}: number {odd}: {key}: found {wrong}, expected one")
+                raise InputError(f"{self.path}: {REFINE}.{SHOTS}: number {odd}: {key}: found {wrong}, expected one")
             if key in self.values:
                 raise InputError(f"{self.path}: {REFINE}.{key}: found it there and for each shot, expected one of them")
             self.values[key] = tuple(found)
@@ -200,7 +206,7 @@ class _Reading:
     def _runs(self, run: Run, images: tuple[str, ...]) -> tuple[Run, ...]:
         if self.shots and len(self.shots) != len(images):
             raise InputError(
-                f"{self.path}: {REFINE}.{_SHOTS}: found {len(self.shots)} of them, expected one for each of "
+                f"{self.path}: {REFINE}.{SHOTS}: found {len(self.shots)} of them, expected one for each of "
                 f"{len(images)} images"
             )
         if self.shots:
@@ -212,9 +218,9 @@ class _Reading:
         document = dict(self.plain)
         for key, value in shot.items():
             if key in SECTIONS:
-                where = f"{REFINE}.{_SHOTS}: number {number}.{key}"
+                where = f"{REFINE}.{SHOTS}: number {number}.{key}"
                 document[key] = {**self._table(key, document.get(key, {})), **self._table(where, value)}
-            elif key not in ("image", *OF_SHOTS):
+            elif key not in OF_EACH_SHOT:
                 document[key] = value
         try:
             return run_of(document, self.path)

@@ -9,15 +9,12 @@ from nanobragg.inputs.toml import PLACES, REFINE, config_text, value_text
 from nanobragg.inputs.toml_update import without_table
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import assembled, places
-from nanobragg.refinement.request import FIELDS
-from nanobragg.refinement.settings import OF_SHOTS
+from nanobragg.refinement.request import FIELDS, OF_EACH_SHOT, SHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from nanobragg.refinement.request import Request
-
-_OF_SHOTS = ("image", *OF_SHOTS)
 
 
 def series_text(request: Request, experiments: Sequence[Experiment], path: str) -> str:
@@ -38,8 +35,8 @@ def series_text(request: Request, experiments: Sequence[Experiment], path: str) 
     text = without_table(config_text(run, path, like=request.path), REFINE, request.path)
     lines = [f"[{REFINE}]", *_lines(request, path), *_by_name(request)]
     for number, said in enumerate(own):
-        lines += ["", f"[[{REFINE}.shots]]"]
-        for key in _OF_SHOTS:
+        lines += ["", f"[[{REFINE}.{SHOTS}]]"]
+        for key in OF_EACH_SHOT:
             value = request.images if key == "image" else request.values.get(key)
             if isinstance(value, tuple):
                 lines.append(f"{key} = {value_text(FIELDS[key], value[number], path)}")
@@ -67,7 +64,7 @@ def _parted(base: Experiment, shots: Sequence[Experiment]) -> tuple[Experiment, 
 def _lines(request: Request, path: str) -> Iterator[str]:
     for key, place in FIELDS.items():
         value = request.values.get(key)
-        of_shots = key == "image" or (key in OF_SHOTS and isinstance(value, tuple))
+        of_shots = key == "image" or (key in OF_EACH_SHOT and isinstance(value, tuple))
         if key in request.values and key not in PLACES and not of_shots and place.row.kind.schema != {"type": "object"}:
             yield f"{key} = {value_text(place, value, path)}"
 

@@ -215,7 +215,7 @@ def _bounded(v: Variable, name: str, limits: Any) -> Variable:
         raise InputError(f"bounds: found {name}, which is refined as a turn, expected a prior of it")
     try:
         lowest, highest = (float(limit) for limit in limits)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"bounds: {name}: found {limits!r:.60}, expected the lowest and the highest value") from None
     if not lowest <= v.start <= highest:
         raise InputError(f"bounds: {name}: found {lowest:g} to {highest:g}, expected the start, {v.start:g}, inside")
@@ -226,7 +226,7 @@ def _known(v: Variable, name: str, known: Any) -> Variable:
     pair = known if isinstance(known, (tuple, list)) else (0.0 if v.turn is not None else v.start, known)
     try:
         centre, sigma = (float(value) for value in pair)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         centre, sigma = math.nan, math.nan
     if not (sigma > 0.0 and math.isfinite(centre)):
         raise InputError(f"priors: {name}: found {known!r:.60}, expected a standard deviation, or a value and one")

@@ -64,4 +64,5 @@ def recommended_oversampling(extents: Vec, wavelength: float, distance: float, p
     """Subpixels that resolve the lattice transform of a crystal of the given extents (all in m), at least 1."""
     reciprocal_pixel = wavelength * distance / pixel_size
     ratio = 3.0 * max(extents) / reciprocal_pixel if reciprocal_pixel != 0.0 else 0.0
-    return max(1, math.ceil(ratio))
+    # A crystal may be said that no number holds.
+    return max(1, math.ceil(min(ratio, 1e300)))
