@@ -207,6 +207,18 @@ def test_a_beamstop_covers_nothing_behind_the_sample() -> None:
     assert image_of(flat(0.1), detector=detector, around=Around(beamstop=10.0)).min() > 0.0
 
 
+def test_a_beamstop_covers_nothing_before_its_plane() -> None:
+    """A panel close to the sample is lit though the stop that shadows another one stands beside its rays, too."""
+    detector = Detector(shape=(40, 40), pixel_size=1.0, distance=100)
+    for distance, darkest in ((99.0, 0.0), (150.0, 1.0)):
+        around = Around(beamstop=10.0, beamstop_distance=distance)
+        lit = image_of(flat(0.1), detector=detector, around=around) / image_of(flat(0.1), detector=detector)
+        assert lit.min() == darkest
+    # Pixels far from the beam are farther away, but no farther along it.
+    near = image_of(flat(0.1), detector=detector, around=Around(beamstop=60.0, beamstop_distance=101.0))
+    assert np.array_equal(near, image_of(flat(0.1), detector=detector))
+
+
 def test_a_shadow_is_an_image() -> None:
     part = np.ones((60, 80))
     part[10:20], part[20:30] = 0.0, 0.25
@@ -493,7 +505,8 @@ def test_words_toml_and_python_say_the_same(tmp_path: Path, monkeypatch: pytest.
         ("-around water -1", "-around: found 'water' and '-1', expected a name or a file, and a thickness"),
         ("-around_MW 18 -around water 1", "-around_MW: found 18 before any material, expected -around before it"),
         ("-around water 1 -around_density 0", "-around_density: found '0', expected a number above 0 (g/cm³)"),
-        ("-around none.stol 1", "-around (materials): material 0: found a profile alone, expected its density"),
+        (f"-around {__file__} 1", "-around (materials): material 0: found a profile alone, expected its density"),
+        ("-around watr 1", "material 0: found 'watr', expected water, ice, nanoice, paratone, air, helium or a file"),
         ("-around none.stol 1 -around_density 1 -around_MW 9", "none.stol"),
         ("-around water 1 -beamsize 0", "-beamsize: found 0 mm"),
         ("-flight_path air -lambda 100", "-flight_path: found photons of 0.123984 keV, expected 1 to 100 keV"),
@@ -540,3 +553,23 @@ def test_what_is_taken_is_told() -> None:
     assert any(note.startswith("around the crystal: air, 30 mm, 0.0012041 g/cm3, 28.97 g/mol") for note in notes)
     assert any(note.startswith("from the sample to the detector: air from 0 mm on, 0.33") for note in notes)
     assert resolve(parse_words(WORDS).experiment).surroundings is None
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("-flight_start 5", "-flight_start: without effect: there is no gas (-flight_path)"),
+        (
+            "-beamstop_shape square -beamstop_penumbra 1",
+            "-beamstop_shape, -beamstop_penumbra: without effect: there is",
+        ),
+        ("-beamstop 3 -beamstop_distance 1000", "-beamstop_distance: 1000 mm is not before the detector: pixels that"),
+        ("-beamstop 3 -flight_path air -flight_start 5", None),
+    ],
+)
+def test_what_makes_no_difference_is_told(words: str, line: str | None) -> None:
+    """A word that was forgotten, not one that was said in vain, is what a user should look for."""
+    notes = resolve(parse_words(f"{WORDS} {words}").experiment).notes
+    told = [note for note in notes if "without effect" in note or "not before" in note]
+    assert len(told) == (line is not None)
+    assert line is None or told[0].startswith(line)

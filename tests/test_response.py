@@ -496,6 +496,7 @@ def test_presets_are_real_detectors(flat: Image) -> None:
         ),
         ({"bad_pixels": np.full((SIDE, SIDE), 3)}, "expected 0 good, 1 dead, 2 hot"),
         ({"capture": 1.5}, "capture: found 1.5, expected a number from 0 to 1"),
+        ({"dead": 0.6, "hot": 0.6}, "-dead and -hot: found 0.6 and 0.6 of the pixels, expected at most all of them"),
         ({"preset": "ccd"}, "expected pilatus, eiger, rayonix, jungfrau, agipd or epix"),
     ],
 )
@@ -527,6 +528,37 @@ def test_the_command_writes_what_python_measures(tmp_path: Path, monkeypatch: py
     assert np.array_equal(one, image.measured(seed=5, shot=2))
     assert command(SAID, "-shot 3 -countsfile three.img") == 0
     assert not np.array_equal(one, simulate(args=f"{WORDS} {SAID}").measured(seed=5, shot=3))
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (
+            "-readout 3 -shot 2",
+            ["-readout: without effect: there are no counts", "-shot: without effect: there are no"],
+        ),
+        ("-countsfile a.npy -psf none -psf_fwhm 9", ["-psf_fwhm: without effect: there is no point spread (-psf)"]),
+        ("-countsfile a.npy -psf_fwhm 9 -psf_kernel k.npy", ["-psf_fwhm: without effect: the point spread is -psf_ke"]),
+        (
+            "-countsfile a.npy -response pilatus -count_rate paralyzable -calib_seed 5",
+            [
+                "-count_rate: without effect: there is no dead time",
+                "-calib_seed (calibration_seed): without effect: no",
+            ],
+        ),
+        ("-countsfile a.npy -response rayonix -psf_fwhm 50 -calib_seed 5 -dead 0.1", []),
+    ],
+)
+def test_what_makes_no_difference_is_told(
+    words: str, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever wants read-out noise and says no file for it hears so, and does not take another file for it."""
+    monkeypatch.chdir(tmp_path)
+    np.save("k.npy", np.ones((3, 3)))
+    assert command(words) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "without effect" in line]
+    assert len(told) == len(lines)
+    assert all(found.startswith(line) for found, line in zip(told, lines, strict=True))
 
 
 def test_mistakes_cost_no_rendered_image(

@@ -79,6 +79,7 @@ def _simulate(request: Request, run: Run) -> None:
     _write_config(request, run)
     seed = _noise_seed(run)
     _introduce(run, resolved, seed)
+    _tell_unused(run)
     _write_dump(resolved)
     result = _render(run, resolved)
     image = result.image.reshape(resolved.scene.image_shape)
@@ -137,6 +138,17 @@ def _detector(run: Run, resolved: Resolved) -> DetectorModel | None:
     model = detector_model(resolved)
     _check_holds(run.output.countsfile, model)
     return model
+
+
+def _tell_unused(run: Run) -> None:
+    """What is said of counts and makes no difference."""
+    from nanobragg.resolver.response import without_effect
+
+    counts = run.output.countsfile is not None
+    for line in without_effect(run.experiment.response, counts=counts):
+        print(line)
+    if run.output.shot != 0 and not counts:
+        print("-shot: without effect: there are no counts (-countsfile)")
 
 
 def _check_holds(name: str, model: DetectorModel) -> None:

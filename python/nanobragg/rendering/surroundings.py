@@ -223,7 +223,8 @@ def _passed(surroundings: Surroundings, scene: Scene, rays: Rays) -> Floats:
 
 
 def beside_stop(stop: BeamStop, beam: Doubles, edge: Doubles, rays: Rays) -> Doubles:
-    """The part of every ray that passes a beamstop: 0 behind it, 1 beside, in proportion within the penumbra.
+    """The part of every ray that passes a beamstop: 0 behind it, 1 beside, in proportion within the penumbra; 1 where
+    the ray ends before the stop's plane.
 
     Args:
         stop: the beamstop.
@@ -242,4 +243,4 @@ def beside_stop(stop: BeamStop, beam: Doubles, edge: Doubles, rays: Rays) -> Dou
             part = np.clip((off - stop.half) / stop.penumbra + 0.5, 0.0, 1.0)
         else:
             part = (off > stop.half).astype(np.float64)
-    return np.where(forward > 0.0, part, 1.0)
+    return np.where(rays.length * forward > stop.distance, part, 1.0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import AVOGADRO, ENERGY
-from nanobragg.records.around import Around, BeamStop, Material, Scatterer, Surroundings
+from nanobragg.records.around import Around, BeamStop, Material, Scatterer, Substance, Surroundings
 from nanobragg.records.fields import own_places
 from nanobragg.resolver.beam import beam_size_of
 from nanobragg.resolver.log import Log
@@ -41,6 +41,7 @@ def surroundings_of(experiment: Experiment, scene: Scene, fluence: float) -> tup
     """
     around = experiment.around
     attenuation, notes = _attenuation(around, scene)
+    notes += _without_effect(around, scene)
     scatterers = []
     for number, material in enumerate(around.materials or ()):
         _check(number, material)
@@ -53,7 +54,7 @@ def surroundings_of(experiment: Experiment, scene: Scene, fluence: float) -> tup
         raise InputError(f"{_OPTIONS['shadow']}: found numbers below 0 or above 1, expected what reaches the detector")
     stop = _stop(around, experiment, scene)
     if not scatterers and attenuation == 0.0 and stop is None and shadow is None:
-        return None, Log()
+        return None, Log(notes=tuple(notes))
     beam = scene.beam_direction
     surroundings = Surroundings(
         scatterers=tuple(scatterers),
@@ -78,6 +79,10 @@ def _check(number: int, material: Material) -> None:
         raise InputError(f"{place}: found {found} a name and a profile, expected one of them")
     if material.thickness is None:
         raise InputError(f"{place}: found no thickness, expected one (mm)")
+    if isinstance(material.profile, (str, os.PathLike)) and not os.path.exists(material.profile):
+        raise InputError(
+            f"{place}: found {os.fspath(material.profile)!r}, expected {', '.join(get_args(Substance))} or a file"
+        )
     if material.profile is not None and (material.density is None or material.molecular_weight is None):
         raise InputError(
             f"{place}: found a profile alone, expected its density (g/cm³) and molecular_weight (g/mol), too: "
@@ -145,6 +150,28 @@ def _attenuation(around: Around, scene: Scene) -> tuple[float, list[str]]:
     found = attenuation_of(around.flight_path, kev)
     note = f"from the sample to the detector: {around.flight_path} from {around.flight_start:g} mm on, {found:g} 1/m"
     return found, [note]
+
+
+def _without_effect(around: Around, scene: Scene) -> list[str]:
+    """Lines about what is said and makes no difference."""
+    alone = Around()
+    lines = []
+    if around.flight_path == "vacuum" and around.flight_start != alone.flight_start:
+        lines.append(f"{_OPTIONS['flight_start']}: without effect: there is no gas ({_OPTIONS['flight_path']})")
+    if around.beamstop is None:
+        said = [
+            _OPTIONS[name]
+            for name in ("beamstop_shape", "beamstop_distance", "beamstop_penumbra")
+            if getattr(around, name) != getattr(alone, name)
+        ]
+        if said:
+            lines.append(f"{', '.join(said)}: without effect: there is no beamstop ({_OPTIONS['beamstop']})")
+    elif all(panel.close_distance * 1000.0 <= around.beamstop_distance for panel in scene.panels):
+        lines.append(
+            f"{_OPTIONS['beamstop_distance']}: {around.beamstop_distance:g} mm is not before the detector: pixels that "
+            "are nearer have no shadow"
+        )
+    return lines
 
 
 def _stop(around: Around, experiment: Experiment, scene: Scene) -> BeamStop | None:

@@ -61,6 +61,7 @@ def detector_model(resolved: Resolved, response: Response | None = None) -> Dete
     _check_kind(said, counting)
     shapes = [(panel.shape[0], panel.shape[1]) for panel in resolved.scene.panels]
     lowest, highest = _limits(known)
+    dead, hot = _bad_parts(known)
     return DetectorModel(
         counting=counting,
         flicker=known("flicker"),
@@ -78,12 +79,43 @@ def detector_model(resolved: Resolved, response: Response | None = None) -> Dete
         readout=known("readout"),
         paralyzable=known("count_rate") == "paralyzable",
         dead_time=_dead_time(known, resolved.experiment.beam.exposure),
-        dead=known("dead"),
-        hot=known("hot"),
+        dead=dead,
+        hot=hot,
         bad_pixels=_bad_pixels(said, shapes),
         lowest=lowest,
         highest=highest,
     )
+
+
+def without_effect(said: Response, *, counts: bool) -> list[str]:
+    """Lines about what is said of a detector and makes no difference; ``counts``: whether they are asked for."""
+    alone = Response()
+    names = [
+        name for name in _OPTIONS if not (getattr(said, name) is None or getattr(said, name) is getattr(alone, name))
+    ]
+    if not counts:
+        return [f"{_spoken(names)}: without effect: there are no counts (-countsfile)"] if names else []
+    known = _Known(said)
+    reasons: list[tuple[tuple[str, ...], bool, str]] = [
+        (("psf_fwhm",), said.psf_kernel is not None, "the point spread is -psf_kernel's"),
+        (
+            ("psf_fwhm", "psf_radius"),
+            known("psf") == "none" and said.psf_kernel is None,
+            f"there is no point spread ({_OPTIONS['psf']})",
+        ),
+        (("count_rate",), not known("dead_time") > 0.0, f"there is no dead time ({_OPTIONS['dead_time']})"),
+        (
+            ("calibration_seed",),
+            not any(known(name) > 0.0 for name in ("calibration", "dead", "hot")),
+            f"nothing is drawn for the detector ({_spoken(['calibration', 'dead', 'hot'])})",
+        ),
+    ]
+    found = [([name for name in fields if name in names], reason) for fields, idle, reason in reasons if idle]
+    return [f"{_spoken(idle)}: without effect: {reason}" for idle, reason in found if idle]
+
+
+def _spoken(names: list[str]) -> str:
+    return ", ".join(_OPTIONS[name] for name in names)
 
 
 class _Known:
@@ -139,6 +171,17 @@ def _limits(known: _Known) -> tuple[float, float]:
             f"{_OPTIONS['saturation']}: found {saturation:g}, expected at most {most:.0f}, for {bits} bits"
         )
     return (-most - 1.0 if signed else 0.0), (most if saturation is None else float(np.floor(saturation)))
+
+
+def _bad_parts(known: _Known) -> tuple[float, float]:
+    """The parts of the pixels that are dead, and hot."""
+    dead, hot = known("dead"), known("hot")
+    if dead + hot > 1.0:
+        raise InputError(
+            f"{_OPTIONS['dead']} and {_OPTIONS['hot']}: found {dead:g} and {hot:g} of the pixels, expected at most "
+            "all of them"
+        )
+    return dead, hot
 
 
 def _dead_time(known: _Known, exposure: float | None) -> float:
