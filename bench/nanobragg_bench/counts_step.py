@@ -11,7 +11,7 @@ import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -114,7 +114,7 @@ def _on_the_device(case: CountsCase, psf: str, folder: Path, settings: Settings)
 
 def _measure(case: CountsCase, psf: str, folder: Path, settings: Settings) -> Row:
     programs = [original_program(os.environ.get(name)) for name in ("NB_NONBRAGG_BIN", "NB_NOISIFY_BIN")]
-    original: list[float] = []
+    original: list[_Time] = []
     answers: list[dict[str, Any]] = []
     for pair in range(settings.repeat):
         settings.say(f"{case.name} {psf}: pair {pair + 1}")
@@ -150,8 +150,15 @@ def _ours(case: CountsCase, psf: str, folder: Path, settings: Settings) -> dict[
     )
 
 
-def _original(programs: list[str], case: CountsCase, psf: str, folder: Path) -> float:
-    """Seconds of nonBragg.c for each material, and of noisify.c for each frame. (Adding the images is not counted.)"""
+class _Time(NamedTuple):
+    """Seconds of the clock, and of the processor."""
+
+    seconds: float
+    processor: float
+
+
+def _original(programs: list[str], case: CountsCase, psf: str, folder: Path) -> _Time:
+    """Time of nonBragg.c for each material, and of noisify.c for each frame. (Adding the images is not counted.)"""
     nonbragg, noisify = programs
     fast, slow = case.centre
     renders = [
@@ -163,7 +170,7 @@ def _original(programs: list[str], case: CountsCase, psf: str, folder: Path) -> 
         )
         for name, (thickness, density, weight) in _MATERIALS.items()
     ]
-    background = sum(usage.seconds for usage in run_processes(renders))
+    background = run_processes(renders)
     sum(np.fromfile(folder / f"{name}.bin", np.float32) for name in _MATERIALS).tofile(folder / "sum.bin")
     frames = [
         Job(
@@ -174,29 +181,41 @@ def _original(programs: list[str], case: CountsCase, psf: str, folder: Path) -> 
         )
         for number in range(case.original_frames)
     ]
-    drawn = sum(usage.seconds for usage in run_processes(frames))
-    return background + drawn * case.frames / case.original_frames
+    often = case.frames / case.original_frames
+    used = [(usage, 1.0) for usage in background] + [(usage, often) for usage in run_processes(frames)]
+    return _Time(
+        sum(usage.seconds * times for usage, times in used),
+        sum(usage.processor_seconds * times for usage, times in used),
+    )
 
 
-def _row(case: CountsCase, psf: str, folder: Path, answers: list[dict[str, Any]], original: list[float]) -> Row:
+def _row(case: CountsCase, psf: str, folder: Path, answers: list[dict[str, Any]], original: list[_Time]) -> Row:
     ours = [answer["seconds"] for answer in answers]
+    processor = [answer["processor_seconds"] for answer in answers]
+    extra = {
+        "first_seconds": statistics.median(answer["first_seconds"] for answer in answers),
+        "processor_seconds": min(processor),
+    }
     pixels = case.shape[0] * case.shape[1]
     note = "evaluations are pixels"
     if case.original_frames < case.frames:
         note += f"; the original's {case.original_frames} frames are scaled"
+    if original:
+        extra["original_processor_seconds"] = theirs = min(each.processor for each in original)
+        note += f"; seconds of the processor: {min(processor):.3g}, the original's {theirs:.3g}"
     return Row(
         case=case.name,
         what=case.name,
         variant=psf,
         threads=THREADS,
         seconds=statistics.median(ours),
-        original_seconds=median(original),
-        ratios=ratios_of(original, ours),
+        original_seconds=median([each.seconds for each in original]),
+        ratios=ratios_of([each.seconds for each in original], ours),
         evaluations=pixels * case.frames,
         peak_memory_bytes=max(answer["peak_memory_bytes"] for answer in answers),
         agreement=_agreement(folder, pixels, answers[0], with_original=bool(original)),
         note=note,
-        extra={"first_seconds": statistics.median(answer["first_seconds"] for answer in answers)},
+        extra=extra,
     )
 
 

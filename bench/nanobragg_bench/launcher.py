@@ -2,7 +2,7 @@
 
 A program of its own, and a small one, because on Linux the peak memory of a process starts with that of the process
 that it was made from. Standard input: ``[{"command": [...], "folder": ..., "environment": {...}}, ...]``; standard
-output: ``[{"seconds": ..., "peak_memory_bytes": ..., "status": ..., "tail": ...}, ...]``.
+output: ``[{"seconds": ..., "processor_seconds": ..., "peak_memory_bytes": ..., "status": ..., "tail": ...}, ...]``.
 """
 
 import json
@@ -31,6 +31,7 @@ def run(command, folder, environment):
         tail = output.read().decode(errors="replace")
     return {
         "seconds": seconds,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": usage.ru_maxrss * 1024,
         "status": os.waitstatus_to_exitcode(status),
         "tail": tail,

@@ -30,6 +30,8 @@ class Usage:
     """What a process used."""
 
     seconds: float
+    processor_seconds: float
+    """Of all its threads."""
     peak_memory_bytes: int
 
 
@@ -53,7 +55,9 @@ def run_processes(jobs: Sequence[Job]) -> list[Usage]:
         if answer["status"] != 0:
             words = " ".join(map(str, job.command))
             raise BenchError(f"{words}: found exit status {answer['status']}, expected 0; it said: {answer['tail']}")
-    return [Usage(answer["seconds"], answer["peak_memory_bytes"]) for answer in answers]
+    return [
+        Usage(*(answer[name] for name in ("seconds", "processor_seconds", "peak_memory_bytes"))) for answer in answers
+    ]
 
 
 def run_process(job: Job) -> Usage:
