@@ -406,6 +406,25 @@ def test_the_command_gives_a_profile_back(measured: np.ndarray, capsys: pytest.C
     assert np.abs(one - two).mean() < 0.02 * two.mean()
 
 
+def test_full_pixels_and_those_without_gain_do_not_count(
+    measured: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the ring of water fills the pixels its profile would be flat; it has a gap there, and the rest is right."""
+    gain = np.load("gain.npy")
+    gain[:, 150:] = 0.0
+    np.save("gain.npy", gain)
+    full = int(np.percentile(measured, 90))
+    shot = np.minimum(measured, full)
+    np.save("shot.npy", shot)
+    words = [*FROM_FILE.split(), "-saturation", str(full), "-stolout", "found.stol", "-rings", "60"]
+    assert main(["profile", "shot.npy", *words]) == 0
+    assert f"{(shot == full).sum()} pixels of the highest value ({full}) do not count" in capsys.readouterr().out
+    table = np.loadtxt("found.stol")
+    assert table[:, 3].sum() <= ((shot < full) & (gain > 0)).sum()
+    assert main(["profile", "shot.npy", *words, "-capture", "0"]) == 9
+    assert "gain: found 0 for a photon, expected a number above 0" in capsys.readouterr().err
+
+
 def test_bare_floats_have_the_shape_of_the_detector(measured: np.ndarray) -> None:
     """An image that is not square would be refused for an option that the command does not have."""
     measured.astype(np.float32).tofile("shot.bin")

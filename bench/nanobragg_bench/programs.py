@@ -31,7 +31,7 @@ class Usage:
 
     seconds: float
     processor_seconds: float
-    """Of all its threads."""
+    """all threads together"""
     peak_memory_bytes: int
 
 

@@ -76,7 +76,7 @@ def profile(words: Sequence[str]) -> int:
     experiment = without_crystal(run.experiment)
     resolved = resolve(experiment)
     pixels = _pixels(request.image, resolved.scene)
-    offset, gain, good = _scales(resolved)
+    offset, gain, good = _scales(resolved, pixels)
     found = background_profile(
         pixels,
         experiment,
@@ -140,8 +140,11 @@ def _pixels(name: str, scene: Scene) -> NDArray[Any]:
     return found
 
 
-def _scales(resolved: Resolved) -> tuple[Any, Any, Any]:
-    """The value of no photon and of a photon besides, and which pixels are good: numbers or images."""
+def _scales(resolved: Resolved, pixels: NDArray[Any]) -> tuple[Any, Any, Any]:
+    """The value of no photon and of a photon besides, and which pixels are good: numbers or images.
+
+    Pixels that hold the detector's highest value are not: there were as many photons, or more.
+    """
     import numpy as np
 
     from nanobragg.resolver.response import detector_model
@@ -153,10 +156,16 @@ def _scales(resolved: Resolved) -> tuple[Any, Any, Any]:
 
     offset = model.offset if model.dark_map is None else model.offset + image(model.dark_map).astype(np.float64)
     gain = model.gain * model.capture
+    good = pixels != model.highest
+    full = int(good.size - np.count_nonzero(good))
+    if full:
+        print(f"{full} pixels of the highest value ({model.highest:.0f}) do not count")
+    if model.bad_pixels is not None:
+        good &= image(model.bad_pixels) == 0
     return (
         offset,
         gain if model.gain_map is None else gain * image(model.gain_map).astype(np.float64),
-        None if model.bad_pixels is None else image(model.bad_pixels) == 0,
+        good,
     )
 
 

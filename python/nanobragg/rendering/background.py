@@ -63,26 +63,27 @@ def background_profile(
             play no part.
         material: thickness, and density and molecular weight where it has no name.
         offset: value of no photon, or an image of it.
-        gain: value of a photon besides, or an image of it.
+        gain: value of a photon besides, or an image of it; pixels without do not count.
         mask: image whose pixels of 0 do not count, besides those of the experiment and negative values.
         rings: how many, up to the detector's corner.
         fewest: pixels that a ring must have.
         threads: 0: all processors.
 
     Raises:
-        InputError: for an image of another shape than the detector's, and where no ring has enough pixels.
+        InputError: for an image of another shape than the detector's, no gain, and where no ring has enough pixels.
 
     """
     resolved = resolve(_of_one_electron(experiment, material))
     values = np.asarray(pixels, np.float64)
     if values.shape != resolved.scene.image_shape:
         raise InputError(f"pixels: found shape {values.shape}, expected the detector's {resolved.scene.image_shape}")
-    unit = surrounded(np.zeros(values.shape, np.float32), resolved, threads=threads).astype(np.float64)
-    used = np.isfinite(values) & (values >= 0.0) & (unit > 0.0)
-    if mask is not None:
-        used &= np.broadcast_to(np.asarray(mask) != 0, values.shape)
-    dark, one = (np.broadcast_to(np.asarray(each, np.float64), values.shape)[used] for each in (offset, gain))
-    square = (values[used] - dark) / one / unit[used]
+    unit = surrounded(np.zeros(values.shape, np.float32), resolved, threads=threads)
+    dark, scale = (np.broadcast_to(np.asarray(each, np.float64), values.shape) for each in (offset, gain))
+    if not (scale > 0.0).any():
+        raise InputError(f"gain: found {scale.max():g} for a photon, expected a number above 0")
+    used = np.isfinite(values) & (values >= 0.0) & (unit > 0.0) & (scale > 0.0)
+    used &= np.asarray(1 if mask is None else mask) != 0
+    square = (values[used] - dark[used]) / scale[used] / unit[used]
     return _rings(_stol(resolved)[used], square, rings, fewest)
 
 
