@@ -182,6 +182,21 @@ def test_each_shot_has_its_own_spots(series: Path) -> None:
     assert [shot.shoeboxes["fast"][0] for shot in together.shots] == [22.5, 26.5, 30.5]
 
 
+@pytest.mark.parametrize("path", ["data/refined.toml", "refined.toml"])
+def test_one_image_may_be_said_in_the_file(series: Path, path: str) -> None:
+    """The refined file names the same image, wherever it is; in the same folder with its comments."""
+    said = '[refine]\nimage = "shot_0.npy"  # the first\nfree = ["crystal.misset", "scale"]\nbackground = "none"\n'
+    text = TOML.replace("cells = 8", f"cells = 8\nmisset = {list(MISSETS[0])}") + said
+    Path("data/one.toml").write_text(text)
+    assert main(["refine", "data/one.toml", "-o", path]) == 0
+    again = read_request(path, {})
+    assert again.one
+    assert Path(again.images[0]).resolve() == series / "data/shot_0.npy"
+    assert ("# the first" in Path(path).read_text()) == path.startswith("data")
+    assert "# as it was read off" in Path(path).read_text()
+    assert again.runs[0].experiment.crystal.misset == pytest.approx(MISSETS[0], abs=0.02)
+
+
 def test_a_simulation_leaves_the_table_aside(series: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And says so: its file is that of an experiment, too."""
     assert main(["-config", "data/series.toml", "-floatfile", "a.bin"]) == 0

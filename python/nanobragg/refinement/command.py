@@ -177,7 +177,7 @@ def _parsed(words: Sequence[str]) -> _Words:
 
 
 def _taken(rest: list[str], several: bool) -> list[str]:
-    """The words of an option, taken from the ``rest``; of names, parts between commas are words."""
+    """The words of an option, taken from the ``rest``."""
     taken = [rest.pop(0)]
     while several and rest and not rest[0].startswith("-"):
         taken.append(rest.pop(0))
@@ -185,6 +185,7 @@ def _taken(rest: list[str], several: bool) -> list[str]:
 
 
 def _value(name: str, place: Place, words: list[str]) -> Any:
+    """What they say; names may be separated by commas, too."""
     kind, unit = place.row.kind, place.row.unit
     try:
         values = [{"r": float, "i": int, "t": str}[kind.letter](word) for word in words]

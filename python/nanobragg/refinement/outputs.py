@@ -52,10 +52,10 @@ class Outputs:
 
     def write_experiment(self, path: str) -> None:
         """The file of the start with the refined values in place, comments and order kept; of many shots with a table
-        for each.
+        for each. In another folder, the files that ``[refine]`` names are named from there.
         """
         request = self.request
-        if request.one:
+        if request.one and not (request.has_table and _folder(path) != _folder(request.path)):
             write_config(replace(request.run, experiment=self._experiments()[0]), path, like=request.path)
         else:
             write_text(path, series_text(request, self._experiments(), path))
@@ -103,6 +103,10 @@ class Outputs:
                 for image, shot in zip(self.request.images, shots.shots, strict=True)
             ]
         write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _folder(path: str) -> str:
+    return os.path.realpath(os.path.dirname(path) or ".")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

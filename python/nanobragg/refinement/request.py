@@ -74,6 +74,8 @@ class Request(NamedTuple):
     values: dict[str, Any]
     """what is said, by the fields' keys"""
     notes: tuple[str, ...]
+    has_table: bool
+    """whether the file says something of it"""
 
     @property
     def how(self) -> dict[str, Any]:
@@ -157,6 +159,7 @@ class _Reading:
             said=said,
             values=self.values,
             notes=tuple(self.notes),
+            has_table=bool(self.table),
         )
 
     def _table(self, where: str, found: object) -> dict[str, Any]:
