@@ -24,15 +24,15 @@ EDITS: tuple[tuple[str, str, str], ...] = (
         "|---|---|---|\n",
         "| `-lorentz_spots` | | spots whose profile is a Lorentzian (`physics.md`) |\n",
     ),
-    ("python/nanobragg/records/shapes.py", "    TOPHAT = 3\n", "    LORENTZ = 4\n"),
-    ("python/nanobragg/records/shapes.py", '"gauss", "tophat"', ', "lorentz"'),
+    ("python/nanobragg/records/shapes.py", "    GAUSS_INDEX = 4\n", "    LORENTZ = 5\n"),
+    ("python/nanobragg/records/shapes.py", '"tophat", "gauss_index"', ', "lorentz"'),
     (
         "python/nanobragg/inputs/options.py",
         '"gaussian spots, nothing between them", sets="crystal.shape", to="gauss"),\n',
         """    option("-lorentz_spots=", _CRYSTAL, "spots with Lorentzian tails", sets="crystal.shape", to="lorentz"),
 """,
     ),
-    ("cpp/include/nanobragg/enumerations.hpp", "ENTRY(tophat, 3)", " ENTRY(lorentz, 4)"),
+    ("cpp/include/nanobragg/enumerations.hpp", "ENTRY(gauss_index, 4)", " ENTRY(lorentz, 5)"),
     (
         "cpp/src/reference/reference.cpp",
         "            out.F_latt = size * (miss_sqr * s.fudge < 0.3969);\n            break;\n",

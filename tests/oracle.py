@@ -261,6 +261,10 @@ def lattice_transform(crystal: Crystal, hkl: np.ndarray, reciprocal: np.ndarray,
     if crystal.shape == "round":
         x = math.pi * math.sqrt(crystal.fudge * float(np.sum((delta * cells) ** 2)))
         return volume * 0.723601254558268 * (3 * (math.sin(x) / x - math.cos(x)) / x**2 if x else 1.0)
+    if crystal.shape == "gauss_index":
+        ab, bc, ac = crystal.cells_off_diagonal
+        matrix = np.array([[cells[0], ab, ac], [ab, cells[1], bc], [ac, bc, cells[2]]])
+        return float(np.linalg.det(matrix) * math.exp(-crystal.fudge * np.sum((matrix @ delta) ** 2) / 0.63))
     square = float(np.sum((delta @ reciprocal) ** 2)) * volume**2
     if crystal.shape == "gauss":
         return volume * math.exp(-crystal.fudge * square / 0.63)
@@ -502,12 +506,14 @@ def random_factors(seed: int, holes: float = 0.1, reach: int = 7) -> np.ndarray:
 
 
 def _random_crystal(r: random.Random) -> Crystal:
+    shape = r.choice(("square", "square", "round", "gauss", "tophat", "gauss_index"))
     mosaic = {"mosaic_spread": 2.0, "mosaic_domains": r.choice((2, 3)), "mosaic_seed": r.choice((None, 3))}
     return Crystal(
         cell=r.choice(((20, 30, 25, 80, 95, 100), (22, 22, 31, 90, 90, 90))),
         misset=r.choice((None, (10, 20, 30))),
         cells=r.choice((1, 2, 3, (2, 1, 3))),
-        shape=r.choice(("square", "square", "round", "gauss", "tophat")),
+        shape=shape,
+        cells_off_diagonal=(0.4, -0.3, 0.2) if shape == "gauss_index" else None,
         fudge=r.choice((1.0, 1.5)),
         structure_factors=random_factors(r.randrange(1000)) if r.random() < 0.5 else None,
         default_F=r.choice((5.0, 10.0)),

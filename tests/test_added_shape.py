@@ -102,8 +102,10 @@ def _answer_of_a_build(tree: Path) -> str:
 def test_files_help_and_messages_know_it(found: dict[str, Any]) -> None:
     assert '\nshape = "lorentz"\n' in found["toml"]
     assert found["read back"] == "lorentz"
-    assert found["schema"] == ["square", "round", "gauss", "tophat", "lorentz"]
-    assert found["refused"] == "crystal.shape: found 'cube', expected square, round, gauss, tophat or lorentz"
+    assert found["schema"] == ["square", "round", "gauss", "tophat", "gauss_index", "lorentz"]
+    assert (
+        found["refused"] == "crystal.shape: found 'cube', expected square, round, gauss, tophat, gauss_index or lorentz"
+    )
     assert re.search(r"^  -lorentz_spots +spots with Lorentzian tails$", found["help"], re.MULTILINE)
     assert "  lorentz xtal: 5x5x5 cells\n" in found["summary"]
 
@@ -115,7 +117,7 @@ def test_shells_complete_it(found: dict[str, Any], shell: str) -> None:
 
 def test_the_documentation_lists_it(found: dict[str, Any]) -> None:
     assert "| `-lorentz_spots` | spots with Lorentzian tails | `crystal.shape` |" in found["options page"]
-    assert '`"tophat"`, `"lorentz"`' in found["TOML page"]
+    assert '`"gauss_index"`, `"lorentz"`' in found["TOML page"]
 
 
 def test_all_renderers_render_it(found: dict[str, Any]) -> None:

@@ -193,7 +193,7 @@ def test_a_linked_folder_does_not_lead_astray(folder: Path) -> None:
         ("beam = 5", ("beam", "section")),
         ('[crystal]\nmisset = "randomly"', ("crystal.misset", "numbers or random")),
         ("[crystal]\ncell = []", ("crystal.cell", "one to six")),
-        ('[crystal]\nshape = "cube"', ("crystal.shape", "gauss or tophat")),
+        ('[crystal]\nshape = "cube"', ("crystal.shape", "tophat or gauss_index")),
         ("[crystal]\nstructure_factors = 5", ("crystal.structure_factors", "file")),
         ("[detector]\nroi = [1, 2, 3]", ("detector.roi", "four whole numbers")),
         ("[detector]\nshape = [1, 2.5]", ("detector.shape", "unset")),

@@ -122,6 +122,7 @@ SAME_NAMES = (
         "orientations",
         "first_orientations",
         "cells",
+        "cells_off_diagonal",
         "fudge",
         "reciprocal",
         "default_F",

@@ -22,7 +22,7 @@ from nanobragg import (
 )
 from nanobragg.derivatives import gradient, jacobian, parameters, with_values
 
-SHAPES = ("square", "round", "gauss", "tophat")
+SHAPES = ("square", "round", "gauss", "tophat", "gauss_index")
 LOOKUPS = ("constant", "nearest", "tricubic")
 
 
@@ -75,6 +75,7 @@ class Drawn:
             cell=(*self.rng.uniform(30, 45, 3).tolist(), *self.rng.uniform(75, 105, 3).tolist()),
             misset=self.three(40),
             cells=tuple(self.rng.uniform(2.2, 5, 3).tolist()),
+            cells_off_diagonal=self.three(0.9) if shape == "gauss_index" else None,
             shape=shape,  # type: ignore[arg-type]
             fudge=0.02 if shape in ("gauss", "tophat") else 1.0,
             structure_factors=None if lookup == "constant" else factors,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,19 @@ import numpy as np
 import pytest
 
 import oracle
-from nanobragg import Beam, Crystal, Detector, Experiment, Sampling, Scene, render, resolve, simulate, trace_pixel
+from nanobragg import (
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    InputError,
+    Sampling,
+    Scene,
+    render,
+    resolve,
+    simulate,
+    trace_pixel,
+)
 from nanobragg.records.shapes import Shape
 from nanobragg.rendering.render import render_scene
 
@@ -283,6 +296,69 @@ def test_round_gauss_and_tophat_shapes(fudge: float) -> None:
                 expected = 1.0 if fudge * square < 0.3969 else 0.0
                 inside += int(expected)
             assert e.F_latt == pytest.approx(120 * expected, rel=1e-9, abs=1e-12)
+
+
+def gaussian(off_diagonal: tuple[float, float, float], **said: Any) -> Crystal:
+    cells: Any = (20, 15, 12)
+    said = {"cell": (50, 50, 50, 90, 90, 90), "cells": cells, "default_F": 10.0} | said
+    return Crystal(shape="gauss_index", cells_off_diagonal=off_diagonal, **said)
+
+
+def test_a_gaussian_in_index_space_has_the_width_of_its_matrix() -> None:
+    """The crystals of diffBragg: det N exp(-|N (h - h0)|^2 fudge/0.63), with its order of Nd, Ne, Nf."""
+    matrix = np.array([[5, 1, -2], [1, 6, 1.5], [-2, 1.5, 4]])
+    crystal = gaussian((1, 1.5, -2), cell=(40, 50, 60, 90, 100, 90), cells=(5, 6, 4), fudge=0.7, misset=(3, 4, 5))
+    scene = scene_of(crystal=crystal)
+    for slow, fast in itertools.product((0, 3, 7), (1, 5, 9)):
+        one = trace_pixel(scene, slow, fast).evaluations[0]
+        square = float(np.sum((matrix @ (np.array(one.hkl) - np.array(one.hkl0))) ** 2))
+        assert one.F_latt == pytest.approx(np.linalg.det(matrix) * math.exp(-0.7 * square / 0.63), rel=1e-9)
+
+
+def test_a_gaussian_in_index_space_has_the_photons_of_its_cells() -> None:
+    """The peak is (det N)^2 and the integral over angles and detector goes with det N, whichever way N is elongated."""
+    peaks, totals = [], []
+    matrices: Any = [(0.0, 0.0, 0.0), (8.0, -3.0, 4.0), (-6.0, 5.0, 0.0)]
+    for off_diagonal in matrices:
+        scene, _ = around_a_peak(gaussian(off_diagonal), 1, 0.0, 1)
+        peaks.append(float(render(scene)[0, 0, 0]))
+        scene, width = around_a_peak(gaussian(off_diagonal), 10, 0.25, 60)
+        totals.append(render(scene)[0].sum(dtype=float) * width)
+    ab, bc, ac = np.array(matrices).T
+    size = [np.linalg.det([[20, d, f], [d, 15, e], [f, e, 12]]) for d, e, f in zip(ab, bc, ac, strict=True)]
+    np.testing.assert_allclose(np.array(peaks) / peaks[0], (np.array(size) / 3600) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(np.array(totals) / totals[0], np.array(size) / 3600, rtol=2e-3)
+
+
+def test_both_gaussians_of_a_cube_are_one() -> None:
+    """In a cubic crystal of as many cells along each axis, indices and Å differ by a factor alone."""
+    cube = gaussian((0, 0, 0), cells=6)
+    in_space = replace(cube, shape="gauss", fudge=0.9)
+    in_indices = replace(cube, fudge=0.9 * 6**4 / 50**2)
+    np.testing.assert_allclose(image_of(in_indices), image_of(in_space), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"cells_off_diagonal": (18, 0, 0)}, "-Ndef: found 18 0 0 beside a diagonal of 20 15 12, expected less"),
+        (
+            {"cells_off_diagonal": (1, 2)},
+            "-Ndef (crystal.cells_off_diagonal): found (1, 2), expected three finite numbers",
+        ),
+    ],
+)
+def test_a_crystal_that_is_endless_is_refused(said: dict[str, Any], sentence: str) -> None:
+    """N of a crystal without an end along some direction would make spots without a width."""
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        scene_of(crystal=replace(gaussian((0, 0, 0)), **said))
+
+
+def test_a_matrix_that_no_shape_asks_for_is_told() -> None:
+    """Who forgets -gauss_index learns that -Ndef was for nothing."""
+    crystal = replace(gaussian((1, 0, 0)), shape="round")
+    (warning,) = resolve(Experiment(crystal=crystal)).warnings
+    assert warning == "-Ndef is not used: crystals of shape round have none (-gauss_index has)"
 
 
 def test_the_integrated_intensity_grows_with_the_volume() -> None:

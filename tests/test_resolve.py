@@ -437,7 +437,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "two missets": ({"crystal": replace(CRYSTAL, misset=(1.0, 2.0))}, "-misset"),
     "shape": (
         {"crystal": replace(CRYSTAL, shape="cube")},
-        "crystal.shape: found 'cube', expected square, round, gauss or tophat",
+        "crystal.shape: found 'cube', expected square, round, gauss, tophat or gauss_index",
     ),
     "no direction": ({"beam": Beam(direction=(0, 0, 0))}, "-beam_vector"),
     "no fast axis": ({"detector": replace(SMALL, fast_axis=(0, 0, 0))}, "-fdet_vector"),

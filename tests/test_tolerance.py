@@ -21,7 +21,7 @@ SPECTRUM = (
     "-cell 79 79 38 90 90 90 -N 40 -default_F 100 -lambda 1.3 -dispersion 0.5 -dispsteps 40 -mosaic 0.1 -mosaic_dom 20 "
     "-misset 10 20 30 -flux 1e12 -exposure 1 -beamsize 0.1 -distance 200 -detpixels 96 -oversample 1 -fudge 0.003"
 )
-SHAPES = ("-square_xtal", "-gauss_xtal", "-tophat_spots", "-round_xtal")
+SHAPES = ("-square_xtal", "-gauss_xtal", "-tophat_spots", "-round_xtal", "-gauss_index -fudge 1 -Ndef 9 -12 7")
 
 
 def rendered(words: str, tolerance: float, precision: Any = "mixed") -> Any:

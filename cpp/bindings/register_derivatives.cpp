@@ -37,6 +37,7 @@ void visit_vectors(Change& d, const Visit& visit) {
     visit("beam_direction", &d.beam_direction.x, 3);
     visit("polarization_axis", &d.polarization_axis.x, 3);
     visit("cells", d.cells, 3);
+    visit("cells_off_diagonal", d.cells_off_diagonal, 3);
 }
 
 // Structs of doubles in a row, as rows of an array.

@@ -157,6 +157,8 @@ void read_crystal(const py::object& p, Scene& s, Owners& owners) {
         s.cells[i] = cells[i];
         if (!(cells[i] >= 1) || cells[i] > 1e9) refuse("cells", "numbers from 1 to 1e9");
     }
+    const auto between = numbers<double>(p, "cells_off_diagonal", 3);
+    std::copy(between.begin(), between.end(), s.cells_off_diagonal);
     s.fudge = number<double>(p, "fudge");
     const auto reciprocal = array_of(p, "reciprocal", {3, 3});
     s.a_star = vec3(reciprocal.data(0, 0));

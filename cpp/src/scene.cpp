@@ -63,6 +63,13 @@ std::vector<Layer> Scene::all_layers() const {
     return all;
 }
 
+double Scene::block_size() const {
+    const double a = cells[0], b = cells[1], c = cells[2];
+    if (shape != Shape::gauss_index) return a * b * c;
+    const double ab = cells_off_diagonal[0], bc = cells_off_diagonal[1], ac = cells_off_diagonal[2];
+    return a * b * c + 2 * ab * bc * ac - (a * bc * bc + b * ac * ac + c * ab * ab);
+}
+
 bool Scene::one_capture() const {
     const auto one = [](const std::vector<Layer>& of_sensor) {
         return std::all_of(of_sensor.begin(), of_sensor.end(), [&](const Layer& layer) {
@@ -189,6 +196,16 @@ void join_rasters(Scene& scene) {
     }
 }
 
+namespace {
+
+// Whether N is, of a Gaussian in index space.
+bool positive_definite(const Scene& s) {
+    const double between = s.cells_off_diagonal[0];
+    return s.cells[0] > 0 && s.cells[0] * s.cells[1] - between * between > 0 && s.block_size() > 0;
+}
+
+}  // namespace
+
 void validate(const Scene& scene) {
     require(!scene.panels.empty(), "panels: found none, expected at least one");
     for (std::size_t i = 0; i < scene.panels.size(); ++i) validate(scene.panels[i], i);
@@ -211,6 +228,9 @@ void validate(const Scene& scene) {
     require(scene.oversample >= 1, "oversample: found " + std::to_string(scene.oversample) + ", expected at least 1");
     require(scene.tolerance >= 0 && std::isfinite(scene.tolerance),
             "tolerance: found a number below 0 or not finite, expected photons, 0 or more");
+    require(scene.shape != Shape::gauss_index || positive_definite(scene),
+            "cells_off_diagonal: found numbers with which N is not positive definite, expected a symmetric matrix that "
+            "is");
     require(scene.omega != Factor::off, "omega: found OFF, expected FIRST, CENTRE or EACH");
 }
 

@@ -181,10 +181,26 @@ class Pixel {
             const Exact x = kPi * std::sqrt(square * s_.fudge);
             return size * 0.723601254558268L * sphere(x);
         }
+        if (s_.shape == Shape::gauss_index) return gauss_index(miss);
         const Vector v = miss[0] * Vector(s_.a_star) + miss[1] * Vector(s_.b_star) + miss[2] * Vector(s_.c_star);
         const Exact square = dot(v, v) * size * size * s_.fudge;
         if (s_.shape == Shape::gauss) return size * std::exp(-square / 0.63);
         return square < 0.3969 ? size : 0;
+    }
+
+    // det N exp(-|N miss|^2 fudge/0.63) of the symmetric N, its determinant by Sarrus' rule.
+    Exact gauss_index(const Exact miss[3]) const {
+        const double* off = s_.cells_off_diagonal;
+        const Exact n[3][3] = {
+            {s_.cells[0], off[0], off[2]}, {off[0], s_.cells[1], off[1]}, {off[2], off[1], s_.cells[2]}};
+        Exact square = 0, size = 0;
+        for (int i = 0; i < 3; ++i) {
+            const int j = (i + 1) % 3, k = (i + 2) % 3;
+            const Exact part = n[i][0] * miss[0] + n[i][1] * miss[1] + n[i][2] * miss[2];
+            square += part * part;
+            size += n[0][i] * n[1][j] * n[2][k] - n[0][i] * n[1][k] * n[2][j];
+        }
+        return size * std::exp(-square * s_.fudge / 0.63);
     }
 
     // 3 (sin x / x - cos x) / x^2; its Taylor series where that cancels.

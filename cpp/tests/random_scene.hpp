@@ -32,6 +32,14 @@ struct ForcedIsa {
     ~ForcedIsa() { unsetenv("NANOBRAGG_ISA"); }
 };
 
+// Leaves less beside the diagonal of N than makes it indefinite.
+inline void keep_definite(Scene& s) {
+    for (int i = 0; i < 3; ++i) {
+        const double most = 0.45 * std::sqrt(s.cells[i] * s.cells[(i + 1) % 3]);
+        s.cells_off_diagonal[i] = std::clamp(s.cells_off_diagonal[i], -most, most);
+    }
+}
+
 // A scene with everything drawn at random, and the arrays it points to.
 struct RandomScene {
     Scene scene;
@@ -277,10 +285,16 @@ struct RandomScene {
         if (chance(0.3)) {
             for (std::size_t i = 0; i < s.orientations.size(); ++i) s.first_orientations.push_back(orientation());
         }
-        s.shape = kShapes[whole(0, std::size(kShapes) - 1)].value;
+        // Every second Gaussian is one in index space.
+        const std::int64_t drawn = whole(0, std::size(kShapes) - 2);
+        s.shape = kShapes[drawn < static_cast<int>(Shape::gauss_index) ? drawn : drawn + 1].value;
+        if (s.shape == Shape::gauss && seed % 2 == 1) s.shape = Shape::gauss_index;
         const std::int64_t most_cells = chance(0.5) ? 8 : 300;  // few cells have kernels of their own
         for (double& n : s.cells) n = static_cast<double>(whole(1, most_cells));
         if (s.cells[0] == 5 || s.cells[1] > 250) s.cells[2] += 0.3;  // some that are not whole
+        std::mt19937_64 beside(seed);
+        for (double& n : s.cells_off_diagonal) n = std::uniform_real_distribution<double>(-300, 300)(beside);
+        keep_definite(s);
         s.fudge = s.shape == Shape::gauss || s.shape == Shape::tophat ? between(1e-5, 1e-3) : between(0.5, 1.5);
         s.a_star = {0.02, 0, 0};
         s.b_star = {-0.003, 0.0167, 0};

@@ -93,6 +93,8 @@ void add_crystal(std::vector<Number>& out) {
     for (int c = 0; c < 3; ++c) {
         out.push_back({"cells", [=](Scene& s) -> double& { return s.cells[c]; },
                        [=](SceneChange& d) -> double& { return d.cells[c]; }, 1e-6});
+        out.push_back({"cells_off_diagonal", [=](Scene& s) -> double& { return s.cells_off_diagonal[c]; },
+                       [=](SceneChange& d) -> double& { return d.cells_off_diagonal[c]; }, 1e-6});
         out.push_back({"a_star", [=](Scene& s) -> double& { return part(s.a_star, c); },
                        [=](SceneChange& d) -> double& { return part(d.a_star, c); }, 1e-9});
         out.push_back({"b_star", [=](Scene& s) -> double& { return part(s.b_star, c); },
@@ -241,6 +243,7 @@ void make_differentiable(Scene& s) {
         if (!s.first_orientations.empty()) s.first_orientations.resize(4);
     }
     for (double& n : s.cells) n = std::min(n, 40.0);
+    keep_definite(s);
 }
 
 double weighted(const std::vector<double>& weights, const double* image) {
@@ -489,6 +492,7 @@ TEST_CASE("the number of threads changes no bit of the derivatives, and how a ra
         own.orientations = s.orientations;
         own.first_orientations = s.first_orientations;
         std::copy(s.cells, s.cells + 3, own.cells);
+        std::copy(s.cells_off_diagonal, s.cells_off_diagonal + 3, own.cells_off_diagonal);
         SceneChange c = render_vjp(own, weights.data(), one);
         for (Number& number : numbers_of(s)) {
             CAPTURE(number.name);

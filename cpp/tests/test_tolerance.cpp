@@ -113,6 +113,12 @@ void make_odd(RandomScene& random) {
     }
     if (random.chance(0.2)) {
         for (double& n : s.cells) n = static_cast<double>(random.whole(1, 2000));
+        keep_definite(s);
+    }
+    if (random.chance(0.2)) {  // N with hardly any width along one direction
+        const double most = std::sqrt(s.cells[0] * s.cells[1]);
+        s.cells_off_diagonal[0] = most * (1 - std::pow(10.0, random.between(-6, 0)));
+        s.cells_off_diagonal[1] = s.cells_off_diagonal[2] = 0;
     }
     if (!random.grid.empty() && s.has_grid()) {
         const auto at = static_cast<std::size_t>(random.whole(0, s.grid_points() - 1));

@@ -33,6 +33,7 @@ struct SceneChange {
     std::vector<SourceChange> sources;
     std::vector<Orientation> orientations, first_orientations;
     double cells[3] = {0, 0, 0};  // N is a real number here
+    double cells_off_diagonal[3] = {0, 0, 0};
     double fudge = 0;
     Vec3 a_star, b_star, c_star;
     std::vector<double> f_grid;  // (H, K, L)

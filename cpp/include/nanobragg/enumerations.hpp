@@ -5,7 +5,7 @@
 
 namespace nanobragg {
 
-#define NANOBRAGG_SHAPES(ENTRY) ENTRY(square, 0) ENTRY(round, 1) ENTRY(gauss, 2) ENTRY(tophat, 3)
+#define NANOBRAGG_SHAPES(ENTRY) ENTRY(square, 0) ENTRY(round, 1) ENTRY(gauss, 2) ENTRY(tophat, 3) ENTRY(gauss_index, 4)
 #define NANOBRAGG_FACTORS(ENTRY) ENTRY(off, 0) ENTRY(first, 1) ENTRY(centre, 2) ENTRY(each, 3)
 #define NANOBRAGG_INTERPOLATIONS(ENTRY) ENTRY(nearest, 0) ENTRY(tricubic, 1) ENTRY(tricubic_sticky, 2)
 

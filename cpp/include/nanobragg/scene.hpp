@@ -81,6 +81,7 @@ struct Scene {
     std::vector<Orientation> orientations, first_orientations;
     Shape shape = Shape::square;
     double cells[3] = {1, 1, 1};
+    double cells_off_diagonal[3] = {0, 0, 0};  // N_ab, N_bc, N_ac of Shape::gauss_index
     double fudge = 1;
     Vec3 a_star, b_star, c_star;  // 1/Å, without rotation
     // structure factors; the grid belongs to the caller
@@ -103,6 +104,8 @@ struct Scene {
     // Of the whole image, and of all regions of interest.
     std::int64_t pixels() const;
     std::int64_t roi_pixels() const;
+    // F_latt at a reflection, but for ROUND's constant: the cells of a block, det N of Shape::gauss_index.
+    double block_size() const;
     // Where a pixel is in the image, and the other way round.
     std::int64_t index(PixelPlace at) const;
     PixelPlace place(std::int64_t pixel) const;

@@ -3,12 +3,13 @@
 #include <cmath>
 
 #include "physics/lattice_slopes.hpp"
+#include "plan/view.hpp"
 
 namespace nanobragg {
 namespace {
 
-Depends depends_of(const Scene& scene) {
-    return with_slopes(ShapesWithSlopes(), scene.shape, [](auto shape) { return decltype(shape)::depends; });
+Depends depends_of(const KernelScene& view) {
+    return with_slopes(ShapesWithSlopes(), view.shape, [](auto shape) { return decltype(shape)::depends; });
 }
 
 // The components of a vector, and of one that may change.
@@ -103,41 +104,65 @@ void sensor_edges(const Pass& pass, Change& d, PanelSlopes<double>& d_out) {
     pass(d.sensor_depth, d_out.sensor_depth, 1.0);
 }
 
+// The number beside N's diagonal in its row and column.
+int between(int row, int column) { return row + column == 1 ? 0 : row + column == 3 ? 1 : 2; }
+
+// Component c of what a miss of one index along an axis counts as (miss_axes).
+template <class Change>
+auto* miss_number(const Scene& scene, Change& d, int axis, int c) {
+    decltype(&d.a_star) stars[3] = {&d.a_star, &d.b_star, &d.c_star};
+    if (scene.shape != Shape::gauss_index) return &parts(*stars[axis])[c];
+    return axis == c ? &d.cells[axis] : &d.cells_off_diagonal[between(axis, c)];
+}
+
 // Metric of the miss (view_crystal), times fudge.
 template <class Pass, class Change>
 void metric_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d,
                   CommonSlopes<double>& d_out) {
-    const double size = block_size(view), factor = 2 * scene.fudge * size * size;
-    const Vec3 stars[3] = {scene.a_star, scene.b_star, scene.c_star};
-    decltype(&d.a_star) d_stars[3] = {&d.a_star, &d.b_star, &d.c_star};
+    const MissAxes miss = miss_axes(scene);
+    const double factor = 2 * scene.fudge * miss.square;
     for (int i = 0; i < 3; ++i) {
         const int j = (i + 1) % 3;
         for (int c = 0; c < 3; ++c) {
-            pass(parts(*d_stars[i])[c], d_out.shape[i], factor * parts(stars[i])[c]);
-            pass(parts(*d_stars[i])[c], d_out.shape[3 + i], factor * parts(stars[j])[c]);
-            pass(parts(*d_stars[j])[c], d_out.shape[3 + i], factor * parts(stars[i])[c]);
+            pass(*miss_number(scene, d, i, c), d_out.shape[i], factor * parts(miss.of[i])[c]);
+            pass(*miss_number(scene, d, i, c), d_out.shape[3 + i], factor * parts(miss.of[j])[c]);
+            pass(*miss_number(scene, d, j, c), d_out.shape[3 + i], factor * parts(miss.of[i])[c]);
         }
     }
     for (int i = 0; i < kShapeParameters; ++i) {
         pass(d.fudge, d_out.shape[i], view.metric[i]);
-        for (int axis = 0; axis < 3; ++axis) {
+        for (int axis = 0; axis < 3 && scene.shape != Shape::gauss_index; ++axis) {
             pass(d.cells[axis], d_out.shape[i], 2 * scene.fudge * view.metric[i] / scene.cells[axis]);
         }
+    }
+}
+
+// What goes by the square of block_size(): of a determinant, the derivatives are its cofactors.
+template <class Pass, class Change>
+void size_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d, double& d_unit) {
+    const double rate = 2 * unit_of(scene, view) / scene.block_size();
+    const MissAxes miss = miss_axes(scene);
+    for (int axis = 0; axis < 3; ++axis) {
+        const int next = (axis + 1) % 3, last = (axis + 2) % 3;
+        if (scene.shape != Shape::gauss_index) {
+            pass(d.cells[axis], d_unit, rate * scene.cells[next] * scene.cells[last]);
+            continue;
+        }
+        const Vec3 cofactors = cross(miss.of[next], miss.of[last]);
+        pass(d.cells[axis], d_unit, rate * parts(cofactors)[axis]);
+        pass(d.cells_off_diagonal[between(axis, next)], d_unit, 2 * rate * parts(cofactors)[next]);
     }
 }
 
 template <class Pass, class Change>
 void shape_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d,
                  CommonSlopes<double>& d_out) {
-    const Depends depends = depends_of(scene);
+    const Depends depends = depends_of(view);
     if (depends == Depends::on_metric) metric_edges(pass, scene, view, d, d_out);
+    if (depends != Depends::on_cells) size_edges(pass, scene, view, d, d_out.unit);
     for (int axis = 0; axis < 3; ++axis) {
         const double n = scene.cells[axis];
-        if (depends == Depends::on_cells) {
-            pass(d.cells[axis], d_out.shape[axis], 1.0);
-        } else {
-            pass(d.cells[axis], d_out.unit, 2 * unit_of(scene, view) / n);
-        }
+        if (depends == Depends::on_cells) pass(d.cells[axis], d_out.shape[axis], 1.0);
         if (depends == Depends::on_squares) {
             pass(d.cells[axis], d_out.shape[axis], 2 * scene.fudge * n);
             pass(d.fudge, d_out.shape[axis], n * n);
@@ -146,8 +171,8 @@ void shape_edges(const Pass& pass, const Scene& scene, const KernelScene& view, 
 }
 
 // Unit of the lattice factor alone.
-double lattice_unit(const Scene& scene, const KernelScene& view) {
-    return with_slopes(ShapesWithSlopes(), scene.shape,
+double lattice_unit(const KernelScene& view) {
+    return with_slopes(ShapesWithSlopes(), view.shape,
                        [&](auto shape) { return decltype(shape)::Lattice::unit(view); });
 }
 
@@ -188,7 +213,7 @@ void scene_edges(const Pass& pass, const Scene& scene, const KernelScene& view, 
     if (scene.has_grid()) {
         pass(d.default_F, d_out.default_F, 1.0);
     } else {
-        pass(d.default_F, common.unit, 2 * scene.default_F * lattice_unit(scene, view));
+        pass(d.default_F, common.unit, 2 * scene.default_F * lattice_unit(view));
     }
 }
 
@@ -203,7 +228,7 @@ KernelChange no_change(const Scene& scene) {
 }
 
 std::vector<double> shape_parameters(const Scene& scene, const KernelScene& view) {
-    const Depends depends = depends_of(scene);
+    const Depends depends = depends_of(view);
     std::vector<double> out(kShapeParameters);
     for (std::size_t i = 0; i < static_cast<std::size_t>(parameters_of(depends)); ++i) {
         if (depends == Depends::on_metric) out[i] = scene.fudge * view.metric[i];
@@ -214,7 +239,7 @@ std::vector<double> shape_parameters(const Scene& scene, const KernelScene& view
 }
 
 double unit_of(const Scene& scene, const KernelScene& view) {
-    return lattice_unit(scene, view) * (scene.has_grid() ? 1.0 : scene.default_F * scene.default_F);
+    return lattice_unit(view) * (scene.has_grid() ? 1.0 : scene.default_F * scene.default_F);
 }
 
 KernelChange kernel_change(const Scene& scene, const KernelScene& view, const SceneChange& direction) {

@@ -52,8 +52,8 @@ struct KernelScene {
     int64_t source_count;
     const double* orientations;  // 9 per orientation: a, b, c
     int64_t orientation_count;
-    Shape shape;
-    double cells[3];
+    Shape shape;  // of the loops: gauss for gauss_index, too, which has another metric
+    double cells[3], block_size;
     CellPolynomials few;
     double fudge;
     double metric[6];  // miss_sqr = m0 dh^2 + m1 dk^2 + m2 dl^2 + m3 dh dk + m4 dk dl + m5 dh dl

@@ -44,8 +44,6 @@ NANOBRAGG_FN Real grating_squared(Real da, Real db, Real dc, Real ra, Real rb, R
     return ratio * ratio;
 }
 
-NANOBRAGG_FN double block_size(const KernelScene& s) { return s.cells[0] * s.cells[1] * s.cells[2]; }
-
 // ---- the shapes -------------------------------------------------------------------------------------------
 
 // Which formula the loops use: that of a shape or, where a square block has few cells along each axis, the polynomials
@@ -67,7 +65,7 @@ struct ShapeLattice {
     // The functions also take registers full of numbers.
     static constexpr bool takes_registers = false;
 
-    static NANOBRAGG_FN_MEMBER double unit(const KernelScene& s) { return block_size(s) * block_size(s); }
+    static NANOBRAGG_FN_MEMBER double unit(const KernelScene& s) { return s.block_size * s.block_size; }
     static NANOBRAGG_FN_MEMBER double mixed_unit(const KernelScene& s) { return unit(s); }
 };
 
@@ -126,8 +124,7 @@ struct PolynomialLattice : SquareLattice {
 
 struct RoundLattice : ShapeLattice<Shape::round> {
     static NANOBRAGG_FN_MEMBER double unit(const KernelScene& s) {
-        const double size = block_size(s);
-        return size * 0.723601254558268 * size * 0.723601254558268;
+        return s.block_size * 0.723601254558268 * s.block_size * 0.723601254558268;
     }
     static NANOBRAGG_FN_MEMBER double mixed_unit(const KernelScene& s) { return unit(s); }
 
@@ -192,7 +189,7 @@ template <class... Types>
 constexpr int length_of(TypeList<Types...>) {
     return (int)sizeof...(Types);
 }
-static_assert(length_of(Shapes()) == sizeof kShapes / sizeof kShapes[0], "a type for each Shape");
+static_assert(length_of(Shapes()) + 1 == sizeof kShapes / sizeof kShapes[0], "a type for each Shape but gauss_index");
 
 template <class... First, class... Second>
 TypeList<First..., Second...> both(TypeList<First...>, TypeList<Second...>);

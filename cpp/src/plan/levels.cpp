@@ -131,7 +131,7 @@ Spectra spectra_of(const Scene& scene, const KernelScene& view, const std::vecto
     const double reach = reach_of_all(scene, view, panels) + out.spread;
     const int levels = static_cast<std::int64_t>(all.size()) > kManySources ? 1 : kLevels;
     for (int i = 1; i <= levels; ++i) out.levels.push_back({reach * i / levels, {}});
-    const double size = scene.cells[0] * scene.cells[1] * scene.cells[2];
+    const double size = scene.block_size();
     fill_levels(all, kSpectralAccuracy / (size * size), out);
     return out.levels.front().sources.size() == all.size() ? unshortened() : out;
 }

@@ -34,9 +34,10 @@ bool indices_suffice(const Scene& s) {
 
 bool mixed_suffices(const Scene& s, double largest_F) {
     const double cells = std::max({s.cells[0], s.cells[1], s.cells[2]});
-    const double peak = s.cells[0] * s.cells[1] * s.cells[2] * largest_F;
+    const double peak = s.block_size() * largest_F;
     // Written so that NaN does not suffice.
-    const double radius = s.shape == Shape::round ? std::sqrt(std::max(1.0, s.fudge)) : 1.0;
+    const bool scaled = s.shape == Shape::round || s.shape == Shape::gauss_index;
+    const double radius = scaled ? std::sqrt(std::max(1.0, s.fudge)) : 1.0;
     const bool phases = cells * radius <= 2000.0;
     // Phases times N are whole.
     const bool whole = s.shape != Shape::square || whole_cells(s.cells);

@@ -80,7 +80,7 @@ const char* reason_for_all_terms(const Scene& s, double largest_F) {
     }
     double weight = 0;
     for (const Source& source : s.sources) weight += std::abs(source.weight);
-    const double peak = s.cells[0] * s.cells[1] * s.cells[2] * largest_F;
+    const double peak = s.block_size() * largest_F;
     // Written so that NaN does not do.
     const bool cells = std::all_of(s.cells, s.cells + 3, [](double n) { return n >= 1; });
     const bool in_range = indices_suffice(s) && peak * peak < 1e32 && weight < 1e5;
@@ -147,6 +147,7 @@ void TermBounds::weigh_distances(const KernelScene& view) {
                 weight = kPi * kPi * view.fudge * cells[axis] * cells[axis] * (1 - 1e-5);
                 break;
             case Shape::gauss:
+            case Shape::gauss_index:
                 weight = 2 / 0.63 * 1.4426950408889634074 * view.fudge * m[axis] * least;
                 break;
             case Shape::tophat:

@@ -36,17 +36,16 @@ void view_crystal(const Scene& scene, const float* squares, KernelScene& k) {
     static_assert(sizeof(Orientation) == 9 * sizeof(double), "three vectors, nine numbers in a row");
     k.orientations = &scene.orientations.front().a.x;
     k.orientation_count = static_cast<std::int64_t>(scene.orientations.size());
-    k.shape = scene.shape;
+    k.shape = scene.shape == Shape::gauss_index ? Shape::gauss : scene.shape;
     std::copy(scene.cells, scene.cells + 3, k.cells);
+    k.block_size = scene.block_size();
     k.few = few_cells(scene.cells);
     k.fudge = scene.fudge;
-    const double size = scene.cells[0] * scene.cells[1] * scene.cells[2], square = size * size;
-    k.metric[0] = dot(scene.a_star, scene.a_star) * square;
-    k.metric[1] = dot(scene.b_star, scene.b_star) * square;
-    k.metric[2] = dot(scene.c_star, scene.c_star) * square;
-    k.metric[3] = 2 * dot(scene.a_star, scene.b_star) * square;
-    k.metric[4] = 2 * dot(scene.b_star, scene.c_star) * square;
-    k.metric[5] = 2 * dot(scene.a_star, scene.c_star) * square;
+    const MissAxes miss = miss_axes(scene);
+    for (int i = 0; i < 3; ++i) {
+        k.metric[i] = dot(miss.of[i], miss.of[i]) * miss.square;
+        k.metric[3 + i] = 2 * dot(miss.of[i], miss.of[(i + 1) % 3]) * miss.square;
+    }
     k.f_grid = scene.f_grid;
     k.f_sqr_grid = squares;
     std::copy(scene.f_shape, scene.f_shape + 3, k.f_shape);
@@ -64,6 +63,14 @@ void view_sampling(const Scene& scene, KernelScene& k) {
 }
 
 }  // namespace
+
+MissAxes miss_axes(const Scene& scene) {
+    if (scene.shape != Shape::gauss_index) {
+        return {{scene.a_star, scene.b_star, scene.c_star}, scene.block_size() * scene.block_size()};
+    }
+    const double *n = scene.cells, *between = scene.cells_off_diagonal;
+    return {{{n[0], between[0], between[2]}, {between[0], n[1], between[1]}, {between[2], between[1], n[2]}}, 1};
+}
 
 std::vector<KernelSource> sources_of(const Scene& scene) {
     std::vector<KernelSource> sources;

@@ -18,6 +18,14 @@ KernelScene view_of(const Scene& scene, const std::vector<Layer>& layers, const 
 
 std::vector<KernelPanel> panels_of(const Scene& scene);
 
+// What a miss of one index along a, b and c adds to the vector whose square, times this, is the miss of Gaussian spots
+// and of those that are cut off (specs/physics.md, "F_latt").
+struct MissAxes {
+    Vec3 of[3];
+    double square;
+};
+MissAxes miss_axes(const Scene& scene);
+
 // A panel's region of interest, counted from the corner of its raster.
 Tile tile_of(const Panel& panel);
 

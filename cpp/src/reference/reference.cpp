@@ -126,6 +126,12 @@ Lattice lattice(const Scene& s, const Orientation& o, Vec3 q) {
         case Shape::tophat:
             out.F_latt = size * (miss_sqr * s.fudge < 0.3969);
             break;
+        case Shape::gauss_index: {
+            const double ab = s.cells_off_diagonal[0], bc = s.cells_off_diagonal[1], ac = s.cells_off_diagonal[2];
+            const Vec3 cells{na * dh + ab * dk + ac * dl, ab * dh + nb * dk + bc * dl, ac * dh + bc * dk + nc * dl};
+            out.F_latt = s.block_size() * std::exp(-(dot(cells, cells) / 0.63 * s.fudge));
+            break;
+        }
     }
     return out;
 }

@@ -116,6 +116,10 @@ def _cells(point: Point) -> Any:
     return tuple(point.crystal.cells) if crystal.size is None else None
 
 
+def _cells_off_diagonal(point: Point) -> Any:
+    return point.crystal.cells_off_diagonal if _experiment(point).crystal.shape == "gauss_index" else None
+
+
 def _fudge(point: Point) -> Any:
     crystal = _experiment(point).crystal
     return None if crystal.shape == "square" else crystal.fudge
@@ -145,6 +149,7 @@ ROWS: tuple[Row, ...] = (
     Row("crystal.cell", _said("crystal.cell"), why="model"),
     Row("crystal.misset", _misset),
     Row("crystal.cells", _cells, "scene", "piecewise smooth", "cells"),
+    Row("crystal.cells_off_diagonal", _cells_off_diagonal, "scene", "smooth", "none"),
     Row("crystal.fudge", _fudge, "scene", "smooth", "none"),
     Row("crystal.structure_factors", _grid, "scene", "smooth", "none"),
     Row("crystal.default_F", _said("crystal.default_F"), "scene", "smooth", "none"),

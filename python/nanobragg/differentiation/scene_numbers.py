@@ -34,6 +34,10 @@ def _cells(index: tuple[int, ...], point: Point) -> SceneChange:
     return SceneChange(cells=np.eye(3)[index[0]])
 
 
+def _cells_off_diagonal(index: tuple[int, ...], point: Point) -> SceneChange:
+    return SceneChange(cells_off_diagonal=np.eye(3)[index[0]])
+
+
 def _fudge(index: tuple[int, ...], point: Point) -> SceneChange:
     return SceneChange(fudge=1.0)
 
@@ -83,6 +87,7 @@ def _logarithm(turn: NDArray[np.float64]) -> NDArray[np.float64]:
 _CHANGES: dict[str, Callable[[tuple[int, ...], Point], SceneChange]] = {
     "beam.polarization": _polarization,
     "crystal.cells": _cells,
+    "crystal.cells_off_diagonal": _cells_off_diagonal,
     "crystal.fudge": _fudge,
     "crystal.structure_factors": _factor,
     "crystal.default_F": _default_F,

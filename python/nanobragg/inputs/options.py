@@ -334,6 +334,8 @@ OPTIONS: tuple[Option, ...] = (
 """nanoBragg.c's options, in the order in which it tests a word; it looks for the first two in all words beforehand."""
 
 OWN_OPTIONS: tuple[Option, ...] = (
+    option("-gauss_index=", _CRYSTAL, "spots gaussian in h, k, l", sets="crystal.shape", to="gauss_index"),
+    _own("-Ndef=", _CRYSTAL, "crystal.cells_off_diagonal"),
     _own("-blocks=", _CRYSTAL, "crystal.blocks"),
     _own("-tolerance=", _SAMPLING, "sampling.tolerance"),
     _own("-sf_column=", _FILES, "crystal.sf_column"),

@@ -86,7 +86,11 @@ class _Within(RandomLine):
         else:
             for axis in "abc":
                 self.add(f"-N{axis}", self.decade_whole(1, 300))
-        self.add(self.rng.choice(("-square_xtal", "-square_xtal", "-round_xtal", "-gauss_xtal", "-tophat_spots")))
+        self.add(
+            self.rng.choice(
+                ("-square_xtal", "-square_xtal", "-round_xtal", "-gauss_xtal", "-tophat_spots", "-gauss_index")
+            )
+        )
         if self.may(0.6):
             self.add("-fudge", self.decade(1e-4, 10.0))
 

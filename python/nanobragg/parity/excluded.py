@@ -69,7 +69,7 @@ def _between_two_nodes(scene: Scene, e: Evaluation, deltas: list[float], near: f
     half = [abs(abs(delta) - 0.5) < near * max(abs(h), 1.0) for h, delta in zip(e.hkl, deltas, strict=True)]
     if not any(half):
         return False
-    if Shape(scene.crystal_shape) in (Shape.GAUSS, Shape.TOPHAT):
+    if Shape(scene.crystal_shape) in (Shape.GAUSS, Shape.TOPHAT, Shape.GAUSS_INDEX):
         return True
     either = [
         (math.floor(h), math.floor(h) + 1) if between else (h0,)

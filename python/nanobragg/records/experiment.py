@@ -177,6 +177,13 @@ class Crystal(Record):
         option="-N",
         more="Real numbers, at least 1; on command lines whole ones.",
     )
+    cells_off_diagonal: Vector | None = row(
+        VECTOR,
+        "N_ab, N_bc and N_ac of gauss_index crystals, whose N is a symmetric matrix",
+        option="-Ndef",
+        unset="0 0 0",
+        more="Its diagonal is ``cells``; diffBragg's Nd, Ne, Nf.",
+    )
     size: float | tuple[float | None, float | None, float | None] | None = row(
         SIZES, "size of the crystal along a, b and c; instead of unit cells", unit="mm", option="-xtalsize"
     )

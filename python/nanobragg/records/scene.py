@@ -87,6 +87,8 @@ class Scene(Record):
     crystal_shape: Shape
     cells: tuple[float, float, float]
     """Na, Nb, Nc ≥ 1, whole or not."""
+    cells_off_diagonal: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """N_ab, N_bc, N_ac of the gauss_index shape, whose N is a symmetric, positive definite matrix."""
     fudge: float
     reciprocal: np.ndarray
     """(3, 3) 1/Å: rows a*, b*, c* without rotation (round, gauss and tophat shapes)."""

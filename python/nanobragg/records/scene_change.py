@@ -38,6 +38,8 @@ class SceneChange(Record):
     """(O, 3, 3), or (0, 3, 3)"""
     cells: np.ndarray | None = None
     """(3,)"""
+    cells_off_diagonal: np.ndarray | None = None
+    """(3,)"""
     fudge: float = 0.0
     reciprocal: np.ndarray | None = None
     """(3, 3)"""

@@ -13,9 +13,10 @@ class Shape(IntEnum):
     ROUND = 1
     GAUSS = 2
     TOPHAT = 3
+    GAUSS_INDEX = 4
 
 
-CrystalShape = Literal["square", "round", "gauss", "tophat"]
+CrystalShape = Literal["square", "round", "gauss", "tophat", "gauss_index"]
 """The same names for type checkers, which cannot take them from the enumeration."""
 SHAPES = {shape.name.lower(): shape for shape in Shape}
 """By the names that users write."""

@@ -156,6 +156,8 @@ def _growth(target: Target, x: Array) -> Array:
         if item.name == "crystal.fudge":
             moves[i] = math.log(fudge)
             scale += 1.5 * math.log(fudge)
+        elif item.name.startswith("crystal.cells_off_diagonal["):
+            moves[i] = variables.values(x)[i] * (cells[0] - 1.0)
         elif item.name.startswith("crystal.cells["):
             moves[i] = math.log(cells[int(item.name[-2])])
             # The sum of a spot goes by the product of cells, of a GAUSS crystal by its inverse.

@@ -127,7 +127,7 @@ class Model:
 def widened(scene: Scene, most: float) -> Scene:
     """The Scene with spots at least as wide as those of ``most`` cells along each axis, each of the sum that it had.
 
-    The width is that of the cells of a SQUARE crystal; ROUND and GAUSS ones have ``fudge`` for it. The sum is taken
+    The width is that of the cells of a SQUARE crystal; ROUND and Gaussian ones have ``fudge`` for it. The sum is taken
     over all of reciprocal space: spots across the sphere of reflection become wider, too.
     """
     cells = np.array(scene.cells)
@@ -141,7 +141,7 @@ def widened(scene: Scene, most: float) -> Scene:
 def _extent(scene: Scene) -> float:
     """Along an axis, the cells of a SQUARE crystal whose spots are about as wide."""
     root = float(np.sqrt(scene.fudge))
-    if scene.crystal_shape is Shape.ROUND:
+    if scene.crystal_shape in (Shape.ROUND, Shape.GAUSS_INDEX):
         return max(scene.cells) * root
     longest = float(np.linalg.norm(scene.orientations[0], axis=1).max()) * 1e10
     return float(np.prod(scene.cells)) * root / longest

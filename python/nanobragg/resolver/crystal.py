@@ -218,3 +218,22 @@ def crystal_cells(cells: Vec, sizes: Vec, beam_size: float, lengths: Vec) -> tup
         count = float(math.ceil(size / length)) if size > 0 else float(n)
         out.append(count if count > 1.0 else 1.0)
     return (out[0], out[1], out[2]), tuple(warnings)
+
+
+def cells_off_diagonal(crystal: Crystal, cells: Vec) -> tuple[Vec, tuple[str, ...]]:
+    """N_ab, N_bc, N_ac of the shape that has them, else 0; and a sentence where they are said in vain.
+
+    Raises :class:`InputError` where N, with ``cells`` on its diagonal, is not positive definite.
+    """
+    said = crystal.cells_off_diagonal or (0.0, 0.0, 0.0)
+    if crystal.shape != "gauss_index":
+        warning = f"-Ndef is not used: crystals of shape {crystal.shape} have none (-gauss_index has)"
+        return (0.0, 0.0, 0.0), (warning,) if any(said) else ()
+    ab, bc, ac = said
+    matrix = np.diag(cells) + np.array([[0.0, ab, ac], [ab, 0.0, bc], [ac, bc, 0.0]])
+    if not np.linalg.eigvalsh(matrix)[0] > 0.0:
+        found, diagonal = (" ".join(f"{n:g}" for n in numbers) for numbers in (said, cells))
+        raise InputError(
+            f"-Ndef: found {found} beside a diagonal of {diagonal}, expected less: N must be positive definite"
+        )
+    return said, ()

@@ -58,6 +58,7 @@ class OrientedCrystal(NamedTuple):
     said_cells: Vec
     cells: Vec
     """Na, Nb, Nc"""
+    cells_off_diagonal: Vec
     extents: Vec
     """m, along a, b, c"""
     rotation: Rotation
@@ -92,6 +93,7 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
     lengths = _lengths(lattice)
     said_cells, size = crystals.cells_of(crystal), crystals.sizes_of(crystal)
     cells, clipped = crystals.crystal_cells(said_cells, size, beam_size_of(said.experiment.beam), lengths)
+    off_diagonal, unused = crystals.cells_off_diagonal(crystal, cells)
     domains = domains_of(mosaic, table)
     phi = phi_cells(direct_cell(lattice), spindle, rotation, quirks)
     touched = phi.touched | which(random_misset_units=drawn)
@@ -101,13 +103,14 @@ def oriented_crystal(said: Said, wavelength: float, spindle: Vec, quirks: frozen
         misset_random=drawn,
         said_cells=said_cells,
         cells=cells,
+        cells_off_diagonal=off_diagonal,
         extents=(lengths[0] * cells[0], lengths[1] * cells[1], lengths[2] * cells[2]),
         rotation=rotation,
         mosaic=mosaic,
         orientations=with_domains(phi.general, domains),
         first_orientations=np.empty((0, 3, 3)) if phi.first is None else with_domains(phi.first, domains),
         random_state=tuple(table.state()),
-        log=_drawn(misset, drawn) + log + Log(warnings=(*mosaic.warnings, *clipped), touched=quirks & touched),
+        log=_drawn(misset, drawn) + log + Log(warnings=(*mosaic.warnings, *clipped, *unused), touched=quirks & touched),
     )
 
 

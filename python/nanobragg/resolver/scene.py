@@ -100,6 +100,7 @@ def _crystal(stages: Stages) -> dict[str, Any]:
         "first_orientations": crystal.first_orientations,
         "crystal_shape": SHAPES[said.shape],
         "cells": crystal.cells,
+        "cells_off_diagonal": crystal.cells_off_diagonal,
         "fudge": said.fudge,
         "reciprocal": np.array([lattice.a_star, lattice.b_star, lattice.c_star]),
         "f_grid": grid.values,
