@@ -72,6 +72,19 @@ def test_a_still_is_refined_to_what_its_photons_allow(
     assert found["crystal.misset[0]"][1] < 0.01
 
 
+def test_the_matrix_of_a_gaussian_crystal_is_refined() -> None:
+    """Users of diffBragg find all six numbers of their N again, as well as the photons allow, from a ball."""
+    truth, beside = still(), (3.0, -2.0, 1.0)
+    truth = replace(truth, crystal=replace(truth.crystal, shape="gauss_index", cells_off_diagonal=beside))
+    start = off(truth, (0.4, 0.3, -0.2), cells=14, cells_off_diagonal=None)
+    found = refine(start, photons(truth, 0), ["crystal.misset", "crystal.cells", "crystal.cells_off_diagonal", "scale"])
+    assert found.converged
+    for field, true in (("cells", (12, 12, 11)), ("cells_off_diagonal", beside)):
+        for i in range(3):
+            value, sigma = found[f"crystal.{field}[{i}]"]
+            assert abs(value - true[i]) < min(4 * sigma, 0.5)
+
+
 @pytest.mark.parametrize(("system", "start"), [("cubic", "near"), ("triclinic", "far")])
 def test_gaussian_spots_are_found_though_they_have_no_tails(system: str, start: str) -> None:
     """Where model and data do not overlap there is no slope: the way down begins with wide spots."""
