@@ -159,7 +159,12 @@ template <class Pixel>
                                                   NoiseCounts& sums, Pixel* out) {
     // Whole numbers: up to 2^53 the order of the additions does not matter.
     double photons[8] = {};
-    std::uint64_t left = 0, overloads = 0;
+    std::uint64_t left = 0, overloads = 0, none = 0;
+    for (std::size_t i = 0; i < size; ++i) none += count[i] == 0.0 ? std::uint64_t{1} : std::uint64_t{0};
+    if (none == size) {
+        std::fill_n(out, size, static_cast<Pixel>(adc_offset));
+        return 0;
+    }
     for (std::size_t i = 0; i + 8 <= size; i += 8) {
         for (std::size_t j = 0; j < 8; ++j) photons[j] += count[i + j] >= 0.0 ? count[i + j] : 0.0;
     }
@@ -303,7 +308,15 @@ void draw_batch(const Passes& passes, const float* image, std::uint64_t seed, st
     const std::size_t whole = (size + block - 1) / block * block;
     for (std::size_t i = 0; i < size; ++i) pixels.mean[i] = static_cast<double>(image[i]);
     for (std::size_t i = size; i < whole; ++i) pixels.mean[i] = 0.0;
-    if (passes.blocks(seed, first, whole, pixels) > 0) draw_large(passes, seed, first, size, bench);
+    constexpr std::uint64_t worthwhile = 16;  // else pixels are drawn one by one
+    const std::uint64_t large = passes.blocks(seed, first, whole, pixels);
+    if (large >= worthwhile) {
+        draw_large(passes, seed, first, size, bench);
+    } else if (large > 0) {
+        for (std::size_t i = 0; i < size; ++i) {
+            pixels.count[i] = pixels.mean[i] >= small_mean_limit ? -1.0 : pixels.count[i];
+        }
+    }
 }
 
 template <class Pixel>
