@@ -65,8 +65,9 @@ def toml_keys() -> str:
     parts = ["## At the top\n\n" + _keys(top)]
     for section, value in properties.items():
         if value.get("type") == "object":
-            parts.append(f"## [{section}]\n\n{_sentence(value['description'])}\n\n" + _keys(value["properties"]))
-            for key, inner in value["properties"].items():
+            keys = value.get("properties", {})
+            parts.append(f"## [{section}]\n\n{_sentence(value['description'])}\n\n" + (_keys(keys) if keys else ""))
+            for key, inner in keys.items():
                 if _is_tables(inner):
                     table = inner["items"]
                     parts.append(
