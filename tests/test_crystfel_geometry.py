@@ -91,6 +91,28 @@ def test_units_of_the_beam(line: str, wavelength: float, tmp_path: Path) -> None
     assert found.wavelength == pytest.approx(wavelength, rel=1e-5)
 
 
+def test_limits_of_bad_regions_that_are_not_there_are_crystfels(tmp_path: Path) -> None:
+    """As many pixels are bad as for indexamajig: a limit in fs or ss that is left out is 0, one in x or y leaves
+    nothing; x and y are those of the shifted detector.
+    """
+    square = ONE.replace("+ 0.8x -0.6y", "x").replace("0.6x+0.8 y", "y")
+    cut = square.index("bad_edge/panel")
+
+    def bad(region: str) -> tuple[int, int]:
+        """Bad pixels, and warnings."""
+        found = read_file_geometry(_write(tmp_path, square[:cut] + region))
+        pixels = found.panels[0].bad
+        return 0 if pixels is None else int(pixels.sum()), len(found.warnings)
+
+    assert bad("bad1/max_fs = 11\nbad1/min_ss = 100\nbad1/max_ss = 102\n") == (2 * 3, 1)
+    assert bad("bad1/min_fs = 11\nbad1/min_ss = 100\nbad1/max_ss = 102\n") == (0, 1)
+    in_x = "bad1/min_x = -13\nbad1/max_x = -10\nbad1/min_y = 29\n"
+    assert bad(in_x) == (0, 1)
+    assert bad(f"{in_x}bad1/max_y = 32\n") == (3 * 2, 0)
+    shifted = f"{in_x}bad1/max_y = 32\ndetector_shift_x = 0.1 mm\n"
+    assert bad(shifted)[0] == 2 * 2
+
+
 def test_several_panels_groups_and_defaults(tmp_path: Path) -> None:
     """A key at the top is for panels that are first mentioned later."""
     more = ONE.replace("group_all = p0", "coffset = 0.03\np1/min_fs = 0\np1/max_fs = 7\np1/min_ss = 0\np1/max_ss = 8\n"

@@ -124,12 +124,12 @@ def _axes(crystal: dict[str, Any]) -> np.ndarray:
 
 def _nearest(axes: np.ndarray, resolved: Sequence[Resolved]) -> tuple[int, tuple[float, float, float, float]]:
     """The image whose crystal is oriented most like a lattice, and how far that is."""
-    apart = [_compare(axes, one) for one in resolved]
+    apart = [compare(axes, one) for one in resolved]
     number = min(range(len(apart)), key=lambda image: apart[image][2])
     return number, apart[number]
 
 
-def _compare(axes: np.ndarray, resolved: Resolved) -> tuple[float, float, float, float]:
+def compare(axes: np.ndarray, resolved: Resolved) -> tuple[float, float, float, float]:
     """Deviations: of a length (per cent), of an angle, of the orientation, and of that about the beam (degrees)."""
     g, sample = resolved.geometry, resolved.sample
     z = -np.array(g.beam)

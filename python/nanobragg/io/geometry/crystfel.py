@@ -240,7 +240,7 @@ def _panel(common: _Common, owner: str, keys: Keys) -> FilePanel:
         gain=_gain(name, owner, keys, common.wavelength),
         trusted_range=None if "max_adu" not in keys else (0.0, number_of(name, f"{owner}/max_adu", keys["max_adu"])),
         bad=_either(
-            _bad(common, owner, keys, (x, y, fast, slow), (f0, s0), shape),
+            _bad(common, owner, keys, (x + shift[0] / edge, y + shift[1] / edge, fast, slow), (f0, s0), shape),
             common.masks.bad(owner, keys, common.layouts[owner], (s0, f0), shape),
         ),
         place=(*common.places[owner], s0, f0),
@@ -309,10 +309,16 @@ _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss", "min_x", "max_x", "min_y", "m
 
 
 def _unknown_in_regions(name: str, said: GeometryText) -> list[str]:
-    """Warnings for keys of bad regions that are not known, and panels that are not there."""
+    """Warnings for keys of bad regions that are not known, or not said, and panels that are not there."""
     warnings = []
     for region, limits in said.bad.items():
         panel = limits.get("panel")
+        of_pixels = any(key in limits for key in _LIMITS[:4])
+        lost = [key for key in (_LIMITS[:4] if of_pixels else _LIMITS[4:]) if key not in limits]
+        if lost:
+            line = next(iter(limits.values())).line
+            means = "is 0" if of_pixels else "leaves the region empty"
+            warnings.append(f"{name}: line {line}: {region} has no {', '.join(lost)}, which {means}, as in CrystFEL")
         for key, value in limits.items():
             if key not in (*_LIMITS, "panel"):
                 warnings.append(f"{name}: line {value.line}: the key {region}/{key} is not known")
@@ -322,9 +328,11 @@ def _unknown_in_regions(name: str, said: GeometryText) -> list[str]:
 
 
 def _region(name: str, region: str, limits: Keys) -> _Region:
-    def number(key: str, default: float) -> float:
+    def number(key: str) -> float:
         value: Value | None = limits.get(key)
-        return default if value is None else number_of(name, f"{region}/{key}", value)
+        if value is None:  # what CrystFEL takes: nothing is between limits that are no numbers
+            return 0.0 if key.endswith("s") else math.nan
+        return number_of(name, f"{region}/{key}", value)
 
     panel = limits["panel"].text if "panel" in limits else None
     kinds = {key.endswith("s") for key in limits if key in _LIMITS}
@@ -335,9 +343,8 @@ def _region(name: str, region: str, limits: Keys) -> _Region:
             "and ss or in x and y"
         )
     if kinds == {True}:
-        edges = (number("min_fs", 0), number("max_fs", 1e6), number("min_ss", 0), number("max_ss", 1e6))
-        return _Region(panel, True, edges)
-    return _Region(panel, False, (number("min_x", 0), number("max_x", 0), number("min_y", 0), number("max_y", 0)))
+        return _Region(panel, True, (number("min_fs"), number("max_fs"), number("min_ss"), number("max_ss")))
+    return _Region(panel, False, (number("min_x"), number("max_x"), number("min_y"), number("max_y")))
 
 
 def _bad(
