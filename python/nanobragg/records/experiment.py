@@ -487,7 +487,7 @@ class Detector(Record):
     )
     mask: PathOrArray | None = row(
         FILE_OR_ARRAY,
-        "image (SMV, CBF, TIFF...) whose pixels of 0 are not rendered; its header gives defaults, too",
+        "image (SMV, CBF, TIFF, FILE.h5:/PATH...) whose pixels of 0 are not rendered; its header gives defaults, too",
         option="-mask",
         more="As an array: (slow, fast).",
     )
