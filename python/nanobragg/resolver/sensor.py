@@ -171,7 +171,8 @@ def _attenuation(thickness: Any, known: Sequence[Any], said: Said) -> tuple[Any,
         attenuation = 1.0 / thickness
         other = next((what for what in known if what), None)
         why = f", since nothing is known of the absorption of {other}" if other else ""
-        return attenuation, (), (f"setting detector attenuation depth to {attenuation:g} m{why}",)
+        doubt = f"the attenuation depth of the sensor is taken to be its thickness, {1e6 * thickness:g} um{why}"
+        return attenuation, (), (doubt,)
     if told == 0.0:
         return told, (), ("a sensor that absorbs nothing captures nothing: the image is black (-detector_abs inf)",)
     return told, (), ()
