@@ -120,6 +120,14 @@ def test_golden_command_lines_are_understood_without_warnings(args: str) -> None
     assert parse_words(args).warnings == ()
 
 
+def test_a_value_that_need_not_be_there_is_no_stray_word() -> None:
+    """The trace of a pixel of a panel was right, and a warning said that one of its numbers was ignored."""
+    run = parse_words(f"{BASE} -trace_pixel 31 254 255 -panels 31")
+    assert (run.trace_pixel, run.warnings) == ((31, 254, 255), ())
+    stray = parse_words(f"{BASE} -trace_pixel 254 255 here")
+    assert (stray.trace_pixel, len(stray.warnings)) == ((254, 255), 1)
+
+
 DOUBTFUL = {
     "AT-CLI-009-cap-test_unsupported_flag_dispstep": "-dispstep",
     "AT-CLI-009-cap-test_unsupported_flag_hdiv": "-hdiv",

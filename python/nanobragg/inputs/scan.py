@@ -66,9 +66,11 @@ class Scan(Scanner):
 
     def run(self) -> Run:
         """The run that the words describe."""
+        skipped = set(self.found.skipped)
         for option, at in self.found.own:
-            option.action(self.said(option, at))
-        self.scan(self.found.skipped)
+            values = option.action(self.said(option, at)) or 0  # more, where some need not be there
+            skipped.update(range(at, at + 1 + values))
+        self.scan(skipped)
         return self.draft.run()
 
     def known(self) -> Sequence[Option]:
