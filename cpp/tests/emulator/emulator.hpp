@@ -205,9 +205,13 @@ inline std::uint64_t place(const std::uint8_t* bytes) { return reinterpret_cast<
 inline std::uint64_t place(std::uint32_t shared) { return shared; }
 inline std::uint64_t place(const Local& local) { return local.address(); }
 
+// Nothing of a word is left but what it does to registers: called as a function, it keeps them in memory, and the code
+// is three times as long, and takes longer to compile and to run.
+#define NANOBRAGG_WORD [[gnu::always_inline]] inline
+
 // Registers have a size and no type.
 template <class T, class V>
-T read(V value) {
+NANOBRAGG_WORD T read(V value) {
     if constexpr (sizeof(T) == sizeof(V)) {
         T out;
         std::memcpy(&out, &value, sizeof out);
@@ -218,7 +222,7 @@ T read(V value) {
     }
 }
 template <class V, class T>
-void write(V& to, T value) {
+NANOBRAGG_WORD void write(V& to, T value) {
     if constexpr (sizeof(T) == sizeof(V)) {
         std::memcpy(&to, &value, sizeof to);
     } else {  // signed values are extended by their sign
@@ -227,7 +231,7 @@ void write(V& to, T value) {
     }
 }
 template <class T>
-T bits(std::uint64_t value) {
+NANOBRAGG_WORD T bits(std::uint64_t value) {
     if constexpr (sizeof(T) == 4)
         return read<T>(static_cast<std::uint32_t>(value));
     else
@@ -236,13 +240,13 @@ T bits(std::uint64_t value) {
 
 // Memory. That of parameters is the host's.
 template <class T>
-T load_param(Thread&, std::uint64_t at) {
+NANOBRAGG_WORD T load_param(Thread&, std::uint64_t at) {
     T value;
     std::memcpy(&value, reinterpret_cast<const void*>(at), sizeof value);
     return value;
 }
 template <class T>
-void store_param(Thread&, std::uint64_t at, T value) {
+NANOBRAGG_WORD void store_param(Thread&, std::uint64_t at, T value) {
     std::memcpy(reinterpret_cast<void*>(at), &value, sizeof value);
 }
 inline Memory& local_memory(const Thread& thread, std::uint64_t at) {
@@ -311,51 +315,51 @@ struct Wrapping<T, true> {
 template <class T>
 using Wrapped = typename Wrapping<T>::type;
 template <class T>
-constexpr bool is_negative(T x) {
+NANOBRAGG_WORD constexpr bool is_negative(T x) {
     return std::is_signed_v<T> && x < T{};
 }
 
 template <class T>
-T do_add(T x, T y) {
+NANOBRAGG_WORD T do_add(T x, T y) {
     return static_cast<T>(static_cast<Wrapped<T>>(x) + static_cast<Wrapped<T>>(y));
 }
 template <class T>
-T do_sub(T x, T y) {
+NANOBRAGG_WORD T do_sub(T x, T y) {
     return static_cast<T>(static_cast<Wrapped<T>>(x) - static_cast<Wrapped<T>>(y));
 }
 template <class T>
-T do_mul(T x, T y) {
+NANOBRAGG_WORD T do_mul(T x, T y) {
     static_assert(std::is_floating_point_v<T>);
     return x * y;
 }
 template <class T>
-T do_mul_lo(T x, T y) {
+NANOBRAGG_WORD T do_mul_lo(T x, T y) {
     return static_cast<T>(static_cast<Wrapped<T>>(x) * static_cast<Wrapped<T>>(y));
 }
 template <class T>
-T do_mul_hi(T x, T y) {
+NANOBRAGG_WORD T do_mul_hi(T x, T y) {
     __extension__ using Wide = std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>;
     return static_cast<T>(static_cast<Wide>(x) * static_cast<Wide>(y) >> 8 * sizeof(T));
 }
 template <class Wide, class T>
-Wide mul_wide(T x, T y) {
+NANOBRAGG_WORD Wide mul_wide(T x, T y) {
     return static_cast<Wide>(static_cast<Wide>(x) * static_cast<Wide>(y));
 }
 template <class Wide, class T>
-Wide mad_wide(T x, T y, Wide z) {
+NANOBRAGG_WORD Wide mad_wide(T x, T y, Wide z) {
     return do_add(mul_wide<Wide>(x, y), z);
 }
 template <class T>
-T do_mad_lo(T x, T y, T z) {
+NANOBRAGG_WORD T do_mad_lo(T x, T y, T z) {
     return do_add(do_mul_lo(x, y), z);
 }
 template <class T>
-T do_fma(T x, T y, T z) {
+NANOBRAGG_WORD T do_fma(T x, T y, T z) {
     return std::fma(x, y, z);
 }
 // (PTX says nothing of what division by 0 gives: who does it throws the result away, or should.)
 template <class T>
-T do_div(T x, T y) {
+NANOBRAGG_WORD T do_div(T x, T y) {
     if constexpr (std::is_integral_v<T>) {
         if (y == 0) return static_cast<T>(-1);
         if (is_negative(y) && y == static_cast<T>(-1)) return do_sub<T>(0, x);
@@ -363,94 +367,94 @@ T do_div(T x, T y) {
     return static_cast<T>(x / y);
 }
 template <class T>
-T do_rem(T x, T y) {
+NANOBRAGG_WORD T do_rem(T x, T y) {
     if (y == 0) return x;
     if (is_negative(y) && y == static_cast<T>(-1)) return 0;
     return static_cast<T>(x % y);
 }
 template <class T>
-T do_rcp(T x) {
+NANOBRAGG_WORD T do_rcp(T x) {
     return T{1} / x;
 }
 template <class T>
-T do_sqrt(T x) {
+NANOBRAGG_WORD T do_sqrt(T x) {
     return std::sqrt(x);
 }
 template <class T>
-T do_rsqrt(T x) {
+NANOBRAGG_WORD T do_rsqrt(T x) {
     return T{1} / std::sqrt(x);
 }
 // As far off as a GPU's approximations may be, on one side or the other: two units in the last place.
 template <class T>
-T approximate(T x) {
+NANOBRAGG_WORD T approximate(T x) {
     static_assert(sizeof(T) == 4);
     const float off = (read<std::uint32_t>(x) & 2) != 0 ? 0x1p-22f : -0x1p-22f;
     return x * (1 + off);
 }
 template <class T>
-T do_neg(T x) {
+NANOBRAGG_WORD T do_neg(T x) {
     if constexpr (std::is_integral_v<T>)
         return do_sub<T>(0, x);
     else
         return -x;
 }
 template <class T>
-T do_abs(T x) {
+NANOBRAGG_WORD T do_abs(T x) {
     if constexpr (std::is_integral_v<T>)
         return is_negative(x) ? do_sub<T>(0, x) : x;
     else
         return std::fabs(x);
 }
 template <class T>
-T do_min(T x, T y) {
+NANOBRAGG_WORD T do_min(T x, T y) {
     if constexpr (std::is_integral_v<T>)
         return y < x ? y : x;
     else
         return std::fmin(x, y);
 }
 template <class T>
-T do_max(T x, T y) {
+NANOBRAGG_WORD T do_max(T x, T y) {
     if constexpr (std::is_integral_v<T>)
         return x < y ? y : x;
     else
         return std::fmax(x, y);
 }
 template <class T>
-T do_and(T x, T y) {
+NANOBRAGG_WORD T do_and(T x, T y) {
     return static_cast<T>(x & y);
 }
 template <class T>
-T do_or(T x, T y) {
+NANOBRAGG_WORD T do_or(T x, T y) {
     return static_cast<T>(x | y);
 }
 template <class T>
-T do_xor(T x, T y) {
+NANOBRAGG_WORD T do_xor(T x, T y) {
     return static_cast<T>(x ^ y);
 }
 template <class T>
-T do_not(T x) {
+NANOBRAGG_WORD T do_not(T x) {
     if constexpr (std::is_same_v<T, bool>)
         return !x;
     else
         return static_cast<T>(~x);
 }
 template <class T>
-T shl(T x, std::uint32_t by) {
+NANOBRAGG_WORD T shl(T x, std::uint32_t by) {
     return by >= 8 * sizeof(T) ? T{} : static_cast<T>(static_cast<Wrapped<T>>(x) << by);
 }
 template <class T>
-T shr(T x, std::uint32_t by) {
+NANOBRAGG_WORD T shr(T x, std::uint32_t by) {
     if (by >= 8 * sizeof(T)) return is_negative(x) ? static_cast<T>(-1) : T{};
     return static_cast<T>(x >> by);
 }
 template <class T>
-std::uint32_t clz(T x) {
+NANOBRAGG_WORD std::uint32_t clz(T x) {
     std::uint32_t count = 0;
     for (T bit = T{1} << (8 * sizeof(T) - 1); bit != 0 && (x & bit) == 0; bit >>= 1) ++count;
     return count;
 }
 template <class T>
-std::uint32_t popc(T x) {
+NANOBRAGG_WORD std::uint32_t popc(T x) {
     std::uint32_t count = 0;
     for (; x != 0; x &= x - 1) ++count;
     return count;
@@ -458,16 +462,16 @@ std::uint32_t popc(T x) {
 
 // Halves of two words in a row that were shifted.
 template <class T>
-std::uint64_t row_of(T low, T high) {
+NANOBRAGG_WORD std::uint64_t row_of(T low, T high) {
     static_assert(sizeof(T) == 4);
     return std::uint64_t{static_cast<std::uint32_t>(high)} << 32 | static_cast<std::uint32_t>(low);
 }
 template <class T>
-T do_shf_l_wrap(T low, T high, T by) {
+NANOBRAGG_WORD T do_shf_l_wrap(T low, T high, T by) {
     return static_cast<T>(row_of(low, high) << (by & 31) >> 32);
 }
 template <class T>
-T do_shf_r_wrap(T low, T high, T by) {
+NANOBRAGG_WORD T do_shf_r_wrap(T low, T high, T by) {
     return static_cast<T>(row_of(low, high) >> (by & 31));
 }
 
@@ -491,21 +495,21 @@ inline Word32 do_madc_hi_cc(Word32 x, Word32 y, Word32 z, bool& carry) { return 
 
 // Comparisons: false where a number is NaN, but for those that end in u. (lo, ls, hi, hs: of unsigned integers.)
 template <class T>
-bool is_nan(T x, T y) {
+NANOBRAGG_WORD bool is_nan(T x, T y) {
     return x != x || y != y;
 }
 template <class T>
-bool is_num(T x, T y) {
+NANOBRAGG_WORD bool is_num(T x, T y) {
     return !is_nan(x, y);
 }
-#define NANOBRAGG_COMPARISON(name, sign) \
-    template <class T>                   \
-    bool is_##name(T x, T y) {           \
-        return is_num(x, y) && x sign y; \
-    }                                    \
-    template <class T>                   \
-    bool is_##name##u(T x, T y) {        \
-        return is_nan(x, y) || x sign y; \
+#define NANOBRAGG_COMPARISON(name, sign)         \
+    template <class T>                           \
+    NANOBRAGG_WORD bool is_##name(T x, T y) {    \
+        return is_num(x, y) && x sign y;         \
+    }                                            \
+    template <class T>                           \
+    NANOBRAGG_WORD bool is_##name##u(T x, T y) { \
+        return is_nan(x, y) || x sign y;         \
     }
 NANOBRAGG_COMPARISON(eq, ==)
 NANOBRAGG_COMPARISON(ne, !=)
@@ -521,7 +525,7 @@ NANOBRAGG_COMPARISON(hs, >=)
 
 // Numbers beyond an integer's range become its end; NaN becomes its highest bit alone where either has 64 bits, or 0.
 template <class To, class From>
-To convert(From x) {
+NANOBRAGG_WORD To convert(From x) {
     if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
         if (x != x) {
             const bool wide = sizeof(From) == 8 || sizeof(To) == 8;
@@ -532,5 +536,7 @@ To convert(From x) {
     }
     return static_cast<To>(x);
 }
+
+#undef NANOBRAGG_WORD
 
 }  // namespace emulator
