@@ -18,7 +18,7 @@ DOMAINS = 25
 NAMES = tuple(
     f"crystal.{field}[{n}]" for field, count in (("misset", 3), ("cell", 6), ("cells", 3)) for n in range(count)
 )
-SHAPES = {"square": "", "gauss": "-gauss_xtal -fudge 0.01"}
+SHAPES = {"square": "", "gauss": "-gauss_xtal -fudge 0.01", "gauss_index": "-gauss_index -Ndef 1 -1 1"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def measure_derivatives(settings: Settings) -> list[Row]:
     folder = settings.scratch / "derivatives"
     folder.mkdir(parents=True)
     edge, rows = EDGE[settings.quick], []
+    evaluations = edge * edge * DOMAINS
     for way in WAYS:
         settings.say(f"derivatives: {way.variant}")
         answer = ask_worker(
@@ -54,6 +55,7 @@ def measure_derivatives(settings: Settings) -> list[Row]:
             pairs=settings.repeat,
         )
         images, times = answer["image_seconds"], answer["seconds"]
+        processor, ours = answer["image_processor_seconds"], answer["processor_seconds"]
         ratios = tuple(image / each for image, each in zip(images, times, strict=True))
         rows.append(
             Row(
@@ -63,11 +65,17 @@ def measure_derivatives(settings: Settings) -> list[Row]:
                 threads=1,
                 seconds=statistics.median(times),
                 ratios=ratios,
-                evaluations=edge * edge * DOMAINS,
+                evaluations=evaluations,
                 peak_memory_bytes=answer["peak_memory_bytes"],
                 agreement=Agreement("reference renderer", edge * edge, answer["outside"]),
-                note=f"{1 / statistics.median(ratios):.2f} images; the ratio is the image's time over this",
-                extra={"image_seconds": statistics.median(images)},
+                note=f"{1 / statistics.median(ratios):.2f} images; the ratio is the image's time over this; "
+                f"least seconds of the processor: {ours / processor:.2f} images, "
+                f"{ours / evaluations * 1e9:.2f} ns an evaluation",
+                extra={
+                    "image_seconds": statistics.median(images),
+                    "image_processor_seconds": processor,
+                    "processor_seconds": ours,
+                },
             )
         )
     return rows
