@@ -123,6 +123,21 @@ def test_a_command_line_that_lost_its_tolerance_is_compared(tmp_path: Path) -> N
     assert (outcome.differences, outcome.skipped, outcome.fewer, outcome.worst) == ({}, "", 0, 0.0)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-cell 8 6 5 0.3 0.3 0.3 -misset -32 5 8 -default_F 24 -N 300 -gauss_xtal -detpixels 25",
+        "-cell 7 6 6 1 1 1 -default_F 4 -N 75 -tophat_spots -detpixels_s 4 -tolerance 0.0005",
+        "-cell 7 8 9 89 91 179.2 -default_F 4 -N 40 -gauss_xtal -detpixels 16 -tolerance 0.01",
+    ],
+)
+def test_axes_that_nearly_coincide(words: str, tmp_path: Path) -> None:
+    """Reciprocal axes are then long and nearly cancel: with the products of the metric, 7e-5 of a pixel was noise."""
+    units = tuple(tuple(unit.split()) for unit in re.split(r" (?=-[a-zA-Z])", words))
+    outcome = fuzz_tolerance.Bench(tmp_path).run(CommandLine(units=units, files={}))
+    assert (outcome.differences, outcome.skipped, outcome.left_out) == ({}, "", {})
+
+
 def test_a_pixel_beyond_the_stated_bound_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ struct KernelScene {
     CellPolynomials few;
     double fudge;
     double metric[6];  // miss_sqr = m0 dh^2 + m1 dk^2 + m2 dl^2 + m3 dh dk + m4 dk dl + m5 dh dl
+    double miss[6];    // ... = (t0 dh + t3 dk + t5 dl)^2 + (t1 dk + t4 dl)^2 + (t2 dl)^2
     const double* f_grid;
     const float* f_sqr_grid;  // F^2 for mixed precision, default_F^2 behind the last; or null
     int64_t f_shape[3], f_min[3];

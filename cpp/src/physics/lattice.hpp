@@ -22,11 +22,14 @@ NANOBRAGG_FN Real radius_squared(const KernelScene& s, Real da, Real db, Real dc
     return (da * da) * a + ((db * db) * b + (dc * dc) * c);
 }
 
+// A sum of squares: the terms of the metric, as many multiplications, would cancel where axes nearly coincide.
 template <class Real>
 NANOBRAGG_FN Real miss_squared(const KernelScene& s, Real a, Real b, Real c) {
     using Number = typename NumberOf<Real>::Type;
-    return a * ((Number)s.metric[0] * a + (Number)s.metric[3] * b + (Number)s.metric[5] * c) +
-           (b * ((Number)s.metric[1] * b + (Number)s.metric[4] * c) + (Number)s.metric[2] * c * c);
+    const Real first = (Number)s.miss[0] * a + ((Number)s.miss[3] * b + (Number)s.miss[5] * c);
+    const Real second = (Number)s.miss[1] * b + (Number)s.miss[4] * c;
+    const Real third = (Number)s.miss[2] * c;
+    return first * first + (second * second + third * third);
 }
 
 // What is left of N d after whole turns.

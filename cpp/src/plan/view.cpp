@@ -1,6 +1,7 @@
 #include "plan/view.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "plan/few_cells.hpp"
@@ -12,6 +13,23 @@ void store(Vec3 v, double out[3]) {
     out[0] = v.x;
     out[1] = v.y;
     out[2] = v.z;
+}
+
+// The triangle whose product with the distances is as long as what they add up to (Gram and Schmidt).
+void make_triangle(const MissAxes& miss, double triangle[6]) {
+    const double scale = std::sqrt(miss.square);
+    Vec3 along[3];
+    for (int i = 0; i < 3; ++i) {
+        Vec3 rest = miss.of[i];
+        for (int j = 0; j < i; ++j) {
+            const double part = dot(rest, along[j]);
+            rest = rest - part * along[j];
+            triangle[i - j == 1 ? 2 + i : 5] = part * scale;
+        }
+        const double length = norm(rest);
+        triangle[i] = length * scale;
+        along[i] = length > 0 ? (1 / length) * rest : rest;
+    }
 }
 
 void view_detector(const Scene& scene, KernelScene& k) {
@@ -46,6 +64,7 @@ void view_crystal(const Scene& scene, const float* squares, KernelScene& k) {
         k.metric[i] = dot(miss.of[i], miss.of[i]) * miss.square;
         k.metric[3 + i] = 2 * dot(miss.of[i], miss.of[(i + 1) % 3]) * miss.square;
     }
+    make_triangle(miss, k.miss);
     k.f_grid = scene.f_grid;
     k.f_sqr_grid = squares;
     std::copy(scene.f_shape, scene.f_shape + 3, k.f_shape);
