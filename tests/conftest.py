@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from functools import partial
 from importlib.util import find_spec
@@ -19,6 +20,11 @@ from hypothesis import settings
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     # Programs that tests start would compile all their modules, every time anew.
     os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).resolve().parent.parent / "build" / "pycache")
+
+for _name in (signal.SIGINT, signal.SIGHUP):
+    # What a shell starts in the background ignores these, and so do all programs that tests start and then interrupt.
+    if signal.getsignal(_name) == signal.SIG_IGN:
+        signal.signal(_name, signal.default_int_handler if _name == signal.SIGINT else signal.SIG_DFL)
 
 settings.register_profile("any_machine", deadline=None)
 # A limit of time for each example would fail on a loaded machine for no fault of the program.
