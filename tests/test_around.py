@@ -448,6 +448,7 @@ def test_the_command_finds_panels_in_a_file(tmp_path: Path, monkeypatch: pytest.
     ("words", "sentence"),
     [
         ("-around water 1", "profile: found '-around' as the first word, expected an image"),
+        ("a.npy b.npy -around water 1", "profile: found 'b.npy' after 'a.npy', expected one image"),
         ("shot.npy -config run.toml", "-around: found 2 materials, expected the one that"),
         ("shot.npy -detpixels 30", "-around: found no materials, expected the one that"),
         (

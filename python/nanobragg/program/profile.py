@@ -99,6 +99,8 @@ def _parsed(words: Sequence[str]) -> _Request:
     image = rest.pop(0)
     if image.startswith("-"):
         raise InputError(f"profile: found {image!r} as the first word, expected an image")
+    if rest and not rest[0].startswith("-"):
+        raise InputError(f"profile: found {rest[0]!r} after {image!r}, expected one image, and options")
     while rest:
         word = rest.pop(0)
         if word not in WORDS:
