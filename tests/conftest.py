@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     # Programs that tests start would compile all their modules, every time anew.
@@ -26,8 +26,13 @@ for _name in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_name) == signal.SIG_IGN:
         signal.signal(_name, signal.default_int_handler if _name == signal.SIGINT else signal.SIG_DFL)
 
-settings.register_profile("any_machine", deadline=None)
-# A limit of time for each example would fail on a loaded machine for no fault of the program.
+settings.register_profile(
+    "any_machine",
+    # Limits of time, for each example and for drawing them, would fail on a loaded machine for no fault of the program.
+    deadline=None,
+    # Folders that are shared by all examples of a test are meant to be.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("any_machine")
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"

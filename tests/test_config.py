@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment
@@ -91,14 +91,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(run=runs)
 def test_what_is_written_is_read_number_for_number(folder: Path, run: Run) -> None:
     write_config(run, "run.toml")
     assert contents(read_config("run.toml")) == contents(run)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(content=st.binary(max_size=80) | texts.map(str.encode))
 def test_arbitrary_bytes_are_a_run_or_one_sentence(folder: Path, content: bytes) -> None:
     Path("any.toml").write_bytes(content)

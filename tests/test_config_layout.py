@@ -235,7 +235,6 @@ def spread(run: Run) -> Run:
 @pytest.mark.slow
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-    deadline=None,
 )
 @given(base=runs, run=runs, data=st.data(), file=st.sampled_from(["out.toml", "sub/out.toml", "in.toml"]))
 def test_any_run_in_any_layout_is_read_back_and_keeps_the_comments(

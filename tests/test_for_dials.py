@@ -16,7 +16,7 @@ import fabio
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment, Image, Resolved, Response, Sampling, resolve
@@ -125,7 +125,7 @@ def test_dials_puts_the_detector_in_its_place(
         assert line is not None
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     convention=st.sampled_from(CONVENTIONS),
     centre=st.tuples(st.floats(-30, 60), st.floats(-30, 60)),

@@ -8,7 +8,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanobragg import InputError
@@ -17,7 +17,7 @@ from nanobragg.io.geometry.any_file import read_file_geometry
 from nanobragg.parity.file_samples import samples
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_some_kind_of_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any"

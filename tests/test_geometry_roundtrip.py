@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment, Image, Resolved, Sampling, resolve
@@ -19,7 +19,7 @@ from nanobragg.io.images import cbf, smv
 from nanobragg.io.images.formats import format_of
 from nanobragg.io.images.nexus import laboratory_to_nexus
 
-KEEP = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+KEEP = settings(max_examples=25)
 ANGLES = st.floats(-40.0, 40.0)
 CRYSTAL = Crystal(cell=[50], default_F=1.0)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
@@ -16,7 +16,7 @@ from nanobragg.io.factors.hkl import read_dump, read_hkl, structure_factors_from
 from nanobragg.records.structure_factors import StructureFactors
 
 INPUTS = Path(__file__).resolve().parent.parent / "golden_data" / "inputs"
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=150)
 
 
 def read(folder: Path, text: str | bytes, default_F: float = 0.0) -> StructureFactors:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanobragg.errors import InputError
@@ -19,7 +19,7 @@ from nanobragg.io.lists.sources import read_sources
 from nanobragg.io.support.atomic import atomic_write, read_bytes
 
 INPUTS = Path(__file__).resolve().parent.parent / "golden_data" / "inputs"
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=150)
 
 
 def text_file(folder: Path, text: str | bytes) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanobragg import ScenePanel
@@ -21,7 +21,7 @@ from nanobragg.io.images.smv import read_smv, read_smv_header, smv_header
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden_data"
 FACTS = {fact["id"]: fact for fact in map(json.loads, (GOLDEN / "facts.jsonl").read_text().splitlines())}
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=150)
 
 
 def write(

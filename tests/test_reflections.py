@@ -11,7 +11,7 @@ from typing import Any
 import gemmi
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanobragg import Crystal, Detector, Experiment, InputError, resolve
@@ -29,7 +29,7 @@ _cell.angle_beta {beta}
 _cell.angle_gamma {gamma}
 _symmetry.space_group_name_H-M '{group}'
 """
-KEEP = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+KEEP = settings(max_examples=25)
 
 
 def cif(
