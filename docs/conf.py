@@ -40,7 +40,7 @@ _ALIASES = (
     "Vector|Vec|Pivot|Convention|CrystalShape|PathOrArray|Precision|NoiseGenerator|Device|Roi|Region|Gas|StopShape"
     "|Substance|Preset|Reading|PointSpread|CountRate|Array|Known|Progress"
 )
-_RECORDS = "CountScale|Plan|CrystalTruth|Surroundings|PanelImage"
+_RECORDS = "CountScale|Plan|CrystalTruth|Surroundings|PanelImage|Example"
 """They are in annotations of public names, and have no entry on the page of the API."""
 nitpick_ignore_regex = [
     ("py:.*", r"(np|numpy|os|collections|torch|jax|typing)\..*"),

@@ -74,6 +74,7 @@ TOUCHED: dict[str, list[Experiment]] = {
             replace(SENSOR, layers=2),
             sampling=Sampling(oversample=1, oversample_polar=True, oversample_omega=True),
         ),
+        made(crystal=replace(CRYSTAL, water=5.0), sampling=Sampling(oversample=1, dmin=20.0)),
     ],
     "running_product": [
         made(sampling=Sampling(oversample=2, oversample_omega=True)),
@@ -135,6 +136,12 @@ LEFT_ALONE: dict[str, list[Experiment]] = {
     "first_subpixel_factors": [
         made(),
         made(sampling=Sampling(oversample=3, oversample_polar=True, oversample_omega=True)),
+        made(
+            beam=Beam(wavelength=1.5, polarization_correction=False),
+            crystal=replace(CRYSTAL, water=5.0),
+            sampling=Sampling(oversample=1, dmin=20.0),
+        ),
+        made(sampling=Sampling(oversample=1, dmin=20.0)),
         made(
             beam=Beam(wavelength=1.5, polarization_correction=False),
             sampling=Sampling(oversample=3, oversample_omega=True),

@@ -77,7 +77,7 @@ def factors_of(
         running_product=running and _running_matters(sampling, polarized, sensor, samples),
         last_layer_capture=last_layer and sensor.absorbs and sensor.count > 1,
         first_subpixel_factors=usual is Factor.FIRST
-        and _first_matters(sampling, polarized, sensor, travel, oversample),
+        and (_first_matters(sampling, polarized, sensor, travel, oversample) or _culled_matter(experiment)),
     )
     return Factors(
         omega=Factor.EACH if sampling.oversample_omega else usual,
@@ -103,6 +103,13 @@ def _first_matters(sampling: Sampling, polarized: bool, sensor: Sensor, travel: 
     if oversample > 1 and (not sampling.oversample_omega or polar_matters or capture_matters):
         return True
     return (polar_matters and len(set(travel)) > 1) or (capture_matters and sensor.count > 1)
+
+
+def _culled_matter(experiment: Experiment) -> bool:
+    """A pixel beyond dmin has no first subpixel that was not left out: its polarization is 0, and so is its water."""
+    sampling, beyond = experiment.sampling, experiment.sampling.dmin or 0.0
+    first = experiment.beam.polarization_correction and not sampling.oversample_polar
+    return first and beyond > 0 and experiment.crystal.water != 0
 
 
 def water_of(crystal: Crystal, fluence: float, quirks: frozenset[str]) -> Water:
