@@ -60,7 +60,8 @@ def run_dials(words: tuple[str, ...], folder: Path) -> None:
     """Run a program of DIALS, with its own Python and a plugin for the compression of our HDF5 files."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL"))}
     environment = {**kept, "HDF5_PLUGIN_PATH": hdf5plugin.PLUGIN_PATH}
-    if words[0] == "dials.index" and subprocess.run([_python(), "-c", _LOOK], env=environment, check=False).returncode:
+    indexes = words[0] in ("dials.index", "dials.stills_process")
+    if indexes and subprocess.run([_python(), "-c", _LOOK], env=environment, check=False).returncode:
         (folder / "instead").mkdir(exist_ok=True)
         (folder / "instead" / f"{_MISSING}.py").touch()
         environment["PYTHONPATH"] = str(folder / "instead")
