@@ -115,11 +115,12 @@ auto* miss_number(const Scene& scene, Change& d, int axis, int c) {
     return axis == c ? &d.cells[axis] : &d.cells_off_diagonal[between(axis, c)];
 }
 
-// Metric of the miss (view_crystal), times fudge.
+// miss_metric(), times fudge.
 template <class Pass, class Change>
-void metric_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d,
-                  CommonSlopes<double>& d_out) {
+void metric_edges(const Pass& pass, const Scene& scene, Change& d, CommonSlopes<double>& d_out) {
     const MissAxes miss = miss_axes(scene);
+    double metric[kShapeParameters];
+    miss_metric(scene, metric);
     const double factor = 2 * scene.fudge * miss.square;
     for (int i = 0; i < 3; ++i) {
         const int j = (i + 1) % 3;
@@ -130,9 +131,9 @@ void metric_edges(const Pass& pass, const Scene& scene, const KernelScene& view,
         }
     }
     for (int i = 0; i < kShapeParameters; ++i) {
-        pass(d.fudge, d_out.shape[i], view.metric[i]);
+        pass(d.fudge, d_out.shape[i], metric[i]);
         for (int axis = 0; axis < 3 && scene.shape != Shape::gauss_index; ++axis) {
-            pass(d.cells[axis], d_out.shape[i], 2 * scene.fudge * view.metric[i] / scene.cells[axis]);
+            pass(d.cells[axis], d_out.shape[i], 2 * scene.fudge * metric[i] / scene.cells[axis]);
         }
     }
 }
@@ -158,7 +159,7 @@ template <class Pass, class Change>
 void shape_edges(const Pass& pass, const Scene& scene, const KernelScene& view, Change& d,
                  CommonSlopes<double>& d_out) {
     const Depends depends = depends_of(view);
-    if (depends == Depends::on_metric) metric_edges(pass, scene, view, d, d_out);
+    if (depends == Depends::on_metric) metric_edges(pass, scene, d, d_out);
     if (depends != Depends::on_cells) size_edges(pass, scene, view, d, d_out.unit);
     for (int axis = 0; axis < 3; ++axis) {
         const double n = scene.cells[axis];
@@ -230,8 +231,9 @@ KernelChange no_change(const Scene& scene) {
 std::vector<double> shape_parameters(const Scene& scene, const KernelScene& view) {
     const Depends depends = depends_of(view);
     std::vector<double> out(kShapeParameters);
+    if (depends == Depends::on_metric) miss_metric(scene, out.data());
     for (std::size_t i = 0; i < static_cast<std::size_t>(parameters_of(depends)); ++i) {
-        if (depends == Depends::on_metric) out[i] = scene.fudge * view.metric[i];
+        if (depends == Depends::on_metric) out[i] *= scene.fudge;
         if (depends == Depends::on_squares) out[i] = scene.fudge * scene.cells[i] * scene.cells[i];
         if (depends == Depends::on_cells) out[i] = scene.cells[i];
     }

@@ -52,12 +52,11 @@ struct KernelScene {
     int64_t source_count;
     const double* orientations;  // 9 per orientation: a, b, c
     int64_t orientation_count;
-    Shape shape;  // of the loops: gauss for gauss_index, too, which has another metric
+    Shape shape;  // of the loops: gauss for gauss_index, too, which misses in other units
     double cells[3], block_size;
     CellPolynomials few;
     double fudge;
-    double metric[6];  // miss_sqr = m0 dh^2 + m1 dk^2 + m2 dl^2 + m3 dh dk + m4 dk dl + m5 dh dl
-    double miss[6];    // ... = (t0 dh + t3 dk + t5 dl)^2 + (t1 dk + t4 dl)^2 + (t2 dl)^2
+    double miss[6];  // miss_sqr = (m0 dh + m3 dk + m5 dl)^2 + (m1 dk + m4 dl)^2 + (m2 dl)^2
     const double* f_grid;
     const float* f_sqr_grid;  // F^2 for mixed precision, default_F^2 behind the last; or null
     int64_t f_shape[3], f_min[3];

@@ -8,7 +8,7 @@
 namespace nanobragg {
 
 // What a shape's squared() depends on besides the index, and so what its parameters are: N along each axis; fudge N^2;
-// or KernelScene::metric x fudge.
+// or miss_metric() x fudge.
 enum class Depends { on_nothing, on_cells, on_squares, on_metric };
 
 constexpr int parameters_of(Depends depends) {

@@ -7,6 +7,7 @@
 #include "nanobragg/enumerations.hpp"
 #include "plan/interpolation_bounds.hpp"
 #include "plan/precision.hpp"
+#include "plan/view.hpp"
 
 namespace nanobragg {
 namespace {
@@ -107,7 +108,7 @@ TermBounds::TermBounds(const Scene& scene, const KernelScene& view, double large
     }
     bounds_.largest = static_cast<float>(largest_F * largest_F * (1 + 1e-6));
     order_orientations(scene);
-    weigh_distances(view);
+    weigh_distances(scene, view);
     find_maxima(scene);
 }
 
@@ -127,8 +128,10 @@ void TermBounds::order_orientations(const Scene& scene) {
     bounds_.orientations = orientations_.data();
 }
 
-void TermBounds::weigh_distances(const KernelScene& view) {
-    const double *m = view.metric, *cells = view.cells;
+void TermBounds::weigh_distances(const Scene& scene, const KernelScene& view) {
+    double m[6];
+    miss_metric(scene, m);
+    const double* cells = view.cells;
     // A quadratic form is at least its diagonal times the least eigenvalue of what is left when that is made ones.
     double beside[3] = {0, 0, 0};
     const int of[3][2] = {{0, 1}, {1, 2}, {0, 2}};

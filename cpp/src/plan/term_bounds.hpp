@@ -25,7 +25,7 @@ class TermBounds {
 
   private:
     void order_orientations(const Scene& scene);
-    void weigh_distances(const KernelScene& view);
+    void weigh_distances(const Scene& scene, const KernelScene& view);
     void find_maxima(const Scene& scene);
     void raise_to_interpolated(const Scene& scene, float* own);
 

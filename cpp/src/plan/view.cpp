@@ -59,12 +59,7 @@ void view_crystal(const Scene& scene, const float* squares, KernelScene& k) {
     k.block_size = scene.block_size();
     k.few = few_cells(scene.cells);
     k.fudge = scene.fudge;
-    const MissAxes miss = miss_axes(scene);
-    for (int i = 0; i < 3; ++i) {
-        k.metric[i] = dot(miss.of[i], miss.of[i]) * miss.square;
-        k.metric[3 + i] = 2 * dot(miss.of[i], miss.of[(i + 1) % 3]) * miss.square;
-    }
-    make_triangle(miss, k.miss);
+    make_triangle(miss_axes(scene), k.miss);
     k.f_grid = scene.f_grid;
     k.f_sqr_grid = squares;
     std::copy(scene.f_shape, scene.f_shape + 3, k.f_shape);
@@ -89,6 +84,14 @@ MissAxes miss_axes(const Scene& scene) {
     }
     const double *n = scene.cells, *between = scene.cells_off_diagonal;
     return {{{n[0], between[0], between[2]}, {between[0], n[1], between[1]}, {between[2], between[1], n[2]}}, 1};
+}
+
+void miss_metric(const Scene& scene, double metric[6]) {
+    const MissAxes miss = miss_axes(scene);
+    for (int i = 0; i < 3; ++i) {
+        metric[i] = dot(miss.of[i], miss.of[i]) * miss.square;
+        metric[3 + i] = 2 * dot(miss.of[i], miss.of[(i + 1) % 3]) * miss.square;
+    }
 }
 
 std::vector<KernelSource> sources_of(const Scene& scene) {

@@ -26,6 +26,9 @@ struct MissAxes {
 };
 MissAxes miss_axes(const Scene& scene);
 
+// What multiplies dh^2, dk^2, dl^2, dh dk, dk dl and dh dl in that square.
+void miss_metric(const Scene& scene, double metric[6]);
+
 // A panel's region of interest, counted from the corner of its raster.
 Tile tile_of(const Panel& panel);
 
