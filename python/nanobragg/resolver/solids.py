@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
 from nanobragg.errors import InputError
 from nanobragg.io.support.extras import need
+from nanobragg.maths.constants import AVOGADRO, ENERGY, THOMSON
 from nanobragg.maths.duals import Dual, plain
 from nanobragg.records.solids import SOLIDS
 
-_ELECTRON_RADIUS = 2.8179403262e-13
-"""cm"""
-_AVOGADRO = 6.02214076e23
-_LIGHT = 12398.419843320026
-"""eV Å"""
 _LOWEST, _HIGHEST = 3e3, 70e3
 """eV: where the theory holds; the figures that it was compared with end here, too."""
 _STEP = 1e-5
@@ -45,7 +42,7 @@ def absorption(solid: str, wavelength: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _absorption(solid: str, wavelength: float) -> float:
-    energy = _LIGHT / (wavelength * 1e10)
+    energy = ENERGY / (wavelength * 1e10)
     if not _LOWEST <= energy <= _HIGHEST:
         raise InputError(
             f"attenuation depth of {solid}: found photons of {energy / 1e3:.4g} keV, expected {_LOWEST / 1e3:g} to "
@@ -60,8 +57,8 @@ def _coefficient(solid: str, wavelength: float) -> float:
     weight, strength = 0.0, 0.0
     for symbol, count in atoms:
         element = gemmi.Element(symbol)
-        _, f_second = gemmi.cromer_liberman(element.atomic_number, _LIGHT / (wavelength * 1e10))
+        _, f_second = gemmi.cromer_liberman(element.atomic_number, ENERGY / (wavelength * 1e10))
         weight += count * element.weight
         strength += count * f_second
-    per_cm = 2.0 * _ELECTRON_RADIUS * (wavelength * 100.0) * strength * density * _AVOGADRO / weight
-    return 100.0 * per_cm
+    molecules = density * 1e6 * AVOGADRO / weight  # 1/m³
+    return 2.0 * math.sqrt(THOMSON) * wavelength * strength * molecules

@@ -26,6 +26,7 @@ from truth import compare
 
 from nanobragg.cli import main as nanobragg
 from nanobragg.ensemble.reading import read_ensemble
+from nanobragg.maths.constants import ENERGY
 from nanobragg.resolver.resolve import resolve
 
 BAR = 0.95
@@ -82,7 +83,7 @@ PHIL = f"""
 dispatch.integrate = False
 spotfinder.filter.min_spot_size = 2
 spotfinder.filter.d_max = 25
-spotfinder.threshold.dispersion.gain = {12398.42 / 1.3:.0f}
+spotfinder.threshold.dispersion.gain = {ENERGY / 1.3:.0f}
 indexing.method = fft1d
 indexing.known_symmetry.space_group = P212121
 indexing.known_symmetry.unit_cell = {",".join(map(str, CELL))}
