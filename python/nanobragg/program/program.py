@@ -142,11 +142,14 @@ def _detector(run: Run, resolved: Resolved) -> DetectorModel | None:
 
 def _tell_unused(run: Run) -> None:
     """What is said of counts and makes no difference."""
-    from nanobragg.resolver.response import without_effect
+    from nanobragg.records.response import Response
 
-    counts = run.output.countsfile is not None
-    for line in without_effect(run.experiment.response, counts=counts):
-        print(line)
+    counts, alone = run.output.countsfile is not None, vars(Response())
+    if any(value is not alone[name] for name, value in vars(run.experiment.response).items()):
+        from nanobragg.resolver.response import without_effect
+
+        for line in without_effect(run.experiment.response, counts=counts):
+            print(line)
     if run.output.shot != 0 and not counts:
         print("-shot: without effect: there are no counts (-countsfile)")
 
