@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.records.resolved import Resolved
+    from nanobragg.records.response import DetectorModel
     from nanobragg.records.scene import Scene
     from nanobragg.refinement.settings import Settings
 
@@ -31,6 +32,8 @@ class Data(NamedTuple):
     variance: float
     """photons², of the read-out"""
     notes: tuple[str, ...]
+    detector: DetectorModel
+    """what the experiment says of it"""
 
 
 def data_of(image: Any, resolved: Resolved, settings: Settings) -> Data:
@@ -58,7 +61,7 @@ def data_of(image: Any, resolved: Resolved, settings: Settings) -> Data:
     left = {"saturated": saturated & mask, "bad (negative, or no numbers)": bad & mask}
     notes = tuple(f"{name}: {int(pixels.sum())} pixels left out: {why}" for why, pixels in left.items() if pixels.any())
     photons = (np.where(used, raw, 0.0).astype(np.float64) - offset) / gain
-    return Data(np.where(used, photons, 0.0), used, (readout / gain) ** 2, notes)
+    return Data(np.where(used, photons, 0.0), used, (readout / gain) ** 2, notes, model)
 
 
 def _pixels(image: Any, scene: Scene) -> tuple[str, NDArray[Any]]:

@@ -17,12 +17,15 @@ from nanobragg.refinement.orientation import slopes_of_turn
 from nanobragg.rendering.derivatives import render_jvp, render_vjp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from nanobragg.differentiation.point import Point
     from nanobragg.records.scene import Scene
     from nanobragg.records.scene_change import SceneChange
     from nanobragg.refinement.pixels import Pixels
+    from nanobragg.refinement.spread import Spread
     from nanobragg.refinement.variables import Variables
     from nanobragg.resolver.structure_factors import FactorGrid
 
@@ -37,11 +40,21 @@ class Model:
         variables: what is free.
         pixels: where the spots are wanted.
         threads: 0 for all processors.
+        spreading: makes the point spread of the pixels (m,) of a flat image; ``None``: there is none.
 
     """
 
-    def __init__(self, start: Point, variables: Variables, pixels: Pixels, threads: int = 0) -> None:
+    def __init__(
+        self,
+        start: Point,
+        variables: Variables,
+        pixels: Pixels,
+        threads: int = 0,
+        spreading: Callable[[NDArray[np.intp]], Spread] | None = None,
+    ) -> None:
         self._start, self._variables, self._threads = start, variables, threads
+        self._spreading = spreading
+        self._spread: Spread | None = None
         self.most_cells = np.inf
         """Spots are at least as wide as those of so many cells along each axis (:func:`widened`)."""
         self.jacobians = 0
@@ -50,12 +63,16 @@ class Model:
 
     def look_at(self, pixels: Pixels) -> None:
         """From now on, want the spots on other pixels."""
-        self._wanted = np.zeros(self._start.scene.image_shape, bool)
-        self._wanted.reshape(-1)[pixels.index] = True
+        if self._spreading is None:
+            self._wanted = np.zeros(self._start.scene.image_shape, bool)
+            self._wanted.reshape(-1)[pixels.index] = True
+            order = np.searchsorted(np.flatnonzero(self._wanted), pixels.index)
+            sorted_already = bool((np.diff(order) > 0).all())
+            self._order = slice(None) if sorted_already else order
+        else:
+            spread = self._spread = self._spreading(pixels.index)
+            self._wanted = spread.rendered
         self._index = pixels.index
-        order = np.searchsorted(np.flatnonzero(self._wanted), pixels.index)
-        sorted_already = bool((np.diff(order) > 0).all())
-        self._order = slice(None) if sorted_already else order
         ends = np.cumsum([int(np.prod(panel.shape)) for panel in self._start.scene.panels])
         self._panels = np.searchsorted(ends, pixels.index, side="right")
 
@@ -74,9 +91,12 @@ class Model:
     def back(self, x: Array, weights: Array) -> tuple[Array, Array]:
         """The derivatives of the sum of spots times weights (m,) by ``x`` (n,) and by the grid (H, K, L)."""
         point = self._point(x)
-        full = np.zeros(self._wanted.size)
-        full[self._index] = weights
-        chosen = full[self._wanted.ravel()]
+        if self._spread is None:
+            full = np.zeros(self._wanted.size)
+            full[self._index] = weights
+            chosen = full[self._wanted.ravel()]
+        else:
+            chosen = self._spread.back(weights)
         change = render_vjp(self._scene(point), chosen, threads=self._threads, pixels=self._wanted)[1]
         slopes = np.array([one.dot(change) for one in self._changes(point)])
         assert change.f_grid is not None
@@ -121,6 +141,8 @@ class Model:
 
     def _image(self, scene: Scene, changes: list[SceneChange]) -> tuple[Array, Array]:
         image, columns = render_jvp(scene, changes, threads=self._threads, pixels=self._wanted)
+        if self._spread is not None:
+            return self._spread(image), self._spread(columns)
         return image[self._order], columns[:, self._order]
 
 

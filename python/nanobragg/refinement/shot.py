@@ -15,6 +15,7 @@ from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES, Likelihood, roo
 from nanobragg.refinement.model import Model
 from nanobragg.refinement.orientation import explicit
 from nanobragg.refinement.pixels import near_beam, reach_of, without
+from nanobragg.refinement.spread import Spread, kernels_of
 from nanobragg.refinement.target import Target
 from nanobragg.refinement.variables import Variables, expanded
 from nanobragg.resolver.resolve import resolve
@@ -73,7 +74,8 @@ class Shot:
         self.variables = Variables([*mine, *shared], point, settings.bounds, settings.priors)
         data = data_of(image, resolved, settings)
         self.notes += data.notes
-        used = data.used & ~near_beam(resolved)
+        beam = near_beam(resolved)
+        used = data.used & ~beam
         if not used.all():
             self.notes.append(f"{int((data.used & ~used).sum())} pixels left out: the spot of the direct beam")
         self.pixels = chosen(resolved, used, settings)
@@ -82,7 +84,11 @@ class Shot:
         self.photons = data.photons.ravel()[self.pixels.index]
         """(m,) of the pixels that are compared"""
         self.variance, self._shape = data.variance, data.photons.shape
-        self.model = Model(point, self.variables, self.pixels, threads)
+        panels = resolved.scene.panels
+        kernels, lost = kernels_of(data.detector, panels)
+        self.notes += lost
+        spreading = (lambda index: Spread(panels, kernels, index, beam)) if kernels else None
+        self.model = Model(point, self.variables, self.pixels, threads, spreading)
 
     def target(self, likelihood: Likelihood) -> Target:
         """What is made small."""
