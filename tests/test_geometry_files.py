@@ -321,6 +321,7 @@ def test_several_panels_stand_where_one_would(tmp_path: Path) -> None:
         {**panel, "name": "a", "image_size": [10, nslow]},
         {**panel, "name": "b", "image_size": [nfast - 10, nslow], "origin": far.tolist(), "raw_image_offset": [10, 0]},
     ]
+    document["detector"][0]["hierarchy"]["children"] = [{"panel": 0}, {"panel": 1}]
     one, other = resolve(_only_file(_write(tmp_path, document), _experiment())).scene.panels
     assert (one.name, other.name, other.place) == ("a", "b", (0, 10))
     np.testing.assert_allclose(one.at(3.5, 2.5), whole.at(3.5, 2.5), atol=1e-12)

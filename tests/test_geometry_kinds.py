@@ -212,10 +212,34 @@ def _from_the_detector(entry: Any) -> None:
     entry["sample"].attrs["depends_on"] = "transformations/omega"
 
 
+def _past_half_a_turn(entry: Any) -> None:
+    """An axis whose angles begin anew."""
+    _replace(entry["sample/transformations"], "omega", [10.0, -349.9, -349.8])
+
+
+def _end_past_half_a_turn(entry: Any) -> None:
+    _replace(entry["sample/transformations"], "omega", [10.0])
+    entry["sample/transformations/omega_end"] = [-349.9]
+
+
+def _width_beside(entry: Any) -> None:
+    """One angle, and the width where DECTRIS writes it."""
+    _replace(entry["sample/transformations"], "omega", [10.0])
+    entry["sample/goniometer/omega_range_average"] = 0.1
+
+
+def _goniometer_alone(entry: Any) -> None:
+    """Without NX_class, and nothing depends on it: one axis, found once."""
+    _replace(entry["sample"], "depends_on", ".")
+    entry["sample"].move("transformations", "goniometer")
+    del entry["sample/goniometer"].attrs["NX_class"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        _from_the_detector, _data_elsewhere, _wavelength_elsewhere, _nothing_depends, _backwards, _module_depends,
+        _past_half_a_turn, _end_past_half_a_turn, _width_beside, _goniometer_alone, _from_the_detector,
+        _data_elsewhere, _wavelength_elsewhere, _nothing_depends, _backwards, _module_depends,
         None, _swap, _rename, _relative, _fast_offset, _centre_only, _distance_only, _old_sign, _micrometres,
         _beam_of_sample, _energy, _spectrum, _inner_axes,
     ],
@@ -251,6 +275,13 @@ def test_a_wavelength_names_its_spectrum(tmp_path: Path) -> None:
     found = _resolved(_nxmx(tmp_path / "a.nxs", vary))
     np.testing.assert_allclose(found.scene.source_wavelength * 1e10, [0.89, 0.90, 0.92])
     np.testing.assert_allclose(found.scene.source_weight, [0.75, 1.5, 0.75])
+
+
+def test_a_detector_that_moves_along_the_series_is_told(tmp_path: Path) -> None:
+    arm = "instrument/detector/transformations"
+    found = _resolved(_nxmx(tmp_path / "a.nxs", lambda e: _replace(e[arm], "translation", [0.1, 0.1, 0.12])))
+    assert found.geometry.distance == pytest.approx(0.1)
+    assert any("translation goes from 0.1 to 0.12 m along the series" in warning for warning in found.warnings)
 
 
 def test_the_width_of_a_band_is_told(tmp_path: Path) -> None:
@@ -448,6 +479,47 @@ def test_all_children_of_a_hierarchy_are_walked(tmp_path: Path) -> None:
     np.testing.assert_allclose(panel.origin * 1000, [-33 + 1, -30 + 2, -120 - 50 + 3], atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("children", "sentence"),
+    [
+        ([{"panel": 0}, {"panel": 0}], "panel 0 for the second time"),
+        ([{"panel": 1}], "panel 1 of 1"),
+        ([{"name": "nothing"}], "no group that holds panel 0"),
+    ],
+)
+def test_panels_are_each_in_one_group(children: list[Any], sentence: str, tmp_path: Path) -> None:
+    """Nobody knows where others are, and DIALS refuses them, too."""
+    document = json.loads(_expt(tmp_path / "a.expt").read_text())
+    document["detector"][0]["hierarchy"]["children"] = children
+    (tmp_path / "a.expt").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=sentence):
+        _resolved(tmp_path / "a.expt", **BARE)
+
+
+def test_a_crystal_that_is_not_there_is_an_options(tmp_path: Path) -> None:
+    document = json.loads(_expt(tmp_path / "a.expt").read_text())
+    document["experiment"][0]["crystal"] = -1
+    (tmp_path / "a.expt").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"found crystal -1 of 1 .*; -cell or -mat can say it instead"):
+        _resolved(tmp_path / "a.expt", **BARE)
+    assert _resolved(tmp_path / "a.expt").sample.cell[0] == pytest.approx(79.0)
+
+
+def test_widths_of_models_are_told(tmp_path: Path) -> None:
+    crystal = {f"real_space_{axis}": np.diag([50.0, 60, 70])[n].tolist() for n, axis in enumerate("abc")}
+    beam = {"direction": [0, 0, 1], "wavelength": 0.98, "divergence": 0.0, "sigma_divergence": 0.02}
+    path = _expt(tmp_path / "a.expt", beam=[beam], crystal=[{**crystal, "mosaicity": 0.2}])
+    line = _line(_resolved(path, **BARE))
+    assert "sigma of the divergence 0.02 deg, mosaicity 0.2 deg (-mosaic_spread)" in line
+    assert "its crystal" not in line
+
+
+def test_a_block_of_old_dials_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[\n  {\n    "__id__": "DataBlock",\n    "imageset": []\n  }\n]')
+    with pytest.raises(InputError, match=r"found a DataBlock of DIALS before 2\.0"):
+        _resolved(tmp_path / "a.json")
+
+
 @pytest.mark.parametrize(("phi", "place"), [(None, 0.5), (31.0, 2.5), (28.0, 0.0)])
 def test_models_that_vary_are_those_of_the_images_phi(phi: float | None, place: float, tmp_path: Path) -> None:
     """The middle of the image, between the points of the scan; beyond them its end, with a warning."""
@@ -577,6 +649,13 @@ def test_a_swung_cbf_stands_on_its_arm(item: str, twotheta: float | None, conven
     assert found.warnings == ()
 
 
+def test_a_swing_that_an_option_replaces_is_told(tmp_path: Path) -> None:
+    found = _resolved(_cbf(tmp_path / "a.cbf", SWUNG), detector={"twotheta": 0.0})
+    np.testing.assert_allclose(1e3 * found.scene.panels[0].origin @ found.geometry.beam, 40.0, atol=1e-9)
+    assert "not used: its 2theta of 23.24 deg, since -twotheta is given" in _line(found)
+    assert "swung" not in _line(found)
+
+
 def test_minus_one_is_not_said_and_energies_are(tmp_path: Path) -> None:
     lines = [
         "Pixel_size 172e-6 m x 172e-6 m",
@@ -628,6 +707,16 @@ def test_what_a_pilatus_header_says_besides_is_told(tmp_path: Path) -> None:
              "Phi 0.0 deg.", "Oscillation_axis OMEGA", "Polarization 0.990", "Detector_Voffset 0.0 m"]  # fmt: skip
     line = _line(_resolved(_cbf(tmp_path / "a.cbf", lines)))
     assert "not used: Kappa 20.0 deg., Polarization 0.990, sensor of Si, thickness 0.000450 m (-detector_thick)" in line
+
+
+def test_a_decimal_comma_is_no_number(tmp_path: Path) -> None:
+    """0,9795 would be 0, which nobody says, and 1,0332 would be 1."""
+    path = _cbf(tmp_path / "a.cbf", ["Wavelength 1,0332 A", "Beam_xy (20.50,25.25) pixels", "Start_angle 3.0 deg."])
+    with pytest.raises(InputError, match=r"found Wavelength '1,0332 A', expected a number; -lambda can say it instead"):
+        _resolved(path)
+    found = _resolved(path, beam=Beam(wavelength=1.0332))
+    assert _beam_pixels(found) == pytest.approx((20.5, 25.25))
+    assert "taken: pixel size 0.1 mm, distance 100 mm, oscillation 0 deg" in _line(found)
 
 
 def test_a_bad_number_of_a_pilatus_header_is_an_options(tmp_path: Path) -> None:

@@ -240,6 +240,12 @@ def test_raxis(tmp_path: Path) -> None:
     _turns(found)
 
 
+def test_an_image_may_end_where_angles_begin_anew(tmp_path: Path) -> None:
+    start, stop = sorted(offset for offset, (_, value) in RAXIS.items() if value in (5.0, 5.7))
+    found = _found(_raxis(tmp_path / "a.osc", {start: ("f", 359.5), stop: ("f", 0.25)}))
+    assert (found.phi, found.oscillation) == pytest.approx((359.5, 0.75))
+
+
 @pytest.mark.parametrize("without", ["", "CCD_SPATIAL_DISTORTION_INFO", "\nROTATION"])
 def test_dtrek(without: str, tmp_path: Path) -> None:
     """Its files begin as SMV's do, and hold other keys."""
@@ -252,6 +258,17 @@ def test_dtrek(without: str, tmp_path: Path) -> None:
     _agrees(found, "d*TREK", 0.1)
     _turns(found)
     np.testing.assert_array_equal(read_pixels(path), PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("said", "mean"), [("2 0.7 0.72", 0.71), ("2 0.7 0.73 2 1", 0.71), ("0.71", 0.71), ("1 0.71 1", 0.71)]
+)
+def test_wavelengths_of_dtrek(said: str, mean: float, tmp_path: Path) -> None:
+    """Their number stands before them, and weights may stand behind."""
+    found = _found(_dtrek(tmp_path / "a.img", SOURCE_WAVELENGTH=said, DETECTOR_NAMES="CCD_ OTHER_"))
+    assert found.wavelength == pytest.approx(mean)
+    assert found.comments[0] == "detector CCD_ (not OTHER_)"
+    assert any("mean of its 2 wavelengths 0.7 0.7" in text for text in found.comments) == said.startswith("2")
 
 
 def test_dtrek_says_what_is_not_used(tmp_path: Path) -> None:

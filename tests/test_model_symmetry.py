@@ -314,14 +314,15 @@ def test_atoms_with_names_of_their_own(tmp_path: Path) -> None:
     """Waters were dropped, and nobody was told which."""
     sites = SITES.replace("_type_symbol ", "")
     atoms = (
-        "Wat1 0.1 0.1 0.1 0.01\nOW2 0.3 0.1 0.1 0.01\nFe1 0.5 0.1 0.1 0.01\nQ9 0.7 0.1 0.1 0.01\nC1A 0.9 0.1 0.1 0.01"
+        "Wat1 0.1 0.1 0.1 0.01\nOW2 0.3 0.1 0.1 0.01\nFe1 0.5 0.1 0.1 0.01\nQ9 0.7 0.1 0.1 0.01\nC1A 0.9 0.1 0.1 0.01\n"
+        "HOH3 0.1 0.6 0.1 0.01"
     )
     model = read(tmp_path / "a.cif", small((9, 9, 9, 90, 90, 90), named("P 1"), atoms, sites))
-    assert model.contents == "4 atoms in the cell (O2 Fe1 C1)"
+    assert model.contents == "5 atoms in the cell (O3 Fe1 C1)"
     said = " ".join(model.warnings)
-    assert "Wat1, OW2 are taken for O" in said
+    assert "Wat1, OW2, HOH3 are taken for O" in said
     assert "1 atom of unknown element is left out: Q9" in said
-    assert F(computed(model), 0, 0, 0) == pytest.approx(8 + 8 + 26 + 6, rel=0.01)
+    assert F(computed(model), 0, 0, 0) == pytest.approx(3 * 8 + 26 + 6, rel=0.01)
 
 
 def test_the_formula_tells_alpha_carbon_from_calcium(tmp_path: Path) -> None:

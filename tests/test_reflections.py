@@ -213,6 +213,15 @@ def test_equivalent_rows_are_averaged_with_a_warning(tmp_path: Path) -> None:
     assert warned(expanded, "reflections for which this is so: 1; unmerged?")
 
 
+@pytest.mark.parametrize("label", ["wavelength_id", "crystal_id"])
+def test_measurements_of_several_wavelengths_or_crystals_are_not_mixed(tmp_path: Path, label: str) -> None:
+    text = cif("P 1 2 1", f"F_meas_au {label}", "1 2 3 100 2\n1 2 3 80 1\n2 1 1 50 2\n2 2 1 70 1")
+    expanded = expand_to_p1(read(tmp_path / "a.cif", text))
+    assert values(expanded, (1, 2, 3), (2, 1, 1)) == [100, 50]
+    assert warned(expanded, f"{label} 2 is read, not 1")
+    assert not warned(expanded, "unmerged")
+
+
 @pytest.mark.parametrize("category", ["_diffrn_refln.", "_diffrn_refln_"])
 def test_tables_of_measurements_are_unmerged(tmp_path: Path, category: str) -> None:
     text = cif("P 1 2 1", "intensity_net", "1 2 3 100\n-1 2 -3 80\n1 -2 3 40", category=category)
@@ -478,6 +487,15 @@ def test_shelx_columns_may_touch(tmp_path: Path, end: str) -> None:
     assert values(expand_to_p1(read(path, column="F"), cell=TETRAGONAL), (1, 0, 4)) == [99999.99]
     grouped = expand_to_p1(read(path, group="P 4"), cell=TETRAGONAL)
     assert values(grouped, (3, 2, 5), (2, -3, 5)) == [316.228, 316.228]
+
+
+def test_rows_of_twins_that_overlap_are_told(tmp_path: Path) -> None:
+    """HKLF 5; -1 and 1 alone mark what refinement leaves out."""
+    path, end = tmp_path / "a.hkl", "   0   0   0    0.00    0.00   0\n"
+    for batches, told in (((-2, 1, 1), True), ((-1, 1, -1), False)):
+        rows = (f"   {n}   1   2  100.00    1.00{batch:4}\n" for n, batch in enumerate(batches, 1))
+        path.write_text("".join(rows) + end)
+        assert warned(expand_to_p1(read(path), cell=TETRAGONAL), "1 rows are of a twin") == told
 
 
 def test_lists_in_columns_stay_lists(tmp_path: Path) -> None:

@@ -131,6 +131,9 @@ def line_of(file: FileGeometry, experiment: Experiment) -> str:
         depths = any(each.mu for each in told)
         if depths or any(each.material for each in told):
             file = file.with_sensors(f"the {'attenuation depth' if depths else 'material'} of its sensor")
+    if file.swing and file.swing_known and detector.twotheta not in (None, file.swing, -file.swing):
+        unused = f"its 2theta of {file.swing:g} deg, since -twotheta is given (about the sample)"
+        file = replace(file, swing_known=False, unused=(*file.unused, unused))
     if file.real_space is None or (crystal.cell is None and crystal.matrix is None):
         return file.used()
     option = "-cell" if crystal.matrix is None else "-mat"
@@ -160,6 +163,8 @@ def assumed(values: HeaderValues, experiment: Experiment, file: FileGeometry | N
     if file is not None:
         if values.phi is None and sampling.phi is None:
             missing.append("phi 0 deg")
+        elif values.oscillation is None and sampling.oscillation is None and sampling.phi_step is None:
+            missing.append("oscillation 0 deg")
         if file.polarization is None and beam.polarization == 0.0 and beam.polarization_correction:
             missing.append("polarization 0")
         spindle = None if file.vectors is None or file.vectors.spindle_said else file.vectors.spindle

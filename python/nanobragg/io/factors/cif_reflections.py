@@ -41,6 +41,8 @@ _USUAL: dict[str, bool] = {
     "intensity_calc": True,
     "F_squared_calc": True,
 }
+_MEASUREMENTS = ("wavelength_id", "crystal_id")
+"""Labels of what a reflection was measured with: several of them are several lists."""
 _LIST, _INSTRUCTIONS = "_shelx_hkl_file", "_shelx_res_file"
 _WAVELENGTHS = ("_diffrn_radiation_wavelength?wavelength", "_diffrn_radiation?wavelength")
 _PROBES = ("_diffrn_radiation?probe", "_diffrn_radiation?pdbx_scattering_type", "_exptl?method")
@@ -55,15 +57,29 @@ class _Table:
         self._gemmi, self._name, self._block, self.category = gemmi, name, block, category
         loop = block.find_loop(f"{category}index_h").get_loop()
         self.labels = [tag[len(category) :] for tag in loop.tags if tag.lower().startswith(category)]
+        self.kept, self.passed_over = self._one_measurement()
+
+    def _one_measurement(self) -> tuple[NDArray[np.bool_] | slice, list[str]]:
+        """Which rows are of the same wavelength and crystal as the first, and what else there is."""
+        kept: NDArray[np.bool_] | slice = slice(None)
+        others = []
+        for label in _MEASUREMENTS:
+            found = np.array(list(self._block.find_loop(self.category + label)) if label in self.labels else [])
+            different = list(dict.fromkeys(found.tolist()))
+            if len(different) > 1:
+                kept = (found == different[0]) if isinstance(kept, slice) else kept & (found == different[0])
+                others.append(f"{label} {different[0]} is read, not {', '.join(different[1:4])}")
+        return kept, others
 
     def numbers(self, label: str) -> NDArray[np.float64]:
         """(n,) values; NaN for ``?`` and ``.``"""
         column = self._block.find_loop(self.category + label)
         texts = list(column)
         try:
-            return np.array([np.nan if text in ("?", ".") else text for text in texts], dtype=np.float64)
+            found = np.array([np.nan if text in ("?", ".") else text for text in texts], dtype=np.float64)
         except ValueError:  # standard uncertainties in parentheses, quotes
-            return np.array([self._gemmi.cif.as_number(text) for text in texts], dtype=np.float64)
+            found = np.array([self._gemmi.cif.as_number(text) for text in texts], dtype=np.float64)
+        return found[self.kept]
 
     def values(self, label: str) -> NDArray[np.float64]:
         """Numbers of a column without mates that are 0 because they were not measured."""
@@ -73,10 +89,10 @@ class _Table:
         return without_unmeasured(found, self.numbers(sigma)) if pair and sigma is not None else found
 
     def texts(self, label: str) -> list[str]:
-        return list(self._block.find_loop(self.category + label))
+        return np.array(list(self._block.find_loop(self.category + label)), dtype=object)[self.kept].tolist()
 
     def has_values(self, label: str) -> bool:
-        return any(text not in ("?", ".") for text in self._block.find_loop(self.category + label))
+        return any(text not in ("?", ".") for text in self.texts(label))
 
 
 def read_cif(name: str, choice: Choice) -> ReflectionFile:
@@ -225,7 +241,7 @@ def _notes(name: str, table: _Table, column: Column) -> list[str]:
 
 
 def _doubts(name: str, table: _Table, column: Column) -> list[str]:
-    said = []
+    said = [f"{name}: {sentence}" for sentence in table.passed_over]
     if "calc" in column.label:
         said.append(f"{name}: it has no measured values; {column.described} are calculated ones")
     for label in ("status", "observed_status"):

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 _WATER = re.compile(r"(WAT|HOH|H2O|OH2|DOD|TIP|SOL|O\d*W|OH)(?![A-Z]{2})", re.IGNORECASE)
+_WATER_MOLECULE = re.compile(r"(WAT|HOH|H2O|OH2|DOD)(?![A-Z])", re.IGNORECASE)
+"""Names that are of no other atom, though they begin as symbols of elements do."""
 _LIGHT = "CNOHSP"
 
 
@@ -28,7 +30,8 @@ class Elements:
 
         """
         said = symbol or label
-        if known.atomic_number and (symbol != label or self._in_formula(known.name)):
+        water = _WATER_MOLECULE.match(said) is not None
+        if known.atomic_number and not water and (symbol != label or self._in_formula(known.name)):
             return self._with_form_factor(label, known)
         letters = re.match(r"[A-Za-z]*", said)[0]  # type: ignore[index]
         candidates = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from nanobragg.io.factors.types import Choice
 
 _WIDTHS = (4, 4, 4, 8, 8)
+_BATCH = slice(28, 32)
+"""columns of a row: the number of a batch, or of a twin's domain"""
 _HKLF = re.compile(r"^HKLF((?:[ \t]+-?[\d.]*\d)+)", re.IGNORECASE | re.MULTILINE)
 _WITH_MATRIX = 11
 """numbers of HKLF: what it reads, a factor, and a matrix for the indices"""
@@ -35,7 +38,8 @@ def read_shelx(name: str, choice: Choice) -> ReflectionFile:
     """
     if choice.column not in (None, _SQUARES, _AMPLITUDES):
         raise no_column(name, choice.column, (_SQUARES, _AMPLITUDES))
-    hkl, values = shelx_rows(name, as_utf8(read_unpacked(name)))
+    content = as_utf8(read_unpacked(name))
+    hkl, values = shelx_rows(name, content)
     gemmi = need("gemmi", name)
     symmetry = symmetry_of(gemmi, name, Said(), None, choice.group) or no_symmetry("as the file has none")
     column = Column(choice.column or _SQUARES, intensity=choice.column != _AMPLITUDES)
@@ -43,6 +47,8 @@ def read_shelx(name: str, choice: Choice) -> ReflectionFile:
     said = [] if choice.column else [assumed]
     if choice.group is None:
         said.append("it has no space group, and P 1 is taken (-sf_group NAME)")
+    if overlaps := _overlaps(content):
+        said.append(f"{overlaps} rows are of a twin, overlap with the row after them (HKLF 5), and are used as others")
     return ReflectionFile(
         name=name,
         described="SHELX HKLF",
@@ -53,6 +59,15 @@ def read_shelx(name: str, choice: Choice) -> ReflectionFile:
         column=column,
         warnings=tuple(f"{name}: {sentence}" for sentence in said),
     )
+
+
+def _overlaps(content: bytes) -> int:
+    """How many rows share their value with the next one: of another domain, of which the last alone is above 0. (A list
+    with -1 and 1 alone marks free reflections.)
+    """
+    texts = [line[_BATCH].strip() for line in shelx_lines(content) or ()]
+    domains = [int(text) if re.fullmatch(rb"-?\d+", text) else 1 for text in texts]
+    return sum(domain < 0 and abs(domain) != abs(after) for domain, after in itertools.pairwise(domains))
 
 
 def shelx_rows(name: str, content: bytes) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

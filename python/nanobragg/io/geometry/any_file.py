@@ -21,6 +21,7 @@ from nanobragg.io.support.atomic import read_bytes
 from nanobragg.io.support.extras import need
 
 _JSON = re.compile(r"\s*\{\s*[\"}]")
+_BLOCKS = re.compile(rb"\s*\[\s*\{[^{}]*\"DataBlock\"")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CRYSTFEL = re.compile(rb"^[ \t]*(?:[^\s;=/]+/)?(?:corner_x|min_fs|max_fs)[ \t]*=", re.MULTILINE)
 _BEGINNING = 65536
@@ -118,6 +119,8 @@ def _read(name: str, mask: bool, wanted: Wanted) -> FileGeometry:
 
         _no_mask(name, mask)
         return read_experiment_list(name, experiment=wanted.experiment, phi=wanted.phi, oscillation=wanted.oscillation)
+    if _BLOCKS.match(beginning):
+        raise InputError(f"{name}: found a DataBlock of DIALS before 2.0, expected an experiment list (dials.import)")
     if beginning.startswith(_HDF5):
         need("h5py", name)
         return read_apart(name, lambda: read_data_set(name, inside) if inside else _read_hdf5(name, mask))

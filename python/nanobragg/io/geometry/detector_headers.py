@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.errors import InputError
-from nanobragg.io.geometry.units import METRES, MILLIMETRES, some
+from nanobragg.io.geometry.units import METRES, MILLIMETRES, some, whole_turns_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,7 +158,7 @@ def dtrek_fields(name: str, header: SmvHeader) -> Fields:
         oscillation=lambda: said.rotation()[2],
         swing=swings[0] if swings else None,
         doubts=(f"{name}: its detector position {', '.join(moved)} is not used",) if moved else (),
-    ) | {"unused": said.unused()}
+    ) | {"unused": said.unused(), "comments": tuple(said.comments)}
 
 
 class _Dtrek:
@@ -166,7 +166,9 @@ class _Dtrek:
 
     def __init__(self, name: str, header: SmvHeader) -> None:
         self._name, self._header = name, header
-        self._prefix = (self._words("DETECTOR_NAMES") or [""])[0]
+        first, *others = self._words("DETECTOR_NAMES") or [""]
+        self._prefix = first
+        self.comments = [f"detector {first} (not {', '.join(others)})"] if others else []
 
     def _words(self, key: str) -> list[str]:
         return (self._header.text_of(key) or "").split()
@@ -199,8 +201,13 @@ class _Dtrek:
     def wavelength(self) -> float | None:
         """Å."""
         found = self.numbers("SCAN_WAVELENGTH", 1) or self.numbers("SOURCE_WAVELENGTH", 1)
-        # The number of wavelengths stands before them: of several, Kα1 and Kα2 say, the mean.
-        waves = found[1:] if len(found) > 1 and found[0] == len(found) - 1 else found[-1:]
+        # The number of wavelengths stands before them, and weights may follow: of several, Kα1 and Kα2 say, the mean.
+        count = int(found[0]) if len(found) > 1 and found[0] in (len(found) - 1, (len(found) - 1) / 2) else 0
+        waves, weights = found[1 : count + 1] or found[-1:], found[count + 1 :]
+        if count > 1:
+            self.comments.append(f"the mean of its {count} wavelengths {' '.join(f'{wave:g}' for wave in waves)} Å")
+        if count and len(weights) == count and sum(weights) > 0.0:
+            return sum(wave * weight for wave, weight in zip(waves, weights, strict=True)) / sum(weights)
         return sum(waves) / len(waves) if waves else None
 
     def unused(self) -> tuple[str, ...]:
@@ -273,7 +280,7 @@ def _pair(x: float | None, y: float | None) -> tuple[float, float] | None:
 
 
 def _difference(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else end - start
+    return None if start is None or end is None else whole_turns_off(end - start)
 
 
 def _raxis(name: str, header: Mapping[str, Any]) -> Fields:
@@ -288,7 +295,7 @@ def _raxis(name: str, header: Mapping[str, Any]) -> Fields:
         centre=lambda: (get("Direct beam X position"), get("Direct beam Y position")),
         wavelength=lambda: get("Wavelength"),
         phi=lambda: get("Phi Oscillation Start"),
-        oscillation=lambda: get("Phi Oscillation Stop") - get("Phi Oscillation Start"),
+        oscillation=lambda: _difference(get("Phi Oscillation Start"), get("Phi Oscillation Stop")),
         swing=lambda: get("2Theta Angle"),
         doubts=(f"{name}: {curved}",) if header["IP shape"] == 1 else (),
     )

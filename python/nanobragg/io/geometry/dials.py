@@ -129,8 +129,13 @@ def _geometry(
     chosen: str,
     doubt: bool,
 ) -> FileGeometry:
-    kinds = ("detector", "beam", "scan", "crystal", "goniometer")
-    detector, beam, scan, crystal, goniometer = (_model(document, experiment, kind) for kind in kinds)
+    kinds = ("detector", "beam", "scan", "goniometer")
+    detector, beam, scan, goniometer = (_model(document, experiment, kind) for kind in kinds)
+    bad: dict[str, str] = {}
+    try:
+        crystal = _model(document, experiment, "crystal")
+    except Incomplete as error:
+        crystal, bad = None, {"crystal": _sentence(name, document, error)}
     if beam is None or detector is None:
         raise Incomplete("no beam or no detector", experiment)
     start, width = _of(scan, lambda: oscillation_of(scan))
@@ -161,7 +166,8 @@ def _geometry(
             "phi": start,
             "oscillation": width,
             "real_space": axes,
-            "unused": (*fields.get("unused", ()), *_probe(beam)),
+            "bad": bad | light.get("bad", {}) | fields.get("bad", {}),
+            "unused": (*fields.get("unused", ()), *_probe(beam), *_spreads(beam, crystal)),
             "comments": tuple([chosen] * bool(chosen) + comments),
             "warnings": (*doubts, *fields.get("warnings", ())),
         }
@@ -178,6 +184,19 @@ def _probe(beam: dict[str, Any]) -> list[str]:
     """What a beam of other particles is."""
     probe = str(beam.get("probe") or "x-ray")
     return [] if probe == "x-ray" else [f"the probe {probe[:20]}, since X-rays are simulated"]
+
+
+def _spreads(beam: dict[str, Any], crystal: dict[str, Any] | None) -> list[str]:
+    """Widths that models have, in degrees (but for a domain's size, Å), and that no image is given."""
+    known = (
+        (beam, "divergence", "divergence {:g} deg"),
+        (beam, "sigma_divergence", "sigma of the divergence {:g} deg"),
+        (crystal, "mosaicity", "mosaicity {:g} deg (-mosaic_spread)"),
+        (crystal, "ML_half_mosaicity_deg", "half mosaicity {:g} deg (-mosaic_spread)"),
+        (crystal, "ML_domain_size_ang", "domains of {:g} Å (-xtalsize)"),
+    )
+    values = ((text, (model or {}).get(key)) for model, key, text in known)
+    return [text.format(value) for text, value in values if isinstance(value, (int, float)) and value]
 
 
 def _varies(model: dict[str, Any] | None) -> bool:

@@ -75,7 +75,7 @@ def panels_of(detector: dict[str, Any]) -> list[FilePanel]:
     wrong = next((n for n, panel in enumerate(detector["panels"]) if not isinstance(panel, dict)), None)
     if wrong is not None:
         raise Incomplete(f"panel {wrong} that is no object", detector, "panels")
-    frames = _frames(detector.get("hierarchy"))
+    frames = _frames(detector.get("hierarchy"), len(detector["panels"]))
     numbered = enumerate(detector["panels"])
     panels = [_panel(panel, *frames.get(number, (np.eye(4), ""))) for number, panel in numbered]
     if any(any(panel.place) for panel in panels):
@@ -84,8 +84,11 @@ def panels_of(detector: dict[str, Any]) -> list[FilePanel]:
     return [replace(panel, place=place) for panel, place in zip(panels, places, strict=True)]
 
 
-def _frames(hierarchy: dict[str, Any] | None) -> dict[int, tuple[np.ndarray, str]]:
-    """(4, 4) from the frame of each panel to the laboratory's, and the name of the group that holds it."""
+def _frames(hierarchy: dict[str, Any] | None, panels: int) -> dict[int, tuple[np.ndarray, str]]:
+    """(4, 4) from the frame of each panel to the laboratory's, and the name of the group that holds it.
+
+    Raises :class:`Incomplete` where a panel is in no group, or in several: nobody knows then where it is.
+    """
     found: dict[int, tuple[np.ndarray, str]] = {}
     waiting = [] if not hierarchy else [(hierarchy, np.eye(4), 0)]
     while waiting:
@@ -100,7 +103,14 @@ def _frames(hierarchy: dict[str, Any] | None) -> dict[int, tuple[np.ndarray, str
                     if node.get("panel") is None:
                         waiting.append((node, inside, depth + 1))
                     else:
-                        found[int(node["panel"])] = (inside, label)
+                        number = int(node["panel"])
+                        if number in found or not 0 <= number < panels:
+                            what = "for the second time" if number in found else f"of {panels}"
+                            raise Incomplete(f"panel {number} {what}", node, "panel")
+                        found[number] = (inside, label)
+    if hierarchy and hierarchy.get("children") and len(found) < panels:
+        number = next(number for number in range(panels) if number not in found)
+        raise Incomplete(f"no group that holds panel {number}", hierarchy, "children")
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -246,6 +246,21 @@ def moves_of(item: Any, path: str, known: dict[str, NDArray[np.float64] | None])
     if found is None:
         raise Unusable(f"found {axis.name} twice in a chain of axes, expected an end")
     return found
+
+
+def moving(name: str, file: Any, axes: Iterable[str]) -> list[str]:
+    """Warnings on axes of a detector, by their paths, that move along a series."""
+    said = []
+    for path in axes:
+        item = child(file, path)
+        values = np.zeros(1) if item is None or is_group(item) else numbers(item)
+        if np.ptp(values) > 1e-6 * np.abs(values).max():
+            unit = attribute(item, "units")
+            said.append(
+                f"{name}: its {path} goes from {values[0]:g} to {values[-1]:g} {unit} along the series; "
+                f"the {values[0]:g} of the first image is used"
+            )
+    return said
 
 
 def matrix_of(axes: list[Any]) -> NDArray[np.float64]:

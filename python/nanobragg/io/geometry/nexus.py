@@ -24,6 +24,7 @@ from nanobragg.io.geometry.hdf5 import (
     is_nan,
     members,
     moves_of,
+    moving,
     numbers,
     of_class,
     offset_of,
@@ -210,6 +211,7 @@ def _panels(said: Said, detector: Any, modules: list[Any], data: Any) -> list[Fi
     common = _common(said, detector)
     known: dict[str, NDArray[np.float64] | None] = {}
     found = [_panel(module, _shape(said, module, data, alone), common, known) for module in modules]
+    said.warnings += moving(said.name, detector.file, known)
     return [_mended(said, detector, found[0])] if alone else with_bad_pixels(said, detector, found)
 
 

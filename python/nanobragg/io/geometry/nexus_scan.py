@@ -23,9 +23,11 @@ from nanobragg.io.geometry.hdf5 import (
     text,
 )
 from nanobragg.io.geometry.types import Vec, vec_of
-from nanobragg.io.geometry.units import DEGREES
+from nanobragg.io.geometry.units import DEGREES, whole_turns_off
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 _NAMES = ("omega", "phi")
@@ -64,7 +66,8 @@ class _Axis(NamedTuple):
 def scan_of(entry: Any, said: Said) -> Scan:
     """The scan of an entry; nothing for a file without goniometer."""
     rotations = said.attempt("phi", lambda: _rotations(entry, said)) or []
-    axes = [_axis(item, said) for item in rotations]
+    beside = [group for sample in of_class(entry, "NXsample", "sample") for group in _goniometers(sample)]
+    axes = [_axis(item, said, beside) for item in rotations]
     if not axes:
         return Scan()
     number = _scanned(axes, said)
@@ -121,20 +124,24 @@ def _is_loose(name: str, item: Any) -> bool:
 
 
 def _goniometers(sample: Any) -> list[Any]:
-    return of_class(sample, "NXgoniometer", "goniometer") + of_class(sample, "NXpositioner", "goniometer")
+    found = of_class(sample, "NXgoniometer", "goniometer") + of_class(sample, "NXpositioner", "goniometer")
+    return list({group.name: group for group in found}.values())
 
 
-def _axis(item: Any, said: Said) -> _Axis:
+def _axis(item: Any, said: Said, beside: Sequence[Any] = ()) -> _Axis:
+    """An axis with its angles. ``beside``: groups that may say, too, how wide an image is."""
     angles = said.attempt("phi", lambda: _angles(item))
     if angles is None:
         return _Axis(item, None, None)
+    angles = np.unwrap(angles, period=360.0)
     name = item.name.rsplit("/", 1)[1]
     ends = None
     other = child(item.parent, f"{name}_end")
     if other is not None:
         ends = said.attempt("oscillation", lambda: _angles(other, attribute(item, "units")))
-    for key in ("_range_average", "_increment_set") if len(angles) == 1 else ():
-        step = child(item.parent, name + key)
+        ends = None if ends is None else angles[:1] + whole_turns_off(float(ends[0] - angles[0]))
+    steps = ("_range_average", "_increment_set") if len(angles) == 1 else ()
+    for step in (child(group, name + key) for group in (item.parent, *beside) for key in steps):
         if ends is None and step is not None:
             width = said.attempt("oscillation", lambda step=step: _angles(step, attribute(item, "units")))
             ends = None if width is None else angles[:1] + width[:1]

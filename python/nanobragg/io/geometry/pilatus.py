@@ -13,6 +13,7 @@ from nanobragg.maths.constants import ENERGY
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\d.])"
 _UNIT = r"[ \t]*([^\W\d_]*)"
+_DECIMAL_COMMA = re.compile(r",\d")
 _PIXELS = {"pixels": 1.0, "pixel": 1.0, "px": 1.0, "": 1.0}
 _ANGLES = {"": 1.0, **DEGREES}
 _LEAST_DISTANCE, _LEAST_EDGE = 5.0, 0.005
@@ -40,7 +41,7 @@ class _Lines:
             unit = "" if match[2].lower() == "x" else match[2].lower()
             found.append((float(match[1]), unit))
             place = match.end()
-        if not found:
+        if not found or (most == 1 and _DECIMAL_COMMA.match(self._text, place)):
             value = self._text[begin.end() : begin.end() + 40].partition("\n")[0]
             raise InputError(f"{self._name}: found {key} {value!r}, expected a number")
         if not found[-1][1]:  # (1, 2) pixels
@@ -145,9 +146,5 @@ def _centre(name: str, lines: _Lines) -> tuple[float, float] | None:
 def _wavelength(lines: _Lines) -> float | None:
     """In Å: the wavelength, or else that of the energy."""
     found = lines.number("Wavelength", {"": 1.0, **ANGSTROMS})
-    energy = (
-        None
-        if found not in (None, 0.0, -1.0)
-        else lines.number("(?:Photon_e|X[-_]?ray_e|E)nergy", {"": 1.0, **ELECTRONVOLTS})
-    )
+    energy = None if found not in (None, 0.0, -1.0) else lines.number(_ENERGY_KEY, {"": 1.0, **ELECTRONVOLTS})
     return ENERGY / energy if energy is not None and energy > 0.0 else found

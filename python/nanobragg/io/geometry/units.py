@@ -24,6 +24,11 @@ ELECTRONVOLTS = _names((1.0, "ev electronvolt"), (1e3, "kev"), (1e6, "mev"), (1.
 DEGREES = _names((1.0, "deg degree degrees °"), (_DEGREES_OF_A_RADIAN, "rad radian radians"))
 
 
+def whole_turns_off(width: float) -> float:
+    """Degrees of an image from the difference of its ends, of an axis that begins anew at 180 or 360."""
+    return width + 360.0 if width < -180.0 else width
+
+
 def some(factors: dict[str, float], *units: str) -> dict[str, float]:
     """The units of a table that a format may name, in this order."""
     return {unit: factors[unit] for unit in units}
