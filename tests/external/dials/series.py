@@ -27,6 +27,11 @@ LIGHT = 20.0
 """times the photons of a series, on as much background: of a still neither counts nor domains shall show"""
 STOP = 9.0
 """pixels: the beam stop's radius"""
+SENSOR = {"thickness": 1000.0, "material": "CdTe"}
+"""Of what NXmx describes, which must name a sensor: DIALS takes spots for where such a one sees them. It captures all,
+since DIALS takes photons that a sensor lets through for captured at its front: 320 µm of silicon at 1 Å have their mean
+depth at 125 µm, of which DIALS makes 93.
+"""
 
 BASE = Experiment(
     crystal=Crystal(
@@ -60,6 +65,9 @@ def _detector(**fields: object) -> Experiment:
     return replace(BASE, detector=replace(BASE.detector, **fields))
 
 
+THICK = _detector(**SENSOR)
+
+
 def _kappa() -> Experiment:
     """The spindle is phi on a kappa axis of 50 degrees at kappa = 40: no longer across the beam."""
     alpha, kappa = np.radians(50.0), np.radians(40.0)
@@ -71,19 +79,19 @@ def _kappa() -> Experiment:
     crystal = replace(BASE.crystal, spindle_axis=tuple(turned.tolist()))
     frame = {"fast_axis": (1.0, 0.0, 0.0), "slow_axis": (0.0, 1.0, 0.0), "normal_axis": (0.0, 0.0, 1.0)}
     place = {"orgx": None, "orgy": None, "beam_x": 48.72, "beam_y": 42.195}
-    detector = replace(BASE.detector, convention="custom", **frame, **place)
+    detector = replace(THICK.detector, convention="custom", **frame, **place)
     beam = replace(BASE.beam, direction=(0.0, 0.0, 1.0), polarization_axis=(1.0, 0.0, 0.0))
     return replace(BASE, crystal=crystal, detector=detector, beam=beam)
 
 
 CASES = (
-    Case("nxmx", "NXmx", BASE, "h5"),
+    Case("nxmx", "NXmx", THICK, "h5"),
     Case("cbf", "CBF", BASE, "cbf"),
     Case("smv", "SMV", BASE, "img"),
-    Case("tilted", "NXmx, tilted and swung", _detector(rotx=4.0, roty=-6.0, rotz=2.0, twotheta=8.0), "h5"),
-    Case("swung", "CBF, swung (`dials.import` told)", _detector(twotheta=-8.0), "cbf"),
+    Case("tilted", "NXmx, tilted and swung", _detector(rotx=4.0, roty=-6.0, rotz=2.0, twotheta=8.0, **SENSOR), "h5"),
+    Case("swung", "CBF, swung (`dials.import` told)", _detector(twotheta=-8.0, **SENSOR), "cbf"),
     Case("kappa", "NXmx, kappa setting", _kappa(), "h5"),
-    Case("stills", "NXmx, ten stills", BASE, "h5", stills=True),
+    Case("stills", "NXmx, ten stills", THICK, "h5", stills=True),
 )
 
 
