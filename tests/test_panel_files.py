@@ -5,6 +5,7 @@ and what cannot be read named by file, line and key. Whoever simulates a beamlin
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +357,12 @@ def test_dials_hierarchies_are_followed(tmp_path: Path) -> None:
     assert np.argwhere(panels[3].mask == 0).tolist() == [[s, f] for s in (1, 2, 3) for f in (0, 1)]
     assert found.radiation.wavelength == pytest.approx(1.2e-10)
     assert found.radiation.kahn_factor == pytest.approx(0.9)
+
+
+def test_groups_of_one_name_stay_apart(tmp_path: Path) -> None:
+    path, _ = experiment_list(tmp_path)
+    path.write_text(re.sub("quadrant [01]", "quad", path.read_text()))
+    assert [panel.group for panel in resolved(path).scene.panels] == ["quad", "quad", "quad 2", "quad 2"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -85,19 +86,23 @@ def panels_of(detector: dict[str, Any]) -> list[FilePanel]:
 
 
 def _frames(hierarchy: dict[str, Any] | None, panels: int) -> dict[int, tuple[np.ndarray, str]]:
-    """(4, 4) from the frame of each panel to the laboratory's, and the name of the group that holds it.
+    """(4, 4) from the frame of each panel to the laboratory's, and the name of the group that holds it; groups of one
+    name are numbered from the second on, since they move apart.
 
     Raises :class:`Incomplete` where a panel is in no group, or in several: nobody knows then where it is.
     """
     found: dict[int, tuple[np.ndarray, str]] = {}
-    waiting = [] if not hierarchy else [(hierarchy, np.eye(4), 0)]
+    names: dict[str, int] = {}
+    waiting = deque([] if not hierarchy else [(hierarchy, np.eye(4), 0)])
     while waiting:
-        group, outside, depth = waiting.pop()
+        group, outside, depth = waiting.popleft()
         if depth > _DEEPEST:
             raise Incomplete(f"more than {_DEEPEST} groups inside each other", group)
         with within(group):
             inside = outside @ _frame(group)
             label = str(group.get("name") or "")
+            names[label] = names.get(label, 0) + 1
+            label += f" {names[label]}" if label and names[label] > 1 else ""
             for node in group.get("children") or ():
                 with within(node):
                     if node.get("panel") is None:
