@@ -284,6 +284,21 @@ def test_a_detector_that_moves_along_the_series_is_told(tmp_path: Path) -> None:
     assert any("translation goes from 0.1 to 0.12 m along the series" in warning for warning in found.warnings)
 
 
+@pytest.mark.parametrize("item", ["incident_wavelength", "incident_energy"])
+def test_wavelengths_that_change_along_the_series_are_told(item: str, tmp_path: Path) -> None:
+    values = np.array([0.9, 0.901, 0.902])
+
+    def change(entry: Any) -> None:
+        del entry["instrument/beam/incident_wavelength"]
+        energies = item.endswith("energy")
+        said = 12398.42 / values if energies else values
+        _put(entry["instrument/beam"], item, said, units="eV" if energies else "angstrom")
+
+    found = _resolved(_nxmx(tmp_path / "a.nxs", change))
+    np.testing.assert_allclose(found.scene.source_wavelength * 1e10, [0.9], rtol=1e-6)
+    assert "the wavelength of the first image (0.9 to 0.902 Å in the series)" in _line(found).replace("0.900000", "0.9")
+
+
 def test_the_width_of_a_band_is_told(tmp_path: Path) -> None:
     found = _resolved(
         _nxmx(tmp_path / "a.nxs", lambda e: _put(e["instrument/beam"], "incident_wavelength_spread", 0.02))
@@ -400,6 +415,16 @@ def test_bad_pixels_of_the_file_are_not_rendered(tmp_path: Path) -> None:
     found = _resolved(_nxmx(tmp_path / "a.h5", mask))
     assert "2 bad pixels, which are not rendered" in _line(found)
     assert np.argwhere(found.scene.panels[0].mask == 0).tolist() == [[3, 7], [4, 7]]
+
+
+def test_bad_pixels_of_another_layout_are_told(tmp_path: Path) -> None:
+    """As of a mask that somebody transposed."""
+    mask = np.ones((20, 30), np.uint32)
+    found = _resolved(
+        _nxmx(tmp_path / "a.nxs", lambda e: e.file.create_dataset("entry/instrument/detector/pixel_mask", data=mask))
+    )
+    assert found.scene.panels[0].mask is None
+    assert any("its bad pixels are not used" in warning for warning in found.warnings)
 
 
 def test_axes_whose_normal_points_at_the_sample_stay_where_they_are(tmp_path: Path) -> None:

@@ -284,8 +284,8 @@ def _bad_pixels(said: Said, file: FileGeometry) -> Said:
     bad = file.bad_pixels
     if bad is None or said.mask is not None:
         return said
-    shape = said.experiment.detector.shape
-    if shape is not None and any(n is not None and n != m for n, m in zip(shape, bad.shape, strict=True)):
+    shapes = (said.experiment.detector.shape or (None, None), (file.nslow, file.nfast))
+    if any(n is not None and n != m for shape in shapes for n, m in zip(shape, bad.shape, strict=True)):
         doubt = f"{file.name}: its bad pixels are not used, since the detector has other numbers of pixels"
         return said._replace(log=said.log + Log(warnings=(doubt,)))
     return said._replace(mask=~bad, mask_name=file.name)

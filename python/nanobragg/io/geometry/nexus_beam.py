@@ -47,6 +47,8 @@ def beam_of(entry: Any, images: int | None, said: Said) -> NexusBeam:
         if found is not None:
             spectrum = found
             _say_spread(group, key, said)
+            if len(found) == 1:
+                _say_others(child(group, key), convert, said)
             break
     if spectrum is None and "wavelength" not in said.bad:
         spectrum = _elsewhere(entry, images, said)
@@ -164,6 +166,15 @@ def _say_spread(group: Any, key: str, said: Said) -> None:
         said.bad.pop("spread", None)
         if width:
             said.unused.append(f"{key}_spread {width:g} (-dispersion)")
+
+
+def _say_others(item: Any, convert: Callable[[Any], NDArray[np.float64]], said: Said) -> None:
+    """That the images after the first have other wavelengths."""
+    values = said.attempt("wavelengths", lambda: convert(item))
+    said.bad.pop("wavelengths", None)
+    known = np.zeros(1) if values is None else values[np.isfinite(values)]
+    if np.ptp(known) > 1e-6 * np.abs(known).max():
+        said.comments.append(f"the wavelength of the first image ({known.min():g} to {known.max():g} Å in the series)")
 
 
 def _checked(item: Any, values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64] | None:
