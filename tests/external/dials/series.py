@@ -28,7 +28,7 @@ LIGHT = 20.0
 STOP = 9.0
 """pixels: the beam stop's radius"""
 SENSOR = {"thickness": 1000.0, "material": "CdTe"}
-"""Of what NXmx describes, which must name a sensor: DIALS takes spots for where such a one sees them. It captures all,
+"""NXmx must name a sensor, and DIALS takes spots for where such a one sees them. This one captures everything,
 since DIALS takes photons that a sensor lets through for captured at its front: 320 µm of silicon at 1 Å have their mean
 depth at 125 µm, of which DIALS makes 93.
 """
