@@ -65,7 +65,8 @@ def read_experiment_list(
             f"-experiment: found {number}, expected 0 to {len(experiments) - 1}, which are the experiments of {name}"
         )
     chosen = f"experiment {number} of {len(experiments)}" if len(experiments) > 1 or experiment is not None else ""
-    doubt = len(experiments) > 1 and experiment is None
+    several = f"{name}: found {len(experiments)} experiments, the first is used: -experiment N chooses"
+    doubt = several if len(experiments) > 1 and experiment is None else ""
     try:
         with np.errstate(all="ignore"), within(experiments):  # what is not finite is found afterwards
             return _geometry(name, document, experiments[number], (phi, oscillation), chosen, doubt)
@@ -121,21 +122,27 @@ def _model(document: dict[str, Any], experiment: dict[str, Any], kind: str) -> d
     return models[index]
 
 
+def _crystal(
+    name: str, document: dict[str, Any], experiment: dict[str, Any]
+) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """The crystal; one that is not there is bad: options may replace it."""
+    try:
+        return _model(document, experiment, "crystal"), {}
+    except Incomplete as error:
+        return None, {"crystal": _sentence(name, document, error)}
+
+
 def _geometry(
     name: str,
     document: dict[str, Any],
     experiment: dict[str, Any],
     wanted: tuple[float | None, float | None],
     chosen: str,
-    doubt: bool,
+    doubt: str,
 ) -> FileGeometry:
     kinds = ("detector", "beam", "scan", "goniometer")
     detector, beam, scan, goniometer = (_model(document, experiment, kind) for kind in kinds)
-    bad: dict[str, str] = {}
-    try:
-        crystal = _model(document, experiment, "crystal")
-    except Incomplete as error:
-        crystal, bad = None, {"crystal": _sentence(name, document, error)}
+    crystal, bad = _crystal(name, document, experiment)
     if beam is None or detector is None:
         raise Incomplete("no beam or no detector", experiment)
     start, width = _of(scan, lambda: oscillation_of(scan))
@@ -151,12 +158,10 @@ def _geometry(
     }
     axes = _of(crystal, lambda: None if crystal is None else real_space_of(crystal, at) @ setting.T)
     fields = fields_of_panels(name, _of(detector, lambda: panels_of(detector)), vectors)
-    named = {"beam": beam, "goniometer": goniometer, "crystal": crystal}
-    varies = [word for word, model in named.items() if _varies(model)]
+    named = (("beam", beam), ("goniometer", goniometer), ("crystal", crystal))
+    varies = [word for word, model in named if _varies(model)]
     if varies and at is not None and start is not None and width is not None:
         comments.append(f"{' and '.join(varies)} as at {start + at * width:g} deg of the scan")
-    if doubt:
-        doubts.append(f"{name}: found {chosen.split()[-1]} experiments, the first is used: -experiment N chooses")
     return FileGeometry(
         **fields
         | light
@@ -169,7 +174,7 @@ def _geometry(
             "bad": bad | light.get("bad", {}) | fields.get("bad", {}),
             "unused": (*fields.get("unused", ()), *_probe(beam), *_spreads(beam, crystal)),
             "comments": tuple([chosen] * bool(chosen) + comments),
-            "warnings": (*doubts, *fields.get("warnings", ())),
+            "warnings": (*doubts, *[doubt] * bool(doubt), *fields.get("warnings", ())),
         }
     )
 
