@@ -284,6 +284,20 @@ def test_a_pilatus_is_called_one(resolved: Any, convention: str, tmp_path: Path)
     assert ("# Detector: PILATUS" in text) == (convention == "PILATUS_1.2")
 
 
+@pytest.mark.parametrize("material", ["Si", "CdTe", "GaAs", None])
+def test_a_cbf_names_the_sensor_that_absorbs(material: str | None, tmp_path: Path) -> None:
+    """DIALS takes spots for where such a sensor sees them."""
+    depth = {"attenuation_depth": 200.0} if material is None else {"material": material}
+    resolved = made(thickness=1000.0, **depth)
+    cbf.write(tmp_path / "a.cbf", np.zeros(resolved.scene.shape, np.int32), resolved)
+    word = {None: "Silicon", "Si": "Silicon"}.get(material, material)
+    assert f"# {word} sensor, thickness 0.001000 m\r\n".encode() in (tmp_path / "a.cbf").read_bytes()
+    again = made(header=tmp_path / "a.cbf", thickness=1000.0, convention=None, beam_x=None, beam_y=None, distance=None)
+    if material is not None:
+        assert again.scene.panels[0].sensor_material == material
+        assert again.scene.attenuation == pytest.approx(resolved.scene.attenuation)
+
+
 # ---- NXmx -------------------------------------------------------------------------------------------------
 
 

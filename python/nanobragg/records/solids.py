@@ -35,6 +35,11 @@ def solid_of(name: str) -> str | None:
     return next((solid for solid, known in SOLIDS.items() if plain in (solid.lower(), *known.also)), None)
 
 
+def in_pilatus_header(material: str) -> str:
+    """How the line about the sensor calls a material."""
+    return "Silicon" if material == "Si" else material
+
+
 def _read(value: object) -> str:
     found = solid_of(value) if isinstance(value, str) else None
     if found is None:

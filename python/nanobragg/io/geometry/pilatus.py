@@ -10,6 +10,7 @@ from nanobragg.errors import InputError
 from nanobragg.io.geometry.detector_headers import Fields, fields_said
 from nanobragg.io.geometry.units import ANGSTROMS, DEGREES, ELECTRONVOLTS, MILLIMETRES
 from nanobragg.maths.constants import ENERGY
+from nanobragg.records.solids import SOLIDS, in_pilatus_header
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\d.])"
 _UNIT = r"[ \t]*([^\W\d_]*)"
@@ -108,8 +109,8 @@ def _unused(lines: _Lines, scanned: str) -> tuple[str, ...]:
 
 def _sensor(lines: _Lines) -> tuple[str, str]:
     """Its material, and how thick it is; '' where the header does not say it."""
-    for words, material in (("Silicon", "Si"), ("CdTe", "CdTe")):
-        if thickness := lines.said(f"{words} sensor, thickness"):
+    for material in SOLIDS:
+        if thickness := lines.said(f"{in_pilatus_header(material)} sensor, thickness"):
             return material, thickness
     return "", ""
 

@@ -21,6 +21,7 @@ from nanobragg.maths.constants import DEGREES, ENERGY
 from nanobragg.maths.projection import before_swing, unsaid_without_vectors
 from nanobragg.records.counts import CountScale
 from nanobragg.records.panel import only_panel
+from nanobragg.records.solids import in_pilatus_header
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -131,13 +132,19 @@ def _convention(resolved: Resolved) -> str:
     return "PILATUS_1.2" if _is_pilatus(only_panel(resolved.scene.panels, "CBF")) else "GENERIC_MINI"
 
 
+def _sensor_lines(panel: ScenePanel) -> list[str]:
+    """What absorbs: nothing without thickness, which DIALS refuses. It knows Si and CdTe, and of others no parallax."""
+    if panel.sensor_thickness < 5e-7:
+        return []
+    material = in_pilatus_header(panel.sensor_material or "Si")
+    return [f"{material} sensor, thickness {panel.sensor_thickness:.6f} m"]
+
+
 def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
     """The lines of a PILATUS header, one for each quantity. ``cutoff``: the count at which pixels are overloaded."""
     g, r, beam = resolved.geometry, resolved.radiation, resolved.experiment.beam
     panel = only_panel(resolved.scene.panels, "CBF")
     place = before_swing(panel, g)
-    # DIALS refuses a sensor without thickness, and takes one that is not told of for one that captures everything.
-    sensor = [f"Silicon sensor, thickness {panel.sensor_thickness:.6f} m"] if panel.sensor_thickness >= 5e-7 else []
     energy = ENERGY / (r.wavelength * 1e10)
     exposure = 1.0 if beam.exposure is None else beam.exposure
     increment = r.oscillation * DEGREES
@@ -146,7 +153,7 @@ def header_lines(resolved: Resolved, cutoff: int) -> list[str]:
         f"Detector: {'PILATUS simulated by nanobragg' if _is_pilatus(panel) else 'nanobragg simulation'}, S/N 00-0000",
         "1970-01-01T00:00:00.000",
         f"Pixel_size {panel.pixel_size[0]:.14g} m x {panel.pixel_size[1]:.14g} m",
-        *sensor,
+        *_sensor_lines(panel),
         f"Exposure_time {exposure:.7f} s",
         f"Exposure_period {exposure:.7f} s",
         "Tau = 0 s",
