@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from nanobragg import Beam, Crystal, Detector, Experiment, Image, Resolved, Response, Sampling, resolve
 from nanobragg.cli import main
-from nanobragg.io.images import cbf
+from nanobragg.io.images import cbf, nexus
 from nanobragg.io.images.formats import format_of
 from nanobragg.io.images.smv import read_smv, read_smv_header, smv_header
 
@@ -319,6 +319,12 @@ def test_nxmx_says_which_counts_to_trust_and_how_long_a_frame_is(tmp_path: Path)
     assert (detector["sensor_material"], detector["sensor_thickness"]) == (b"CdTe", 1e-3)
     again = made(header=tmp_path / "a.h5", convention=None, beam_x=None, beam_y=None, distance=None)
     assert "sensor" not in " ".join(again.notes)
+
+
+@pytest.mark.parametrize("material", ["GaAs", "Ge"])
+def test_nxmx_says_where_dials_does_not_know_the_sensor(material: str) -> None:
+    sentence = nexus.doubt(made(thickness=500.0, material=material))
+    assert sentence == (None if material == "GaAs" else "DIALS refuses its sensor of Ge: it knows Si, CdTe, GaAs")
 
 
 def test_headers_tell_where_the_counts_of_a_detector_end(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from nanobragg.errors import InputError
 from nanobragg.io.images import for_dials, slab
 from nanobragg.io.images.masked import NO_PIXEL, with_masked
-from nanobragg.io.images.sensor import told_sensor
+from nanobragg.io.images.sensor import doubt_of_sensors, told_sensor
 from nanobragg.io.support.extras import need
 from nanobragg.io.support.hdf5_file import Piece, new_hdf5, virtual_stack, write_chunked
 from nanobragg.maths.constants import DEGREES
@@ -78,12 +78,8 @@ def advice(name: str, resolved: Resolved) -> str | None:
 
 
 def doubt(resolved: Resolved) -> str | None:
-    """What NXmx cannot tell, as a sentence: it has one sensor for all modules; ``None`` if it tells all."""
-    sensors = {told_sensor(panel)[:2] for panel in resolved.scene.panels}
-    if len(sensors) == 1:
-        return None
-    material, thickness, _ = told_sensor(resolved.scene.panels[0])
-    return f"it tells the sensor of the first panel, {1e6 * thickness:g} um of {material}, and there are {len(sensors)}"
+    """What NXmx cannot tell, as a sentence; ``None`` if it tells all."""
+    return doubt_of_sensors(resolved.scene.panels)
 
 
 def _same_detector(one: Resolved, other: Resolved) -> bool:
