@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nanobragg import Beam, Crystal, Detector, Experiment, Image, Resolved, Sampling, resolve
 from nanobragg.io.images import cbf, smv
 from nanobragg.io.images.formats import format_of
+from nanobragg.io.images.geometry_texts import write_expt, write_geom
 from nanobragg.io.images.nexus import laboratory_to_nexus
 
 KEEP = settings(max_examples=25)
@@ -99,6 +100,26 @@ def test_nxmx_holds_any_flat_detector(said: dict[str, Any], quirks: str, tmp_pat
     made = _drawn(said, quirks)
     again = _again(tmp_path / "a.nxs", made)
     np.testing.assert_allclose(_corners(again), _corners(made) @ laboratory_to_nexus(made.geometry).T, atol=1e-6)
+
+
+@KEEP
+@given(
+    said=detectors(("mosflm", "xds", "adxv", "denzo", "dials", "custom"), tilts=True),
+    quirks=st.sampled_from(["all", "none"]),
+)
+@pytest.mark.parametrize("extension", ["expt", "geom"])
+def test_geometry_files_hold_any_flat_detector(
+    extension: str, said: dict[str, Any], quirks: str, tmp_path: Path
+) -> None:
+    """Each in its own laboratory frame: DIALS' x and z are minus those of NeXus, which are CrystFEL's."""
+    made = _drawn(said, quirks)
+    path = tmp_path / f"a.{extension}"
+    write_expt(path, made) if extension == "expt" else write_geom(path, made)
+    again = resolve(Experiment(crystal=CRYSTAL, detector=Detector(header=path), quirks=quirks))
+    frame = np.diag([-1.0, 1.0, -1.0]) if extension == "expt" else np.eye(3)
+    np.testing.assert_allclose(
+        _corners(again) @ frame, _corners(made) @ laboratory_to_nexus(made.geometry).T, atol=1e-6
+    )
 
 
 @KEEP

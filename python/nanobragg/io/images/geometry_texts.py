@@ -191,7 +191,7 @@ def _beam(resolved: Resolved, turn: NDArray[np.float64]) -> dict[str, Any]:
         "wavelength": radiation.wavelength * 1e10,
         "divergence": 0.0,
         "sigma_divergence": 0.0,
-        "polarization_normal": _list(turn @ np.cross(g.polar, g.beam)),
+        "polarization_normal": [0.0, 1.0, 0.0],  # E is along x, by the choice of the frame
         "polarization_fraction": 0.5 * (1.0 + radiation.kahn_factor),
         "flux": 0.0,
         "transmission": 1.0,
