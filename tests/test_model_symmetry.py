@@ -325,6 +325,30 @@ def test_atoms_with_names_of_their_own(tmp_path: Path) -> None:
     assert F(computed(model), 0, 0, 0) == pytest.approx(3 * 8 + 26 + 6, rel=0.01)
 
 
+def test_atoms_that_symmetry_makes_are_told_where_they_are_listed_too(tmp_path: Path) -> None:
+    """As programs write that list the whole cell and name its group; a site that two share is no such thing."""
+    rows = ["Na1 Na 0 0 0 0.01", "Na2 Na 0.5 0.5 0 0.01", "Cl1 Cl 0.5 0.5 0.5 0.01", "Cl2 Cl 0 0 -0.5 0.01"]
+    cell = (5.64, 5.64, 5.64, 90, 90, 90)
+    model = read(tmp_path / "a.cif", small(cell, named("F m -3 m"), "\n".join(rows)))
+    assert any("2 atoms are where symmetry puts others, and count twice: " in text for text in model.warnings)
+    shared = "\n".join(f"{row} 0.5" for row in rows)
+    assert not read(tmp_path / "b.cif", small(cell, named("F m -3 m"), shared, f"{SITES} _occupancy")).warnings
+    assert not read(tmp_path / "c.cif", small(cell, named("F m -3 m"), "\n".join(rows[::2]))).warnings
+
+
+def test_scale_records_that_are_not_of_the_cell_are_told(tmp_path: Path) -> None:
+    head = "CRYST1   20.000   25.000   30.000  90.00  90.00  90.00 P 1\n"
+    scale = "".join(
+        "SCALE{}    {:10.6f}{:10.6f}{:10.6f}        0.00000\n".format(n + 1, *row)
+        for n, row in enumerate(np.diag([0.05, 0.04, 0.05]).tolist())
+    )
+    model = read(tmp_path / "a.pdb", head + scale + ATOM)
+    assert any("placed in the cell by its SCALE records" in text for text in model.warnings)
+    assert not read(
+        tmp_path / "b.pdb", head + scale.replace("  0.050000        0.0", "  0.033333        0.0") + ATOM
+    ).warnings
+
+
 def test_the_formula_tells_alpha_carbon_from_calcium(tmp_path: Path) -> None:
     sites, formula = SITES.replace("_type_symbol ", ""), "_chemical_formula_sum 'C2 O'"
     atoms = "CA1 0.1 0.1 0.1 0.01\nW1 0.3 0.1 0.1 0.01\nC2 0.5 0.1 0.1 0.01"

@@ -93,7 +93,11 @@ def _from_pdb(gemmi: Any, name: str, text: str, choice: Choice) -> ModelFile:
         if not operators or choice.group is not None:
             raise
         symmetry = of_triplets(gemmi, name, operators, f"from the {len(operators)} operators of REMARK 290")
-    return _macromolecule(gemmi, name, structure, symmetry)
+    model = _macromolecule(gemmi, name, structure, symmetry)
+    if not structure.cell.explicit_matrices:
+        return model
+    doubt = f"{name}: its atoms are placed in the cell by its SCALE records, which are not those of its CRYST1"
+    return replace(model, warnings=(*model.warnings, doubt))
 
 
 def _crystal(name: str, structure: Any) -> Cell | None:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _SAME_PLACE = 0.3
 """Å; an atom and its image that are nearer are one atom on a symmetry element"""
+_FULL = 1.05
+"""Occupancy beyond which two atoms are not one that is disordered."""
+_PAIRS = 2e7
+"""Pairs of atoms and images, beyond which none are compared."""
 _FAR = 1e4
 """cells; coordinates beyond are none"""
 _MANY = 0.02
@@ -56,7 +60,7 @@ def read_small_molecule(gemmi: Any, name: str, blocks: Blocks, choice: Choice) -
         symmetry=symmetry,
         macromolecule=False,
         contents=_listed(sites, multiplicity),
-        warnings=(*warnings, *symmetry.warnings, *doubts, *doubt),
+        warnings=(*warnings, *symmetry.warnings, *doubts, *doubt, *_twice(name, symmetry, places, cell, sites)),
     )
 
 
@@ -150,6 +154,29 @@ def _site_symmetry(symmetry: Symmetry, places: NDArray[np.float64], cell: Cell) 
     size = len(symmetry.rotations)
     divisors = np.array([d for d in range(1, size + 1) if size % d == 0])
     return divisors[np.searchsorted(divisors, count, side="right") - 1]
+
+
+def _twice(name: str, symmetry: Symmetry, places: NDArray[np.float64], cell: Cell, sites: list[Any]) -> list[str]:
+    """A warning about atoms that symmetry puts where others are, as in a list of all atoms of the cell whose group is
+    still named: they would count twice.
+    """
+    from nanobragg.maths.lattice import reciprocal_metric
+
+    if len(places) ** 2 * len(symmetry.rotations) > _PAIRS:
+        return []
+    metric = np.linalg.inv(reciprocal_metric(cell))
+    near = np.zeros((len(places), len(places)), dtype=bool)
+    for rotation, translation in zip(symmetry.rotations, symmetry.translations, strict=True):
+        away = (places @ rotation.T + translation)[:, None] - places
+        away -= np.round(away)
+        near |= np.einsum("nmi,ij,nmj->nm", away, metric, away) < _SAME_PLACE**2
+    occupancies = np.array([site.occ for site in sites])
+    pairs = np.argwhere(np.triu(near | near.T, 1) & (np.add.outer(occupancies, occupancies) > _FULL))
+    if not len(pairs):
+        return []
+    found = {sites[second].label: sites[first].label for first, second in reversed(pairs.tolist())}
+    shown = ", ".join(f"{second} ({first})" for second, first in list(found.items())[:4])
+    return [f"{name}: {len(found)} atoms are where symmetry puts others, and count twice: {shown}"]
 
 
 def _structure(gemmi: Any, small: Any, sites: list[Any], shares: NDArray[np.float64]) -> Any:
