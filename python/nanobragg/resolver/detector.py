@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
-from nanobragg.maths.duals import isfinite
+from nanobragg.maths.duals import plain
 from nanobragg.maths.vectors import Vec, cross, dot, norm, rotate, rotate_axis, scale, unit
 from nanobragg.records.pivots import convention_of, pivot_of
 
@@ -83,7 +83,7 @@ def _whole(name: str, value: float) -> int:
 
 
 _LARGEST = 1e100
-"""m; the area of larger pixels overflows"""
+"""m; the area of larger pixels overflows, and squares of larger distances"""
 
 
 def pixels_of(detector: Detector, header: HeaderValues) -> Pixels:
@@ -291,8 +291,10 @@ def place(
         pix0 = swing(_on_plane(centres.Fclose, centres.Sclose, close_distance, frame.fast, frame.slow, frame.normal))
     else:
         pix0 = _on_plane(centres.Fbeam, centres.Sbeam, distance, fast, slow, frame.beam)
-    if not all(isfinite(x) for x in (*pix0, *fast, *slow, *normal)):
-        raise InputError("detector: found a position that is not finite, expected finite distances, centres and angles")
+    if not all(abs(plain(x)) < _LARGEST for x in (*pix0, *fast, *slow, *normal)):
+        raise InputError(
+            f"detector: found a position beyond {_LARGEST:g} m, expected finite distances, centres and angles"
+        )
     turned = frame._replace(fast=fast, slow=slow, normal=normal)
     return _measured(convention, pivot, turned, pix0, ratio, centres, pixels, warnings)
 
