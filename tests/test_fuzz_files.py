@@ -175,6 +175,12 @@ def test_what_is_read_apart_comes_back() -> None:
         read_apart("a.h5", refuse)
 
 
+def test_more_pixels_than_memory_are_a_sentence() -> None:
+    """A few bytes of HDF5 can say that they are a million pixels wide and high."""
+    with pytest.raises(InputError, match=r"a\.h5: found an image for which there is not enough memory"):
+        read_apart("a.h5", lambda: np.ones((1_000_000, 1_000_000_000)))
+
+
 def test_readers_that_crash_or_never_end_are_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

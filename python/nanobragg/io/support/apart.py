@@ -27,8 +27,8 @@ _PATIENCE = 120.0
 def read_apart(name: str, read: Callable[[], Value]) -> Value:
     """What ``read`` gives or raises, done by a copy of this process; nothing that it prints is seen.
 
-    Raises :class:`InputError` when that process crashes, or computes without an end. Where there can be no other
-    process, ``read`` is called here.
+    Raises :class:`InputError` when that process crashes, has too little memory, or computes without an end. Where there
+    can be no other process, ``read`` is called here.
     """
     here, there = os.pipe()
     try:
@@ -54,6 +54,8 @@ def read_apart(name: str, read: Callable[[], Value]) -> Value:
     if not answer:
         raise InputError(f"{name}: found bytes on which its reader crashes or never ends, expected an undamaged file")
     value, error = pickle.loads(answer)
+    if isinstance(error, MemoryError):
+        raise InputError(f"{name}: found an image for which there is not enough memory, expected a smaller one")
     if error is not None:
         raise error
     return value
