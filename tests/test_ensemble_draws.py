@@ -29,7 +29,7 @@ from nanobragg.ensemble.distributions import (
 )
 from nanobragg.ensemble.kinds import KINDS
 from nanobragg.ensemble.randomness import Randomness
-from nanobragg.ensemble.spectrum import Spikes
+from nanobragg.ensemble.spectrum import Spikes, mean_wavelength
 
 EXPERIMENT = """
 quirks = "none"
@@ -303,6 +303,11 @@ def test_what_is_common_is_read_once(
     scenes: list[Scene] = [c.resolved.scene for shot in found for c in shot.truth.crystals]
     assert len(read) == 1
     assert len({id(scene.f_grid) for scene in scenes}) == 1
+
+
+def test_wavelengths_that_overflow_have_no_mean() -> None:
+    with pytest.raises(InputError, match=r"found wavelengths up to 1e\+308 Å"):
+        mean_wavelength(np.array([[1e308, 1.0], [1e308, 1.0]]))
 
 
 def test_measured_spectra_have_their_weights(ensemble: Callable[..., Ensemble], tmp_path: Path) -> None:

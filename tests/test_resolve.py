@@ -483,6 +483,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "water": ({"crystal": replace(CRYSTAL, water=math.nan)}, "-water"),
     "fudge": ({"crystal": replace(CRYSTAL, fudge=math.inf)}, "-fudge"),
     "origin": ({"detector": replace(SMALL, pix0=(0.1, math.nan, 0)), "quirks": "none"}, "-pix0_vector"),
+    "mosaic spread": ({"crystal": replace(CRYSTAL, mosaic_spread=1e308, mosaic_domains=3)}, "-mosaic: found 1e+308"),
     "far away": ({"detector": replace(SMALL, distance=1e250)}, "detector: found a position beyond 1e+100 m"),
     "swing onto itself": ({"detector": replace(SMALL, curved=True, distance=0.0)}, "-curved_det"),
 }

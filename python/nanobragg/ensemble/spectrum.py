@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from nanobragg.ensemble.randomness import Randomness
+from nanobragg.errors import InputError
 from nanobragg.maths.constants import ENERGY
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ class MeasuredSpectra:
 
 
 def mean_wavelength(lines: NDArray[np.float64]) -> float:
-    """Å, of a spectrum (n, 2)."""
+    """Å, of a spectrum (n, 2). Raises :class:`InputError` where its wavelengths overflow."""
     total = math.fsum(lines[:, 1].tolist())
-    return math.fsum(w * weight for w, weight in lines.tolist()) / total
+    try:
+        return math.fsum(w * weight for w, weight in lines.tolist()) / total
+    except OverflowError as error:
+        longest = lines[:, 0].max()
+        raise InputError(f"ensemble.spectrum: found wavelengths up to {longest:g} Å, expected shorter ones") from error

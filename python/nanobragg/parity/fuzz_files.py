@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import gc
 import json
+import math
 import os
 import random
 import resource
@@ -48,6 +49,8 @@ _BATCH = 400
 """Files for each process."""
 _KEPT = 3
 """Files of each kind of finding."""
+_MOST_PIXELS = 1_000_000
+"""of an image that is refined"""
 _LONGEST_SENTENCE = 800
 
 
@@ -159,7 +162,10 @@ def _refine(name: str) -> None:
     settings = settings_of("refine", request.how)
     series_text(request, [run.experiment for run in request.runs], "again.toml")
     for number, run in enumerate(request.runs[:2]):
-        nothing = np.zeros(resolve(run.experiment).scene.image_shape)
+        shape = resolve(run.experiment).scene.image_shape
+        if math.prod(shape) > _MOST_PIXELS:  # the image that is refined would be as large
+            continue
+        nothing = np.zeros(shape)
         Shot(
             run.experiment,
             nothing,

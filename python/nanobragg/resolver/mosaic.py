@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nanobragg import _core
+from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
 
 if TYPE_CHECKING:
@@ -44,10 +45,13 @@ def mosaic_of(crystal: Crystal) -> Mosaic:
 def domains_of(mosaic: Mosaic, table: _core.RandomTable) -> np.ndarray:
     """Mosaic rotations (count, 3, 3), the first of them the identity.
 
-    The numbers are drawn without a spread, too: a later negative noise seed goes on from the table they leave.
+    The numbers are drawn without a spread, too: a later negative noise seed goes on from the table they leave. Raises
+    :class:`InputError` for a spread that overflows.
     """
     stream = _core.Stream(mosaic.seed)
     drawn = np.asarray(_core.mosaic_rotations(mosaic.spread, mosaic.count, stream, table)).reshape(-1, 3, 3)
+    if not np.isfinite(drawn).all():
+        raise InputError(f"-mosaic: found {mosaic.spread * DEGREES:g} degrees, expected an angle that turns a crystal")
     return drawn if mosaic.spread > 0.0 else np.broadcast_to(np.eye(3), drawn.shape)
 
 
