@@ -380,6 +380,10 @@ def test_a_list_of_shelx_in_a_cif(tmp_path: Path, instructions: str, asked: list
     expanded = expand_to_p1(read(path, head + LISTED.format(instructions=instructions)))
     assert values(expanded, *asked) == pytest.approx(right)
     assert "SHELX's list" in expanded.described
+    for number in ("1.2.3", "9" * 400):
+        path.write_text(head + LISTED.format(instructions=f"HKLF 4 1 0 1 {number} 1 0 0 0 0 -1"))
+        with pytest.raises(InputError, match=r"found HKLF 4 1 0 1 .* in its instructions, expected numbers"):
+            read(path)
     path.write_text(head + LISTED.format(instructions="HKLF 5"))
     with pytest.raises(InputError, match="found HKLF 5 in its instructions, expected HKLF 4 or 3"):
         read(path)

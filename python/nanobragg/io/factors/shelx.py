@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _WIDTHS = (4, 4, 4, 8, 8)
 _BATCH = slice(28, 32)
 """columns of a row: the number of a batch, or of a twin's domain"""
-_HKLF = re.compile(r"^HKLF((?:[ \t]+-?[\d.]*\d)+)", re.IGNORECASE | re.MULTILINE)
+_HKLF = re.compile(r"^HKLF[ \t]+([^\n!]*)", re.IGNORECASE | re.MULTILINE)
+_NUMBER = re.compile(r"-?(\d{1,20}\.?\d{0,20}|\.\d{1,20})")
 _WITH_MATRIX = 11
 """numbers of HKLF: what it reads, a factor, and a matrix for the indices"""
 _END = b"\n   0   0   0    0.00    0.00\n"
@@ -86,7 +87,10 @@ def rows_in_cif(name: str, listed: str, instructions: str) -> tuple[NDArray[np.i
     Raises :class:`InputError` when it is none, or has not one value for each reflection.
     """
     said = _HKLF.search(instructions)
-    numbers = [float(number) for number in said[1].split()] if said else [4.0]
+    words = (said[1].split() if said else []) or ["4"]
+    if not all(_NUMBER.fullmatch(word) for word in words):
+        raise InputError(f"{name}: found HKLF {' '.join(words)[:40]} in its instructions, expected numbers")
+    numbers = [float(word) for word in words]
     if numbers[0] not in (3.0, 4.0):
         raise InputError(f"{name}: found HKLF {numbers[0]:g} in its instructions, expected HKLF 4 or 3")
     hkl, values = shelx_rows(name, listed.encode() + _END)
