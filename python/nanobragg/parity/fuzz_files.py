@@ -50,7 +50,7 @@ _BATCH = 400
 _KEPT = 3
 """Files of each kind of finding."""
 _MOST_PIXELS = 1_000_000
-"""of an image that is refined"""
+"""Pixels of an image that is refined."""
 _LONGEST_SENTENCE = 800
 
 
