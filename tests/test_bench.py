@@ -20,7 +20,7 @@ sys.path.insert(0, str(BENCH))
 from nanobragg.parity.bar import outside  # noqa: E402
 from nanobragg.rendering.cuda_system import CudaDevice, cuda_system  # noqa: E402
 from nanobragg_bench import BenchError  # noqa: E402
-from nanobragg_bench.arithmetic import KERNELS, Count, operations  # noqa: E402
+from nanobragg_bench.arithmetic import KERNELS, SLOPES, Count, operations, slope_operations  # noqa: E402
 from nanobragg_bench.cases import CASES, CUDA_CASES, NAMES, by_name, expand  # noqa: E402
 from nanobragg_bench.ceilings import (  # noqa: E402
     COUNTED,
@@ -250,6 +250,12 @@ def test_arithmetic_is_counted_for_every_case() -> None:
         0.5
     )
     assert fraction_of_peak(None, ("square", "constant"), "mixed", (False, False), 1.0, 1, 1) is None
+    for shape, precision in SLOPES:
+        gradient, jacobian = (slope_operations(kind, shape, precision) for kind in ("gradient", "jacobian"))
+        assert sum(count.flops for count in gradient.values()) == sum(c.flops for c in jacobian.values()) + 18
+        alone = operations({"square": "square 5"}.get(shape, shape), "constant", precision)
+        assert alone is not None
+        assert sum(count.flops for count in gradient.values()) > 1.5 * sum(count.flops for count in alone.values())
 
 
 H200 = CudaDevice(0, "NVIDIA H200", (9, 0), 150 * 10**9, 132, 1.98e9, 4.8e12)

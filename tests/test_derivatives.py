@@ -463,8 +463,8 @@ def test_weights_precision_and_device_are_checked() -> None:
     experiment = experiment_of(STILL)
     with pytest.raises(InputError, match=r"weights: found an array of shape \(3, 4\), expected the image's"):
         gradient(experiment, np.ones((3, 4)), ["beam.wavelength"])
-    with pytest.raises(InputError, match="precision: found 'mixed', expected double"):
-        jacobian(experiment, ["beam.wavelength"], precision="mixed")
+    with pytest.raises(InputError, match="precision: found single, expected double or mixed"):
+        jacobian(experiment, ["beam.wavelength"], precision="single")
     with pytest.raises(InputError, match="device: found 'cuda', expected cpu"):
         jacobian(experiment, ["beam.wavelength"], device="cuda")
     with pytest.raises(

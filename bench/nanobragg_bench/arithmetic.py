@@ -128,6 +128,62 @@ LOOKUPS: dict[tuple[str, str], dict[str, Count]] = {
 """What the source of F adds, by source and precision."""
 
 
+# Derivatives (``cpp/src/derivatives/slopes_*.inl``, ``lattice_slopes.hpp``), in either number type but for indices:
+# sums of products, and fractions; along an axis the polynomials of d^2, the square, the products with them; of three
+# axes, and the sums over orientations. A polynomial over its highest coefficient begins with an addition.
+_SLOPE_INDICES = Count(fused=2, plain=1) * 3 + _FRACTIONS
+
+
+def _along_axis(sines: int, cots: int, value: Count) -> Count:
+    return Count(fused=sines - 2 + cots - 2, plain=2) + Count(plain=1 + 2 + 2 + 3) + value
+
+
+_THREE_AXES = Count(plain=3 + 1 + 1 + 1) + Count(plain=3, fused=1) * 3 + Count(plain=1 + 3)
+_METRIC_VALUE = Count(plain=1 + 3 + 6 + 3) + Count(plain=1 + 6)
+SLOPES: dict[tuple[str, str], dict[str, Count]] = {
+    ("square", "double"): {
+        "double": _SLOPE_INDICES + _along_axis(7, 8, Count(fused=1, plain=2)) * 3 + _THREE_AXES,
+    },
+    ("square", "mixed"): {
+        "double": _SLOPE_INDICES,
+        "single": _along_axis(5, 6, Count(fused=3)) * 3 + _THREE_AXES,
+    },
+    # the miss with its slopes, and the exponential
+    ("gauss", "double"): {
+        "double": _SLOPE_INDICES
+        + Count(fused=2, plain=1) * 3
+        + Count(fused=2, plain=2)
+        + Count(fused=2 + 10 + 1, plain=1 + 1 + 1 + 2 + 1)
+        + _METRIC_VALUE
+    },
+    ("gauss", "mixed"): {
+        "double": _SLOPE_INDICES,
+        "single": Count(fused=5, plain=5 + 1)
+        + Count(fused=6, plain=1 + 3 + 1 + 1)
+        + Count(fused=3, plain=5)
+        + _METRIC_VALUE,
+    },
+}
+"""The bench's derivatives from q on, with a constant F, for N = 5 of the square shape, by shape and precision."""
+
+SLOPE_SUMS = {"gradient": Count(fused=9 + 9), "jacobian": Count(fused=9)}
+"""What the sums of a gradient (by q, and by the orientation) and of columns that strain all orientations add."""
+
+
+def slope_operations(kind: str, shape: str, precision: str) -> dict[str, Count]:
+    """Operations of one evaluation with its derivatives, by number type.
+
+    Args:
+        kind: ``gradient`` or ``jacobian``.
+        shape: of :data:`nanobragg_bench.derivatives_step.SHAPES`.
+        precision: ``double`` or ``mixed``.
+
+    """
+    counted = SLOPES[shape.removesuffix("_index"), precision]
+    sums = "single" if precision == "mixed" else "double"
+    return {number: count + (SLOPE_SUMS[kind] if number == sums else Count()) for number, count in counted.items()}
+
+
 def operations(
     shape: str, lookup: str, precision: str, stored: bool = False, fan: bool = False
 ) -> dict[str, Count] | None:

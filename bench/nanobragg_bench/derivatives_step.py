@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
+from nanobragg_bench.arithmetic import slope_operations
 from nanobragg_bench.comparison import Agreement
+from nanobragg_bench.peak import ideal_seconds
 from nanobragg_bench.programs import ask_worker
 from nanobragg_bench.rows import Row, Settings
 
@@ -28,18 +30,24 @@ class Way:
     kind: str
     """``gradient`` (of a weighted sum of pixels, by everything) or ``jacobian`` (columns of :data:`NAMES`)"""
     shape: str
+    precision: str
 
     @property
     def variant(self) -> str:
         """The name of this way in the table."""
-        return f"{self.kind} {self.shape}"
+        return f"{self.kind} {self.shape}" + (" mixed" if self.precision == "mixed" else "")
 
 
-WAYS = tuple(Way(kind, shape) for kind in ("gradient", "jacobian") for shape in SHAPES)
+WAYS = tuple(
+    Way(kind, shape, precision)
+    for precision in ("double", "mixed")
+    for kind in ("gradient", "jacobian")
+    for shape in SHAPES
+)
 
 
 def measure_derivatives(settings: Settings) -> list[Row]:
-    """One row for each way; its ratio is the time of the image in double precision over its own."""
+    """One row for each way; its ratio is the time of the image in the same precision over its own."""
     folder = settings.scratch / "derivatives"
     folder.mkdir(parents=True)
     edge, rows = EDGE[settings.quick], []
@@ -53,9 +61,15 @@ def measure_derivatives(settings: Settings) -> list[Row]:
             kind=way.kind,
             names=list(NAMES),
             pairs=settings.repeat,
+            precision=way.precision,
         )
         images, times = answer["image_seconds"], answer["seconds"]
         processor, ours = answer["image_processor_seconds"], answer["processor_seconds"]
+        ideal = (
+            None
+            if settings.rates is None
+            else ideal_seconds(settings.rates, slope_operations(way.kind, way.shape, way.precision))
+        )
         ratios = tuple(image / each for image, each in zip(images, times, strict=True))
         rows.append(
             Row(
@@ -67,10 +81,12 @@ def measure_derivatives(settings: Settings) -> list[Row]:
                 ratios=ratios,
                 evaluations=evaluations,
                 peak_memory_bytes=answer["peak_memory_bytes"],
+                fraction_of_peak=None if ideal is None else ideal * evaluations / ours,
                 agreement=Agreement("reference renderer", edge * edge, answer["outside"]),
                 note=f"{1 / statistics.median(ratios):.2f} images; the ratio is the image's time over this; "
                 f"least seconds of the processor: {ours / processor:.2f} images, "
-                f"{ours / evaluations * 1e9:.2f} ns an evaluation",
+                f"{ours / evaluations * 1e9:.2f} ns an evaluation"
+                + ("" if ideal is None else f", {ours / evaluations / ideal:.2f} times the counted arithmetic"),
                 extra={
                     "image_seconds": statistics.median(images),
                     "image_processor_seconds": processor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanobragg_bench.arithmetic import operations
+from nanobragg_bench.arithmetic import Count, operations
 
 Rates = dict[str, float]
 """floating-point operations per second of one thread, a fused multiply-add being two: ``double`` and ``single``"""
@@ -42,5 +42,9 @@ def fraction_of_peak(
     counted = operations(*kernel, precision, *sharing)
     if rates is None or counted is None or evaluations == 0:
         return None
-    ideal = sum(count.flops / rates[kind] for kind, count in counted.items())
-    return ideal * evaluations / (seconds * threads)
+    return ideal_seconds(rates, counted) * evaluations / (seconds * threads)
+
+
+def ideal_seconds(rates: Rates, counted: dict[str, Count]) -> float:
+    """Time of the arithmetic of one evaluation at the peak rates."""
+    return sum(count.flops / rates[kind] for kind, count in counted.items())

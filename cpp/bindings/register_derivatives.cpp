@@ -125,7 +125,8 @@ py::ssize_t choose(const Scene& scene, const std::optional<Numbers>& pixels, Der
     return pixels->size();
 }
 
-py::tuple jvp(const BoundScene& bound, const py::sequence& directions, int threads, const py::object& pixels) {
+py::tuple jvp(const BoundScene& bound, const py::sequence& directions, const std::string& precision, int threads,
+              const py::object& pixels) {
     const Scene& scene = bound.scene();
     std::vector<SceneChange> changes;
     for (const auto direction : directions) {
@@ -137,6 +138,7 @@ py::tuple jvp(const BoundScene& bound, const py::sequence& directions, int threa
     py::array_t<double> image(chosen);
     py::array_t<double> columns({count(changes), chosen});
     options.threads = threads;
+    options.precision = precision_of(precision);
     options.image = image.mutable_data();
     {
         double* out = columns.mutable_data();
@@ -146,7 +148,8 @@ py::tuple jvp(const BoundScene& bound, const py::sequence& directions, int threa
     return py::make_tuple(image, columns);
 }
 
-py::tuple vjp(const BoundScene& bound, const py::object& weights, int threads, bool grid, const py::object& pixels) {
+py::tuple vjp(const BoundScene& bound, const py::object& weights, const std::string& precision, int threads, bool grid,
+              const py::object& pixels) {
     const Scene& scene = bound.scene();
     DerivativeOptions options;
     const std::optional<Numbers> numbers = numbers_from_python(pixels);
@@ -154,6 +157,7 @@ py::tuple vjp(const BoundScene& bound, const py::object& weights, int threads, b
     const ContiguousDoubles given = doubles(weights, "weights", {chosen});
     py::array_t<double> image(chosen);
     options.threads = threads;
+    options.precision = precision_of(precision);
     options.image = image.mutable_data();
     options.grid = grid;
     SceneChange change;
@@ -168,10 +172,11 @@ py::tuple vjp(const BoundScene& bound, const py::object& weights, int threads, b
 }  // namespace
 
 void register_derivatives(py::module_& m) {
-    m.def("jvp", &jvp, py::arg("scene"), py::arg("directions"), py::arg("threads") = 0, py::arg("pixels") = py::none(),
+    m.def("jvp", &jvp, py::arg("scene"), py::arg("directions"), py::arg("precision") = "double", py::arg("threads") = 0,
+          py::arg("pixels") = py::none(),
           "Image (pixels,) float64, and how it changes along each direction (directions, pixels) float64; `pixels`: "
           "numbers of those that are wanted, ascending, None for all.");
-    m.def("vjp", &vjp, py::arg("scene"), py::arg("weights"), py::arg("threads") = 0, py::arg("grid") = true,
-          py::arg("pixels") = py::none(),
+    m.def("vjp", &vjp, py::arg("scene"), py::arg("weights"), py::arg("precision") = "double", py::arg("threads") = 0,
+          py::arg("grid") = true, py::arg("pixels") = py::none(),
           "Image (pixels,) float64, and d(sum of weights x image)/d(each number of the scene); `pixels` as in jvp.");
 }

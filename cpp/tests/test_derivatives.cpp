@@ -257,6 +257,12 @@ double weighted_size(const std::vector<double>& weights, const double* image) {
     return sum;
 }
 
+// How much may be wrong: relative L2 of the image, of its changes, and one pass beside the other.
+struct Limits {
+    Precision precision;
+    double image, change, passes;
+};
+
 // Some numbers of a scene, drawn at random: forward against differences, backward against forward.
 void check_numbers(RandomScene& random, int count) {
     Scene& s = random.scene;
@@ -273,20 +279,26 @@ void check_numbers(RandomScene& random, int count) {
     }
     const auto pixels = static_cast<std::size_t>(s.pixels());
     std::vector<double> changes(pixels * directions.size()), found(pixels), weights(pixels);
-    DerivativeOptions options;
-    options.image = found.data();
-    render_jvp(s, directions, changes.data(), options);
-    CHECK(wrong(found.data(), image, image, 1) < 1e-9);
+    std::vector<Image> expected;
+    for (const Number& number : drawn) expected.push_back(difference(s, number, first, out_of_range));
     for (double& w : weights) w = random.between(-1, 1);
-    std::fill(found.begin(), found.end(), 0.0);
-    SceneChange gradient = render_vjp(s, weights.data(), options);
-    CHECK(wrong(found.data(), image, image, 1) < 1e-9);
-    for (std::size_t i = 0; i < drawn.size(); ++i) {
-        CAPTURE(drawn[i].name);
-        const double* change = changes.data() + i * pixels;
-        CHECK(wrong(change, difference(s, drawn[i], first, out_of_range), image, drawn[i].step) < 1e-7);
-        const double forward = weighted(weights, change), backward = drawn[i].change(gradient);
-        CHECK(std::abs(forward - backward) <= 1e-11 * weighted_size(weights, change));
+    for (const Limits& at : {Limits{Precision::full, 1e-9, 1e-7, 1e-11}, Limits{Precision::mixed, 1e-5, 1e-4, 1e-6}}) {
+        CAPTURE(static_cast<int>(at.precision));
+        DerivativeOptions options;
+        options.precision = at.precision;
+        options.image = found.data();
+        render_jvp(s, directions, changes.data(), options);
+        CHECK(wrong(found.data(), image, image, 1) < at.image);
+        std::fill(found.begin(), found.end(), 0.0);
+        SceneChange gradient = render_vjp(s, weights.data(), options);
+        CHECK(wrong(found.data(), image, image, 1) < at.image);
+        for (std::size_t i = 0; i < drawn.size(); ++i) {
+            CAPTURE(drawn[i].name);
+            const double* change = changes.data() + i * pixels;
+            CHECK(wrong(change, expected[i], image, drawn[i].step) < at.change);
+            const double forward = weighted(weights, change), backward = drawn[i].change(gradient);
+            CHECK(std::abs(forward - backward) <= at.passes * weighted_size(weights, change));
+        }
     }
 }
 

@@ -37,10 +37,19 @@ def thread_count(threads: int = 0) -> int: ...
 
 # derivatives (register_derivatives.cpp)
 def jvp(
-    scene: BoundScene, directions: Sequence[Any], threads: int = 0, pixels: ArrayLike | None = None
+    scene: BoundScene,
+    directions: Sequence[Any],
+    precision: str = "double",
+    threads: int = 0,
+    pixels: ArrayLike | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def vjp(
-    scene: BoundScene, weights: ArrayLike, threads: int = 0, grid: bool = True, pixels: ArrayLike | None = None
+    scene: BoundScene,
+    weights: ArrayLike,
+    precision: str = "double",
+    threads: int = 0,
+    grid: bool = True,
+    pixels: ArrayLike | None = None,
 ) -> tuple[NDArray[np.float64], dict[str, Any]]: ...
 
 # random numbers (register_random.cpp)

@@ -1,9 +1,10 @@
-// Derivatives of the image by the numbers of its Scene (specs/derivatives.md), in double precision.
+// Derivatives of the image by the numbers of its Scene (specs/derivatives.md).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "nanobragg/render.hpp"
 #include "nanobragg/scene.hpp"
 
 namespace nanobragg {
@@ -43,7 +44,10 @@ struct SceneChange {
 };
 
 struct DerivativeOptions {
-    int threads = 0;   // 0: one for each processor this process may use
+    int threads = 0;  // 0: one for each processor this process may use
+    // mixed: indices and all that belongs to a pixel in double, shapes and their derivatives in float, but where
+    // numbers might not fit in one: then everything is in double.
+    Precision precision = Precision::full;
     bool grid = true;  // derivatives by structure factors are asked for (backward)
     // Numbers of the pixels of the image that are wanted, ascending; null: all. Others take no time and no memory:
     // weights, changes and the image have a value for each one that is wanted.

@@ -17,6 +17,7 @@ namespace nanobragg {
 
 NANOBRAGG_FN Singles sin_pi(Singles x) { return sin_pi_single(x); }
 NANOBRAGG_FN Doubles sin_pi(Doubles x) { return sin_pi_double<1>(x); }
+NANOBRAGG_FN Singles cos_pi(Singles x) { return sin_pi_single(0.5f - absolute(x)); }
 NANOBRAGG_FN Doubles cos_two_pi(Doubles x) { return sin_pi_double<2>(0.25 - absolute(x)); }
 NANOBRAGG_FN Doubles away_from_zero(Doubles x) {
     const Doubles distance = absolute(x);

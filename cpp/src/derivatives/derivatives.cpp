@@ -62,7 +62,8 @@ class Pieces {
           shape_(shape_parameters(scene, view)),
           unit_(unit_of(scene, view)),
           first_(locate_first_evaluation(scene)),
-          out_of_range_(locate_out_of_range(scene, threads)) {
+          out_of_range_(locate_out_of_range(scene, threads)),
+          mixed_(options.precision == Precision::mixed && mixed_slopes_suffice(scene)) {
         check_chosen(options);
         for (const PixelRow& row : scene.rows()) divide(row, options);
     }
@@ -93,6 +94,7 @@ class Pieces {
         out.shape = shape_.data();
         out.unit = unit_;
         out.first = piece.alone >= 0 && piece.alone == first_ ? &s.first_orientations.front().a.x : nullptr;
+        out.mixed = mixed_;
         out.tricubic = s.has_grid() && s.interpolation != Interpolation::nearest && piece.interpolated;
         interpolating = true;
         out.interpolating = piece.alone >= 0 && piece.alone == out_of_range_ ? &interpolating : nullptr;
@@ -179,6 +181,7 @@ class Pieces {
     std::vector<double> shape_;
     double unit_;
     std::int64_t first_, out_of_range_;
+    bool mixed_;
     std::vector<PixelRun> runs_;
     std::vector<Piece> pieces_;
 };

@@ -18,6 +18,8 @@ namespace {
 
 // clang-format off: in this order
 #include "derivatives/slopes_rays.inl"
+#include "derivatives/slopes_mixed.inl"
+#include "derivatives/slopes_terms.inl"
 #include "derivatives/slopes_sweep.inl"
 #include "derivatives/slopes_pixel.inl"
 // clang-format on
@@ -98,10 +100,11 @@ struct Forwards {
 
     void write() {
         PixelFactors factors[kRegisters];
-        PixelNumbers values;
+        PixelNumbers values, outer;
         for (int r = 0; r < row.registers; ++r) {
             factors[r] = pixel_factors(row, r, glowing);
             doubles_at(values, r) = pixel_value(row, r, factors[r]);
+            doubles_at(outer, r) = row.outer_factor(r);
         }
         if (task.task.image != nullptr) row.write(values.of, task.task.image);
         for (int64_t k = 0; k < task.column_count; ++k) {
@@ -113,7 +116,7 @@ struct Forwards {
                                 row.single && column.moves_factors ? &moving[k].terms[r] : nullptr,
                                 column.moves_factors, doubles_at(works[k].total, r), change);
                 } else {
-                    change = row.outer_factor(r) * doubles_at(works[k].total, r);
+                    change = doubles_at(outer, r) * doubles_at(works[k].total, r);
                 }
                 doubles_at(values, r) = change;
             }
@@ -159,6 +162,26 @@ NANOBRAGG_FN void join(const Slopes<Doubles>& from, Slopes<Sum>& to) {
     subpixel_edges(Backward(), row, r, in, own);
 }
 
+// The same as term_by_q of one source in single precision, over the unit that is returned: of weights and photons, no
+// float would hold some.
+double single_terms(Row& row, const PixelNumbers& term) {
+    double largest = 0;
+    for (int i = 0; i < row.registers * kHalf; ++i) {
+        const double size = absolute(term.of[i]);
+        largest = size > largest ? size : largest;
+    }
+    if (!(largest > 0)) largest = 1;
+    const double unit = largest * row.inverse_wavelength;
+    for (int j = 0; j < 3; ++j) {
+        for (int r = 0; 2 * r < row.registers; ++r) {
+            register_of(row.work.singles.term_by_q[j], r) =
+                singles_of(doubles_at(row.work.term_by_q[j], 2 * r) * (1.0 / unit),
+                           doubles_at(row.work.term_by_q[j], 2 * r + 1) * (1.0 / unit));
+        }
+    }
+    return unit;
+}
+
 void backward(const BackwardTask& task) {
     BackwardSums& sums = *task.sums;
     RowWork work;
@@ -187,7 +210,9 @@ void backward(const BackwardTask& task) {
                     doubles_at(work.term_by_q[j], r) = doubles_at(term, r) * doubles_at(work.q[j], r);
                 }
             }
-            sweep(row, orientations, BackwardSweep{term, first ? sums.first_orientations : sums.orientations, sums});
+            const double unit = task.task.mixed ? single_terms(row, term) : 1.0;
+            sweep(row, orientations,
+                  BackwardSweep{term, first ? sums.first_orientations : sums.orientations, sums, unit});
             for (int r = 0; r < row.registers && !only; ++r) {
                 shape_edges(Backward(), row, r, in, doubles_at(seeds, r));
                 term_edges(Backward(), row, r, source, in, terms[r], doubles_at(seeds, r));

@@ -194,7 +194,7 @@ NANOBRAGG_FN PixelFactors pixel_factors(const Row& row, int r, bool glowing) {
 // Photons.
 NANOBRAGG_FN Doubles pixel_value(const Row& row, int r, const PixelFactors& f) {
     const KernelScene& s = row.s;
-    const Doubles value = s.scale / s.steps * ((row.task.unit * doubles_at(row.work.total, r) + f.dark) * f.outer);
+    const Doubles value = row.scale * ((row.task.unit * doubles_at(row.work.total, r) + f.dark) * f.outer);
     return s.background == 0 ? value : value + s.background * (f.central.omega * f.central.polar * f.central.capture);
 }
 
@@ -208,7 +208,7 @@ void pixel_edges(const Pass& pass, const Row& row, int r, const PixelFactors& f,
     const Doubles omega = doubles_at(row.work.omega, r), polar = doubles_at(row.work.polar, r);
     const Central &central = f.central, &inside = f.inside;
     Central d_central{};
-    const double scale = s.scale / s.steps, dark = s.background_sum, once = s.background;
+    const double scale = row.scale, dark = s.background_sum, once = s.background;
     const Doubles terms = row.task.unit * total + f.dark, outer = f.outer;
     Doubles d_terms{}, d_capture{}, d_omega{}, d_polar{};
     const auto factors = [&] {

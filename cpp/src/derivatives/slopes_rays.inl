@@ -108,22 +108,44 @@ struct Capture {
 
 // A number for each pixel. Where what is loaded and what was just stored stand at the same place of a page (4 KiB),
 // processors take one for the other, and wait: hence the gap, with which sixteen in a row keep away from one another.
-struct PixelNumbers {
-    alignas(64) double of[kSlopeChunk + 32];
+template <class Number>
+struct Numbers {
+    alignas(64) Number of[kSlopeChunk + 256 / (int)sizeof(Number)];
 };
+using PixelNumbers = Numbers<double>;
 NANOBRAGG_FN Doubles& doubles_at(PixelNumbers& numbers, int r) { return doubles_at(numbers.of, r); }
 NANOBRAGG_FN const Doubles& doubles_at(const PixelNumbers& numbers, int r) { return doubles_at(numbers.of, r); }
+// A register of either: one of single precision has the pixels of two others.
+NANOBRAGG_FN Doubles& register_of(Numbers<double>& numbers, int r) { return doubles_at(numbers.of, r); }
+NANOBRAGG_FN Singles& register_of(Numbers<float>& numbers, int r) { return ((Singles*)numbers.of)[r]; }
 
-struct RowWork {
-    // What loops over orientations read and write, in this order for the sake of the gaps.
-    PixelNumbers q[3], term_by_q[3];  // term_by_q (backward): how much a sum depends on the terms, times q
-    PixelNumbers by_q[3], sum, by_shape[kShapeParameters];
-    PixelNumbers by_strain[9];  // derivative by each index times each index
+// What loops over orientations read and write, in this order for the sake of the gaps.
+struct Scattering {
+    PixelNumbers q[3];
+};
+template <class Number>
+struct TermSums {
+    Numbers<Number> term_by_q[3];  // backward: how much a sum depends on the terms, times q
+    Numbers<Number> by_q[3], sum, by_shape[kShapeParameters];
+    Numbers<Number> by_strain[9];  // derivative by each index times each index
+};
+
+struct RowWork : Scattering, TermSums<double> {
+    TermSums<float> singles;  // mixed precision: of some orientations, before they join those in double
     PixelNumbers factor, total, omega, polar;
     PixelNumbers fast, slow;  // of the pixels in the raster
     Aim<Doubles> centre[kRegisters], aim[kRegisters];
     Capture capture[kRegisters];  // of a subpixel where it stays in the sum, else of the pixel
 };
+
+template <class Number>
+NANOBRAGG_FN TermSums<Number>& sums_of(RowWork& work) {
+    if constexpr (sizeof(Number) == sizeof(float)) {
+        return work.singles;
+    } else {
+        return work;
+    }
+}
 
 class Row {
   public:
@@ -132,10 +154,12 @@ class Row {
           s(*given.scene),
           g(*given.panel),
           corner{(double)given.first_fast, (double)given.first_slow},
+          scale(s.scale / s.steps),
           work(work_),
           single(s.layer_count * s.oversample * s.oversample == 1),
           central(single && layer_of(s, g, 0).thickness == 0 && layer_of(s, g, 0).depth == 0),
-          registers((given.count + kHalf - 1) / kHalf) {
+          // In mixed precision whole registers of singles.
+          registers(given.mixed ? (given.count + kWidth - 1) / kWidth * 2 : (given.count + kHalf - 1) / kHalf) {
         parameters = with_slopes(ShapesWithSlopes(), s.shape,
                                  [](auto shape) { return parameters_of(decltype(shape)::depends); });
         place_pixels();
@@ -214,7 +238,7 @@ class Row {
 
     // What multiplies a pixel's sum of terms, all together.
     Doubles outer_factor(int r) const {
-        Doubles out = filled<Doubles>(s.scale / s.steps * task.unit) * doubles_at(work.omega, r);
+        Doubles out = (scale * task.unit) * doubles_at(work.omega, r);
         if (outer_capture()) out *= work.capture[r].value;
         return out * doubles_at(work.polar, r);
     }
@@ -285,10 +309,12 @@ class Row {
     const KernelScene& s;
     const KernelPanel& g;
     const PanelCorner corner;
+    const double scale;  // of photons
     RowWork& work;
-    bool strained = false;  // whether by_strain is wanted
-    const bool single;      // one subpixel
-    const bool central;     // which is the pixel's centre
+    bool strained = false;          // whether by_strain is wanted
+    double inverse_wavelength = 0;  // of the source
+    const bool single;              // one subpixel
+    const bool central;             // which is the pixel's centre
     int registers;
     int parameters;  // how many the shape has
 
@@ -385,6 +411,7 @@ class Row {
     bool look_from(int64_t n) {
         const KernelSource& source = s.sources[n];
         bool seen = !(s.dmin > 0);
+        inverse_wavelength = source.inverse_wavelength;
         clear(work.sum);
         for (PixelNumbers& numbers : work.by_q) clear(numbers);
         for (int i = 0; i < parameters; ++i) clear(work.by_shape[i]);

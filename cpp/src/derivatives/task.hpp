@@ -66,6 +66,7 @@ struct SlopeTask {
     const double* shape;  // the parameters of the shape (lattice_slopes.hpp)
     double unit;          // what the sums leave out
     const double* first;  // orientations of the very first evaluation, which this only pixel has; or null
+    bool mixed;           // terms in single precision
     bool tricubic;
     bool* interpolating;  // state of this only pixel, which leaves the range of the interpolation; or null
     double* image;        // of all chosen pixels; or null

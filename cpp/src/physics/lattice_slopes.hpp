@@ -68,17 +68,18 @@ struct Grating {
     decltype(Real() < Real()) close;
 };
 
+// From a distance that is not 0, and what is left of N d after whole turns.
 template <class Real>
-NANOBRAGG_FN Grating<Real> grating_of(Real miss, double cells) {
-    constexpr double pi = 3.14159265358979323846;
-    Grating<Real> out;
-    const Real d = absolute(miss) < 1e-12 ? filled<Real>(1e-12) : miss, rest = remainder_of(d, cells);
+NANOBRAGG_FN Grating<Real> grating_of(Real d, Real rest, double cells) {
+    using Number = typename NumberOf<Real>::Type;
+    const Number pi = (Number)3.14159265358979323846, n = (Number)cells;
     const Real cosine_all = cos_pi(rest);
+    Grating<Real> out;
     out.sine = sin_pi(d);
     out.sine_all = sin_pi(rest);
     out.turned = pi * d * cosine_all;
-    out.steep = (pi * cells) * (cosine_all * out.sine) - (pi * out.sine_all) * cos_pi(d);
-    out.close = absolute(d) * cells < 0.015625;
+    out.steep = (pi * n) * (cosine_all * out.sine) - (pi * out.sine_all) * cos_pi(d);
+    out.close = absolute(d) * n < (Number)(sizeof(Number) == sizeof(float) ? 0.125 : 0.015625);
     return out;
 }
 
@@ -86,9 +87,10 @@ NANOBRAGG_FN Grating<Real> grating_of(Real miss, double cells) {
 // N cot(N x) and cot(x) are without their poles.
 template <class Real>
 NANOBRAGG_FN Real close_slope(const Grating<Real>& g, Real miss, double cells) {
-    constexpr double pi = 3.14159265358979323846;
-    const Real distance = g.close ? pi * miss : filled<Real>(0.0);
-    return pi * (cotangent_rest(distance) - cells * cotangent_rest(cells * distance));
+    using Number = typename NumberOf<Real>::Type;
+    const Number pi = (Number)3.14159265358979323846, n = (Number)cells;
+    const Real distance = g.close ? pi * miss : filled<Real>((Number)0);
+    return pi * (cotangent_rest(distance) - n * cotangent_rest(n * distance));
 }
 
 struct SquareSlopes {
@@ -98,9 +100,19 @@ struct SquareSlopes {
     template <class Real>
     static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const KernelScene& s, const double*, const Real miss[3]) {
         Grating<Real> g[3];
-        for (int i = 0; i < 3; ++i) g[i] = grating_of(miss[i], s.cells[i]);
-        const Real inverse = 1.0 / (g[0].sine * g[1].sine * g[2].sine);
-        const Real amplitude = g[0].sine_all * g[1].sine_all * g[2].sine_all * inverse, twice = 2.0 * amplitude;
+        for (int i = 0; i < 3; ++i) {
+            const Real d = absolute(miss[i]) < 1e-12 ? filled<Real>(1e-12) : miss[i];
+            g[i] = grating_of(d, remainder_of(d, s.cells[i]), s.cells[i]);
+        }
+        return of(s, g, miss);
+    }
+
+    template <class Real>
+    static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const KernelScene& s, const Grating<Real> g[3],
+                                                     const Real miss[3]) {
+        using Number = typename NumberOf<Real>::Type;
+        const Real inverse = (Number)1 / (g[0].sine * g[1].sine * g[2].sine);
+        const Real amplitude = g[0].sine_all * g[1].sine_all * g[2].sine_all * inverse, twice = (Number)2 * amplitude;
         LatticeValue<Real> out;
         out.squared = amplitude * amplitude;
         for (int i = 0; i < 3; ++i) {
@@ -111,7 +123,7 @@ struct SquareSlopes {
         }
         if (!any_of(g[0].close | g[1].close | g[2].close)) return out;
         for (int i = 0; i < 3; ++i) {
-            const Real near = 2.0 * out.squared * close_slope(g[i], miss[i], s.cells[i]);
+            const Real near = (Number)2 * out.squared * close_slope(g[i], miss[i], s.cells[i]);
             out.by_index[i] = g[i].close ? near : out.by_index[i];
         }
         return out;
@@ -119,98 +131,158 @@ struct SquareSlopes {
 };
 
 // A block of few cells, a whole number of them along each axis, as PolynomialLattice has it: without a division. With
-// w = sin^2(pi d), sin^2(N pi d)/sin^2(pi d) is p(w)^2, times 4 (1 - w) for an even N. Along one axis:
-template <int degree>
+// w = sin^2(pi d), sin^2(N pi d)/sin^2(pi d) is p(w)^2, times 4 (1 - w) for an even N. And w is d^2 times the square of
+// a polynomial of d^2; another one gives t = 2 pi d cot(pi d), and so dw/dd = w t/d. All are taken over their highest
+// coefficients, by which a product becomes a sum: what is left out is in AxisPolynomial::unit and
+// slope_unit().
+
+// A polynomial over its highest coefficient.
+template <class Number, int count>
+struct Monic {
+    Number highest, of[count - 1];  // of[0]: of the lowest power
+};
+template <class Number, int count>
+NANOBRAGG_FN constexpr Monic<Number, count> monic(const Number (&given)[count]) {
+    Monic<Number, count> out{};
+    out.highest = given[count - 1];
+    for (int i = 0; i < count - 1; ++i) out.of[i] = given[i] / given[count - 1];
+    return out;
+}
+
+// sin(pi d)/d and 2 pi d cot(pi d)/(1/4 - d^2) as polynomials of d^2: relative errors 7e-14 and 1e-9 (the derivatives
+// alone depend on the latter); in single precision 2e-8 and 2e-7, plus rounding. (No templates and no members: what
+// those hold would be shared among instruction sets.)
+NANOBRAGG_FN const Monic<double, 7>& sine_series(double) {
+    static constexpr Monic<double, 7> of =
+        monic<double, 7>({3.1415926535895971029, -5.1677127799773077795, 2.5501640354191500338, -0.59926442573311411489,
+                          0.082144732097592454384, -0.0073637849723730736241, 0.00044720022978248568478});
+    return of;
+}
+NANOBRAGG_FN const Monic<float, 5>& sine_series(float) {
+    static constexpr Monic<float, 5> of =
+        monic<float, 5>({3.1415926368961181998f, -5.1677096848420053554f, 2.5500697269350596687f,
+                         -0.59824212930563712307f, 0.077560391389719789201f});
+    return of;
+}
+NANOBRAGG_FN const Monic<double, 8>& cot_series(double) {
+    static constexpr Monic<double, 8> of = monic<double, 8>(
+        {7.9999999921569141686, 5.6810589035844063546, 5.4067198245970916744, 5.3609446135671953487,
+         5.1824702813663528571, 6.5848704011569105891, -0.039073184443880003827, 16.218555186735553475});
+    return of;
+}
+NANOBRAGG_FN const Monic<float, 6>& cot_series(float) {
+    static constexpr Monic<float, 6> of = monic<float, 6>(
+        {7.99999847801f, 5.68148673178f, 5.38742495389f, 5.67121504843f, 3.04697605135f, 12.2913971226f});
+    return of;
+}
+// p of w over its unit, a w over that of the sine's square.
+template <int degree, class Number = double>
 struct AxisPolynomial {
-    double value[degree + 1], slope[degree];  // p, and 2 dp/dw
-    double half[2];                           // 1, or 4 (1 - w)
+    Number value[degree + 1];
+    Number half[2];  // 1, or 4 (1 - w)
+    double unit;     // of the value
 };
 
-// From polynomials of cos(2 pi d) = 1 - 2 w.
-template <int degree>
-NANOBRAGG_FN AxisPolynomial<degree> axis_polynomial(const CellPolynomials& few, int axis) {
-    AxisPolynomial<degree> out{};
-    out.value[0] = few.polynomial[axis][degree];
+// From polynomials of cos(2 pi d) = 1 - 2 w. `full`: the highest power is there along each axis, and becomes 1.
+template <int degree, class Number = double>
+NANOBRAGG_FN AxisPolynomial<degree, Number> axis_polynomial(const CellPolynomials& few, int axis, bool full) {
+    double value[degree + 1] = {};
+    value[0] = few.polynomial[axis][degree];
     for (int n = degree - 1; n >= 0; --n) {
-        for (int i = degree; i > 0; --i) out.value[i] -= 2 * out.value[i - 1];
-        out.value[0] += few.polynomial[axis][n];
+        for (int i = degree; i > 0; --i) value[i] -= 2 * value[i - 1];
+        value[0] += few.polynomial[axis][n];
     }
-    for (int n = 0; n < degree; ++n) out.slope[n] = 2 * (n + 1) * out.value[n + 1];
-    out.half[0] = few.odd[axis] + few.even[axis];
-    out.half[1] = -2 * few.even[axis];
+    const double root = (double)sine_series(Number()).highest;
+    double square = 1;
+    for (int n = 0; n <= degree; ++n, square *= root * root) value[n] *= square;
+    AxisPolynomial<degree, Number> out{};
+    out.unit = full ? value[degree] : 1.0;
+    for (int n = 0; n <= degree; ++n) out.value[n] = (Number)(value[n] / out.unit);
+    out.half[0] = (Number)(few.odd[axis] + few.even[axis]);
+    out.half[1] = (Number)(-2 * few.even[axis] * (root * root));
     return out;
 }
 
 template <class Real>
 struct AxisSlopes {
     Real value, half;  // p, and 1 or 4 (1 - w)
-    Real slope;        // of value^2 half by d, without one value
-    Real twice_cot;    // 2 pi d cot(pi d)
+    Real slope;        // half of that of value^2 half by d, without one value and over the unit of cot
+    Real twice_cot;    // 2 pi d cot(pi d), over its unit
 };
 
-// Of some registers side by side, since each step of a polynomial waits for the one before. sin(pi d)/d has a relative
-// error of 7e-14, and 2 pi d cot(pi d), which the derivatives alone depend on, of 1e-9, plus rounding.
-template <int degree, bool even, int count, class Real>
-NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree>& axis, const Real d[count], AxisSlopes<Real> out[count]) {
-    static const double sines[7] = {3.1415926535895971029,    -5.1677127799773077795,  2.5501640354191500338,
-                                    -0.59926442573311411489,  0.082144732097592454384, -0.0073637849723730736241,
-                                    0.00044720022978248568478};
-    static const double cots[8] = {7.9999999921569141686,    5.6810589035844063546, 5.4067198245970916744,
-                                   5.3609446135671953487,    5.1824702813663528571, 6.5848704011569105891,
-                                   -0.039073184443880003827, 16.218555186735553475};
+// Of some registers side by side, since each step of a polynomial waits for the one before. `full`: the value's highest
+// coefficient is 1.
+template <int degree, bool even, bool full, int count, class Number, class Real>
+NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree, Number>& axis, const Real d[count],
+                               AxisSlopes<Real> out[count]) {
+    constexpr int sines = sizeof(Number) == sizeof(float) ? 5 : 7, cots = sines + 1;
     // Read anew for each register's pixels, of which compilers cannot know that they stay: kept in registers, they
     // would drive the numbers of the pixels out of them.
-    const double *sine = sines, *cot = cots;
+    const Number *sine = sine_series(Number()).of, *cot = cot_series(Number()).of;
     __asm__("" : "+r"(sine), "+r"(cot));
     Real y[count], s[count], c[count], w[count];
     for (int i = 0; i < count; ++i) {
         y[i] = d[i] * d[i];
-        s[i] = sine[6] * y[i] + sine[5];
-        c[i] = cot[7] * y[i] + cot[6];
+        s[i] = y[i] + sine[sines - 2];
+        c[i] = y[i] + cot[cots - 2];
     }
-    for (int n = 4; n >= 0; --n) {
+    for (int n = sines - 3; n >= 0; --n) {
         for (int i = 0; i < count; ++i) {
             s[i] = s[i] * y[i] + sine[n];
-            c[i] = c[i] * y[i] + cot[n + 1];
+            c[i] = c[i] * y[i] + cot[n + cots - sines];
         }
     }
     for (int i = 0; i < count; ++i) {
-        c[i] = (0.25 - y[i]) * (c[i] * y[i] + cot[0]);
+        c[i] = ((Number)0.25 - y[i]) * (c[i] * y[i] + cot[0]);
         s[i] = s[i] * s[i];
         w[i] = y[i] * s[i];
     }
     for (int i = 0; i < count; ++i) {
-        Real p = filled<Real>(axis.value[degree]), slope = filled<Real>(axis.slope[degree - 1]);
-        for (int n = degree - 1; n >= 0; --n) p = p * w[i] + axis.value[n];
-        for (int n = degree - 2; n >= 0; --n) slope = slope * w[i] + axis.slope[n];
-        out[i].half = axis.half[1] * w[i] + axis.half[0];
-        if constexpr (even) slope = slope * out[i].half + axis.half[1] * p;
+        const Real first = full ? w[i] : w[i] * axis.value[degree];
+        Real p = first + axis.value[degree - 1], slope = degree > 1 ? first + p : filled<Real>(axis.value[degree]);
+        for (int n = degree - 2; n >= 0; --n) {
+            p = p * w[i] + axis.value[n];
+            if (n > 0) slope = slope * w[i] + p;
+        }
+        if constexpr (even) {
+            out[i].half = axis.half[1] * w[i] + axis.half[0];
+            slope = slope * out[i].half + ((Number)0.5 * axis.half[1]) * p;
+        }
         out[i].value = p;
-        out[i].slope = (slope * (s[i] * c[i])) * d[i];  // dw/dd = 2 pi sin cos
+        out[i].slope = (slope * (s[i] * c[i])) * d[i];
         out[i].twice_cot = c[i];
     }
 }
 
-// Of all three axes. by_shape is N times the derivative by N, from N dL/dN = d dL/dd + 2 L x cot(x), x = pi d.
-template <int degree_, bool even_>
+// What derivatives by PolynomialSlopes leave out.
+template <class Number>
+NANOBRAGG_FN double slope_unit() {
+    return 2.0 * (double)cot_series(Number()).highest;
+}
+
+// Of all three axes, over the units of the values and slope_unit(). by_shape is N times the derivative by N, from
+// N dL/dN = d dL/dd + 2 L x cot(x), x = pi d.
+template <int degree_, bool even_, bool full_>
 struct PolynomialSlopes {
     using Lattice = PolynomialLattice<degree_, even_>;
     static constexpr Depends depends = Depends::on_cells;
     static constexpr int degree = degree_;
-    static constexpr bool even = even_;
+    static constexpr bool even = even_, full = full_;
 
     template <class Real>
     static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const Real miss[3], const AxisSlopes<Real> axes[3]) {
+        using Number = typename NumberOf<Real>::Type;
         LatticeValue<Real> out;
         Real others[3];
         for (int i = 0; i < 3; ++i) others[i] = axes[(i + 1) % 3].value * axes[(i + 2) % 3].value;
         const Real amplitude = axes[0].value * others[0];
         out.squared = amplitude * amplitude;
         if constexpr (even) out.squared *= axes[0].half * axes[1].half * axes[2].half;
+        const Real half = (Number)0.5 * out.squared;
         for (int i = 0; i < 3; ++i) {
             if constexpr (even) others[i] *= axes[(i + 1) % 3].half * axes[(i + 2) % 3].half;
             out.by_index[i] = (amplitude * others[i]) * axes[i].slope;
-            out.by_shape[i] = miss[i] * out.by_index[i] + out.squared * axes[i].twice_cot;
+            out.by_shape[i] = miss[i] * out.by_index[i] + half * axes[i].twice_cot;
         }
         return out;
     }

@@ -251,13 +251,15 @@ NANOBRAGG_FN Double sphere_slope(Double u, Double value) {
     return x < 1.0 ? series : formula;
 }
 
-// 1/x - cot(x), for |x| <= pi/64: the series that is left of the two without their poles, to the last places.
-template <class Double>
-NANOBRAGG_FN Double cotangent_rest(Double x) {
-    const Double y = x * x;
-    Double p = 0.00021164021164021165 * y + 0.0021164021164021165;
-    p = p * y + 0.022222222222222223;
-    p = p * y + 0.33333333333333331;
+// 1/x - cot(x), for |x| <= pi/64 (single precision: pi/8): the series that is left of the two without their poles, to
+// the last places.
+template <class Real>
+NANOBRAGG_FN Real cotangent_rest(Real x) {
+    using Number = typename NumberOf<Real>::Type;
+    const Real y = x * x;
+    Real p = (Number)0.00021164021164021165 * y + (Number)0.0021164021164021165;
+    p = p * y + (Number)0.022222222222222223;
+    p = p * y + (Number)0.33333333333333331;
     return x * p;
 }
 
@@ -278,6 +280,17 @@ NANOBRAGG_FN Single sphere_transform_single(Single square, Single root, Single i
     p = p * y - 16.23483878178447f;
     p = p * y + 9.869604348644632f;
     const Single formula = (sin_pi_single(r) * inverse - rest * p) * inverse * inverse;
+    return square < 0.10132118364233778f ? series : formula;  // pi u = 1
+}
+// The slope by u^2 of the transform itself, which is `value` there.
+template <class Single>
+NANOBRAGG_FN Single sphere_slope_single(Single square, Single root, Single inverse, Single residual, Single value) {
+    Single series = -0.0027070165793721033f * square + 0.028524924891987043f;
+    series = series * square - 0.1907518241220842f;
+    series = series * square + 0.6957792216714458f;
+    series = series * square - 0.9869604401089358f;
+    const Single r = (root - round_whole(root)) + residual * (0.5f * inverse);
+    const Single formula = 1.5f * (sin_pi_single(r) * (0.31830988618f * inverse) - value) * inverse * inverse;
     return square < 0.10132118364233778f ? series : formula;  // pi u = 1
 }
 NANOBRAGG_FN float sphere_transform_mixed(double u_squared) {

@@ -44,6 +44,16 @@ bool mixed_suffices(const Scene& s, double largest_F) {
     return indices_suffice(s) && phases && whole && peak * peak < 1e35;
 }
 
+bool mixed_slopes_suffice(const Scene& s) {
+    const double most = std::max({std::abs(s.cells_off_diagonal[0]), std::abs(s.cells_off_diagonal[1]),
+                                  std::abs(s.cells_off_diagonal[2]), s.cells[0], s.cells[1], s.cells[2]});
+    const double F = s.has_grid() ? largest_structure_factor(s) : 1.0;
+    const double scale = s.shape == Shape::square ? s.block_size() * s.block_size() : std::ldexp(1.0, 60);
+    // A term's derivative by an index, and that times another index. Written so that NaN does not suffice.
+    const double steep = 10.0 * most * std::max(1.0, std::sqrt(s.fudge)) * scale * F * F;
+    return indices_suffice(s) && steep * 4e5 < 1e37;
+}
+
 const char* reason_for_reference(const Scene& s) {
     if (s.order_dependent())
         return "factors that multiply the running sum make its pixels depend on the order of evaluations";

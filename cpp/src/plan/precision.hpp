@@ -20,6 +20,9 @@ bool indices_suffice(const Scene& scene);
 // Whether single precision keeps its promise; where it does not, mixed means double.
 bool mixed_suffices(const Scene& scene, double largest_F);
 
+// The same of derivatives (Mixed, cpp/src/derivatives): what floats hold must not overflow.
+bool mixed_slopes_suffice(const Scene& scene);
+
 // Why only the reference renderer can render a scene, or null: order-dependent factors; a negative or NaN radius scale,
 // which leaves the range of the kernels' functions; grids beyond the kernels' 32-bit indices.
 const char* reason_for_reference(const Scene& scene);

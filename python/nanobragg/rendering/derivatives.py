@@ -26,6 +26,7 @@ def render_jvp(
     scene: Scene,
     directions: Sequence[SceneChange],
     *,
+    precision: str = "double",
     threads: int = 0,
     pixels: ArrayLike | None = None,
     progress: Callable[[float], object] | None = None,
@@ -35,6 +36,8 @@ def render_jvp(
     Args:
         scene: what is rendered.
         directions: k of them; an array that is ``None`` does not change.
+        precision: ``double``, or ``mixed``: indices and all that a pixel has in double, shapes and their derivatives in
+            single precision; where numbers might not fit in that, double.
         threads: 0 for all processors. The result does not depend on it.
         pixels: which pixels are wanted, a boolean array in ``scene.image_shape``; ``None``: all. Others take no time.
         progress: called now and then with the fraction done; what it raises stops the sweep.
@@ -53,11 +56,11 @@ def render_jvp(
     given, held = list(directions), bound(scene)
     pieces = _pieces(scene, numbers, 1 + len(given) / 4)
     if len(pieces) == 1:
-        image, columns = _core.jvp(held, given, threads, numbers)
+        image, columns = _core.jvp(held, given, precision, threads, numbers)
     else:
         image, columns = np.empty(pieces[-1].stop), np.empty((len(given), pieces[-1].stop))
         for piece in pieces:
-            image[piece], columns[:, piece] = _core.jvp(held, given, threads, _of(numbers, piece))
+            image[piece], columns[:, piece] = _core.jvp(held, given, precision, threads, _of(numbers, piece))
             if progress is not None:
                 progress(piece.stop / pieces[-1].stop)
     return image.reshape(shape), columns.reshape(len(columns), *shape)
@@ -67,6 +70,7 @@ def render_vjp(
     scene: Scene,
     weights: ArrayLike,
     *,
+    precision: str = "double",
     threads: int = 0,
     grid: bool = True,
     pixels: ArrayLike | None = None,
@@ -78,10 +82,8 @@ def render_vjp(
         scene: what is rendered.
         weights: one for each pixel, in ``scene.image_shape``, or (n,) for n chosen pixels. Those of masked pixels do
             not count.
-        threads: 0 for all processors. The result does not depend on it.
         grid: whether those by the structure factors are wanted; they take memory.
-        pixels: which pixels are wanted, a boolean array in ``scene.image_shape``; ``None``: all. Others take no time.
-        progress: called now and then with the fraction done; what it raises stops the sweep.
+        precision, threads, pixels, progress: as :func:`render_jvp` has them.
 
     Returns:
         The image, float64 in ``scene.image_shape``, or (n,) for n chosen pixels; and the derivatives.
@@ -97,12 +99,12 @@ def render_vjp(
     flat, held = given.reshape(-1), bound(scene)
     pieces = _pieces(scene, numbers, 4.0)
     if len(pieces) == 1:
-        image, found = _core.vjp(held, flat, threads, grid, numbers)
+        image, found = _core.vjp(held, flat, precision, threads, grid, numbers)
         return image.reshape(shape), SceneChange(**found)
     image, change = np.empty(flat.size), None
     for piece in pieces:
         weights_of = np.ascontiguousarray(flat[piece])
-        image[piece], found = _core.vjp(held, weights_of, threads, grid, _of(numbers, piece))
+        image[piece], found = _core.vjp(held, weights_of, precision, threads, grid, _of(numbers, piece))
         change = SceneChange(**found) if change is None else change.plus(SceneChange(**found))
         if progress is not None:
             progress(piece.stop / flat.size)

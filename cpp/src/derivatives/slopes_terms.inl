@@ -1,0 +1,308 @@
+// The terms of one orientation with their derivatives. A part of slopes.inl.
+
+// Structure factors of a register's pixels with their slopes by h, k and l, and the grid points they are made of.
+struct GridFactors {
+    Doubles value, slope[3];
+    int64_t place[kHalf];  // in the grid; -1: default_F
+    bool cubic[kHalf];     // the first of 64 points, with these weights along each axis
+    double weights[kHalf][3][4];
+};
+
+// visit(place, weight) for the grid points of one pixel.
+template <class Visit>
+NANOBRAGG_FN void visit_points(const KernelScene& s, const GridFactors& f, int lane, const Visit& visit) {
+    if (!f.cubic[lane]) {
+        visit(f.place[lane], 1.0);
+        return;
+    }
+    const auto& w = f.weights[lane];
+    for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < 4; ++j) {
+            const int64_t row = f.place[lane] + (i * s.f_shape[1] + j) * s.f_shape[2];
+            for (int m = 0; m < 4; ++m) visit(row + m, w[0][i] * w[1][j] * w[2][m]);
+        }
+    }
+}
+
+void interpolate(const KernelScene& s, const double h[3], int lane, GridFactors& out) {
+    double slopes[3][4], start[3];
+    auto& w = out.weights[lane];
+    for (int axis = 0; axis < 3; ++axis) {
+        const double below = floor_whole(h[axis]), t = h[axis] - below;
+        lagrange_weights(t, w[axis][0], w[axis][1], w[axis][2], w[axis][3]);
+        lagrange_slopes(t, slopes[axis][0], slopes[axis][1], slopes[axis][2], slopes[axis][3]);
+        start[axis] = below - 1 - (double)s.f_min[axis];
+    }
+    const double first = (start[0] * (double)s.f_shape[1] + start[1]) * (double)s.f_shape[2] + start[2];
+    out.place[lane] = (int64_t)first;
+    double value = 0, by[3] = {0, 0, 0};
+    for (int i = 0; i < 4; ++i) {
+        double plane = 0, plane_k = 0, plane_l = 0;
+        for (int j = 0; j < 4; ++j) {
+            const double* points = s.f_grid + out.place[lane] + (i * s.f_shape[1] + j) * s.f_shape[2];
+            double row = 0, row_l = 0;
+            for (int m = 0; m < 4; ++m) {
+                row += w[2][m] * points[m];
+                row_l += slopes[2][m] * points[m];
+            }
+            plane += w[1][j] * row;
+            plane_k += slopes[1][j] * row;
+            plane_l += w[1][j] * row_l;
+        }
+        value += w[0][i] * plane;
+        by[0] += slopes[0][i] * plane;
+        by[1] += w[0][i] * plane_k;
+        by[2] += w[0][i] * plane_l;
+    }
+    out.value[lane] = value;
+    for (int axis = 0; axis < 3; ++axis) out.slope[axis][lane] = by[axis];
+}
+
+template <Lookup lookup>
+NANOBRAGG_FN void look_up(const Row& row, const Doubles h[3], const Doubles whole[3], const Doubles& squared,
+                          GridFactors& out) {
+    const KernelScene& s = row.s;
+    const Doubles places = grid_number(s, whole[0], whole[1], whole[2]);
+    for (Doubles& slope : out.slope) slope = Doubles{};
+    for (int i = 0; i < kHalf; ++i) {
+        out.cubic[i] = false;
+        if constexpr (lookup == Lookup::tricubic) {
+            bool* interpolating = row.task.interpolating;
+            const bool still = interpolating == nullptr || *interpolating;
+            out.cubic[i] = still && tricubic_inside(s, h[0][i], h[1][i], h[2][i]);
+            // The first one out of range that counts ends it.
+            const bool counts = squared[i] != 0 || s.background_sum != 0;
+            if (interpolating != nullptr && !out.cubic[i] && counts) *interpolating = false;
+            if (out.cubic[i]) {
+                const double at[3] = {h[0][i], h[1][i], h[2][i]};
+                interpolate(s, at, i, out);
+                continue;
+            }
+        }
+        out.place[i] = (int64_t)places[i];
+        out.value[i] = out.place[i] < 0 ? s.default_F : s.f_grid[out.place[i]];
+    }
+}
+
+// Some registers of pixels, whose terms of one orientation are made together: in several short loops one after the
+// other, each of which keeps its numbers in registers.
+constexpr int kBlock = 8;
+
+// Derivatives of F^2 F_latt^2 by h, k and l; and these, where a direction wants them.
+template <class Real>
+struct Block {
+    int begin, count;  // which registers of the row
+    Real by_index[3][kBlock], h[3][kBlock];
+};
+
+// The indices of a register's pixels.
+NANOBRAGG_FN void indices_of(const RowWork& w, const double* o, int r, Doubles h[3]) {
+    for (int i = 0; i < 3; ++i) {
+        h[i] = o[3 * i] * doubles_at(w.q[0], r) +
+               (o[3 * i + 1] * doubles_at(w.q[1], r) + o[3 * i + 2] * doubles_at(w.q[2], r));
+    }
+}
+
+// The terms of a block by any shape: adds to the sums, and leaves the derivatives by the indices.
+template <class Slopes, Lookup lookup>
+struct Terms {
+    using Real = Doubles;
+    static constexpr int kParameters = parameters_of(Slopes::depends);
+
+    const KernelScene& s;
+    const double* shape;
+    GridFactors f{};
+
+    explicit NANOBRAGG_FN_MEMBER Terms(const KernelScene& scene, const double* given) : s(scene), shape(given) {}
+
+    static NANOBRAGG_FN_MEMBER double unit() { return 1.0; }
+    static NANOBRAGG_FN_MEMBER double slope_unit() { return 1.0; }
+
+    template <class Direction>
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t m,
+                                 Block<Doubles>& block) {
+        RowWork& w = row.work;
+        for (int b = 0; b < block.count; ++b) {
+            const int r = block.begin + b;
+            Doubles h[3], whole[3], miss[3];
+            indices_of(w, o, r, h);
+            for (int i = 0; i < 3; ++i) {
+                if (direction.wants_indices()) block.h[i][b] = h[i];
+                if constexpr (lookup == Lookup::constant) {
+                    miss[i] = fraction_of(h[i]);
+                } else {
+                    whole[i] = nearest_whole(h[i]);
+                    miss[i] = h[i] - whole[i];
+                }
+            }
+            auto value = Slopes::of(s, shape, miss);
+            if constexpr (lookup != Lookup::constant) {
+                look_up<lookup>(row, h, whole, value.squared, f);
+                const Doubles square = f.value * f.value, by_factor = 2.0 * f.value * value.squared;
+                direction.take_factors(row, r, m, by_factor, f);
+                for (int i = 0; i < 3; ++i) value.by_index[i] = square * value.by_index[i] + by_factor * f.slope[i];
+                for (int i = 0; i < kParameters; ++i) value.by_shape[i] *= square;
+                value.squared *= square;
+            }
+            doubles_at(w.sum, r) += value.squared;
+            for (int i = 0; i < kParameters; ++i) doubles_at(w.by_shape[i], r) += value.by_shape[i];
+            for (int i = 0; i < 3; ++i) block.by_index[i][b] = value.by_index[i];
+        }
+    }
+};
+
+// The same in mixed precision: indices in double, shapes and their derivatives in single precision.
+template <class Slopes, Lookup lookup>
+struct MixedTerms {
+    using Real = Singles;
+    static constexpr int kParameters = parameters_of(Slopes::depends);
+
+    const KernelScene& s;
+    const Mixed<Slopes> shape;
+    GridFactors f{};
+
+    explicit NANOBRAGG_FN_MEMBER MixedTerms(const KernelScene& scene, const double* given)
+        : s(scene), shape(scene, given) {}
+
+    static NANOBRAGG_FN_MEMBER double unit() { return Mixed<Slopes>::unit(); }
+    static NANOBRAGG_FN_MEMBER double slope_unit() { return unit(); }
+
+    template <class Direction>
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t m,
+                                 Block<Singles>& block) {
+        TermSums<float>& sums = row.work.singles;
+        for (int b = 0; b < block.count; ++b) {
+            const int r = block.begin + b;
+            Doubles h[2][3], whole[2][3];
+            MixedMiss miss;
+            for (int half = 0; half < 2; ++half) {
+                indices_of(row.work, o, 2 * r + half, h[half]);
+                for (int i = 0; i < 3; ++i) {
+                    if constexpr (lookup == Lookup::constant) {
+                        miss.half[half][i] = fraction_of(h[half][i]);
+                    } else {
+                        whole[half][i] = nearest_whole(h[half][i]);
+                        miss.half[half][i] = h[half][i] - whole[half][i];
+                    }
+                }
+            }
+            for (int i = 0; i < 3; ++i) {
+                miss.all[i] = singles_of(miss.half[0][i], miss.half[1][i]);
+                if (direction.wants_indices()) block.h[i][b] = singles_of(h[0][i], h[1][i]);
+            }
+            LatticeValue<Singles> value = shape.of(s, miss);
+            if constexpr (lookup != Lookup::constant) take_grid(row, direction, r, m, h, whole, value);
+            register_of(sums.sum, r) += value.squared;
+            for (int i = 0; i < kParameters; ++i) register_of(sums.by_shape[i], r) += value.by_shape[i];
+            for (int i = 0; i < 3; ++i) block.by_index[i][b] = value.by_index[i];
+        }
+    }
+
+  private:
+    template <class Direction>
+    NANOBRAGG_FN_MEMBER void take_grid(Row& row, const Direction& direction, int r, int64_t m, const Doubles h[2][3],
+                                       const Doubles whole[2][3], LatticeValue<Singles>& value) {
+        const Doubles squared[2] = {first_half(value.squared), second_half(value.squared)};
+        Doubles factor[2], slope[2][3];
+        for (int half = 0; half < 2; ++half) {
+            look_up<lookup>(row, h[half], whole[half], squared[half], f);
+            const Doubles by_factor = 2.0 * f.value * squared[half];
+            direction.take_factors(row, 2 * r + half, m, by_factor * unit(), f);
+            factor[half] = f.value;
+            for (int i = 0; i < 3; ++i) slope[half][i] = by_factor * f.slope[i];
+        }
+        const Singles single = singles_of(factor[0], factor[1]), square = single * single;
+        for (int i = 0; i < 3; ++i) {
+            value.by_index[i] = square * value.by_index[i] + singles_of(slope[0][i], slope[1][i]);
+        }
+        for (int i = 0; i < kParameters; ++i) value.by_shape[i] *= square;
+        value.squared *= square;
+    }
+};
+
+// Of an axis, what slopes_along() makes of a block.
+template <class Real>
+struct BlockAxis {
+    AxisSlopes<Real> slopes[kBlock];
+    Real miss[kBlock];
+};
+
+// The indices of a register's pixels, and what is left of them after the nearest whole ones.
+template <class Direction>
+NANOBRAGG_FN void fractions_of(const RowWork& w, const double* o, const Direction& direction, Block<Doubles>& block,
+                               int b, Doubles miss[3]) {
+    Doubles h[3];
+    indices_of(w, o, block.begin + b, h);
+    for (int i = 0; i < 3; ++i) {
+        if (direction.wants_indices()) block.h[i][b] = h[i];
+        miss[i] = fraction_of(h[i]);
+    }
+}
+template <class Direction>
+NANOBRAGG_FN void fractions_of(const RowWork& w, const double* o, const Direction& direction, Block<Singles>& block,
+                               int b, Singles miss[3]) {
+    Doubles first[3], second[3];
+    indices_of(w, o, 2 * (block.begin + b), first);
+    indices_of(w, o, 2 * (block.begin + b) + 1, second);
+    for (int i = 0; i < 3; ++i) {
+        if (direction.wants_indices()) block.h[i][b] = singles_of(first[i], second[i]);
+        miss[i] = singles_of(fraction_of(first[i]), fraction_of(second[i]));
+    }
+}
+
+// The terms of few cells, axis by axis, in either precision. by_shape is N times what it should be.
+template <class Slopes, class Real_>
+struct FewTerms {
+    using Real = Real_;
+    using Number = typename NumberOf<Real>::Type;
+    // In single precision such values would be too large.
+    static constexpr bool kFull = Slopes::full && sizeof(Number) == sizeof(double);
+    AxisPolynomial<Slopes::degree, Number> polynomials[3];
+
+    explicit FewTerms(const KernelScene& s, const double*) {
+        for (int i = 0; i < 3; ++i) {
+            polynomials[i] = axis_polynomial<Slopes::degree, Number>(s.few, i, kFull);
+            unit_ *= polynomials[i].unit * polynomials[i].unit;
+        }
+    }
+
+    // Of terms, and of their derivatives.
+    double unit() const { return unit_; }
+    double slope_unit() const { return nanobragg::slope_unit<Number>() * unit_; }
+
+    template <class Direction>
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t, Block<Real>& block) {
+        constexpr int kBeside = 4;  // registers
+        static_assert(kBlock % kBeside == 0, "whole groups");
+        TermSums<Number>& sums = sums_of<Number>(row.work);
+        BlockAxis<Real> axes[3];
+        for (int b = 0; b < block.count; ++b) {
+            Real miss[3];
+            fractions_of(row.work, o, direction, block, b, miss);
+            for (int i = 0; i < 3; ++i) axes[i].miss[b] = miss[i];
+        }
+        for (int b = block.count; b % kBeside != 0; ++b) {
+            for (BlockAxis<Real>& axis : axes) axis.miss[b] = Real{};
+        }
+        for (int i = 0; i < 3; ++i) {
+            for (int b = 0; b < block.count; b += kBeside) {
+                slopes_along<Slopes::degree, Slopes::even, kFull, kBeside>(polynomials[i], axes[i].miss + b,
+                                                                           axes[i].slopes + b);
+            }
+        }
+        for (int b = 0; b < block.count; ++b) {
+            const int r = block.begin + b;
+            const AxisSlopes<Real> along[3] = {axes[0].slopes[b], axes[1].slopes[b], axes[2].slopes[b]};
+            const Real miss[3] = {axes[0].miss[b], axes[1].miss[b], axes[2].miss[b]};
+            const auto value = Slopes::of(miss, along);
+            register_of(sums.sum, r) += value.squared;
+            for (int i = 0; i < 3; ++i) {
+                register_of(sums.by_shape[i], r) += value.by_shape[i];
+                block.by_index[i][b] = value.by_index[i];
+            }
+        }
+    }
+
+  private:
+    double unit_ = 1;
+};
