@@ -13,6 +13,7 @@ import pytest
 
 from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling
 from nanobragg.derivatives import gradient, jacobian, with_values
+from nanobragg.differentiation.functions import ImageFunction
 
 needs_torch = pytest.mark.skipif(
     find_spec("torch") is None, reason="PyTorch is not there (pip install 'nanobragg[torch]')"
@@ -33,6 +34,19 @@ def columns_of(missets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     names = [f"crystal.misset[{i}]" for i in range(3)]
     found = [jacobian(with_values(STILL, {"crystal.misset": m}), names) for m in missets]
     return np.array([image for image, _ in found]), np.array([np.moveaxis(c, 0, -1) for _, c in found])
+
+
+def test_functions_of_tensors_take_a_precision() -> None:
+    """Mixed is that of the Jacobian and of the gradient; others are refused when the function is made."""
+    function = ImageFunction(STILL, ["crystal.misset"], [(3,)], precision="mixed")
+    names, values = [f"crystal.misset[{i}]" for i in range(3)], [np.array([10.0, 20.0, 30.0])]
+    image, columns = jacobian(STILL, names, precision="mixed")
+    assert np.array_equal(function.image(values), image)
+    assert not np.array_equal(image, jacobian(STILL, [])[0])
+    (slope,) = function.slopes(values, np.ones(image.shape), [True])
+    np.testing.assert_allclose(slope, columns.sum((1, 2)), rtol=1e-5)
+    with pytest.raises(InputError, match="precision: found half, expected double or mixed"):
+        ImageFunction(STILL, ["crystal.misset"], [(3,)], precision="half")
 
 
 # ---- PyTorch ----------------------------------------------------------------------------------------------

@@ -231,8 +231,6 @@ def _move_rows(point: Point) -> list[Row]:
 _MATERIALS = {place.name: place.row.unit for place in own_places(Material) if place.row.unit}
 PROPORTIONAL = {"thickness": 1, "density": 1, "molecular_weight": -1}
 """Powers with which a material's photons go."""
-BEFORE_THE_VEIL = ("crystal.", "sampling.", "beam.fluence", "beam.flux")
-"""What changes nothing around the crystal, but the number of photons."""
 
 
 def _material_rows(point: Point) -> list[Row]:
@@ -256,11 +254,6 @@ def _of_material(number: int, field: str, point: Point) -> Any:
     material = (_experiment(point).around.materials or ())[number]
     said = getattr(material, field)
     return getattr(SUBSTANCES[material.name], field) if said is None and material.name is not None else said
-
-
-def _is_there(row: Row, point: Point) -> bool:
-    """Whether the derivatives of what is around the crystal by it are known, too."""
-    return point.veil is None or row.name.startswith(BEFORE_THE_VEIL)
 
 
 def _unit(row: Row) -> str:
@@ -295,8 +288,6 @@ def parameter_of(row: Row, point: Point) -> Parameter | None:
 
 def known(point: Point) -> dict[str, tuple[Row, Parameter]]:
     """All fields that the image of this experiment is differentiated by."""
-    rows = [row for row in (*ROWS, *sensor_rows(point), *_move_rows(point)) if _is_there(row, point)] + _material_rows(
-        point
-    )
+    rows = (*ROWS, *sensor_rows(point), *_move_rows(point), *_material_rows(point))
     found = ((row, parameter_of(row, point)) for row in rows)
     return {row.name: (row, parameter) for row, parameter in found if parameter is not None}

@@ -32,11 +32,12 @@ class ImageFunction:
         experiment: what else is simulated.
         names: of the parameters, in the order of their values.
         shapes: of the values.
+        precision: ``double`` or ``mixed``.
         threads: 0 for all processors.
         roi: fast first, fast last, slow first, slow last.
 
     Raises:
-        InputError: for a name that there is not, and values of other shapes.
+        InputError: for a name or precision that there is not, and values of other shapes.
 
     """
 
@@ -46,10 +47,13 @@ class ImageFunction:
         names: Sequence[str],
         shapes: Sequence[Sequence[int]],
         *,
+        precision: str = "double",
         threads: int = 0,
         roi: tuple[int, int, int, int] | None = None,
     ) -> None:
-        self._threads, self._roi = threads, roi
+        if precision not in ("double", "mixed"):
+            raise InputError(f"precision: found {precision}, expected double or mixed")
+        self._precision, self._threads, self._roi = precision, threads, roi
         self._experiment, self._point = experiment, point_of(experiment, roi, around=True)
         self._targets = targets_of(names, self._point)
         self._new_factors = any(target.of_grid for target in self._targets)
@@ -68,7 +72,9 @@ class ImageFunction:
         """The image, or images, at some values."""
         out = np.empty(self.shape)
         for number in range(self._count):
-            out[... if self._length is None else number] = image_at(self._at(values, number), self._threads)
+            out[... if self._length is None else number] = image_at(
+                self._at(values, number), self._threads, precision=self._precision
+            )
         return out
 
     def slopes(self, values: Arrays, weights: NDArray[np.float64], wanted: Sequence[bool]) -> list[NDArray[np.float64]]:
@@ -79,7 +85,7 @@ class ImageFunction:
         for number in range(self._count if chosen else 0):
             own = weights if self._length is None else weights[number]
             point = self._at(values, number)
-            found = slopes_at(point, targets_of(names, point), own, self._threads)
+            found = slopes_at(point, targets_of(names, point), own, self._threads, precision=self._precision)
             for which, slope in zip(chosen, found, strict=True):
                 out[which][number if self._batched[which] else ...] += slope
         return out

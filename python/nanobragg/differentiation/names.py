@@ -110,11 +110,6 @@ def _chosen(name: str, there: dict[str, tuple[Row, Parameter]], point: Point) ->
     match = _NAME.fullmatch(_by_number(name, point))
     if match is None or match["field"] not in {*there, *(row.name for row in (*ROWS, *sensor_rows(point)))}:
         raise InputError(f"{name}: found no parameter of this name, expected one of {_names(there)}")
-    if match["field"] not in there and point.veil is not None:
-        raise InputError(
-            f"{name}: found something around the crystal, whose derivatives by it there are not, or that the image "
-            f"does not depend on it, expected one of {_names(there)}"
-        )
     if match["field"] not in there:
         raise InputError(
             f"{name}: found that the image of this experiment does not depend on it, or not smoothly (it is not said, "

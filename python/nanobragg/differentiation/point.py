@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from nanobragg.records.around import Surroundings
     from nanobragg.records.scene import Scene
     from nanobragg.resolver.beam import Light
     from nanobragg.resolver.factors import Factors
@@ -69,6 +70,7 @@ class Point(NamedTuple):
     scene: Scene
     path: PanelPath | None
     """How a detector of panels moves."""
+    surroundings: Surroundings | None
     veil: Veil | None
     """The photons of what is around the crystal."""
 
@@ -132,6 +134,7 @@ def _point(
         domains=domains_of(stages.crystal.mosaic, table),
         scene=scene,
         path=None if said.body is None else PanelPath(said.experiment, said.body),
+        surroundings=surroundings,
         veil=None if surroundings is None else Veil(*passed_and_added(scene, surroundings)),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanobragg.differentiation.fields import PROPORTIONAL, material_of
+from nanobragg.differentiation.surroundings import veil_change
 from nanobragg.differentiation.tangents import tangents
 from nanobragg.rendering.derivatives import render_jvp, render_vjp
 
@@ -22,9 +23,9 @@ Slope = float | np.ndarray
 """By a target: a number, or an array of its shape."""
 
 
-def image_at(point: Point, threads: int) -> NDArray[np.float64]:
+def image_at(point: Point, threads: int, *, precision: str = "double") -> NDArray[np.float64]:
     """The image."""
-    image, _ = columns_at(point, [], threads)
+    image, _ = columns_at(point, [], threads, precision=precision)
     return image
 
 
@@ -39,15 +40,27 @@ def columns_at(
     if point.veil is None:
         return image, columns
     veil, changed = point.veil.of(pixels), iter(zip(columns, changes, strict=True))
-    total = veil.total
     found = np.empty((len(chosen), *image.shape))
     for one, column in zip(chosen, found, strict=True):
         if one.row.kind == "material":
             column[...] = _of_material(one, veil)
         else:
             of_spots, change = next(changed)
-            column[...] = of_spots * veil.passed + change.scale / point.scene.scale * total
-    return image * veil.passed + total, found
+            column[...] = of_spots * veil.passed + _of_veil(change, point, veil, image, pixels)
+    return image * veil.passed + veil.total, found
+
+
+def _of_veil(
+    change: SceneChange, point: Point, veil: Veil, spots: NDArray[np.float64], pixels: ArrayLike | None
+) -> NDArray[np.float64]:
+    """How the image changes by what is around the crystal, where the Scene changes so."""
+    assert point.surroundings is not None
+    brighter = change.scale / point.scene.scale * veil.total
+    moved = veil_change(change, point.scene, point.surroundings, point.said.experiment)
+    if moved is None:
+        return brighter
+    passed, added = moved if pixels is None else (each[np.asarray(pixels)] for each in moved)
+    return brighter + spots * passed + added
 
 
 def _of_material(one: Chosen, veil: Veil) -> NDArray[np.float64]:
@@ -76,20 +89,26 @@ def slopes_at(
     veil, given = None if point.veil is None else point.veil.of(pixels), np.asarray(weights, dtype=np.float64)
     # Weights of another shape are refused there.
     behind = given if veil is None or given.shape != veil.passed.shape else given * veil.passed
-    _, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, **how)
+    spots, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, **how)
     numbers = [number for target in targets for number in target.numbers]
     if veil is None:
         slopes = iter([tangent.dot(change) for tangent in tangents(numbers, point)])
     else:
-        slopes = iter(_slopes_behind(numbers, point, veil, given, change))
+        slopes = iter(_slopes_behind(numbers, point, veil, given, (spots, pixels), change))
     return [_taken(target, slopes, change) for target in targets]
 
 
 def _slopes_behind(
-    numbers: Sequence[Chosen], point: Point, veil: Veil, weights: NDArray[np.float64], change: SceneChange
+    numbers: Sequence[Chosen],
+    point: Point,
+    veil: Veil,
+    weights: NDArray[np.float64],
+    seen: tuple[NDArray[np.float64], ArrayLike | None],
+    change: SceneChange,
 ) -> list[float]:
-    """The derivatives by some numbers where something is around the crystal; ``change`` is behind it already."""
-    total = float((weights * veil.total).sum())
+    """The derivatives by some numbers where something is around the crystal. ``seen``: the crystal's photons, and which
+    pixels they are of; ``change``: what the sum depends on the Scene by those that arrive.
+    """
     moving = tangents([number for number in numbers if number.row.kind != "material"], point)
     found = []
     for number in numbers:
@@ -97,7 +116,7 @@ def _slopes_behind(
             found.append(float((weights * _of_material(number, veil)).sum()))
         else:
             tangent = next(moving)
-            found.append(tangent.dot(change) + tangent.scale / point.scene.scale * total)
+            found.append(tangent.dot(change) + float((weights * _of_veil(tangent, point, veil, *seen)).sum()))
     return found
 
 

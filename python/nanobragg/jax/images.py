@@ -14,7 +14,12 @@ from nanobragg.records.experiment import Experiment
 
 
 def simulate(
-    experiment: Experiment, *, threads: int = 0, roi: tuple[int, int, int, int] | None = None, **arrays: Any
+    experiment: Experiment,
+    *,
+    precision: str = "double",
+    threads: int = 0,
+    roi: tuple[int, int, int, int] | None = None,
+    **arrays: Any,
 ) -> jax.Array:
     """The image as a function of some of the experiment's parameters, which JAX differentiates backward::
 
@@ -23,12 +28,13 @@ def simulate(
 
         jax.grad(loss)(jnp.array([10.0, 20.0, 30.0]))        # per degree
 
-    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and computed in double precision on the
-    processor; ``jit``, ``grad``, ``vjp`` and ``vmap`` may be put around it. JAX has float64 arrays after
+    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and, unless said, in double precision, computed
+    on the processor; ``jit``, ``grad``, ``vjp`` and ``vmap`` may be put around it. JAX has float64 arrays after
     ``jax.config.update("jax_enable_x64", True)`` alone: with float32, parameters have seven digits.
 
     Args:
         experiment: what else is simulated.
+        precision: ``double`` or ``mixed``, as :func:`nanobragg.derivatives.gradient` has them.
         threads: 0 for all processors.
         roi: fast first, fast last, slow first, slow last; all else is 0.
         arrays: values of parameters, as :func:`nanobragg.torch.simulate` has them, batches too.
@@ -38,12 +44,14 @@ def simulate(
         float64, or float32 where JAX has no other.
 
     Raises:
-        InputError: for a name that there is not, and a value of another shape. What else a value cannot be, JAX raises
-            as an error of its own when the image is computed.
+        InputError: for a name or precision that there is not, and a value of another shape. What else a value cannot
+            be, JAX raises as an error of its own when the image is computed.
 
     """
     values = tuple(jnp.asarray(value, dtype=float) for value in arrays.values())
-    function = ImageFunction(experiment, list(arrays), [value.shape for value in values], threads=threads, roi=roi)
+    function = ImageFunction(
+        experiment, list(arrays), [value.shape for value in values], precision=precision, threads=threads, roi=roi
+    )
     return _differentiable()(function, values)
 
 

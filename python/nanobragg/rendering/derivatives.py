@@ -80,10 +80,12 @@ def render_vjp(
 
     Args:
         scene: what is rendered.
-        weights: one for each pixel, in ``scene.image_shape``, or (n,) for n chosen pixels. Those of masked pixels do
-            not count.
+        weights: one for each pixel, in ``scene.image_shape``, or (n,) for n chosen ones; not counted where masked.
+        precision: as :func:`render_jvp` has it.
+        threads: 0 for all processors. The result does not depend on it.
         grid: whether those by the structure factors are wanted; they take memory.
-        precision, threads, pixels, progress: as :func:`render_jvp` has them.
+        pixels: which pixels are wanted, a boolean array in ``scene.image_shape``; ``None``: all. Others take no time.
+        progress: called now and then with the fraction done; what it raises stops the sweep.
 
     Returns:
         The image, float64 in ``scene.image_shape``, or (n,) for n chosen pixels; and the derivatives.
@@ -101,14 +103,13 @@ def render_vjp(
     if len(pieces) == 1:
         image, found = _core.vjp(held, flat, precision, threads, grid, numbers)
         return image.reshape(shape), SceneChange(**found)
-    image, change = np.empty(flat.size), None
+    image, change = np.empty(flat.size), SceneChange()
     for piece in pieces:
         weights_of = np.ascontiguousarray(flat[piece])
         image[piece], found = _core.vjp(held, weights_of, precision, threads, grid, _of(numbers, piece))
-        change = SceneChange(**found) if change is None else change.plus(SceneChange(**found))
+        change = change.plus(SceneChange(**found))
         if progress is not None:
             progress(piece.stop / flat.size)
-    assert change is not None
     return image.reshape(shape), change
 
 

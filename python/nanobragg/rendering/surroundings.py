@@ -105,11 +105,11 @@ def _computed(
     for material in materials:
         added += scatter(material, threads=threads).image
     if materials and scene.capture is not Factor.OFF:
-        _multiply(added, scene, panel, threads, lambda rays: _captured(scene, panel, rays))
+        _multiply(added, scene, panel, threads, lambda rays: captured_part(scene, panel, rays).astype(np.float32))
     if surroundings.attenuation == 0.0 and surroundings.stop is None:
         return Veil(added=added, passed=None)
     passed = np.ones(panel.shape, np.float32)
-    _multiply(passed, scene, panel, threads, lambda rays: _passed(surroundings, scene, rays))
+    _multiply(passed, scene, panel, threads, lambda rays: passed_part(surroundings, scene, rays).astype(np.float32))
     return Veil(added=added, passed=passed)
 
 
@@ -167,7 +167,7 @@ class Rays:
             at = _bent(scene, panel, at)
         self.length = np.sqrt(at[0] * at[0] + at[1] * at[1] + at[2] * at[2])
         """m"""
-        inverse = 1.0 / np.where(self.length > 0.0, self.length, 1.0)
+        inverse = 1.0 / np.where(self.length.real > 0.0, self.length, 1.0)
         self._unit = [each * inverse for each in at]
 
     def along(self, vector: Doubles) -> Doubles:
@@ -206,20 +206,23 @@ def _turned(vectors: Doubles, axis: Doubles, angle: Doubles) -> Doubles:
 # ---- what is taken away -----------------------------------------------------------------------------------
 
 
-def _captured(scene: Scene, panel: ScenePanel, rays: Rays) -> Floats:
+# (They take complex numbers, too: differentiation/surroundings.py.)
+
+
+def captured_part(scene: Scene, panel: ScenePanel, rays: Rays) -> Doubles:
     """The part that the whole sensor absorbs."""
     sensor = scene.sensor_of(panel)
     with np.errstate(divide="ignore", over="ignore"):
-        kept = -np.expm1(-sensor.depth * sensor.attenuation / rays.along(panel.normal))
-    return kept.astype(np.float32)
+        return -np.expm1(-sensor.depth * sensor.attenuation / rays.along(panel.normal))
 
 
-def _passed(surroundings: Surroundings, scene: Scene, rays: Rays) -> Floats:
+def passed_part(surroundings: Surroundings, scene: Scene, rays: Rays) -> Doubles:
     """The part that gas and beamstop let through."""
-    passed = np.exp(-surroundings.attenuation * np.maximum(rays.length - surroundings.start, 0.0))
+    behind = rays.length - surroundings.start
+    passed = np.exp(-surroundings.attenuation * np.where(behind.real > 0.0, behind, 0.0))
     if surroundings.stop is not None:
-        passed *= beside_stop(surroundings.stop, np.array(surroundings.beam), scene.polarization_axis, rays)
-    return passed.astype(np.float32)
+        passed *= beside_stop(surroundings.stop, np.asarray(surroundings.beam), scene.polarization_axis, rays)
+    return passed
 
 
 def beside_stop(stop: BeamStop, beam: Doubles, edge: Doubles, rays: Rays) -> Doubles:
@@ -235,12 +238,17 @@ def beside_stop(stop: BeamStop, beam: Doubles, edge: Doubles, rays: Rays) -> Dou
     """
     forward = rays.along(beam)
     one = edge - (edge @ beam) * beam
-    one = one / np.linalg.norm(one)
+    one = one / np.sqrt(one @ one)
     with np.errstate(divide="ignore", invalid="ignore"):
         u, v = (stop.distance * rays.along(axis) / forward for axis in (one, np.cross(beam, one)))
-        off = np.maximum(np.abs(u), np.abs(v)) if stop.square else np.hypot(u, v)
-        if stop.penumbra > 0.0:
-            part = np.clip((off - stop.half) / stop.penumbra + 0.5, 0.0, 1.0)
+        if stop.square:
+            u, v = (np.where(part.real < 0.0, -part, part) for part in (u, v))
+            off = np.where(u.real > v.real, u, v)
         else:
-            part = (off > stop.half).astype(np.float64)
-    return np.where(rays.length * forward > stop.distance, part, 1.0)
+            off = np.sqrt(u * u + v * v)
+        if stop.penumbra.real > 0.0:
+            part = (off - stop.half) / stop.penumbra + 0.5
+            part = np.where(part.real < 1.0, np.where(part.real > 0.0, part, 0.0), 1.0)
+        else:
+            part = (off.real > stop.half).astype(np.float64)
+    return np.where((rays.length * forward).real > stop.distance, part, 1.0)

@@ -206,3 +206,10 @@ def attenuation_of(gas: str, kev: float) -> float:
     """Linear attenuation coefficient, 1/m, of a gas at 20 °C and 1 atm; between energies logarithmic in both."""
     logs = np.interp(math.log(kev), np.log(_KEV), np.log(_ATTENUATION[gas]))
     return float(math.exp(logs)) * SUBSTANCES[gas].density * 100.0
+
+
+def attenuation_power(gas: str, kev: float) -> float:
+    """The power of the energy with which the attenuation coefficient goes there."""
+    energies, values = np.log(_KEV), np.log(_ATTENUATION[gas])
+    place = min(max(int(np.searchsorted(energies, math.log(kev), side="right")), 1), len(energies) - 1)
+    return float((values[place] - values[place - 1]) / (energies[place] - energies[place - 1]))

@@ -12,7 +12,12 @@ from nanobragg.records.experiment import Experiment
 
 
 def simulate(
-    experiment: Experiment, *, threads: int = 0, roi: tuple[int, int, int, int] | None = None, **tensors: Any
+    experiment: Experiment,
+    *,
+    precision: str = "double",
+    threads: int = 0,
+    roi: tuple[int, int, int, int] | None = None,
+    **tensors: Any,
 ) -> torch.Tensor:
     """The image as a function of some of the experiment's parameters, which PyTorch differentiates::
 
@@ -20,11 +25,12 @@ def simulate(
         image = nanobragg.torch.simulate(experiment, **{"crystal.misset": orientation})
         loss(image).backward()                               # orientation.grad, per degree
 
-    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and in double precision; there are none of
-    gradients. They are computed on the processor; tensors of another device go there and back.
+    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and, unless said, in double precision; there
+    are none of gradients. They are computed on the processor; tensors of another device go there and back.
 
     Args:
         experiment: what else is simulated.
+        precision: ``double`` or ``mixed``, as :func:`nanobragg.derivatives.gradient` has them.
         threads: 0 for all processors.
         roi: fast first, fast last, slow first, slow last; all else is 0.
         tensors: values of parameters, by the names of :func:`nanobragg.derivatives.parameters`, in their units and
@@ -36,11 +42,13 @@ def simulate(
         the tensors' type and on their device; without floating-point ones float64.
 
     Raises:
-        InputError: for a name that there is not, a value of another shape, and one that cannot be.
+        InputError: for a name or precision that there is not, a value of another shape, and one that cannot be.
 
     """
     given = [torch.as_tensor(value) for value in tensors.values()]
-    function = ImageFunction(experiment, list(tensors), [tuple(t.shape) for t in given], threads=threads, roi=roi)
+    function = ImageFunction(
+        experiment, list(tensors), [tuple(t.shape) for t in given], precision=precision, threads=threads, roi=roi
+    )
     return _Image.apply(function, *given)
 
 
