@@ -23,14 +23,14 @@ class Dual:
 
     def chained(self, value: float, slope: float) -> Dual:
         """A function of it that has this value and slope."""
-        return Dual(value, tuple(slope * s for s in self.slopes))
+        return Dual(value, tuple([slope * s for s in self.slopes]))
 
     # ---- arithmetic ---------------------------------------------------------------------------------------
 
     def _joined(self, other: Any, value: float, mine: float, theirs: float) -> Dual:
         if isinstance(other, Dual):
             pairs = zip(self.slopes, other.slopes, strict=True)
-            return Dual(value, tuple(mine * s + theirs * t for s, t in pairs))
+            return Dual(value, tuple([mine * s + theirs * t for s, t in pairs]))
         return self.chained(value, mine)
 
     def __add__(self, other: Any) -> Dual:
