@@ -770,6 +770,17 @@ def test_pixels_of_every_type_of_smv(words: str, dtype: str, tmp_path: Path) -> 
     assert np.argwhere(found.scene.panels[0].mask == 0)[:, 0].tolist() == [2] * 4
 
 
+def test_a_scan_backwards_in_an_smv_header_is_told(tmp_path: Path) -> None:
+    """The original takes it for none, and turns the crystal by a degree a step."""
+    header = "{\nHEADER_BYTES=  512;\nSIZE1=4;\nSIZE2=6;\nPHI=10;\nOSC_RANGE=-0.5;\n}\n"
+    (tmp_path / "a.img").write_text(header.ljust(512))
+    found = _resolved(tmp_path / "a.img", sampling=Sampling(phi_steps=2))
+    assert any(
+        "OSC_RANGE of -0.5 degrees is not used" in text and "-phi 9.5 -osc 0.5" in text for text in found.warnings
+    )
+    assert not _resolved(tmp_path / "a.img", sampling=Sampling(phi=9.5, oscillation=0.5)).warnings
+
+
 def test_a_bad_number_of_an_smv_header_is_an_options(tmp_path: Path) -> None:
     header = "{\nHEADER_BYTES=  512;\nSIZE1=4;\nSIZE2=6;\nDISTANCE=far;\nOSC_START=3;\nPIXEL_SIZE=0;\n}\n"
     (tmp_path / "a.img").write_text(header.ljust(512))

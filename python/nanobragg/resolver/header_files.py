@@ -88,7 +88,7 @@ def replaced_by_option(field: str, experiment: Experiment) -> tuple[str, bool]:
 
 def doubts_of_smv(image: SmvHeader, experiment: Experiment) -> tuple[str, ...]:
     """What the header says that is not used, as in nanoBragg.c, and zeros that are, though no image is made so."""
-    said = tuple(_zeros(image, experiment))
+    said = tuple(_misunderstood(image, experiment))
     swing = image.value("TWOTHETA", substring=False)
     if not swing or math.isnan(swing) or experiment.detector.twotheta is not None:
         return said
@@ -99,11 +99,16 @@ def doubts_of_smv(image: SmvHeader, experiment: Experiment) -> tuple[str, ...]:
     )
 
 
-def _zeros(image: SmvHeader, experiment: Experiment) -> Iterator[str]:
+def _misunderstood(image: SmvHeader, experiment: Experiment) -> Iterator[str]:
+    """Numbers that mean something else than what nanoBragg.c makes of them."""
     for key in ("PIXEL_SIZE", "DISTANCE", "WAVELENGTH"):
         option, given = replaced_by_option(key.lower(), experiment)
         if (value := image.value(key)) in (0.0, -1.0) and not given:
             yield f"{image.name}: its {key} of {value:g} is used, as nanoBragg.c does: {option} says another"
+    width, start = image.value("OSC_RANGE"), image.value("PHI") or 0.0
+    if width is not None and width < 0.0 and not replaced_by_option("oscillation", experiment)[1]:
+        advice = f"say -phi {start + width:g} -osc {-width:g}"
+        yield f"{image.name}: its OSC_RANGE of {width:g} degrees is not used, as nanoBragg.c does not: {advice}"
 
 
 def check_choices(detector: Detector, image: SmvHeader | FileGeometry | None) -> None:
