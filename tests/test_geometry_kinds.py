@@ -281,7 +281,7 @@ def test_a_detector_that_moves_along_the_series_is_told(tmp_path: Path) -> None:
     arm = "instrument/detector/transformations"
     found = _resolved(_nxmx(tmp_path / "a.nxs", lambda e: _replace(e[arm], "translation", [0.1, 0.1, 0.12])))
     assert found.geometry.distance == pytest.approx(0.1)
-    assert any("translation goes from 0.1 to 0.12 m along the series" in warning for warning in found.warnings)
+    assert any("translation is 0.1 to 0.12 m along the series" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize("item", ["incident_wavelength", "incident_energy"])

@@ -86,7 +86,7 @@ def _checked(found: FileGeometry) -> FileGeometry:
     for field in ("phi", "oscillation", "polarization", "centre"):
         value = getattr(found, field)
         if value is not None and not (np.abs(value) < 1e9).all():
-            wrong(field, f"a {field} of {value}, expected finite numbers")
+            wrong(field, f"{value} for {field}, expected finite numbers")
     axes = found.real_space
     if axes is not None and not ((np.abs(axes) < 1e6).all() and abs(np.linalg.det(axes)) > 1e-6):
         wrong("crystal", f"crystal axes {axes.tolist()}, expected three that span a cell (Å)")

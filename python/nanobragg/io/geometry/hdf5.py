@@ -257,7 +257,7 @@ def moving(name: str, file: Any, axes: Iterable[str]) -> list[str]:
         if np.ptp(values) > 1e-6 * np.abs(values).max():
             unit = attribute(item, "units")
             said.append(
-                f"{name}: its {path} goes from {values[0]:g} to {values[-1]:g} {unit} along the series; "
+                f"{name}: its {path} is {values.min():g} to {values.max():g} {unit} along the series; "
                 f"the {values[0]:g} of the first image is used"
             )
     return said
