@@ -264,11 +264,12 @@ def test_mistakes_of_a_geometry_are_named(change: dict[str, str], sentence: str,
 
 def test_regions_and_groups_of_what_is_not_there_are_told(tmp_path: Path) -> None:
     """A wrong name leaves bad pixels in the image, and panels that are not moved together."""
-    more = "bad1/panel = z\nbad1/min_fs = 0\nbad1/max_fz = 3\ngroup_q = a,d"
+    more = "bad1/panel = z\nbad1/min_fs = 0\nbad1/max_fz = 3\ngroup_q = a,d\n"
+    more += "\n".join(f"bad{n}/min_fs = 0\nbad{n}/max_fz = 3" for n in (2, 3))
     said = resolved(geometry(tmp_path, more=more)).warnings
     for sentence in (
         "line 37: bad1 is of panel 'z', which is not there",
-        "line 39: the key bad1/max_fz is not known",
+        "line 39: the key bad1/max_fz is not known (nor are 2 more of that name)",
         "group_q has 'd', which is no panel",
     ):
         assert any(sentence in warning for warning in said)

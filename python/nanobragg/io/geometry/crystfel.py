@@ -22,6 +22,7 @@ from nanobragg.io.geometry.crystfel_text import (
     in_units,
     is_path,
     number_of,
+    once,
     read_geometry_text,
     vector_of,
 )
@@ -311,6 +312,7 @@ _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss", "min_x", "max_x", "min_y", "m
 def _unknown_in_regions(name: str, said: GeometryText) -> list[str]:
     """Warnings for keys of bad regions that are not known, or not said, and panels that are not there."""
     warnings = []
+    unknown: dict[str, list[str]] = {}
     for region, limits in said.bad.items():
         panel = limits.get("panel")
         of_pixels = any(key in limits for key in _LIMITS[:4])
@@ -321,10 +323,10 @@ def _unknown_in_regions(name: str, said: GeometryText) -> list[str]:
             warnings.append(f"{name}: line {line}: {region} has no {', '.join(lost)}, which {means}, as in CrystFEL")
         for key, value in limits.items():
             if key not in (*_LIMITS, "panel"):
-                warnings.append(f"{name}: line {value.line}: the key {region}/{key} is not known")
+                unknown.setdefault(key, []).append(f"{name}: line {value.line}: the key {region}/{key} is not known")
         if panel is not None and panel.text not in said.panels:
             warnings.append(f"{name}: line {panel.line}: {region} is of panel {panel.text[:40]!r}, which is not there")
-    return warnings
+    return [*warnings, *(once(sentences) for sentences in unknown.values())]
 
 
 def _region(name: str, region: str, limits: Keys) -> _Region:

@@ -100,7 +100,7 @@ def read_geometry_text(name: str, text: str) -> GeometryText:
     panels: dict[str, Keys] = {}
     bad: dict[str, Keys] = {}
     groups: dict[str, tuple[str, ...]] = {}
-    warnings: list[str] = []
+    unknown: dict[str, list[str]] = {}
     late: Keys = {}
     first_lines: dict[str, int] = {}
     for line, whole in enumerate(text.splitlines(), 1):
@@ -121,7 +121,7 @@ def read_geometry_text(name: str, text: str) -> GeometryText:
                 late, first_lines[owner] = {}, line
             panel[own] = value
             if own not in _PANEL_KEYS and not _PATTERNS.fullmatch(own):
-                warnings.append(f"{name}: line {line}: the key {key} is not known")
+                unknown.setdefault(own, []).append(f"{name}: line {line}: the key {key} is not known")
         elif key.startswith(_GROUPS):
             groups[key] = tuple(member.strip() for member in value.text.split(",") if member.strip())
         elif key in _PANEL_KEYS or _PATTERNS.fullmatch(key):
@@ -129,12 +129,16 @@ def read_geometry_text(name: str, text: str) -> GeometryText:
         else:
             top[key] = value
             if key not in _BEAM_KEYS:
-                warnings.append(f"{name}: line {line}: the key {key} is not known")
-    if panels:
-        warnings += [
-            f"{name}: line {v.line}: {key} stands behind all panels and has no effect" for key, v in late.items()
-        ]
-    return GeometryText(top, panels, bad, groups, first_lines, tuple(warnings))
+                unknown.setdefault(key, []).append(f"{name}: line {line}: the key {key} is not known")
+    behind = [f"{name}: line {v.line}: {key} stands behind all panels and has no effect" for key, v in late.items()]
+    warnings = (*map(once, unknown.values()), *(behind if panels else ()))
+    return GeometryText(top, panels, bad, groups, first_lines, warnings)
+
+
+def once(sentences: list[str]) -> str:
+    """The first of sentences that differ in a line and a name alone, and how many others there are."""
+    more = len(sentences) - 1
+    return f"{sentences[0]} (nor are {more} more of that name)" if more else sentences[0]
 
 
 def number_of(name: str, key: str, value: Value) -> float:
