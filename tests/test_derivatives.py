@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -506,6 +507,24 @@ def test_what_is_around_moves_with_beam_and_detector(experiment: Experiment) -> 
         assert off <= 2e-6 * np.linalg.norm(once) + noise, name
         products = weights * column
         assert found[name] == pytest.approx(products.sum(), abs=1e-11 * float(np.abs(products).sum())), name
+
+
+@pytest.mark.parametrize(("size", "alike"), [(1e2, False), (1e18, True)])
+def test_mixed_is_double_where_numbers_have_no_room_in_a_float(size: float, alike: bool) -> None:
+    """Squares of F = 1e18 have none; weights of any size are taken over the largest."""
+    indices = np.array(list(itertools.product(range(-9, 10), repeat=3)), float)
+    factors = np.column_stack([indices, np.full(len(indices), size)])
+    experiment = experiment_of(STILL)
+    experiment = replace(experiment, crystal=replace(experiment.crystal, structure_factors=factors))
+    names = ["crystal.misset[0]", "detector.distance"]
+    image, columns = jacobian(experiment, names)
+    found, mixed = jacobian(experiment, names, precision="mixed")
+    assert np.array_equal(found, image) == np.array_equal(mixed, columns) == alike
+    assert np.linalg.norm(mixed - columns) <= 1e-5 * np.linalg.norm(columns)
+    for scale in (1e-60, 1e60):
+        slopes = gradient(experiment, np.full(image.shape, scale), names, precision="mixed")
+        for name, column in zip(names, columns, strict=True):
+            assert slopes[name] == pytest.approx(scale * column.sum(), abs=1e-6 * scale * np.abs(column).sum())
 
 
 def test_weights_precision_and_device_are_checked() -> None:
