@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Experiment, InputError, Sampling, parse_words, refine, resolve, simulate
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, parse_words, refine, resolve, simulate
 from nanobragg.differentiation.point import point_of
+from nanobragg.io.images.geometry_texts import write_expt
 from nanobragg.refinement.background import Background
 from nanobragg.refinement.likelihood import Likelihood, gaussian, poisson, rooted
 from nanobragg.refinement.model import Model
-from nanobragg.refinement.orientation import explicit, matrix_of, misset_of_matrix, turn_of
+from nanobragg.refinement.orientation import explicit, matrix_of, misset_of_matrix, placed, turn_of
 from nanobragg.refinement.pixels import panels_of
 from nanobragg.refinement.variables import Variables, expanded
 
@@ -130,6 +131,22 @@ def test_rings_of_water_are_a_radial_background() -> None:
     plane = refine(rough(truth, turn), data, FREE, background="plane")
     assert plane.reduced_chi2 > 1.5
     assert any("not explained" in note for note in plane.notes)
+
+
+def test_a_distance_that_a_file_says_is_refined(tmp_path: Path) -> None:
+    """The detector of `dials.index` is a start, and no law; where it is free its place is what it was."""
+    truth = still(1e5, edge=128)
+    away = replace(truth, detector=replace(truth.detector, distance=150.2, beam_x=25.7))
+    write_expt(tmp_path / "indexed.expt", resolve(away), crystal=True)
+    crystal = replace(truth.crystal, cell=None, misset=None)
+    start = replace(truth, crystal=crystal, detector=Detector(header=tmp_path / "indexed.expt"))
+    free = ["crystal.misset", "scale", "detector.distance", "detector.beam_x", "detector.beam_y"]
+    before, after = (resolve(each).scene.panels[0].origin for each in (explicit(start), placed(explicit(start), free)))
+    assert after.tolist() == before.tolist()
+    found = refine(start, photons(truth, 4), free)
+    assert found.reduced_chi2 == pytest.approx(1.0, abs=0.03)
+    value, sigma = found["detector.distance"]
+    assert abs(value - 150.0) < 4 * sigma < 0.05
 
 
 def test_outliers_and_saturated_pixels_do_not_count() -> None:

@@ -16,6 +16,8 @@ from nanobragg.maths.rotations import rotation
 from nanobragg.resolver.crystal import cell_constants
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from nanobragg.differentiation.point import Point
@@ -85,6 +87,26 @@ def explicit(experiment: Experiment) -> Experiment:
     if not np.allclose(_rows(point_of(found)), _rows(point), rtol=1e-6, atol=1e-6):
         raise InputError("crystal: found an orientation that is no turn of the cell, expected a right-handed one")
     return found
+
+
+_FROM_FILES = {"distance": "distance", "beam_x": "Xbeam", "beam_y": "Ybeam"}
+"""Fields of the detector, and what they are in its placement."""
+
+
+def placed(experiment: Experiment, names: Sequence[str]) -> Experiment:
+    """The same experiment, with the distance and the beam centre that a file says where ``names`` has them.
+
+    What stands in a file cannot be moved; where the panel would be elsewhere for it, nothing is said.
+    """
+    detector = experiment.detector
+    wanted = [field for field in _FROM_FILES if f"detector.{field}" in names and getattr(detector, field) is None]
+    if detector.header is None or not wanted:
+        return experiment
+    point = point_of(experiment)
+    said = {field: 1e3 * getattr(point.detector.placement, _FROM_FILES[field]) for field in wanted}
+    found = replace(experiment, detector=replace(detector, **said))
+    corners = [[panel.origin for panel in each.detector.panels] for each in (point, point_of(found))]
+    return found if np.allclose(*corners, rtol=1e-12, atol=1e-12) else experiment
 
 
 def _rows(point: Point) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from nanobragg.refinement.choice import chosen
 from nanobragg.refinement.data import data_of
 from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES, Likelihood, rooted
 from nanobragg.refinement.model import Model
-from nanobragg.refinement.orientation import explicit
+from nanobragg.refinement.orientation import explicit, placed
 from nanobragg.refinement.pixels import near_beam, reach_of, without
 from nanobragg.refinement.spread import Spread, kernels_of
 from nanobragg.refinement.target import Target
@@ -65,7 +65,7 @@ class Shot:
         if experiment.crystal.shape == "tophat":
             raise InputError("crystal.shape: found tophat, expected another: its spots are steps, with no slopes")
         self.settings = settings
-        self.start = explicit(experiment)
+        self.start = placed(explicit(experiment), [*own, *common])
         resolved = resolve(self.start)
         point = point_of(self.start)
         mine, shared, self.notes = _names(own, common, point)
