@@ -22,6 +22,8 @@ _PARTS = 8
 KINDS = {"none": 0, "constant": 1, "plane": 3, "radial": _PARTS + 3}
 """Numbers of each group, and of ``radial`` of the image."""
 _STEPS = 12
+_ENOUGH = 1e-4
+"""The fit of all groups ends where a step took less from the misfit."""
 _LEAST = 1e-3
 """photons a pixel: no background is below it"""
 
@@ -85,7 +87,7 @@ class Background:
             found, terms = ahead, ahead_terms
             gained = misfit - self._sums(terms.misfit)
             misfit = misfit - gained
-            if gained.max() < 1e-6:
+            if gained.sum() < _ENOUGH:
                 break
         self._found = found
         return below

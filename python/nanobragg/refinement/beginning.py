@@ -30,11 +30,13 @@ MOST_CELLS = 8.0
 """along an axis, of the crystal that the way down begins with"""
 _FEWEST_CELLS = 3.0
 _MOST_STARTS = 4000
-_STEPS = 3
+_STEPS = 2
 _EXPLAINED = 0.2
 """a part of the misfit without any spots: a start that leaves more than that has no spots where the data have them"""
 _WIDTHS = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
 _BRIGHT = 4096
+_SIZES = 8
+"""of crystals, each √2 times the one before, that are tried in the end"""
 _OTHERS = 8
 """The scale is found by so many pixels, the brightest of data and model, and by each eighth other one."""
 
@@ -63,7 +65,7 @@ def begin(target: Joint, search: float, reach: float) -> State:
     free = target.gathered([not v.name.startswith(held) for v in target.items]) > 0.0
     blurred = _scaled(target, x)
     while free.any():
-        blurred = descend(target, blurred, free=free, steps=_STEPS, enough=1.0).state
+        blurred = descend(target, blurred, free=free, steps=_STEPS if few == MOST_CELLS else 1, enough=1.0).state
         if few == MOST_CELLS:
             break
         few = MOST_CELLS if 1.5 * few > MOST_CELLS else min(2.0 * few, MOST_CELLS)
@@ -72,8 +74,7 @@ def begin(target: Joint, search: float, reach: float) -> State:
     target.limit_cells(np.inf)
     if plain.misfit < min(blurred.misfit, _EXPLAINED * target.empty()):
         return plain
-    moves = np.array(target.over(_growth, blurred.x))
-    return target.at(np.clip(blurred.x + target.packed(_shared(target, moves)), *target.limits))
+    return _grown(target, blurred.x)
 
 
 def _shared(target: Joint, moves: Array) -> Array:
@@ -142,12 +143,30 @@ def _best_scale(target: Target, spots: Array) -> float:
     return middle
 
 
-def _growth(target: Target, x: Array) -> Array:
-    """By what a shot's numbers move so that its spots are as wide as the small crystal's, where their width is free,
-    with the sums they had.
+def _grown(target: Joint, x: Array) -> State:
+    """From the numbers that wide spots tell, on to a crystal of any size: the first of several, from small to the
+    start's, with a larger one beside it that explains the data worse.
+    """
+
+    def of_size(most: float) -> State:
+        moves = np.array(target.over(lambda shot, y: _growth(shot, y, most), x))
+        return target.at(np.clip(x + target.packed(_shared(target, moves)), *target.limits))
+
+    best = of_size(MOST_CELLS)
+    for number in range(1, _SIZES):
+        ahead = of_size(MOST_CELLS * 2.0 ** (number / 2.0))
+        if ahead.misfit >= best.misfit:
+            break
+        best = ahead
+    return best
+
+
+def _growth(target: Target, x: Array, most: float) -> Array:
+    """By what a shot's numbers move so that its spots are as wide as those of ``most`` cells, where their width is
+    free, with the sums they had.
     """
     variables = target.variables
-    shape, fudge, cells = _widths(target, x)
+    shape, fudge, cells = _widths(target, x, most)
     if any(item.name == "crystal.fudge" for item in variables.items):
         cells = np.ones(3)
     moves = np.zeros(len(x))
@@ -168,11 +187,11 @@ def _growth(target: Target, x: Array) -> Array:
     return moves
 
 
-def _widths(target: Target, x: Array) -> tuple[Shape, float, Array]:
-    """The small crystal's widths, in parts of those at ``x``: ``fudge``, or numbers of cells, which do the same."""
+def _widths(target: Target, x: Array, most: float) -> tuple[Shape, float, Array]:
+    """The widths of a crystal of ``most`` cells, in parts of those at ``x``: ``fudge``, or numbers of cells, which do the same."""
     model = target.model
     large = model.scene_at(x)
-    small = widened(large, MOST_CELLS)
+    small = widened(large, most)
     fudge = small.fudge / large.fudge
     if large.crystal_shape is Shape.SQUARE:
         return large.crystal_shape, 1.0, np.array(small.cells) / np.array(large.cells)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nanobragg.errors import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _TRIES = 12
+_MORE, _LONGER = 1.1, 3
+"""A step that took so many times what it promised is made longer, so many times at most."""
 _LEAST_DAMPING, _MOST_DAMPING = 1e-9, 1e12
 
 
@@ -43,6 +47,7 @@ def descend(
     enough: float = 1e-4,
     steps: int = 50,
     damping: float = 1e-2,
+    leap: bool = False,
     told: Callable[[State, int], object] | None = None,
 ) -> Path:
     """Go down from ``state``.
@@ -54,6 +59,7 @@ def descend(
         enough: what a full step may still promise to take from the misfit when it is called the lowest place.
         steps: how many at most.
         damping: of the first step, in units of the curvature's diagonal (D. Marquardt, 1963).
+        leap: whether that last step is taken, which costs an image: then there are no slopes at the end.
         told: called with each better state and its number.
 
     """
@@ -63,7 +69,8 @@ def descend(
         slopes = target.slopes(state)
         inside = may_move & _inside(state.x, slopes.gradient, target.limits)
         if _promise(slopes, inside) < enough:
-            return Path(state, misfits, True, slopes)
+            last = _stepped(target, state, slopes, inside, damping) if leap else None
+            return Path(state, misfits, True, slopes) if last is None else Path(last[0], misfits, True)
         found = _stepped(target, state, slopes, inside, damping)
         if found is None:  # no step is better, to the last digits
             return Path(state, misfits, damping <= 1.0, slopes)
@@ -96,17 +103,36 @@ def _stepped(
     for _ in range(_TRIES):
         step = slopes.step(inside, damping)
         step /= _too_long(slopes, np.abs(step) / target.longest)
-        x = np.clip(state.x + step, *target.limits)
-        step = x - state.x
-        promised = float(step @ (2.0 * slopes.gradient - slopes.times(step)))
-        ahead = target.at(x)
-        if ahead.misfit < state.misfit:
+        ahead = _at(target, state.x + step)
+        if ahead is not None and ahead.misfit < state.misfit:
+            step = ahead.x - state.x
+            promised = float(step @ (2.0 * slopes.gradient - slopes.times(step)))
             kept = (state.misfit - ahead.misfit) / promised if promised > 0.0 else 0.0
-            return ahead, _next(damping, kept)
+            return _further(target, state, ahead) if kept > _MORE else ahead, _next(damping, kept)
         damping = max(damping, 1e-4) * 8.0
         if damping > _MOST_DAMPING:
             break
     return None
+
+
+def _at(target: Joint, x: Array) -> State | None:
+    """The target there, within limits; ``None``: no crystal is like that."""
+    try:
+        return target.at(np.clip(x, *target.limits))
+    except InputError:
+        return None
+
+
+def _further(target: Joint, state: State, ahead: State) -> State:
+    """Where a step that took more than it promised ends when it is made longer as long as that pays: an image is a part
+    of the price of the derivatives for another step.
+    """
+    for _ in range(_LONGER):
+        further = _at(target, state.x + 2.0 * (ahead.x - state.x))
+        if further is None or further.misfit >= ahead.misfit:
+            break
+        ahead = further
+    return ahead
 
 
 def _too_long(slopes: Arrow, length: Array) -> Array:

@@ -123,7 +123,7 @@ class Model:
         variables = self._variables
         others = [i for i in range(len(variables)) if i not in variables.turns]
         sizes = np.where(variables.log, variables.values(x), 1.0)[others]
-        slopes[: len(others)] = (slopes[: len(others)].T * sizes).T
+        slopes[: len(others)] *= sizes.reshape(-1, *[1] * (slopes.ndim - 1))
         if variables.turned:
             slopes[len(others) :] = slopes_of_turn(x[variables.turns]).T @ slopes[len(others) :]
         return slopes[np.argsort([*others, *variables.turns], kind="stable")]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _ENOUGH = 1e-3
 """The way down ends where a step would take no more from chi-squared: 0.03 standard deviations in all."""
-_NEAR = 100.0
+_NEAR = 1000.0
 """a chi-squared: where the mild misfit gives way to the likelihood"""
 _ROUNDS = 4
 
@@ -77,7 +77,7 @@ class Work:
         settings = self.settings
         mild = self._joint(lambda shot: shot.mild())
         state = begin(mild, settings.search, max(shot.reach for shot in self.shots))
-        state = descend(mild, state, enough=_NEAR, steps=settings.steps, told=self._told).state
+        state = descend(mild, state, enough=_NEAR, leap=True, steps=settings.steps, told=self._told).state
         target = self._joint(lambda shot: shot.likely())
         path = self._down(target, target.again(state))
         for _ in range(_ROUNDS if settings.outliers else 0):
