@@ -143,7 +143,7 @@ def test_what_many_shots_cannot_tell_apart_is_said() -> None:
 
 def test_shots_with_nothing_in_common_are_those_alone() -> None:
     """A series of images is refined in one call."""
-    truth = shots(2)
+    truth = shots(2, 128)
     data = [photons(each, seed) for seed, each in enumerate(truth)]
     start = [replace(each, detector=truth[0].detector) for each in off(truth)]
     found = refine_shots(start, data, [*EACH, "crystal.cells"])

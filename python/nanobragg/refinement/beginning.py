@@ -144,20 +144,20 @@ def _best_scale(target: Target, spots: Array) -> float:
 
 
 def _grown(target: Joint, x: Array) -> State:
-    """From the numbers that wide spots tell, on to a crystal of any size: the first of several, from small to the
-    start's, with a larger one beside it that explains the data worse.
+    """From the numbers that wide spots tell, on to a crystal of any size: of several, from small to the start's, the
+    one that explains the data best, for each shot where sizes are not in common.
     """
 
     def of_size(most: float) -> State:
         moves = np.array(target.over(lambda shot, y: _growth(shot, y, most), x))
         return target.at(np.clip(x + target.packed(_shared(target, moves)), *target.limits))
 
-    best = of_size(MOST_CELLS)
+    best = last = of_size(MOST_CELLS)
     for number in range(1, _SIZES):
         ahead = of_size(MOST_CELLS * 2.0 ** (number / 2.0))
-        if ahead.misfit >= best.misfit:
+        if np.array_equal(ahead.x, last.x):
             break
-        best = ahead
+        best, last = target.best(best, ahead), ahead
     return best
 
 
@@ -188,7 +188,9 @@ def _growth(target: Target, x: Array, most: float) -> Array:
 
 
 def _widths(target: Target, x: Array, most: float) -> tuple[Shape, float, Array]:
-    """The widths of a crystal of ``most`` cells, in parts of those at ``x``: ``fudge``, or numbers of cells, which do the same."""
+    """The widths of a crystal of ``most`` cells, in parts of those at ``x``: ``fudge``, or numbers of cells, which do
+    the same.
+    """
     model = target.model
     large = model.scene_at(x)
     small = widened(large, most)
