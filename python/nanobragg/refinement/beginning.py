@@ -36,7 +36,7 @@ _EXPLAINED = 0.2
 _WIDTHS = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
 _BRIGHT = 4096
 _SIZES = 8
-"""of crystals, each √2 times the one before, that are tried in the end"""
+"""Crystals, each √2 times as large as the one before, that are tried in the end."""
 _OTHERS = 8
 """The scale is found by so many pixels, the brightest of data and model, and by each eighth other one."""
 
