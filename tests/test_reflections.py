@@ -345,6 +345,10 @@ def test_fcf_files_of_shelx(tmp_path: Path, code: int, columns: str, multiplier:
     assert values(expanded, (1, 1, 2), (1, 2, 3)) == right
     assert values(expanded, (-1, 1, 2), (1, -1, -2)) == [right[0]] * 2
     assert "P 21 21 21 (number 19), from its 4 operators" in expanded.described
+    path.write_text(FCF.format(code=code, columns=columns, multiplier="1e-320"))
+    if multiplier != 1:
+        with pytest.raises(InputError, match="found values that overflow, divided by"):
+            read(path)
 
 
 LISTED = """_shelx_hkl_file

@@ -131,7 +131,7 @@ def read_cif(name: str, choice: Choice) -> ReflectionFile:
         cell=cell,
         symmetry=symmetry,
         hkl=hkl,
-        values=values / scale,
+        values=_divided(name, values, scale),
         column=column,
         unmerged=f"table {table.category.strip('._')}" if "diffrn" in table.category else "",
         wavelength=_wavelength(gemmi, blocks.chosen),
@@ -170,6 +170,14 @@ def _scale(gemmi: Any, name: str, block: Any, column: Column) -> tuple[float, li
         return 1.0, []
     note = f"{name}: its values are divided by the F_squared_multiplier of SHELX, {text}"
     return factor if column.intensity else factor**0.5, [note]
+
+
+def _divided(name: str, values: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        found = values / scale
+    if np.isinf(found).any():
+        raise InputError(f"{name}: found values that overflow, divided by {scale:g}, expected smaller ones")
+    return found
 
 
 def _wavelength(gemmi: Any, block: Any) -> float | None:
