@@ -10,6 +10,9 @@
 
 #include "nanobragg/error.hpp"
 #include "nanobragg/render.hpp"
+#include "plan/plan.hpp"
+#include "plan/precision.hpp"
+#include "plan/spots.hpp"
 #include "plan/term_bounds.hpp"
 #include "random_scene.hpp"
 
@@ -153,6 +156,55 @@ void make_bounded(RandomScene& random) {
     if (random.chance(0.5)) make_odd(random);
 }
 
+// Round spots or so of some pixels, on thin flat panels, of domains that have nothing in common or are alike.
+void make_compact(RandomScene& random) {
+    Scene& s = random.scene;
+    s.running_product = false;
+    s.first_orientations.clear();
+    s.curved_distance = s.background = s.background_sum = 0;
+    if (s.interpolation == Interpolation::tricubic_sticky) s.interpolation = Interpolation::tricubic;
+    s.orientations.resize(std::min<std::size_t>(s.orientations.size(), 12));
+    s.sources.resize(std::min<std::size_t>(s.sources.size(), 2));
+    s.oversample = std::min<std::int64_t>(s.oversample, 2);
+    RandomScene::keep_layers(s, 1);
+    s.layers[0].depth = s.layers[0].thickness = 0;
+    double step = 0;  // of a pixel, as an angle
+    for (Panel& panel : s.panels) {
+        for (Layer& layer : panel.layers) layer.depth = layer.thickness = 0;
+        panel.first_fast = panel.first_slow = 0;
+        const double smaller = random.between(0.05, 0.3);
+        panel.pixel_fast *= smaller;
+        panel.pixel_slow *= smaller;
+        if (random.chance(0.7)) RandomScene::resize(panel, random.whole(1, 30), random.whole(1, 90));
+        step = std::max(step, panel.pixel_fast / panel.close_distance);
+    }
+    if (random.chance(0.3)) align(random);
+    if (random.chance(0.5)) {  // the cell that the axes are of
+        const Orientation& o = s.orientations.front();
+        const double volume = dot(o.a, cross(o.b, o.c));
+        s.a_star = (1e-10 / volume) * cross(o.b, o.c);
+        s.b_star = (1e-10 / volume) * cross(o.c, o.a);
+        s.c_star = (1e-10 / volume) * cross(o.a, o.b);
+    }
+    const double width = random.between(0.3, 4) * step;  // of a spot, 1/A
+    for (double& n : s.cells) n = random.chance(0.5) ? 20 : static_cast<double>(random.whole(5, 60));
+    keep_definite(s);
+    const Shape shapes[] = {Shape::gauss, Shape::gauss_index, Shape::tophat};
+    s.shape = shapes[random.whole(0, 2)];
+    const double size = s.shape == Shape::gauss_index ? 60 * 20 : s.block_size();
+    s.fudge = 0.63 / (width * width * size * size);
+}
+
+bool lists_spots(const Scene& scene, double tolerance) {
+    Scene own = scene;
+    own.tolerance = tolerance;
+    const Plan plan(own, false, nullptr);
+    const double largest = largest_structure_factor(own);
+    if (reason_for_reference(own) != nullptr || reason_for_all_terms(own, largest) != nullptr) return false;
+    const TermBounds bounds(own, plan.scene(), largest);
+    return Spots(own, plan, bounds.bounds(), 1024, 1, false).known();
+}
+
 // How many scenes: 10,000 take a night.
 std::uint64_t scenes() {
     const char* asked = std::getenv("NANOBRAGG_TOLERANCE_SCENES");
@@ -185,6 +237,40 @@ TEST_CASE("no pixel is wrong by more than the tolerance") {
     }
     CHECK(left_out > 1e5);
     MESSAGE("largest error / tolerance: " << worst << ", left out: " << left_out);
+}
+
+TEST_CASE("no pixel is wrong by more where spots are listed, however the raster is cut") {
+    double listed = 0, left_out = 0, worst = 0;
+    std::vector<std::uint64_t> seeds{21110, 21115};  // spots much narrower than pixels
+    for (std::uint64_t i = 1; i <= scenes() / 2; i += kEvery) seeds.push_back(20000 + i);
+    for (const std::uint64_t seed : seeds) {
+        RandomScene random(seed);
+        make_compact(random);
+        CAPTURE(seed);
+        const double most = brightest(random.scene);
+        if (!(most > 0)) continue;
+        const double tolerance = most * std::pow(10.0, random.between(-9, 0));
+        CAPTURE(tolerance);
+        const bool lists = lists_spots(random.scene, tolerance);
+        CAPTURE(lists);
+        listed += lists ? 1 : 0;
+        const Found found = check_within(random.scene, tolerance);
+        left_out += found.left_out;
+        worst = std::max(worst, found.worst);
+        random.scene.tolerance = tolerance;
+        const CutScene cut(random);
+        RenderOptions options;
+        options.precision = random.chance(0.5) ? Precision::full : Precision::mixed;
+        options.only_if_faster = false;
+        options.threads = 1;
+        const auto image = image_of(random.scene, options);
+        options.threads = 4;
+        CHECK(same_bits(image, image_of(random.scene, options)));
+        CHECK(same_bits(cut.cut_image(image), image_of(cut.scene, options)));
+    }
+    CHECK(listed > 0.1 * static_cast<double>(scenes()) / static_cast<double>(kEvery));
+    CHECK(left_out > 1e5);
+    MESSAGE("scenes with lists: " << listed << ", largest error / tolerance: " << worst);
 }
 
 TEST_CASE("an image within a tolerance is the same for any number of threads and any cut into panels") {

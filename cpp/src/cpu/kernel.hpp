@@ -43,8 +43,9 @@ struct ChunkTask {
     float* image;         // count values
     double* solid_angle;  // the sum over the pixels that are not masked is added to it
     Poll poll;
-    const Bounds* bounds;  // leave out what cannot matter; or null
-    Tally* tally;          // where there are bounds, what is evaluated is added to it
+    const Bounds* bounds;   // leave out what cannot matter; or null
+    const SpotList* spots;  // all that can; or null, where that is not known
+    Tally* tally;           // where there are bounds, what is evaluated is added to it
 };
 
 using ChunkFunction = bool (*)(const ChunkTask&);  // false: stopped

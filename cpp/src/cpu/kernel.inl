@@ -28,6 +28,7 @@ namespace {
 #include "cpu/kernel_together.inl"
 #include "cpu/kernel_within.inl"
 #include "cpu/kernel_steps.inl"
+#include "cpu/kernel_spots.inl"
 // clang-format on
 
 // ---- the choice of loops ----------------------------------------------------------------------------------
@@ -143,6 +144,25 @@ Lookup lookup_of(const ChunkTask& task) {
     return !has_grid(*task.scene) ? Lookup::constant : task.tricubic ? Lookup::tricubic : Lookup::nearest;
 }
 
+// All sources' spots.
+bool sum_lists(const Chunk& c, const Rays& rays, Work& w, const WithinSteps& steps, const ChunkTask& task,
+               bool factors) {
+    const KernelScene& s = c.scene;
+    const SpotList& list = *task.spots;
+    double* sum = factors ? w.acc : w.total;
+    for (int64_t begin = 0, end = 0; begin < list.count; begin = end) {
+        const int32_t source = spot_at(list, begin).source;
+        end = s.source_count == 1 ? list.count : end;
+        while (end < list.count && spot_at(list, end).source == source) ++end;
+        const Beamline line{rays, w.columns, s.sources[source].direction, s.sources + source, 1};
+        for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
+        sum_spots(s, lookup_of(task), task, line, c.n, begin, end, steps, w.allowance, sum);
+        if (factors) add_to_total(c, rays, s.sources[source], w);
+        if (task.poll.stop(task.poll.context)) return false;
+    }
+    return true;
+}
+
 // All sources seen from one row of subpixels.
 bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps, const ChunkTask& task) {
     const Poll& poll = task.poll;
@@ -152,6 +172,7 @@ bool sum_sources(const Chunk& c, const Rays& rays, Work& w, const Sweeps& sweeps
                          s.omega == Factor::each || s.dmin > 0;
     double* sum = factors ? w.acc : w.total;
     Beamline line{rays, w.columns, nullptr, nullptr, 0};
+    if (task.spots != nullptr) return sum_lists(c, rays, w, *sweeps.within, task, factors);
     // Only where no factor differs from beam to beam.
     if (sweeps.fan != nullptr && sweeps.within == nullptr && !(s.dmin > 0) &&
         (s.polar == Factor::off || s.polar == Factor::first)) {
@@ -269,11 +290,28 @@ void share_out(const Chunk& c, const ChunkTask& task, double unit, Work& w) {
     w.allowance.shares = w.allowance.calls;
 }
 
-void count_up(const ChunkTask& task, const Allowance& allowance) {
+void count_up(const ChunkTask& task, int n, const Allowance& allowance) {
     task.tally->terms += allowance.terms;
+    if (task.spots != nullptr) return;
     task.tally->work += allowance.work * kWidth;
-    const double used = used_up(task, allowance);
+    const double used = used_up(n, allowance);
     if (used > task.tally->used_up) task.tally->used_up = used;
+}
+
+bool near_spots(const ChunkTask& task) {
+    for (int64_t i = 0; i < task.spots->count; ++i) {
+        if ((task.spots->entries[i] & task.spots->row) != 0) return true;
+    }
+    return false;
+}
+
+// Nothing can matter in any of its pixels.
+void leave_dark(const Chunk& c, const ChunkTask& task, Work& w) {
+    for (int p = 0; p < c.n; p += kHalf) {
+        doubles_at(w.omega + p) = solid_angle(c.scene, c.panel, ray_of(w.centre, p));
+    }
+    *task.solid_angle += seen_sum(task, w.omega);
+    for (int p = 0; p < task.count; ++p) task.image[p] = 0.0f;
 }
 
 bool render_chunk(const ChunkTask& task, bool mixed) {
@@ -287,13 +325,17 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
     for (int p = 0; p < c.n; ++p) w.total[p] = 0;
     WithinSteps within;
+    if (task.spots != nullptr && !near_spots(task)) {
+        leave_dark(c, task, w);
+        return true;
+    }
     if (task.bounds != nullptr) {
         within = choose_steps(s, lookup, mixed);
         sweeps.within = &within;
-        share_out(c, task, within.unit_of_bounds, w);
+        if (task.spots == nullptr) share_out(c, task, within.unit_of_bounds, w);
     }
     if (!sum_subpixels(c, w, sweeps, task)) return false;
-    if (sweeps.within != nullptr) count_up(task, w.allowance);
+    if (sweeps.within != nullptr) count_up(task, c.n, w.allowance);
     const double brightest = seen_maximum(task, w.total);
     if (brightest > *task.brightest) *task.brightest = brightest;
     finish(c, w);

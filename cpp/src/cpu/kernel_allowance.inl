@@ -39,14 +39,17 @@ void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double uni
     }
 }
 
-// The largest part of the tolerance that was used up in any pixel.
-double used_up(const ChunkTask& task, const Allowance& allowance) {
+// The largest part of the tolerance that was used up in any of `n` pixels. (The others' is infinite.)
+double used_up(int n, const Allowance& allowance) {
     double most = 0;
-    for (int p = task.lead; p < task.lead + task.count; ++p) {
-        if (!(allowance.left[p] < (1.0 - most) * allowance.given[p])) continue;
-        // Sums are right to a thousandth, and the rest of the tolerance is for that.
-        const double used = (1.0 - allowance.left[p] / allowance.given[p]) * (1 - 1e-3);
-        most = used > most ? used : most;
+    for (int p = 0; p < n; p += kHalf) {
+        if (!any_of(doubles_at(allowance.left + p) < doubles_at(allowance.given + p) * (1.0 - most))) continue;
+        for (int j = p; j < p + kHalf; ++j) {
+            if (!(allowance.left[j] < (1.0 - most) * allowance.given[j])) continue;
+            // Sums are right to a thousandth, and the rest of the tolerance is for that.
+            const double used = (1.0 - allowance.left[j] / allowance.given[j]) * (1 - 1e-3);
+            most = used > most ? used : most;
+        }
     }
     return most;
 }

@@ -28,9 +28,11 @@ struct WithinTests {
             boxes_of(w.all, {singles_from(w.ray_x + p), singles_from(w.ray_y + p), singles_from(w.ray_z + p)}, lines);
         Singles most = most_lattice<Lattice>(w.bounds, boxes) * together;
         Singles structure = filled<Singles>(w.bounds.largest);
-        uint32_t kept = bits_of(~(most * structure <= allowed));
+        const auto sure = most * structure <= allowed;
+        uint32_t kept = bits_of(~sure);
         if (kept != 0) {
-            structure = most_structure(w.bounds, boxes);
+            // Not for pixels that did without: what one spends must not depend on its neighbours.
+            structure = sure ? structure : most_structure(w.bounds, boxes);
             kept = bits_of(~(most * structure <= allowed));
         }
         most *= structure;
@@ -246,9 +248,13 @@ WithinSteps steps_of(const KernelScene& s) {
     using Tests = WithinTests<Lattice>;
     using Evaluate = Evaluator<Lattice, mixed>;
     using Terms = WithinTerms<Evaluate>;
-    return {Tests::screen_blocks, Tests::screen_pixels, Tests::test_blocks,  Tests::test_registers, Tests::test_spectra,
-            Tests::test_groups,   Terms::of_pixels,     Terms::of_registers, Terms::of_groups,      Evaluate::unit(s),
-            Lattice::unit(s),     Evaluate::kWork,      Evaluate::alternates};
+    return {Tests::screen_blocks, Tests::screen_pixels,
+            Tests::test_blocks,   Tests::test_registers,
+            Tests::test_spectra,  Tests::test_groups,
+            Terms::of_pixels,     Terms::of_registers,
+            Terms::of_groups,     Evaluate::unit(s),
+            Lattice::unit(s),     Evaluate::kWork,
+            Evaluate::alternates, mixed};
 }
 
 // Interpolation is in double precision only, and its terms take longer than all else.

@@ -35,7 +35,7 @@ struct WithinSteps {
     void (*of_groups)(Within&, const Lines&, int at, int lane, float threshold);
     double unit, unit_of_bounds;  // of sums; and of bounds, without the scale of mixed sums
     double work;                  // of kWidth terms
-    bool alternates;              // Evaluator
+    bool alternates, mixed;       // Evaluator; and its precision
 };
 
 struct Within {

@@ -15,6 +15,7 @@
 #include "nanobragg/threads.hpp"
 #include "plan/plan.hpp"
 #include "plan/precision.hpp"
+#include "plan/spots.hpp"
 #include "plan/term_bounds.hpp"
 #include "plan/view.hpp"
 
@@ -138,7 +139,8 @@ class CpuRender {
         result.evaluations = evaluations_;
         if (bounds_ != nullptr) result.left_out = all_evaluations_ - result.evaluations;
         // What is lost is known as the difference of two allowances, in double.
-        if (result.left_out > 0) result.error_bound = (used_up_ + 1e-9) * s_.tolerance;
+        // (Around a spot that is listed, pixels beyond its reach are counted and given nothing.)
+        if (result.left_out > 0 || spots_ != nullptr) result.error_bound = (used_up_ + 1e-9) * s_.tolerance;
         return result;
     }
 
@@ -154,6 +156,10 @@ class CpuRender {
         const char* reason = reason_for_all_terms(s_, largest);
         if (reason != nullptr) return reason;
         bounds_ = std::make_unique<TermBounds>(s_, plan_.scene(), largest);
+        spots_ = std::make_unique<Spots>(s_, plan_, bounds_->bounds(), piece_, threads_, only_if_faster_);
+        if (spots_->known()) return {};
+        spots_.reset();
+        bounds_->order_orientations(s_);
         if (!only_if_faster_ || worthwhile()) return {};
         bounds_.reset();
         return no_gain;
@@ -227,7 +233,8 @@ class CpuRender {
             progress_.add(1);
         }
         double brightest = 0;
-        solid_angle = used_up_ = 0;
+        solid_angle = 0;
+        used_up_ = spots_ == nullptr ? 0 : spots_->used_up();
         evaluations_ = all_evaluations_ = 0;
         for (const ChunkOutput& part : outputs) {
             solid_angle += part.solid_angle;
@@ -345,12 +352,18 @@ class CpuRender {
                 &output.solid_angle,
                 {Progress::poll, const_cast<Progress*>(&progress_)},
                 bounds_ == nullptr ? nullptr : &bounds_->bounds(),
+                nullptr,
                 &output.tally};
     }
 
     void render_chunk(const Piece& piece, bool tricubic, ChunkOutput& output) {
         output.image = image_ + piece.start + piece.fast;
-        const ChunkTask task = task_of(piece, tricubic, output);
+        ChunkTask task = task_of(piece, tricubic, output);
+        SpotList spots{};
+        if (spots_ != nullptr) {
+            spots = spots_->around(static_cast<std::size_t>(piece.panel), task.slow, task.fast + task.lead);
+            task.spots = &spots;
+        }
         const std::int64_t evaluations = task.count * evaluations_of_pixel(*task.scene), before = output.tally.terms;
         const bool finished = chunk_(task);
         output.evaluations += task.bounds != nullptr ? output.tally.terms - before : evaluations;
@@ -375,6 +388,7 @@ class CpuRender {
     Progress progress_;
     std::int64_t evaluations_ = 0, all_evaluations_ = 0;  // made, and what all terms would have been
     std::unique_ptr<TermBounds> bounds_;                  // where terms may be left out
+    std::unique_ptr<Spots> spots_;                        // where they are known
     double used_up_ = 0;                                  // of the tolerance, at most
     std::int64_t first_ = -1, out_of_range_ = -1;
     int careful_ = 0;

@@ -16,7 +16,7 @@ struct Bounds {
     double tolerance;            // photons
     double photons;              // of a pixel with a solid angle of 1 whose sum of terms is 1, at most
     double depth;                // of the sensor's layers, at most, m
-    const double* orientations;  // as the scene's, in an order in which neighbours are alike
+    const double* orientations;  // as the scene's; where spots are not known, ordered so that neighbours are alike
     double longest[3];           // axes of any orientation, at most, m
     // Weights of the squared distances to the nearest indices: of squares, 1/N^2 for each axis, at most; else what the
     // squared distances in the transform of the block are at least made of.
@@ -25,6 +25,28 @@ struct Bounds {
     const float* maxima;     // F^2, and behind them the largest of eight neighbours (term_bounds.cpp); or null
     int32_t first[3];        // indices of its first element
     int32_t shape[3], size;  // elements along each axis, and of all three together
+};
+
+// A reflection of an orientation, and where it can matter: pixels of a raster, the last ones included.
+struct Spot {
+    int32_t panel, source, orientation;
+    int32_t first_slow, last_slow, first_fast, last_fast;
+    // Where the directions less the incident one meet the reflection, and what single precision leaves of it.
+    float node[3], rest[3];
+    float f_squared, limit;  // F^2; square of the distance beyond which it is left out, in units of SpotList::sharpness
+};
+
+// Those that may matter for a piece of kSpotRows rows, ordered by source and orientation; nothing else can. Of each its
+// number and, in the upper bits, the rows.
+constexpr int kSpotRows = 8, kSpotBits = 24;
+struct SpotList {
+    const Spot* spots;
+    const uint32_t* entries;
+    int64_t count;
+    uint32_t row;  // the bit of the one that is rendered
+    // Round Gaussians are 2 to the power of minus this times the squared distance from the node, for a wavelength of 1;
+    // 0: all of the orientation is to be evaluated.
+    double sharpness;
 };
 
 }  // namespace nanobragg

@@ -107,19 +107,19 @@ TermBounds::TermBounds(const Scene& scene, const KernelScene& view, double large
         bounds_.depth = std::max(bounds_.depth, std::abs(layer.depth) + std::abs(layer.thickness));
     }
     bounds_.largest = static_cast<float>(largest_F * largest_F * (1 + 1e-6));
-    order_orientations(scene);
+    for (const Orientation& o : scene.orientations) {
+        bounds_.longest[0] = std::max(bounds_.longest[0], norm(o.a));
+        bounds_.longest[1] = std::max(bounds_.longest[1], norm(o.b));
+        bounds_.longest[2] = std::max(bounds_.longest[2], norm(o.c));
+    }
+    bounds_.orientations = view.orientations;
     weigh_distances(scene, view);
     find_maxima(scene);
 }
 
 void TermBounds::order_orientations(const Scene& scene) {
     Numbers order;
-    for (const Orientation& o : scene.orientations) {
-        order.push_back(&o);
-        bounds_.longest[0] = std::max(bounds_.longest[0], norm(o.a));
-        bounds_.longest[1] = std::max(bounds_.longest[1], norm(o.b));
-        bounds_.longest[2] = std::max(bounds_.longest[2], norm(o.c));
-    }
+    for (const Orientation& o : scene.orientations) order.push_back(&o);
     halve(order.begin(), order.end());
     orientations_.reserve(9 * order.size());
     for (const Orientation* o : order) {

@@ -22,9 +22,10 @@ class TermBounds {
     TermBounds& operator=(const TermBounds&) = delete;
 
     const Bounds& bounds() const { return bounds_; }
+    // Neighbours are alike from then on; before, orientations are in the scene's order.
+    void order_orientations(const Scene& scene);
 
   private:
-    void order_orientations(const Scene& scene);
     void weigh_distances(const Scene& scene, const KernelScene& view);
     void find_maxima(const Scene& scene);
     void raise_to_interpolated(const Scene& scene, float* own);
