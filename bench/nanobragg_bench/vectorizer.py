@@ -94,11 +94,12 @@ def levels(cmake: Path) -> list[Level]:
 
 
 def _own_options(text: str, level: str, file: str) -> list[str]:
-    pattern = rf'set_source_files_properties\(cpp/src/cpu/kernel_{level}\.cpp[^)"]*?COMPILE_OPTIONS\s+"([^"]*)"\)'
-    own = re.search(pattern, text)
+    if level == "baseline":
+        return []
+    own = re.search(rf"set\(_options_{level.upper()}\s+([^)]*)\)", text)
     if own is None:
-        raise BenchError(f"{file}: found no COMPILE_OPTIONS of kernel_{level}.cpp, expected them")
-    return [word for word in own.group(1).split(";") if not word.startswith("${")]
+        raise BenchError(f"{file}: found no set(_options_{level.upper()} ...), expected the options of its kernels")
+    return own.group(1).split()
 
 
 def compile_level(level: Level, source: Path, folder: Path, compiler: str) -> Built:

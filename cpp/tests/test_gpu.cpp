@@ -133,8 +133,9 @@ TEST_CASE("the GPU's threads render spectra like as many sources, also after tur
         // Its wavelengths do not suffice for a larger cell.
         for (Orientation& o : s.orientations) o = {4.0 * o.a, 4.0 * o.b, 4.0 * o.c};
         renderer.orient(s.orientations, {});
-        CHECK(outliers(fetched(renderer.render({})), image_of(s, by_reference()), 1e-6, 1e-9) == 0);
-        CHECK(outliers(gpu_image(s, Precision::mixed), image_of(s, by_reference()), 1e-5, 1e-7) == 0);
+        const auto right = image_of(s, by_reference());
+        CHECK(outliers(fetched(renderer.render({})), right, 1e-6, 1e-9) == 0);
+        CHECK(outliers(gpu_image(s, Precision::mixed), right, 1e-5, 1e-7) == 0);
     }
 }
 

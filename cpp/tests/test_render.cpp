@@ -152,6 +152,7 @@ TEST_CASE("how a detector is cut into panels does not change a bit") {
                 CHECK(same_bits(image_of(cut.scene, options), cut.cut_image(image_of(random.scene, options))));
             }
         }
+        if (seed % 5 != 0) continue;  // the reference renderer takes most of the time, and goes pixel by pixel
         options.reference = true;
         CHECK(same_bits(image_of(cut.scene, options), cut.cut_image(image_of(random.scene, options))));
     }

@@ -14,17 +14,17 @@ namespace {
 
 std::vector<const KernelTable*> available_kernels() {
     std::vector<const KernelTable*> tables{&baseline::kTable};
-#ifdef NANOBRAGG_X86
+#if defined NANOBRAGG_KERNELS_AVX2 || defined NANOBRAGG_KERNELS_AVX512
     // The compiler's run-time check looks at cpuid and at what the operating system saves (xgetbv).
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        tables.push_back(&avx2::kTable);
-#ifndef NANOBRAGG_NO_AVX512
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-            tables.push_back(&avx512::kTable);
-        }
 #endif
+#ifdef NANOBRAGG_KERNELS_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tables.push_back(&avx2::kTable);
+#endif
+#ifdef NANOBRAGG_KERNELS_AVX512
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
+        tables.push_back(&avx512::kTable);
     }
 #endif
     return tables;

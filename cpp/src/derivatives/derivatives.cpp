@@ -22,11 +22,11 @@ namespace {
 
 const SlopeTable& chosen_slopes() {
     const std::string name = chosen_kernels().name;
-#ifdef NANOBRAGG_X86
+#ifdef NANOBRAGG_KERNELS_AVX2
     if (name == avx2::kSlopeTable.name) return avx2::kSlopeTable;
-#ifndef NANOBRAGG_NO_AVX512
-    if (name == avx512::kSlopeTable.name) return avx512::kSlopeTable;
 #endif
+#ifdef NANOBRAGG_KERNELS_AVX512
+    if (name == avx512::kSlopeTable.name) return avx512::kSlopeTable;
 #endif
     return baseline::kSlopeTable;
 }

@@ -209,25 +209,20 @@ inline std::uint64_t place(const Local& local) { return local.address(); }
 // is three times as long, and takes longer to compile and to run.
 #define NANOBRAGG_WORD [[gnu::always_inline]] inline
 
-// Registers have a size and no type.
+// Registers have a size and no type. (A value that already has the type is handed on as it is, and never by reference:
+// what has an address is no register for the compiler until it has found out that nobody needs the address, for a
+// third of its time.) Integers of another size are extended by their sign, or cut.
 template <class T, class V>
 NANOBRAGG_WORD T read(V value) {
-    if constexpr (sizeof(T) == sizeof(V)) {
+    if constexpr (std::is_same_v<T, V>) {
+        return value;
+    } else if constexpr (std::is_integral_v<T> && std::is_integral_v<V>) {
+        return static_cast<T>(value);
+    } else {
+        static_assert(sizeof(T) == sizeof(V));
         T out;
         std::memcpy(&out, &value, sizeof out);
         return out;
-    } else {
-        static_assert(std::is_integral_v<T> && std::is_integral_v<V>);
-        return static_cast<T>(value);
-    }
-}
-template <class V, class T>
-NANOBRAGG_WORD void write(V& to, T value) {
-    if constexpr (sizeof(T) == sizeof(V)) {
-        std::memcpy(&to, &value, sizeof to);
-    } else {  // signed values are extended by their sign
-        static_assert(std::is_integral_v<T> && std::is_integral_v<V>);
-        to = static_cast<V>(value);
     }
 }
 template <class T>

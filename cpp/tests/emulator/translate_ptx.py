@@ -129,7 +129,7 @@ class Translator:
 
     def __init__(self, module: Module, function: Function) -> None:
         self.module, self.function = module, function
-        self.registers: set[str] = set()
+        self.registers: dict[str, str] = {}  # and their C++ types
         # What names without % stand for: addresses.
         self.places = dict(module.constants)
         for number, (name, _) in enumerate(function.parameters):
@@ -197,7 +197,10 @@ class Translator:
         if operand in SPECIAL:
             return f"static_cast<{c_type}>({SPECIAL[operand]})"
         if operand.startswith(("%", "!%")):
-            return f"{'!' * operand.startswith('!')}read<{c_type}>({self.variable(operand.lstrip('!'))})"
+            register = operand.lstrip("!")
+            value = self.variable(register)
+            same = self.registers[register] == c_type
+            return "!" * operand.startswith("!") + (value if same else f"read<{c_type}>({value})")
         if operand in self.places:
             return f"read<{c_type}>(place({self.places[operand]}))"
         if operand.startswith(("0d", "0f")):
@@ -210,7 +213,7 @@ class Translator:
         return f"static_cast<{c_type}>(0x{value % 2**64:x}ULL)"
 
     def write(self, register: str, value: str) -> str:
-        return f"write({self.variable(register)}, {value});"
+        return f"{self.variable(register)} = read<{self.registers[register]}>({value});"
 
     def address(self, operand: str) -> str:
         found = re.fullmatch(r"\[\s*([^\]+\s]+)\s*(?:\+\s*(-?\d+))?\s*\]", operand)
@@ -229,7 +232,7 @@ class Translator:
                 names += [f"{several[1]}{i}" for i in range(int(several[2]))] if several else [word]
             # (A name without % is declared by nvcc and not used.)
             names = [name for name in names if name.startswith("%")]
-            self.registers.update(names)
+            self.registers.update(dict.fromkeys(names, C_TYPES[found[1]]))
             names = [self.variable(name) for name in names]
             return f"[[maybe_unused]] {C_TYPES[found[1]]} {', '.join(names)};" if names else ""
         if found := re.match(r"\.(shared|local|param)\s+(?:\.align\s+(\d+)\s+)?\.(\w+)\s+([\w$]+)(?:\[(\d+)\])?", text):
