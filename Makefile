@@ -184,7 +184,7 @@ lint: $(DEV_BUILD)
 
 tidy: export PATH := $(DEV):$(PATH)
 tidy: $(DEV_BUILD)
-	test -x $(DEV)/clang-tidy || pip install --quiet clang-tidy
+	test -x $(DEV)/clang-tidy || pip install --quiet 'clang-tidy<24'
 	sed -n 's/^ *"file": "\(.*\)",\?$$/\1/p' build/dev/compile_commands.json | \
 	    grep -E '/cpp/(src|bindings|cuda)/.*\.cpp$$|/_core\.dir/Unity/' | sort -u | \
 	    xargs -P $(JOBS) -n 1 clang-tidy --quiet -p build/dev --extra-arg=-Wno-ignored-attributes \

@@ -75,7 +75,7 @@ class Background:
         misfit = self._sums(terms.misfit)
         for _ in range(_STEPS):
             step = self._step(terms)
-            ahead, scale = found, np.ones(len(misfit))
+            ahead, ahead_terms, scale = found, terms, np.ones(len(misfit))
             for _ in range(_STEPS):
                 ahead = found + scale * step
                 below = self._value(ahead)

@@ -58,12 +58,12 @@ def kernels_of(model: DetectorModel, panels: Sequence[ScenePanel]) -> tuple[list
 
 def _near(kernel: Array) -> Array:
     """The middle of a kernel, in which all of it is but what need not be followed."""
-    middle = [n // 2 for n in kernel.shape]
+    middle, near = [n // 2 for n in kernel.shape], kernel
     for reach in range(_FAR + 1):
-        cut = tuple(slice(max(m - reach, 0), m + reach + 1) for m in middle)
-        if float(np.abs(kernel).sum() - np.abs(kernel[cut]).sum()) <= _LOST:
+        near = kernel[tuple(slice(max(m - reach, 0), m + reach + 1) for m in middle)]
+        if float(np.abs(kernel).sum() - np.abs(near).sum()) <= _LOST:
             break
-    return kernel[cut]
+    return near
 
 
 class _Blocks(NamedTuple):
