@@ -92,7 +92,7 @@ struct Mixed<TophatSlopes> {
         const auto within = [&](const Doubles h[3]) { return TophatLattice::squared(s, h[0], h[1], h[2]); };
         LatticeValue<Singles> out{};
         out.squared = singles_of(within(miss.half[0]), within(miss.half[1]));
-        for (int i = 0; i < 3; ++i) out.by_index[i] = Singles{};
+        for (Singles& slope : out.by_index) slope = Singles{};
         return out;
     }
 };

@@ -150,7 +150,7 @@ void sweep_few(Row& row, const double* orientations, const Direction& direction)
 // Whether the polynomials of all axes have the highest power.
 bool has_all_powers(const CellPolynomials& few) {
     bool all = true;
-    for (int axis = 0; axis < 3; ++axis) all &= few.polynomial[axis][few.degree] != 0;
+    for (const auto& polynomial : few.polynomial) all &= polynomial[few.degree] != 0;
     return all;
 }
 
