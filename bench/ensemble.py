@@ -182,7 +182,8 @@ def nothing(number: int) -> int:
 
 def tasks(count: int) -> None:
     """Print how many tasks a second go through the engine's loop."""
-    from nanobragg.ensemble.engine import TASKS_PER_WORKER, client_of, through
+    from nanobragg.cluster.client import client_of
+    from nanobragg.ensemble.engine import TASKS_PER_WORKER, through
 
     with client_of(2, None) as client:
         began, used = time.perf_counter(), processor_time()

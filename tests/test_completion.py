@@ -146,7 +146,7 @@ def test_quirks_are_completed_one_by_one(script: Path, files: Path) -> None:
         ("nanobragg refine e.toml -loss ", {"none", "huber", "cauchy"}),
         (
             "nanobragg refine e.toml -s",
-            {"-shoebox", "-saturation", "-search", "-spots", "-spots_image", "-steps", "-schema"},
+            {"-shoebox", "-saturation", "-search", "-spots", "-spots_image", "-steps", "-schema", "-scheduler"},
         ),
         ("nb-compare --images f.img ", {"f.img", "g.h5", "l.bin", "folder"}),
         ("nb-compare --outdir ", {"folder"}),

@@ -186,10 +186,10 @@ def test_workers_of_our_own_do_not_watch_themselves() -> None:
     asked = ("distributed.worker.profile.enabled", "distributed.admin.tick.interval")
     code = f"""
         import dask
-        from nanobragg.ensemble import engine
+        from nanobragg.cluster.client import client_of
 
         if __name__ == "__main__":
-            with engine.client_of(1, None) as client:
+            with client_of(1, None) as client:
                 print(*(list(client.run(dask.config.get, key).values()) for key in {asked}))
         """
     said = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True)

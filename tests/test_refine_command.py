@@ -116,6 +116,8 @@ def test_priors_and_bounds_are_said(shot: Path, pixels: str, capsys: pytest.Capt
         (["start.toml"], "refine: found no image, expected -image SHOT"),
         (["-image", "shot.cbf"], "refine: found no FILE.toml"),
         (["start.toml", "-image"], "-image: found too few words after it, expected FILE"),
+        (["start.toml", "-image", "shot.cbf", "-workers", "0"], "-workers: found '0', expected a whole number"),
+        (["start.toml", "-image", "shot.cbf", "-workers", "2"], "-workers: found 2 with one image, expected many"),
         (["start.toml", "other.toml"], "refine: found 'start.toml' and 'other.toml', expected one file"),
         (["start.toml", "-colour", "red"], "refine: found the option '-colour', expected a file, -image, -free"),
         (["start.toml", "-image", "shot.cbf", "-steps", "two"], "-steps: found 'two', expected a whole number"),

@@ -6,6 +6,7 @@ Quick: small images of few pixels; ``bench`` has the figures of many realisation
 from __future__ import annotations
 
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,16 @@ import pytest
 from nanobragg import Experiment, InputError, refine, refine_shots, simulate
 from nanobragg.differentiation.names import choose
 from nanobragg.differentiation.tangents import tangents
+from nanobragg.refinement import kept
 from nanobragg.refinement.arrow import Arrow
+from nanobragg.refinement.crew import Crew
+from nanobragg.refinement.far import FarCrew
+from nanobragg.refinement.joint import Joint
 from nanobragg.refinement.moves import Fewer
 from nanobragg.refinement.settings import settings_of
-from nanobragg.refinement.shots import shots_of
+from nanobragg.refinement.shot import LIKELY
+from nanobragg.refinement.shots import found_of, recipes_of
+from nanobragg.refinement.work import Work
 from nanobragg.rendering.derivatives import render_jvp
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
@@ -204,12 +211,125 @@ def test_what_moves_detector_and_crystals_together_is_named() -> None:
     assert all(f"detector.groups[{group}].rotation[0]" in turned for group in ("left", "right"))
 
 
+# ---- workers ----------------------------------------------------------------------------------------------
+
+
+def bits(found: Any) -> list[bytes]:
+    """All numbers that a refinement gives."""
+    every: list[tuple[Any, ...]] = [(found.misfits,)]
+    every += [(one.values, one.covariance, one.shoeboxes["chi2"], one.shoeboxes["Z"]) for one in found.shots]
+    every += [(one.data, one.spots, one.background, one.residuals) for one in found.examples]
+    return [np.asarray(array).tobytes() for each in every for array in each]
+
+
+def test_workers_find_the_same_bits(series: tuple[list[Experiment], list[np.ndarray], Any]) -> None:
+    """Two processes, one of which is killed in the middle: its shots are made again by the other."""
+    psutil = pytest.importorskip("psutil")
+    pytest.importorskip("distributed")
+    truth, data, alone = series
+
+    def kill_one(step: int, _: float) -> None:
+        workers = [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
+        assert len(workers) >= 2 or step > 2
+        if step == 2:
+            workers[-1].kill()
+
+    found = refine_shots(off(truth), data, EACH, COMMON, workers=2, progress=kill_one)
+    assert bits(found) == bits(alone)
+    assert (found.notes, found.weak, found.jacobians) == (alone.notes, alone.weak, alone.jacobians)
+
+
+class Forgetful:
+    """A client whose two workers are this process, and know nothing any more after each third task."""
+
+    status = "closed"
+
+    def __init__(self) -> None:
+        self.tasks = 0
+
+    def ncores(self) -> dict[str, int]:
+        """Workers and their threads."""
+        return {"a": 1, "b": 1}
+
+    def submit(self, work: Any, *given: Any, **_: Any) -> Any:
+        """Do it at once."""
+        self.tasks += 1
+        if self.tasks % 3 == 0:
+            kept._KEPT.clear()
+        value = work(*(one.result() if isinstance(one, Future) else one for one in given))
+        done: Future[Any] = Future()
+        done.set_result(value)
+        return done
+
+
+def test_a_worker_makes_what_another_one_knew() -> None:
+    """Pixels that were left out, models and backgrounds: all that a step needs follows from what the client knows."""
+    pytest.importorskip("distributed")
+    truth = shots(2, 48)
+    data = [photons(each, seed) for seed, each in enumerate(truth)]
+    data[0][5, 7] += 5000
+    settings = settings_of("test", {"outliers": 4.0, "steps": 3})
+    recipes = recipes_of(off(truth), data, EACH, COMMON, settings)
+    every = []
+    for crew in (Crew(2, 1), FarCrew(Forgetful(), recipes)):
+        shown = crew.shots(recipes)
+        every.append(found_of(shown, Work(shown, crew, settings).done(), crew))
+    assert any("left out: further than" in note for note in every[0].notes)
+    assert every[0].notes == every[1].notes
+    assert bits(every[0]) == bits(every[1])
+
+
+def test_a_step_to_nowhere_is_forgotten() -> None:
+    """Which shots had been there before one found no crystal depends on threads; what comes after must not."""
+    truth = shots(2, 24)
+    data = [photons(each, seed) for seed, each in enumerate(truth)]
+    crew = Crew(2, 1)
+    own = crew.shots(recipes_of(truth, data, EACH, (), settings_of("test", {})))
+    found = []
+    for nowhere in (False, True):
+        joint = Joint(crew.targets(own, LIKELY), 0, crew)
+        start = np.zeros(len(joint.longest))
+        joint.at(start)
+        if nowhere:
+            held, joint.targets[1] = joint.targets[1], Nowhere(joint.targets[1])
+            with pytest.raises(InputError, match="nowhere"):
+                joint.at(start + 0.05)
+            joint.targets[1] = held
+        found.append([part.below.tobytes() for part in joint.at(start + 0.01).parts])
+    assert found[0] == found[1]
+
+
+class Nowhere:
+    """A target without a crystal."""
+
+    def __init__(self, target: Any) -> None:
+        self.level = target.level
+
+    def at(self, _: np.ndarray) -> None:
+        """Raise."""
+        raise InputError("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [
+        ({"workers": 0}, "workers: found 0"),
+        ({"workers": 2, "scheduler": "tcp://x:1"}, "-workers and -scheduler: found both"),
+    ],
+)
+def test_wrong_workers_are_named(who: dict[str, Any], said: str) -> None:
+    """Before anything is read."""
+    with pytest.raises(InputError, match=said):
+        refine_shots(still(edge=8), [np.zeros((8, 8))], EACH, **who)
+
+
 def test_columns_of_moves_are_those_one_by_one() -> None:
     """Panels are moved in six ways instead of one for each number, which must not change a column."""
     truth, data = detector_shots(2, shots=1, edge=24)
-    shots, _ = shots_of(truth, data, EACH, [*DETECTOR, "detector.panels[1].shift"], settings_of("test", {}))
-    model, point = shots[0].model, shots[0].model._start
-    names = [name for name in shots[0].variables.names if name.startswith("detector.")]
+    names = [*DETECTOR, "detector.panels[1].shift"]
+    shot = recipes_of(truth, data, EACH, names, settings_of("test", {}))[0].made(threads=1)
+    model, point = shot.model, shot.model._start
+    names = [name for name in shot.variables.names if name.startswith("detector.")]
     changes = list(tangents(choose(names, point), point))
     fewer = Fewer(changes)
     assert len(fewer.changes) == 6
@@ -217,7 +337,7 @@ def test_columns_of_moves_are_those_one_by_one() -> None:
     for one, column in zip(changes, found, strict=True):
         alone = render_jvp(point.scene, [one])[1].ravel()
         assert np.linalg.norm(column - alone) < 1e-9 * np.linalg.norm(alone)
-    assert len(model.columns(np.zeros(len(shots[0].variables)))) == len(shots[0].variables)
+    assert len(model.columns(np.zeros(len(shot.variables)))) == len(shot.variables)
 
 
 def test_mosaic_spread_and_wavelength_are_found() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nanobragg.cluster.client import check_one_of, workers_said
 from nanobragg.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,18 +112,9 @@ def _parsed(words: Sequence[str]) -> _Request:
         else:
             value = rest.pop(0)
             key = {"-o": "folder"}.get(name, name[1:])
-            setattr(request, key, _workers(value) if name == "-workers" else value)
-    if request.workers is not None and request.scheduler is not None:
-        raise InputError(
-            "-workers and -scheduler: found both, expected one of them: a scheduler has workers of its own"
-        )
+            setattr(request, key, workers_said(value) if name == "-workers" else value)
+    check_one_of(request.workers, request.scheduler)
     return request
-
-
-def _workers(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10_000):
-        raise InputError(f"-workers: found {text!r}, expected a whole number, 1 or more")
-    return int(text)
 
 
 # ---- the work -----------------------------------------------------------------------------------------------

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from nanobragg.cluster.client import client_of, result_of
 from nanobragg.ensemble.reading import plan_of
 from nanobragg.ensemble.shot import Maker
 from nanobragg.ensemble.shot_file import Nominal, nominal_of, shots_name, write_shots
-from nanobragg.errors import InputError
-from nanobragg.io.support.extras import need
 
 if TYPE_CHECKING:
     from nanobragg.ensemble.plan import Plan
@@ -26,17 +24,6 @@ _PLACE: dict[str, str] = {}
 """The ``device`` that a worker was given; nothing: the file's."""
 _KEEPING = Lock()
 """One of a worker's threads at a time looks for what is kept, or makes it."""
-
-_SETTINGS = {
-    # What a worker does with memory is the renderer's affair; its warnings would be about shared libraries.
-    "distributed.worker.memory.terminate": False,
-    "distributed.worker.memory.pause": False,
-    # For Dask's pages, which nobody sees here, each worker would look at itself a hundred times a second.
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.system-monitor.interval": "10s",
-    "distributed.admin.tick.interval": "1s",
-}
-"""Settings of a scheduler of our own, and its workers."""
 
 Done = Callable[[int], object]
 """Told the number of every file that is there."""
@@ -93,7 +80,6 @@ def make_files_with_dask(
             written, and when workers are killed over one file again and again.
 
     """
-    need("distributed", "-scheduler" if scheduler else "-workers", extra="ensemble")
     shared = (plan.document, os.path.abspath(plan.path), os.path.abspath(folder), identity)
     with client_of(workers, scheduler) as client:
         if devices and scheduler is None:
@@ -101,7 +87,8 @@ def make_files_with_dask(
         slots = TASKS_PER_WORKER * max(sum(client.ncores().values()), workers, 1)
         tasks = ((_key(identity, number), (*shared, number)) for number in numbers)
         for future in through(client, make_one, tasks, slots):
-            done(_result(future))
+            name = str(future.key).rpartition("-")[0]
+            done(result_of(future, name, "goes on where it was"))
 
 
 def through(client: Any, work: Callable[..., Any], tasks: Iterator[tuple[str, tuple[Any, ...]]], slots: int) -> Any:
@@ -125,60 +112,6 @@ def _key(identity: str, number: int) -> str:
     return f"{shots_name(number)}-{identity[:12]}"
 
 
-def _result(future: Any) -> int:
-    from distributed import CancelledError
-    from distributed.comm import CommClosedError
-    from distributed.scheduler import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker as error:
-        name = str(future.key).rpartition("-")[0]
-        raise InputError(
-            f"{name}: found its workers killed again and again, expected enough memory for them"
-        ) from error
-    except (CancelledError, CommClosedError, ConnectionError) as error:
-        # Nobody cancels, but a client that has lost its scheduler.
-        raise InputError(
-            "-scheduler: found it gone in the middle of the work, expected it to stay; the same command goes on where "
-            "it was"
-        ) from error
-
-
-@contextmanager
-def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
-    """A connection to a scheduler, or to one of our own with as many processes; raises :class:`InputError`."""
-    import logging
-
-    import dask
-    import distributed
-
-    if scheduler is not None:
-        # What its client would log of a scheduler that is gone is told by a sentence.
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-        try:
-            client = distributed.Client(scheduler, timeout=20)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise InputError(f"-scheduler: found no scheduler at {scheduler!r}, expected one of Dask's") from error
-        with client:
-            yield client
-        return
-    with (
-        dask.config.set(_SETTINGS),
-        distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            # Without an address it would take a certain port, and warn where another run has it.
-            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        client.register_plugin(_undisturbed(distributed))
-        yield client
-
-
 def _on_devices(devices: Sequence[str]) -> Any:
     """What gives the workers of this machine, which are numbered, one device after the other; a worker that replaces a
     dead one has its number.
@@ -192,14 +125,3 @@ def _on_devices(devices: Sequence[str]) -> Any:
             engine._PLACE["device"] = devices[int(worker.name) % len(devices)]
 
     return OnDevice()
-
-
-def _undisturbed(distributed: Any) -> Any:
-    """What makes workers leave Ctrl-C, which a terminal sends to them too, to the process that will stop them."""
-    import signal
-
-    class Undisturbed(distributed.WorkerPlugin):
-        def setup(self, worker: Any) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    return Undisturbed()

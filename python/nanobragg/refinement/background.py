@@ -48,7 +48,8 @@ class Background:
             basis = [np.ones(len(pixels.index)), *(self._centred(x) for x in (pixels.fast, pixels.slow))]
             self.basis = np.array(basis[: self.numbers]).reshape(self.numbers, len(pixels.index))
         """(q, m)"""
-        self._found: Array | None = None
+        self.found: Array | None = None
+        """(q, groups) what was fitted last, from which the next fit begins"""
 
     def _sums(self, x: Array) -> Array:
         """(..., m) to (..., groups)."""
@@ -67,7 +68,7 @@ class Background:
         """(m,): the background that explains the data best with these spots."""
         if not self.numbers:
             return np.zeros_like(spots)
-        found = self._found
+        found = self.found
         if found is None:
             found = self._first(data)
         below = self._value(found)
@@ -89,7 +90,7 @@ class Background:
             misfit = misfit - gained
             if gained.sum() < _ENOUGH:
                 break
-        self._found = found
+        self.found = found
         return below
 
     def _value(self, numbers: Array) -> Array:

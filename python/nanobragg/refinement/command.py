@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nanobragg.cluster.client import check_one_of, workers_said
 from nanobragg.errors import InputError
 from nanobragg.records.kinds import Mismatch
-from nanobragg.refinement.request import FIELDS, FREE
+from nanobragg.refinement.request import FIELDS, FREE, Hands
 
 if TYPE_CHECKING:
     from nanobragg.records.fields import Place
@@ -40,6 +41,10 @@ FILES = {
     "-report": Word("page to look at: shoeboxes, convergence, correlations", "FILE.html", ("html",)),
     "-mtz": Word("refined structure factors (with -factors: refined.mtz)", "FILE.mtz", ("mtz",)),
 }
+_HANDS = {
+    "-workers": Word("processes of this machine that share many shots, by Dask; default: none, but threads", "N"),
+    "-scheduler": Word("have the workers of a running Dask scheduler do it", "ADDRESS"),
+}
 _BY_NAME = {
     "-prior": Word("what is known: NAME=SIGMA about the start, or NAME=VALUE,SIGMA; may be repeated", "NAME=..."),
     "-bound": Word("limits: NAME=LOWEST,HIGHEST; may be repeated", "NAME=..."),
@@ -62,6 +67,7 @@ def _several(kind: Kind) -> bool:
 WORDS = {
     **{f"-{key}": _word(place) for key, place in FIELDS.items() if key not in ("priors", "bounds")},
     **_BY_NAME,
+    **_HANDS,
     **FILES,
 }
 USAGE = (
@@ -86,6 +92,7 @@ class _Words(NamedTuple):
     file: str
     files: dict[str, str]
     said: dict[str, Any]
+    hands: Hands
 
 
 def refine_command(words: Sequence[str]) -> int:
@@ -105,21 +112,30 @@ def refine_command(words: Sequence[str]) -> int:
     from nanobragg.program.requests import check_files
     from nanobragg.refinement.request import read_request
 
-    file, files, said = _parsed(words)
+    file, files, said, hands = _parsed(words)
     check_files(files)
     if "-report" in files:
         need("matplotlib", "-report", extra="plot")
     request = read_request(file, said)
+    _check_hands(request, hands)
     if request.said.factors is not None:
         files.setdefault("-mtz", "refined.mtz")
     elif "-mtz" in files:
         raise InputError(f"-mtz: found {files['-mtz']!r} without -factors, expected both")
     for note in request.notes:
         print(note)
-    found = request.refined(_shown(request))
+    found = request.refined(_shown(request), hands)
     print(found)
     _write(request, files, found)
     return 0
+
+
+def _check_hands(request: Request, hands: Hands) -> None:
+    """Raise :class:`InputError` for workers where no shots are shared out."""
+    for name, value in hands._asdict().items():
+        if value is not None and (request.one or request.said.factors is not None):
+            what = "one image" if request.one else "-factors"
+            raise InputError(f"-{name}: found {value} with {what}, expected many shots without structure factors")
 
 
 def _shown(request: Request) -> Callable[[int, float], object] | None:
@@ -151,6 +167,7 @@ def _write(request: Request, files: dict[str, str], found: Refinement | RefinedS
 
 def _parsed(words: Sequence[str]) -> _Words:
     file, files, said = "", {"-o": "refined.toml"}, {}
+    hands: dict[str, Any] = {}
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -165,6 +182,8 @@ def _parsed(words: Sequence[str]) -> _Words:
             raise InputError(f"{name}: found too few words after it, expected {WORDS[name].value}")
         elif name in FILES:
             files[name] = rest.pop(0)
+        elif name in _HANDS:
+            hands[name[1:]] = workers_said(rest.pop(0)) if name == "-workers" else rest.pop(0)
         elif name in _BY_NAME:
             known, numbers = _by_name(name, rest.pop(0))
             said.setdefault(f"{name[1:]}s", {})[known] = numbers
@@ -173,7 +192,8 @@ def _parsed(words: Sequence[str]) -> _Words:
             said[name[1:]] = _value(name, FIELDS[name[1:]], taken)
     if not file:
         raise InputError("refine: found no FILE.toml, expected nanobragg refine FILE.toml -image SHOT")
-    return _Words(file, files, said)
+    check_one_of(**hands)
+    return _Words(file, files, said, Hands(**hands))
 
 
 def _taken(rest: list[str], several: bool) -> list[str]:

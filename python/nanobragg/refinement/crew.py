@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nanobragg import _core
+
+if TYPE_CHECKING:
+    from nanobragg.refinement.shot import Recipe, Shot
+    from nanobragg.refinement.target import Part, Target
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -26,6 +30,18 @@ class Crew:
         self._hands = max(min(shots, every), 1)
         self.each = max(every // self._hands, 1) if shots > 1 else threads
         """Threads of a shot's renderer."""
+
+    def shots(self, recipes: Sequence[Recipe]) -> list[Shot]:
+        """The shots that are made so."""
+        return self.map(lambda recipe: recipe.made(self.each), recipes)
+
+    def targets(self, shots: Sequence[Shot], kind: str) -> list[Target]:
+        """What is made small for each shot (:meth:`Shot.target`)."""
+        return self.map(lambda shot: shot.target(kind), shots)
+
+    def left_out(self, shots: Iterable[Shot], targets: Iterable[Target], parts: Iterable[Part]) -> bool:
+        """Leave out pixels that are far from the models of these parts; whether there are any."""
+        return any(self.starmap(lambda shot, *there: shot.leave_out(*there), zip(shots, targets, parts, strict=True)))
 
     def map(self, work: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
         """What ``work`` makes of each, in order. The first error ends it, as Ctrl-C does."""

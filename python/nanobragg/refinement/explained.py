@@ -39,11 +39,10 @@ def explained_by(shot: Shot, part: Part) -> Explained:
     return Explained(residuals, _boxes(shot.pixels, residuals, variance))
 
 
-def doubts(found: Sequence[Explained]) -> list[str]:
-    """What is to be said where chi-squared of shots is far from that of a right model."""
+def doubts(found: Sequence[NDArray[np.void]]) -> list[str]:
+    """What is to be said where chi-squared of shots, each with its shoeboxes, is far from that of a right model."""
     far = []
-    for number, shot in enumerate(found):
-        boxes = shot.shoeboxes
+    for number, boxes in enumerate(found):
         chi2 = float(boxes["chi2"].sum() / boxes["pixels"].sum())
         away = float((boxes["chi2"] - boxes["pixels"]).sum() / np.sqrt((boxes["spread"] ** 2).sum()))
         if chi2 > _MUCH and away > _FAR:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.records.kinds import POSITIVE
+from nanobragg.refinement.crew import Crew
 from nanobragg.refinement.factor_fit import FactorFit, Place
 from nanobragg.refinement.factor_sigmas import sigmas_of
 from nanobragg.refinement.factors_result import RefinedFactors
@@ -17,14 +18,14 @@ from nanobragg.refinement.fit import descend
 from nanobragg.refinement.joint import Joint
 from nanobragg.refinement.reflections import Reflections, indices_of
 from nanobragg.refinement.settings import settings_of
-from nanobragg.refinement.shots import found_of, shots_of
+from nanobragg.refinement.shot import LIKELY
+from nanobragg.refinement.shots import check_alike, found_of, recipes_of
 from nanobragg.refinement.work import End
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.records.experiment import Experiment
-    from nanobragg.refinement.crew import Crew
     from nanobragg.refinement.settings import Settings
     from nanobragg.refinement.shot import Shot
 
@@ -74,7 +75,10 @@ def refine_factors(
     settings = settings_of("refine_factors", {"pixels": "shoeboxes", **how})
     if prior is not None:
         POSITIVE.checked(prior, "prior")
-    shots, crew = shots_of(experiments, images, each, (), settings)
+    recipes = recipes_of(experiments, images, each, (), settings)
+    crew = Crew(len(recipes), settings.threads)
+    shots = crew.shots(recipes)
+    check_alike(shots)
     reflections = _reflections(shots, group, friedel)
     return _Work(shots, crew, reflections, settings, prior, progress).done()
 
@@ -103,7 +107,7 @@ class _Work:
     ) -> None:
         self._shots, self._settings, self._progress, self._prior = shots, settings, progress, prior
         self._boxes = settings.pixels != "all" or settings.spots is not None
-        self._joint = Joint(crew.map(lambda shot: shot.likely(), shots), 0, crew)
+        self._joint, self._crew = Joint(crew.targets(shots, LIKELY), 0, crew), crew
         self.fit = FactorFit(shots, self._joint, crew, reflections, prior, self._told)
         self._places = 0
         self._best: Place | None = None
@@ -168,7 +172,7 @@ class _Work:
             converged,
             interrupted,
         )
-        shots = found_of(self._shots, end)
+        shots = found_of(self._shots, end, self._crew)
         reflections, grid = self.fit.reflections, self._shots[0].model.factors
         factors = np.column_stack([indices_of(grid).astype(float), grid.values.ravel()])
         kept = [replace(shot, experiment=_with_factors(shot.experiment, factors)) for shot in shots.shots]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from nanobragg.errors import InputError
 from nanobragg.refinement.arrow import Arrow
 from nanobragg.refinement.priors import Priors
 from nanobragg.refinement.variables import SCALES
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.refinement.crew import Crew
+    from nanobragg.refinement.far import FarCrew, FarTarget
     from nanobragg.refinement.target import Part, Target
     from nanobragg.refinement.variables import Variable
 
@@ -45,8 +47,9 @@ class Joint:
 
     """
 
-    def __init__(self, targets: Sequence[Target], common: int, crew: Crew) -> None:
-        self.targets, self.common, self._crew = list(targets), common, crew
+    def __init__(self, targets: Sequence[Target | FarTarget], common: int, crew: Crew | FarCrew) -> None:
+        self.targets: list[Any] = list(targets)
+        self.common, self._crew = common, crew
         variables = self.targets[0].variables
         self.own = len(variables) - common
         self._priors = Priors(variables, range(self.own, len(variables)))
@@ -96,8 +99,14 @@ class Joint:
         return self._crew.starmap(work, zip(self.targets, self.unpacked(state.x), state.parts, strict=True))
 
     def at(self, x: Array) -> State:
-        """The target at ``x`` (n,)."""
-        return self.of(x, self.over(lambda target, y: target.at(y), x))
+        """The target at ``x`` (n,). Where it is nowhere, nothing is known of it afterwards, of no shot."""
+        levels = [target.level for target in self.targets]
+        try:
+            return self.of(x, self.over(lambda target, y: target.at(y), x))
+        except InputError:
+            for target, level in zip(self.targets, levels, strict=True):
+                target.level = level
+            raise
 
     def of(self, x: Array, parts: list[Part]) -> State:
         """The state with these parts."""

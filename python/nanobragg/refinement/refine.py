@@ -79,5 +79,5 @@ def _refinement(shot: Shot, end: End) -> Refinement:
         jacobians=shot.model.jacobians,
         converged=end.converged,
         **pictures(shot, part, explained),
-        notes=end.notes([*shot.notes, *doubts([explained])]),
+        notes=end.notes([*shot.notes, *doubts([explained.shoeboxes])]),
     )

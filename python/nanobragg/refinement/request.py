@@ -59,6 +59,15 @@ FIELDS = {place.key: place for place in (*own_places(Said), *own_places(Settings
 """What the command line may say, and ``[refine]`` where it is no field of every run (threads)."""
 
 
+class Hands(NamedTuple):
+    """Who works on many shots besides this process."""
+
+    workers: int | None = None
+    """processes of this machine"""
+    scheduler: str | None = None
+    """an address, of Dask's"""
+
+
 class Request(NamedTuple):
     """A refinement that is asked for."""
 
@@ -88,7 +97,9 @@ class Request(NamedTuple):
         """Whether it is one image, with nothing else."""
         return len(self.images) == 1 and not self.common and self.said.factors is None
 
-    def refined(self, progress: Progress | None) -> Refinement | RefinedShots | RefinedFactors:
+    def refined(
+        self, progress: Progress | None, hands: Hands | None = None
+    ) -> Refinement | RefinedShots | RefinedFactors:
         """Carry it out; errors as for :func:`nanobragg.refine`."""
         experiments = [run.experiment for run in self.runs]
         how = self.how
@@ -107,7 +118,9 @@ class Request(NamedTuple):
             return refine(experiments[0], self.images[0], self.free, progress=progress, **how)
         from nanobragg.refinement.shots import refine_shots
 
-        return refine_shots(experiments, self.images, self.free, self.common, progress=progress, **how)
+        workers, scheduler = hands or Hands()
+        who: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress}
+        return refine_shots(experiments, self.images, self.free, self.common, **who, **how)
 
 
 def read_request(path: str, words: Mapping[str, Any]) -> Request:

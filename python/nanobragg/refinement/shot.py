@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_MILD = 0.06
+MILD, LIKELY = "mild", "likely"
+"""kinds of targets"""
+_MILD_PART = 0.06
 """a part of the intensity of bright pixels: photons that are added to data and model at the beginning, so that what is
 between the spots, the fringes of small crystals above all, does not count yet"""
 
@@ -90,19 +92,20 @@ class Shot:
         spreading = (lambda index: Spread(panels, kernels, index, beam)) if kernels else None
         self.model = Model(point, self.variables, self.pixels, threads, spreading)
 
-    def target(self, likelihood: Likelihood) -> Target:
-        """What is made small."""
-        kind = self.settings.background
-        return Target(self.model, self.variables, self.pixels, self.photons, likelihood, kind, self.own)
+    @property
+    def size(self) -> int:
+        """How many pixels are compared."""
+        return len(self.photons)
 
-    def mild(self) -> Target:
-        """What is made small at the beginning."""
-        return self.target(Likelihood(rooted, self.variance + _MILD * self._bright()))
-
-    def likely(self) -> Target:
-        """What is made small in the end."""
+    def target(self, kind: str) -> Target:
+        """What is made small: ``MILD`` at the beginning, ``LIKELY`` in the end."""
         settings = self.settings
-        return self.target(Likelihood(LIKELIHOODS[settings.likelihood], self.variance, LOSSES.get(settings.loss)))
+        if kind == MILD:
+            likelihood = Likelihood(rooted, self.variance + _MILD_PART * self._bright())
+        else:
+            likelihood = Likelihood(LIKELIHOODS[settings.likelihood], self.variance, LOSSES.get(settings.loss))
+        background = settings.background
+        return Target(self.model, self.variables, self.pixels, self.photons, likelihood, background, self.own)
 
     def _bright(self) -> float:
         """Photons that one in a hundred pixels of spots has, or more; single ones (the direct beam) do not matter."""
@@ -129,6 +132,24 @@ class Shot:
         image = np.full(int(np.prod(self._shape)), np.nan)
         image[self.pixels.index] = values
         return image.reshape(self._shape)
+
+
+class Recipe(NamedTuple):
+    """What one of many shots is made of."""
+
+    number: int
+    experiment: Experiment
+    image: Any
+    own: Sequence[str]
+    common: Sequence[str]
+    settings: Settings
+
+    def made(self, threads: int) -> Shot:
+        """The shot; errors as for it, with its number."""
+        try:
+            return Shot(self.experiment, self.image, self.own, self.common, self.settings, threads)
+        except InputError as error:
+            raise InputError(f"shot {self.number}: {error}") from error
 
 
 def _names(own: Sequence[str], common: Sequence[str], point: Point) -> tuple[list[str], list[str], list[str]]:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from nanobragg.cluster.client import check_one_of
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
+from nanobragg.records.kinds import COUNT
 from nanobragg.refinement.covariance import determined
 from nanobragg.refinement.crew import Crew
 from nanobragg.refinement.explained import doubts, explained_by, pictures, refined_shot
 from nanobragg.refinement.result import RefinedShot
 from nanobragg.refinement.settings import settings_of
-from nanobragg.refinement.shot import Shot
+from nanobragg.refinement.shot import Recipe, Shot
 from nanobragg.refinement.shots_result import Example, RefinedShots
 from nanobragg.refinement.work import End, Work
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nanobragg.refinement.far import FarCrew, FarShot
     from nanobragg.refinement.settings import Settings
+    from nanobragg.refinement.target import Part
 
     Progress = Callable[[int, float], object]
 
@@ -32,6 +42,8 @@ def refine_shots(
     each: Sequence[str],
     common: Sequence[str] = (),
     *,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
     **how: Any,
 ) -> RefinedShots:
@@ -43,6 +55,8 @@ def refine_shots(
         each: what is free of each shot, by names as :func:`nanobragg.refine` has them: ``crystal.misset``, ``scale``.
         common: what is free and the same for all shots: ``beam.wavelength``, ``detector.groups[left].shift`` (of a
             group of panels), ``crystal.cell``. All shots start with the same values of it.
+        workers: processes of this machine that share the shots, by Dask; default: none, but threads of this one.
+        scheduler: the address of a running scheduler of Dask's, whose workers do it; they see the files that are named.
         progress: called after each step with its number and the misfit of a pixel.
         how: what :func:`nanobragg.refine` takes; ``priors`` and ``bounds`` of what is common count once; ``mask``,
             ``spots`` and ``spots_image`` may be lists, one for each shot.
@@ -51,39 +65,48 @@ def refine_shots(
     ends the refinement with the best that was found, which is not ``converged``.
 
     Raises:
-        InputError: as :func:`nanobragg.refine` does, naming the shot; and for common numbers that differ at the start.
+        InputError: as :func:`nanobragg.refine` does, naming the shot; for common numbers that differ at the start; and
+            for workers without the package distributed, and a scheduler that does not answer or is gone.
 
     """
     settings = settings_of("refine_shots", how)
-    shots, crew = shots_of(experiments, images, each, common, settings)
-    return found_of(shots, Work(shots, crew, settings, progress).done())
+    if workers is not None:
+        COUNT.checked(workers, "workers")
+    check_one_of(workers, scheduler)
+    recipes = recipes_of(experiments, images, each, common, settings)
+    with _crew_of(recipes, settings, min(workers or 1, len(recipes)), scheduler) as crew:
+        shots: Sequence[Shot | FarShot] = crew.shots(recipes)
+        check_alike(shots)
+        return found_of(shots, Work(shots, crew, settings, progress).done(), crew)
 
 
-def shots_of(
+def _crew_of(
+    recipes: Sequence[Recipe], settings: Settings, workers: int, scheduler: str | None
+) -> AbstractContextManager[Crew | FarCrew]:
+    if workers == 1 and scheduler is None:
+        return nullcontext(Crew(len(recipes), settings.threads))
+    from nanobragg.refinement.far import far_crew
+
+    return far_crew(recipes, workers, scheduler)
+
+
+def recipes_of(
     experiments: Experiment | Sequence[Experiment],
     images: Sequence[Any],
     each: Sequence[str],
     common: Sequence[str],
     settings: Settings,
-) -> tuple[list[Shot], Crew]:
-    """The shots, and who works on them; arguments and errors as for :func:`refine_shots`."""
+) -> list[Recipe]:
+    """What the shots are made of; arguments and errors as for :func:`refine_shots`."""
     pictures = _list("images", images)
     starts = [experiments] * len(pictures) if isinstance(experiments, Experiment) else list(experiments)
     if len(starts) != len(pictures) or not pictures:
         raise InputError(f"images: found {len(pictures)}, expected one for each of {len(starts)} experiments")
-    own = [settings.of_shot(number, len(starts)) for number in range(len(starts))]
-    crew = Crew(len(starts), settings.threads)
-
-    def one(number: int) -> Shot:
-        try:
-            return Shot(starts[number], pictures[number], each, common, own[number], crew.each)
-        except InputError as error:
-            raise InputError(f"shot {number}: {error}") from error
-
-    shots = crew.map(one, range(len(starts)))
-    for number, shot in enumerate(shots):
-        _check_common(shots[0], shot, number)
-    return shots, crew
+    count = len(starts)
+    return [
+        Recipe(number, start, picture, each, common, settings.of_shot(number, count))
+        for number, (start, picture) in enumerate(zip(starts, pictures, strict=True))
+    ]
 
 
 def _list(name: str, given: Any) -> list[Any]:
@@ -92,8 +115,13 @@ def _list(name: str, given: Any) -> list[Any]:
     return list(given)
 
 
-def _check_common(first: Shot, other: Shot, number: int) -> None:
+def check_alike(shots: Sequence[Shot | FarShot]) -> None:
     """Raise :class:`InputError` for shots of other names, or with another start of what is common."""
+    for number, shot in enumerate(shots):
+        _check_common(shots[0], shot, number)
+
+
+def _check_common(first: Shot | FarShot, other: Shot | FarShot, number: int) -> None:
     if first.variables.names != other.variables.names:
         odd = sorted(set(first.variables.names) ^ set(other.variables.names))
         raise InputError(f"shot {number}: found {odd[0]} there or in shot 0 alone, expected the same names in all")
@@ -105,15 +133,15 @@ def _check_common(first: Shot, other: Shot, number: int) -> None:
             )
 
 
-def found_of(shots: list[Shot], end: End) -> RefinedShots:
+def found_of(shots: Sequence[Shot | FarShot], end: End, crew: Crew | FarCrew) -> RefinedShots:
     """What a refinement that ended there found."""
-    target = end.target
+    target, parts = end.target, end.state.parts
     known = determined(end.slopes, target, end.state.x)
-    explained = [explained_by(shot, part) for shot, part in zip(shots, end.state.parts, strict=True)]
-    every = zip(shots, target.unpacked(end.state.x), known.covariances, explained, strict=True)
-    refined = [RefinedShot(**refined_shot(*each)) for each in every]
+    every = zip(shots, target.unpacked(end.state.x), known.covariances, parts, strict=True)
+    refined = [RefinedShot(**fields) for fields in crew.starmap(_refined, every)]
     order = sorted(range(len(shots)), key=lambda number: -refined[number].Z)
     looked_at = [*order[:_WORST], *order[max(len(order) - 1, _WORST) :]]
+    shown = crew.starmap(_shown, [(shots[i], parts[i]) for i in looked_at])
     return RefinedShots(
         shots=tuple(refined),
         common=tuple(shots[0].variables.names[shots[0].own :]),
@@ -122,12 +150,20 @@ def found_of(shots: list[Shot], end: End) -> RefinedShots:
         misfits=end.misfits,
         jacobians=shots[0].model.jacobians,
         converged=end.converged,
-        notes=end.notes([*_notes(shots), *doubts(explained)]),
-        examples=tuple(Example(i, **pictures(shots[i], end.state.parts[i], explained[i])) for i in looked_at),
+        notes=end.notes([*_notes(shots), *doubts([shot.shoeboxes for shot in refined])]),
+        examples=tuple(Example(i, **images) for i, images in zip(looked_at, shown, strict=True)),
     )
 
 
-def _notes(shots: Sequence[Shot]) -> list[str]:
+def _refined(shot: Shot, x: NDArray[np.float64], covariance: NDArray[np.float64], part: Part) -> dict[str, Any]:
+    return refined_shot(shot, x, covariance, explained_by(shot, part))
+
+
+def _shown(shot: Shot, part: Part) -> dict[str, Any]:
+    return pictures(shot, part, explained_by(shot, part))
+
+
+def _notes(shots: Sequence[Shot | FarShot]) -> list[str]:
     """What was assumed and left out; once where it is the same for all shots."""
     numbers: dict[str, list[int]] = {}
     for number, shot in enumerate(shots):

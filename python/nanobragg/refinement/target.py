@@ -69,6 +69,15 @@ class Target:
         self.background = Background(background, pixels, likelihood)
         self._priors = Priors(variables, range(own))
 
+    @property
+    def level(self) -> Array | None:
+        """(q, groups): from which the background's next fit begins, so that it goes on where the last one ended."""
+        return self.background.found
+
+    @level.setter
+    def level(self, level: Array | None) -> None:
+        self.background.found = level
+
     def at(self, x: Array) -> Part:
         """The target at ``x`` (n,)."""
         return self.of(x, self.model.spots(x))

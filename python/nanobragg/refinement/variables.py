@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -195,6 +196,12 @@ class Variables:
     def at(self, x: NDArray[np.float64], experiment: Experiment) -> Experiment:
         """The experiment with the values of ``x``, numbers of cells that are not whole among them."""
         return replaced(experiment, self._targets, self.values(x).tolist(), self._point)
+
+    def without_experiment(self) -> Variables:
+        """A small copy for another process, which has all but :meth:`at`."""
+        found = copy(self)
+        del found._targets, found._point
+        return found
 
 
 def _unit(one: Chosen) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nanobragg.refinement.beginning import begin
 from nanobragg.refinement.fit import Path, descend
 from nanobragg.refinement.joint import Joint, State
+from nanobragg.refinement.shot import LIKELY, MILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nanobragg.refinement.arrow import Arrow
     from nanobragg.refinement.crew import Crew
+    from nanobragg.refinement.far import FarCrew, FarShot
     from nanobragg.refinement.settings import Settings
     from nanobragg.refinement.shot import Shot
-    from nanobragg.refinement.target import Target
 
     Progress = Callable[[int, float], object]
 
@@ -54,8 +55,15 @@ class Work:
 
     """
 
-    def __init__(self, shots: Sequence[Shot], crew: Crew, settings: Settings, progress: Progress | None = None) -> None:
-        self.shots, self.settings, self._crew, self._progress = list(shots), settings, crew, progress
+    def __init__(
+        self,
+        shots: Sequence[Shot | FarShot],
+        crew: Crew | FarCrew,
+        settings: Settings,
+        progress: Progress | None = None,
+    ) -> None:
+        self.shots: list[Any] = list(shots)
+        self.settings, self._crew, self._progress = settings, crew, progress
         self._steps = 0
         self._best: State | None = None
 
@@ -67,7 +75,7 @@ class Work:
             if self._best is None:
                 raise
             # The best so far may be of another likelihood and other pixels.
-            target = self._joint(lambda shot: shot.likely())
+            target = self._joint(LIKELY)
             state = target.at(self._best.x)
             return End(target, state, target.slopes(state), (), False, True)
         slopes = target.slopes(path.state) if path.slopes is None else path.slopes
@@ -75,33 +83,31 @@ class Work:
 
     def _way(self) -> tuple[Joint, Path]:
         settings = self.settings
-        mild = self._joint(lambda shot: shot.mild())
+        mild = self._joint(MILD)
         state = begin(mild, settings.search, max(shot.reach for shot in self.shots))
         state = descend(mild, state, enough=_NEAR, leap=True, steps=settings.steps, told=self._told).state
-        target = self._joint(lambda shot: shot.likely())
+        target = self._joint(LIKELY)
         path = self._down(target, target.again(state))
         for _ in range(_ROUNDS if settings.outliers else 0):
             if not self._left_out(target, path.state):
                 break
-            target = self._joint(lambda shot: shot.likely())
+            target = self._joint(LIKELY)
             path = self._down(target, target.at(path.state.x))
         return target, path
 
     def _down(self, target: Joint, state: State) -> Path:
         return descend(target, state, enough=_ENOUGH, steps=self.settings.steps, told=self._told)
 
-    def _joint(self, target_of: Callable[[Shot], Target]) -> Joint:
+    def _joint(self, kind: str) -> Joint:
         first = self.shots[0]
-        targets = self._crew.map(target_of, self.shots)
+        targets = self._crew.targets(self.shots, kind)
         return Joint(targets, len(first.variables) - first.own, self._crew)
 
     def _left_out(self, target: Joint, state: State) -> bool:
-        every = zip(self.shots, target.targets, state.parts, strict=True)
-        out = [shot.leave_out(each, part) for shot, each, part in every]
-        return any(out)
+        return self._crew.left_out(self.shots, target.targets, state.parts)
 
     def _told(self, state: State, _: int) -> None:
         self._steps += 1
         self._best = state
         if self._progress is not None:
-            self._progress(self._steps, state.misfit / sum(len(shot.photons) for shot in self.shots))
+            self._progress(self._steps, state.misfit / sum(shot.size for shot in self.shots))
