@@ -132,3 +132,9 @@ def test_all_renderers_render_it(found: dict[str, Any]) -> None:
 def test_the_reference_renderer_has_the_formula_of_the_page(found: dict[str, Any]) -> None:
     np.testing.assert_allclose(found["F_latt"], found["formula"], rtol=1e-9)
     assert 0.01 < found["F_latt"] / 5**3 < 0.99
+
+
+def test_it_has_derivatives(found: dict[str, Any]) -> None:
+    """... in both precisions."""
+    assert found["slopes"] < 1e-5
+    assert 0.0 < found["mixed slopes"] < 1e-4
