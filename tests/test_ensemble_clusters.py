@@ -106,7 +106,8 @@ def test_a_scheduler_that_is_killed_is_a_sentence(folder: Path, cluster: Cluster
 
 SBATCH = """#!/bin/sh
 echo "$@" >> jobs
-setsid sh "$1" > /dev/null 2>&1 &
+cp "$1" "job_$$"  # as SLURM does: dask-jobqueue takes the file away at once
+setsid sh "job_$$" > /dev/null 2>&1 &
 echo "Submitted batch job $!"
 """
 SCANCEL = """#!/bin/sh
