@@ -293,6 +293,33 @@ TEST_CASE("an image within a tolerance is the same for any number of threads and
     }
 }
 
+TEST_CASE("of round crystals half of the bounds is given back, unless weights below 0 turn it round") {
+    double brighter = 0;
+    for (std::uint64_t seed = 30001; seed <= 30040; seed += kEvery) {
+        RandomScene random(seed);
+        make_bounded(random);
+        CAPTURE(seed);
+        Scene& s = random.scene;
+        s.shape = Shape::round;
+        const double most = brightest(s);
+        if (!(most > 0)) continue;
+        const double tolerance = most * std::pow(10.0, random.between(-4, 0));
+        check_within(s, tolerance);
+        RenderOptions options;
+        options.only_if_faster = false;
+        s.tolerance = 0;
+        const auto full = image_of(s, options);
+        s.tolerance = tolerance;
+        const auto got = image_of(s, options);
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            brighter = std::max(brighter, (static_cast<double>(got[i]) - static_cast<double>(full[i])) / tolerance);
+        }
+        for (Source& source : s.sources) source.weight = -source.weight;
+        check_within(s, tolerance);
+    }
+    CHECK(brighter > 0.5);
+}
+
 TEST_CASE("what is left out is counted, and where nothing is, it is said why") {
     RandomScene random(11);
     make_bounded(random);

@@ -18,8 +18,8 @@ void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double uni
     double reach = b.depth * length3(g.normal);
     reach += 0.5 * (absolute(g.pixel_fast) * length3(g.fast) + absolute(g.pixel_slow) * length3(g.slow));
     const double area = s.point_pixel ? 1.0 : absolute(g.pixel_area * g.close_distance);
-    // Of sums that rounding makes a little wrong.
-    const double tolerance = b.tolerance * (1 - 2e-3);
+    // Of sums that rounding makes a little wrong. What is given back is on the right side of the rest.
+    const double tolerance = b.tolerance * (1 - 2e-3) / (1 - b.given_back);
     const Doubles most = filled<Doubles>(1e30 * unit);
     for (int p = 0; p < c.n; p += kHalf) {
         const Ray<Doubles> ray = ray_of(centre, p);

@@ -118,11 +118,16 @@ struct Within {
 
     // What kWidth pixels lose for bounds of all that is left out of them.
     void spend(int p, Singles most) {
-        doubles_at(allowance.left + p) -= first_half(most) * unit_of_losses;
-        doubles_at(allowance.left + p + kHalf) -= second_half(most) * unit_of_losses;
+        spend(p, first_half(most) * unit_of_losses);
+        spend(p + kHalf, second_half(most) * unit_of_losses);
     }
 
   private:
+    void spend(int p, Doubles lost) {
+        doubles_at(allowance.left + p) -= lost;
+        if (bounds.given_back > 0) doubles_at(acc + p) += lost * bounds.given_back;
+    }
+
     void prepare_singles() {
         for (int i = 0; i < 9 * turned; ++i) single[i] = (float)turns[i];
     }
@@ -244,8 +249,8 @@ struct Within {
         }
     }
     void spend_block(int p, double most) {
-        const double lost = most * unit_of_losses;
-        for (int j = 0; j < kWidth; j += kHalf) doubles_at(allowance.left + p + j) -= lost;
+        const Doubles lost = filled<Doubles>(most * unit_of_losses);
+        for (int j = 0; j < kWidth; j += kHalf) spend(p + j, lost);
     }
     // The terms of some orientations in a block of pixels.
     void block(const Lines& lines, int p, const uint16_t* own, int count) {
@@ -260,7 +265,11 @@ struct Within {
         allowance.work += steps.work * count;
     }
 
-    void spend_packed(int at, double most) { allowance.left[packed.number[at]] -= most * unit_of_losses; }
+    void spend_packed(int at, double most) {
+        const double lost = most * unit_of_losses;
+        allowance.left[packed.number[at]] -= lost;
+        acc[packed.number[at]] += lost * bounds.given_back;
+    }
 
     // Few orientations: the pixels that are left are the vector.
     void pixels(const Lines& lines, int p) {

@@ -15,6 +15,7 @@ constexpr double kTricubicTerm = 10.0;
 struct Bounds {
     double tolerance;            // photons
     double photons;              // of a pixel with a solid angle of 1 whose sum of terms is 1, at most
+    double given_back;           // of the bounds of what is left out, as if it were that much: a half at most
     double depth;                // of the sensor's layers, at most, m
     const double* orientations;  // as the scene's; where spots are not known, ordered so that neighbours are alike
     double longest[3];           // axes of any orientation, at most, m

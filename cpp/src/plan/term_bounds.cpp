@@ -112,6 +112,10 @@ TermBounds::TermBounds(const Scene& scene, const KernelScene& view, double large
         bounds_.longest[1] = std::max(bounds_.longest[1], norm(o.b));
         bounds_.longest[2] = std::max(bounds_.longest[2], norm(o.c));
     }
+    // A wave that is squared is half of its bound on average. (Weights below 0 might turn this round.)
+    const bool positive = std::all_of(scene.sources.begin(), scene.sources.end(),
+                                      [](const Source& source) { return source.weight >= 0; });
+    if (view.shape == Shape::round && positive) bounds_.given_back = 0.5;
     bounds_.orientations = view.orientations;
     weigh_distances(scene, view);
     find_maxima(scene);
