@@ -151,9 +151,9 @@ bool sum_lists(const Chunk& c, const Rays& rays, Work& w, const WithinSteps& ste
     const SpotList& list = *task.spots;
     double* sum = factors ? w.acc : w.total;
     for (int64_t begin = 0, end = 0; begin < list.count; begin = end) {
-        const int32_t source = spot_at(list, begin).source;
+        const int32_t source = list.spots[begin].source;
         end = s.source_count == 1 ? list.count : end;
-        while (end < list.count && spot_at(list, end).source == source) ++end;
+        while (end < list.count && list.spots[end].source == source) ++end;
         const Beamline line{rays, w.columns, s.sources[source].direction, s.sources + source, 1};
         for (int p = 0; p < c.n && factors; ++p) w.acc[p] = 0;
         sum_spots(s, lookup_of(task), task, line, c.n, begin, end, steps, w.allowance, sum);
@@ -299,10 +299,9 @@ void count_up(const ChunkTask& task, int n, const Allowance& allowance) {
 }
 
 bool near_spots(const ChunkTask& task) {
-    for (int64_t i = 0; i < task.spots->count; ++i) {
-        if ((task.spots->entries[i] & task.spots->row) != 0) return true;
-    }
-    return false;
+    uint8_t any = 0;
+    for (int64_t i = 0; i < task.spots->count; ++i) any |= task.spots->rows[i];
+    return (any & task.spots->row) != 0;
 }
 
 // Nothing can matter in any of its pixels.

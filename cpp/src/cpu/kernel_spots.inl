@@ -35,37 +35,63 @@ struct Surroundings {
     }
 };
 
+// Spots are some six pixels wide: of longer registers the half is enough.
+#if defined(__AVX512F__)
+constexpr int kNear = kHalf;
+using Near = HalfSingles;
+using NearWholes = HalfPhases;
+#else
+constexpr int kNear = kWidth;
+using Near = Singles;
+using NearWholes = Phases;
+#endif
+
 // Numbers that begin anywhere.
-struct [[gnu::packed, gnu::aligned(4)]] AnySingles {
-    Singles of;
+struct [[gnu::packed, gnu::aligned(4)]] AnyNear {
+    Near of;
 };
 struct [[gnu::packed, gnu::aligned(8)]] AnyDoubles {
     Doubles of;
 };
-NANOBRAGG_FN Singles any_singles(const float* values) { return ((const AnySingles*)values)->of; }
+NANOBRAGG_FN Near any_near(const float* values) { return ((const AnyNear*)values)->of; }
 NANOBRAGG_FN void add_doubles(double* values, Doubles more) { ((AnyDoubles*)values)->of += more; }
 
-// Adds a round Gaussian to kWidth pixels, `peak` at its middle. What a pixel is given does not depend on the others.
-NANOBRAGG_FN void add_gaussian(const Spot& spot, float sharpness, double peak, const Surroundings& at, int p,
-                               double* acc) {
-    Singles away[3];
-    NANOBRAGG_UNROLL
-    for (int i = 0; i < 3; ++i) {
-        away[i] = (any_singles(at.single[i] + p) - spot.node[i]) + (any_singles(at.rest[i] + p) - spot.rest[i]);
-    }
-    const Singles radius = (away[0] * away[0] + (away[1] * away[1] + away[2] * away[2])) * sharpness;
-    const auto near = radius < spot.limit;
-    const Singles power = near ? -radius : Singles{};
-    const Singles value = exp2_fraction_single(power - round_whole(power)) * power_of_two(wholes_of(power));
-    const Singles kept = near ? value : Singles{};
-    add_doubles(acc + p, first_half(kept) * peak);
-    add_doubles(acc + p + kHalf, second_half(kept) * peak);
+// values[i] += x[i] * factor.
+NANOBRAGG_FN void add_near(double* values, HalfSingles x, double factor) { add_doubles(values, widened(x) * factor); }
+NANOBRAGG_FN void add_near(double* values, Singles x, double factor) {
+    add_near(values, first_of(x), factor);
+    add_near(values + kHalf, second_of(x), factor);
 }
 
-constexpr int64_t kAhead = 8;  // entries
-NANOBRAGG_FN const Spot& spot_at(const SpotList& list, int64_t entry) {
-    return list.spots[list.entries[entry] & ((1u << kSpotBits) - 1)];
+// Adds a round Gaussian to kNear pixels, `peak` at its middle. What a pixel is given does not depend on the others.
+NANOBRAGG_FN void add_gaussian(const Spot& spot, float sharpness, double peak, const Surroundings& at, int p,
+                               double* acc) {
+    Near away[3];
+    NANOBRAGG_UNROLL
+    for (int i = 0; i < 3; ++i) {
+        away[i] = (any_near(at.single[i] + p) - spot.node[i]) + (any_near(at.rest[i] + p) - spot.rest[i]);
+    }
+    const Near radius = (away[0] * away[0] + (away[1] * away[1] + away[2] * away[2])) * sharpness;
+    const auto near = radius < spot.limit;
+    const Near power = near ? -radius : Near{}, shifted = power + kRoundingSumSingle;
+    const NearWholes whole = (NearWholes)shifted - 0x4b400000;
+    const Near scale = (Near)((whole + 127) << 23);
+    const Near value = exp2_fraction_single(power - (shifted - kRoundingSumSingle)) * scale;
+    add_near(acc + p, near ? value : Near{}, peak);
 }
+
+// A Gaussian's pixels of a row, from number `from` to `to`.
+NANOBRAGG_FN void add_row(const Beamline& line, int n, const Spot& spot, int from, int to, float sharpness, double peak,
+                          Surroundings& at, double* acc) {
+    const int registers = (to - from + kNear) / kNear, least = n - registers * kNear;
+    for (int r = 0, p = from < least ? from : least; r < registers; ++r, p += kNear) {
+        at.look(line.rays, line.incident, p / kWidth * kWidth);
+        at.look(line.rays, line.incident, (p + kNear - 1) / kWidth * kWidth);
+        add_gaussian(spot, sharpness, peak * (double)spot.f_squared, at, p, acc);
+    }
+}
+
+constexpr int64_t kTogether = 256;  // spots
 
 // acc += the terms of one source, whose spots these are (numbers from `begin` to `end`).
 void sum_spots(const KernelScene& s, Lookup lookup, const ChunkTask& task, const Beamline& line, int n, int64_t begin,
@@ -78,34 +104,43 @@ void sum_spots(const KernelScene& s, Lookup lookup, const ChunkTask& task, const
     const double peak = line.sources[0].weight * s.block_size * s.block_size;
     const auto sharpness = (float)(list.sharpness * nu * nu);
     const bool direct = steps.mixed && list.sharpness > 0 && lookup != Lookup::tricubic;
-    for (int64_t i = begin; i < end; ++i) {
-        if ((list.entries[i] & list.row) == 0) continue;
-        const Spot& spot = spot_at(list, i);
-        // They lie anywhere.
-        __builtin_prefetch(&spot_at(list, i + kAhead < end ? i + kAhead : i));
-        const int64_t first = spot.first_fast - task.fast, last = spot.last_fast - task.fast;
-        const int from = first < 0 ? 0 : (int)first, to = last < n - 1 ? (int)last : n - 1;
-        for (int p = from / kWidth * kWidth; p <= to; p += kWidth) {
-            at.look(line.rays, line.incident, p);
-            if (at.last[p / kWidth] == spot.orientation) continue;
-            at.last[p / kWidth] = spot.orientation;
-            const int begun = p < task.lead ? task.lead : p, done = task.lead + task.count;
-            const int counted = (p + kWidth < done ? p + kWidth : done) - begun;
-            allowance.terms += counted > 0 ? counted : 0;
-            if (direct) continue;
-            within.turns = task.bounds->orientations + 9 * (int64_t)spot.orientation;
-            const double* to_pixels[3] = {at.x + p, at.y + p, at.z + p};
-            const uint16_t only = 0;
-            const Halves sum = steps.of_pixels(within, lines, to_pixels, &only, 1);
-            doubles_at(acc + p) += sum.first * steps.unit;
-            doubles_at(acc + p + kHalf) += sum.second * steps.unit;
+    const int64_t done = task.lead + task.count;
+    int64_t terms = 0;
+    for (int64_t i = begin; i < end; i += kTogether) {
+        // Those of the row, half of all, listed without a branch that no processor foresees.
+        uint16_t own[kTogether];
+        int count = 0;
+        const int64_t some = end - i < kTogether ? end - i : kTogether;
+        for (int64_t j = 0; j < some; ++j) {
+            own[count] = (uint16_t)j;
+            count += (list.rows[i + j] & list.row) != 0 ? 1 : 0;
         }
-        if (!direct) continue;
-        const int registers = (to - from + kWidth) / kWidth, least = n - registers * kWidth;
-        for (int r = 0, p = from < least ? from : least; r < registers; ++r, p += kWidth) {
-            at.look(line.rays, line.incident, p / kWidth * kWidth);
-            at.look(line.rays, line.incident, (p + kWidth - 1) / kWidth * kWidth);
-            add_gaussian(spot, sharpness, peak * (double)spot.f_squared, at, p, acc);
+        for (int j = 0; j < count; ++j) {
+            const Spot& spot = list.spots[i + own[j]];
+            const int64_t first = spot.first_fast - task.fast, last = spot.last_fast - task.fast;
+            const int from = first < 0 ? 0 : (int)first, to = last < n - 1 ? (int)last : n - 1;
+            if (from > to) continue;
+            if (direct) {
+                const int64_t counted = (to + 1 < done ? to + 1 : done) - (from < task.lead ? task.lead : from);
+                terms += counted > 0 ? counted : 0;
+                add_row(line, n, spot, from, to, sharpness, peak, at, acc);
+                continue;
+            }
+            for (int p = from / kWidth * kWidth; p <= to; p += kWidth) {
+                at.look(line.rays, line.incident, p);
+                if (at.last[p / kWidth] == spot.orientation) continue;
+                at.last[p / kWidth] = spot.orientation;
+                const int64_t begun = p < task.lead ? task.lead : p;
+                const int64_t counted = (p + kWidth < done ? p + kWidth : done) - begun;
+                terms += counted > 0 ? counted : 0;
+                within.turns = task.bounds->orientations + 9 * (int64_t)spot.orientation;
+                const double* to_pixels[3] = {at.x + p, at.y + p, at.z + p};
+                const uint16_t only = 0;
+                const Halves sum = steps.of_pixels(within, lines, to_pixels, &only, 1);
+                doubles_at(acc + p) += sum.first * steps.unit;
+                doubles_at(acc + p + kHalf) += sum.second * steps.unit;
+            }
         }
     }
+    allowance.terms += terms;
 }

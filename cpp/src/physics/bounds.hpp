@@ -28,23 +28,23 @@ struct Bounds {
     int32_t shape[3], size;  // elements along each axis, and of all three together
 };
 
-// A reflection of an orientation, and where it can matter: pixels of a raster, the last ones included.
+// A reflection of an orientation, and where in a row it can matter: pixels of a raster, the last one included.
 struct Spot {
-    int32_t panel, source, orientation;
-    int32_t first_slow, last_slow, first_fast, last_fast;
+    int32_t source, orientation;
+    int32_t first_fast, last_fast;
     // Where the directions less the incident one meet the reflection, and what single precision leaves of it.
     float node[3], rest[3];
     float f_squared, limit;  // F^2; square of the distance beyond which it is left out, in units of SpotList::sharpness
 };
 
-// Those that may matter for a piece of kSpotRows rows, ordered by source and orientation; nothing else can. Of each its
-// number and, in the upper bits, the rows.
-constexpr int kSpotRows = 8, kSpotBits = 24;
+// Those that may matter for a piece of kSpotRows rows, side by side, ordered by source and orientation; nothing else
+// can.
+constexpr int kSpotRows = 8;
 struct SpotList {
     const Spot* spots;
-    const uint32_t* entries;
+    const uint8_t* rows;  // of each, a bit for each row in which it may matter
     int64_t count;
-    uint32_t row;  // the bit of the one that is rendered
+    uint8_t row;  // the bit of the one that is rendered
     // Round Gaussians are 2 to the power of minus this times the squared distance from the node, for a wavelength of 1;
     // 0: all of the orientation is to be evaluated.
     double sharpness;

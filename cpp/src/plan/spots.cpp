@@ -14,18 +14,26 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kMostBox = 3e7, kMostReflections = 4e6, kMostSpots = 1e6;
-constexpr int kMostAlike = 4;                    // wavelengths of a beam
-constexpr std::int64_t kPairs = 64;              // of a source and an orientation, that a thread takes at a time
-constexpr double kMostCost = 0.25;               // of all evaluations
-constexpr double kFarthest = 1e9;                // pixels
-constexpr double kSingleGrid = 1.5 * (1 << 30);  // added, it leaves multiples of 2^-22: singles up to 2
-constexpr std::int32_t kRegister = 16;           // pixels that are computed together, at most
+constexpr std::size_t kMostEntries = std::size_t{1} << 24;  // spots of tiles
+constexpr int kMostAlike = 4;                               // wavelengths of a beam
+constexpr std::int64_t kTogether = 64;                      // orientations that a thread takes at a time
+constexpr double kMostCost = 0.25;                          // of all evaluations
+constexpr double kFarthest = 1e9;                           // pixels
+constexpr double kSingleGrid = 1.5 * (1 << 30);             // added, it leaves multiples of 2^-22: singles up to 2
+constexpr std::int32_t kRegister = 16;                      // pixels that are computed together, at most
 
 void cross_product(const double a[3], const double b[3], double out[3]) {
     for (int i = 0; i < 3; ++i) out[i] = a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3];
 }
 double product(const double a[3], const double b[3]) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 double length(const double a[3]) { return std::sqrt(product(a, a)); }
+
+// Pixels as far as kFarthest. (Without SSE4 std::floor is a call, and there are four of them for each spot.)
+std::int32_t floor_of(double x) {
+    const double near = std::clamp(x, -kFarthest, kFarthest);
+    const auto whole = static_cast<std::int32_t>(near);
+    return whole - (static_cast<double>(whole) > near ? 1 : 0);
+}
 
 // a*, b*, c* in a row from a, b, c.
 void reciprocal(const double axes[9], double out[9]) {
@@ -105,7 +113,6 @@ Spots::Spots(const Scene& scene, const Plan& plan, const Bounds& bounds, std::in
     const double reach = reach_of_reflections(plan);
     if (!worthwhile(plan.scene(), bounds, reach, only_if_faster)) return;
     known_ = list_reflections(plan.scene(), bounds, reach) && gather(plan.scene(), bounds, threads);
-    if (known_) sort_into_tiles();
 }
 
 // Scenes whose spots are round or so, and whose rays go from one point to the places of pixels.
@@ -347,61 +354,68 @@ bool Spots::list_reflections(const KernelScene& view, const Bounds& bounds, doub
 }
 
 // Of one source and one orientation. Directions d for which |nu (d - i) - g| may be within a reflection's reach rho:
-// nu d is then as near to nu i + g, whose length hence differs from nu by no more.
-void Spots::find(const KernelScene& view, const Bounds& bounds, std::int64_t number, std::vector<Spot>& out) const {
-    const auto source = static_cast<std::int32_t>(number / orientations_),
-               orientation = static_cast<std::int32_t>(number % orientations_);
+// nu d is then as near to nu i + g, whose length hence differs from nu by no more. `most`: what the difference of their
+// squares may be, for each reflection.
+void Spots::find(const KernelScene& view, const Bounds& bounds, std::int64_t source, std::int64_t orientation,
+                 const std::vector<float>& most, std::vector<Found>& out) const {
     const double nu = view.sources[source].inverse_wavelength, *incident = view.sources[source].direction;
     double star[9];
     reciprocal(bounds.orientations + 9 * orientation, star);
     const Reflections& r = reflections_;
     float along[3];
     for (int i = 0; i < 3; ++i) along[i] = static_cast<float>(2 * nu * product(star + 3 * i, incident));
+    for (double& each : star) each /= nu;
     constexpr std::size_t kBlock = 256;
     float beyond[kBlock];
-    const auto twice = static_cast<float>(2 * nu);
+    std::size_t near_sphere[kBlock];
     for (std::size_t from = 0; from < r.h.size(); from += kBlock) {
         const std::size_t count = std::min(kBlock, r.h.size() - from);
         const float *h = r.h.data() + from, *k = r.k.data() + from, *l = r.l.data() + from,
-                    *squared = r.length_squared.data() + from, *wide = r.width.data() + from,
-                    *sum = r.rounding.data() + from;
+                    *squared = r.length_squared.data() + from, *own = most.data() + from;
 #pragma omp simd
         for (std::size_t i = 0; i < count; ++i) {
-            // | |nu i + g|^2 - nu^2 |, less what it may be, and what rounding makes of it.
+            // |nu i + g|^2 - nu^2
             const float off = squared[i] + (h[i] * along[0] + (k[i] * along[1] + l[i] * along[2]));
-            beyond[i] = (off < 0 ? -off : off) - (wide[i] * (wide[i] + twice) + 2e-6f * sum[i] * (sum[i] + twice));
+            beyond[i] = (off < 0 ? -off : off) - own[i];
         }
+        // Listed without a branch that no processor foresees.
+        std::size_t hits = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            if (beyond[i] > 0) continue;
-            double towards[3];
+            near_sphere[hits] = i;
+            hits += beyond[i] > 0 ? 0 : 1;
+        }
+        for (std::size_t hit = 0; hit < hits; ++hit) {
+            const std::size_t i = near_sphere[hit];
+            // From here on in units of nu.
+            double node[3], towards[3];
             for (int axis = 0; axis < 3; ++axis) {
-                towards[axis] = nu * incident[axis] +
-                                (static_cast<double>(h[i]) * star[axis] + (static_cast<double>(k[i]) * star[3 + axis] +
-                                                                           static_cast<double>(l[i]) * star[6 + axis]));
+                node[axis] = static_cast<double>(h[i]) * star[axis] +
+                             (static_cast<double>(k[i]) * star[3 + axis] + static_cast<double>(l[i]) * star[6 + axis]);
+                towards[axis] = incident[axis] + node[axis];
             }
-            const double longer = length(towards), off = longer - nu, rho = static_cast<double>(wide[i]);
-            const double versine = (rho * rho - off * off) / (2 * nu * longer);
+            const double longer = length(towards), off = longer - 1, rho = static_cast<double>(r.width[from + i]) / nu;
+            const double inverse = 1 / longer, versine = (rho * rho - off * off) * (0.5 * inverse);
             if (!(versine >= 0)) continue;
-            for (double& each : towards) each /= longer;
-            Spot spot{};
-            spot.source = source;
-            spot.orientation = orientation;
+            for (double& each : towards) each *= inverse;
+            Found found{};
+            Spot& spot = found.spot;
+            spot.source = static_cast<std::int32_t>(source);
+            spot.orientation = static_cast<std::int32_t>(orientation);
             for (int axis = 0; axis < 3; ++axis) {
-                const double node = towards[axis] * longer / nu - incident[axis];
                 // (GCC 12 takes a number for the same as what single precision makes of it when it vectorises that.)
-                const double near = (node + kSingleGrid) - kSingleGrid;
+                const double near = (node[axis] + kSingleGrid) - kSingleGrid;
                 spot.node[axis] = static_cast<float>(near);
-                spot.rest[axis] = static_cast<float>(node - near);
+                spot.rest[axis] = static_cast<float>(node[axis] - near);
             }
             spot.f_squared = r.f_squared[from + i];
             spot.limit = r.limit[from + i];
-            project(towards, versine, spot, out);
+            project(towards, versine, found, out);
         }
     }
 }
 
 // Where the cone of directions around one meets the panels.
-void Spots::project(const double towards[3], double versine, Spot spot, std::vector<Spot>& out) const {
+void Spots::project(const double towards[3], double versine, Found found, std::vector<Found>& out) const {
     const double cosine = 1 - versine, sine = std::sqrt(versine * (2 - versine));
     for (std::size_t i = 0; i < rasters_.size(); ++i) {
         const Raster& r = rasters_[i];
@@ -420,53 +434,57 @@ void Spots::project(const double towards[3], double versine, Spot spot, std::vec
             wide_fast = radius * r.width_fast;
             wide_slow = radius * r.width_slow;
         }
-        const auto first = [&](double middle, double wide) {
-            return static_cast<std::int32_t>(
-                std::clamp(std::ceil(middle - wide - offset_high_ - 1e-3), -kFarthest, kFarthest));
-        };
-        const auto last = [&](double middle, double wide) {
-            return static_cast<std::int32_t>(
-                std::clamp(std::floor(middle + wide - offset_low_ + 1e-3), -kFarthest, kFarthest));
-        };
-        spot.panel = static_cast<std::int32_t>(i);
+        const auto first = [&](double middle, double wide) { return -floor_of(offset_high_ + 1e-3 + wide - middle); };
+        const auto last = [&](double middle, double wide) { return floor_of(middle + wide - offset_low_ + 1e-3); };
+        Spot& spot = found.spot;
+        found.panel = static_cast<std::int32_t>(i);
         spot.first_fast = first(fast, wide_fast);
         spot.last_fast = last(fast, wide_fast);
-        spot.first_slow = first(slow, wide_slow);
-        spot.last_slow = last(slow, wide_slow);
-        const bool seen = spot.last_fast >= spot.first_fast && spot.last_slow >= spot.first_slow &&
+        found.first_slow = first(slow, wide_slow);
+        found.last_slow = last(slow, wide_slow);
+        const bool seen = spot.last_fast >= spot.first_fast && found.last_slow >= found.first_slow &&
                           (spot.last_fast | (kRegister - 1)) >= r.first_fast &&
-                          spot.first_fast - kRegister < r.last_fast && spot.last_slow >= r.first_slow &&
-                          spot.first_slow <= r.last_slow;
-        if (seen) out.push_back(spot);
+                          spot.first_fast - kRegister < r.last_fast && found.last_slow >= r.first_slow &&
+                          found.first_slow <= r.last_slow;
+        if (seen) out.push_back(found);
     }
 }
 
 bool Spots::gather(const KernelScene& view, const Bounds& bounds, int threads) {
-    const std::int64_t pairs = view.source_count * orientations_;
-    const std::int64_t rounds = (pairs + kPairs - 1) / kPairs;
-    std::vector<std::vector<Spot>> found(static_cast<std::size_t>(rounds));
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (std::int64_t i = 0; i < rounds; ++i) {
-        for (std::int64_t pair = i * kPairs; pair < std::min(pairs, (i + 1) * kPairs); ++pair) {
-            find(view, bounds, pair, found[static_cast<std::size_t>(i)]);
+    const std::int64_t parts = (orientations_ + kTogether - 1) / kTogether, rounds = view.source_count * parts;
+    std::vector<std::vector<Found>> found(static_cast<std::size_t>(rounds));
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<Found> own;
+        std::vector<float> most(reflections_.h.size());
+#pragma omp for schedule(dynamic, 1)
+        for (std::int64_t i = 0; i < rounds; ++i) {
+            const std::int64_t source = i / parts, first = i % parts * kTogether;
+            // And what rounding makes of it.
+            const auto twice = static_cast<float>(2 * view.sources[source].inverse_wavelength);
+            for (std::size_t at = 0; at < most.size(); ++at) {
+                const float wide = reflections_.width[at], sum = reflections_.rounding[at];
+                most[at] = wide * (wide + twice) + 2e-6f * sum * (sum + twice);
+            }
+            own.clear();
+            for (std::int64_t at = first; at < std::min(orientations_, first + kTogether); ++at) {
+                find(view, bounds, source, at, most, own);
+            }
+            found[static_cast<std::size_t>(i)] = own;
         }
     }
-    std::size_t count = 0;
-    for (const auto& each : found) count += each.size();
-    if (count >= std::size_t{1} << kSpotBits) return false;
-    spots_.reserve(count);
-    for (const auto& each : found) spots_.insert(spots_.end(), each.begin(), each.end());
-    return true;
+    return sort_into_tiles(found);
 }
 
 template <class Visit>
-void Spots::each_tile(const Spot& spot, const Visit& visit) const {
-    const Raster& r = rasters_[static_cast<std::size_t>(spot.panel)];
+void Spots::each_tile(const Found& found, const Visit& visit) const {
+    const Raster& r = rasters_[static_cast<std::size_t>(found.panel)];
+    const Spot& spot = found.spot;
     // Whole registers, whatever part of the raster the panel is.
     const std::int64_t begin = std::max<std::int64_t>(spot.first_fast & -kRegister, r.first_fast) / piece_,
                        end = std::min<std::int64_t>(spot.last_fast | (kRegister - 1), r.last_fast) / piece_,
-                       top = std::max<std::int64_t>(spot.first_slow, r.first_slow) / kSpotRows,
-                       bottom = std::min<std::int64_t>(spot.last_slow, r.last_slow) / kSpotRows;
+                       top = std::max<std::int64_t>(found.first_slow, r.first_slow) / kSpotRows,
+                       bottom = std::min<std::int64_t>(found.last_slow, r.last_slow) / kSpotRows;
     for (std::int64_t band = top; band <= bottom; ++band) {
         for (std::int64_t tile = begin; tile <= end; ++tile) {
             visit(r.first + static_cast<std::size_t>((band - r.first_band) * r.tiles + tile - r.first_tile), band);
@@ -474,21 +492,28 @@ void Spots::each_tile(const Spot& spot, const Visit& visit) const {
     }
 }
 
-void Spots::sort_into_tiles() {
+// Each tile has copies of its spots, side by side: those of a row are taken one after the other.
+bool Spots::sort_into_tiles(const std::vector<std::vector<Found>>& found) {
     begins_.assign(tiles_ + 1, 0);
-    for (const Spot& spot : spots_) each_tile(spot, [&](std::size_t tile, std::int64_t) { ++begins_[tile + 1]; });
-    for (std::size_t i = 0; i < tiles_; ++i) begins_[i + 1] += begins_[i];
-    std::vector<std::size_t> at(begins_.begin(), begins_.end() - 1);
-    entries_.resize(begins_.back());
-    for (std::size_t i = 0; i < spots_.size(); ++i) {
-        const Spot& spot = spots_[i];
-        each_tile(spot, [&](std::size_t tile, std::int64_t band) {
-            const std::int64_t first = std::max<std::int64_t>(spot.first_slow - band * kSpotRows, 0),
-                               last = std::min<std::int64_t>(spot.last_slow - band * kSpotRows, kSpotRows - 1);
-            const std::uint32_t rows = (2U << last) - (1U << first);
-            entries_[at[tile]++] = static_cast<std::uint32_t>(i) | rows << kSpotBits;
-        });
+    for (const auto& some : found) {
+        for (const Found& each : some) each_tile(each, [&](std::size_t tile, std::int64_t) { ++begins_[tile + 1]; });
     }
+    for (std::size_t i = 0; i < tiles_; ++i) begins_[i + 1] += begins_[i];
+    if (begins_.back() > kMostEntries) return false;
+    std::vector<std::size_t> at(begins_.begin(), begins_.end() - 1);
+    spots_.resize(begins_.back());
+    rows_.resize(begins_.back());
+    for (const auto& some : found) {
+        for (const Found& each : some) {
+            each_tile(each, [&](std::size_t tile, std::int64_t band) {
+                const std::int64_t first = std::max<std::int64_t>(each.first_slow - band * kSpotRows, 0),
+                                   last = std::min<std::int64_t>(each.last_slow - band * kSpotRows, kSpotRows - 1);
+                rows_[at[tile]] = static_cast<std::uint8_t>((2U << last) - (1U << first));
+                spots_[at[tile]++] = each.spot;
+            });
+        }
+    }
+    return true;
 }
 
 SpotList Spots::around(std::size_t panel, std::int64_t slow, std::int64_t fast) const {
@@ -496,8 +521,8 @@ SpotList Spots::around(std::size_t panel, std::int64_t slow, std::int64_t fast) 
     const std::size_t tile =
         r.first + static_cast<std::size_t>((slow / kSpotRows - r.first_band) * r.tiles + fast / piece_ - r.first_tile);
     const std::size_t begin = begins_[tile], end = begins_[tile + 1];
-    return {spots_.data(), entries_.data() + begin, static_cast<std::int64_t>(end - begin),
-            1U << (slow % kSpotRows + kSpotBits), sharpness_};
+    return {spots_.data() + begin, rows_.data() + begin, static_cast<std::int64_t>(end - begin),
+            static_cast<std::uint8_t>(1U << (slow % kSpotRows)), sharpness_};
 }
 
 }  // namespace nanobragg

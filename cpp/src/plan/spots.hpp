@@ -50,12 +50,19 @@ class Spots {
     double reach_of_reflections(const Plan& plan) const;
     bool list_reflections(const KernelScene& view, const Bounds& bounds, double reach);
     double limit_of(double factor) const;
-    void find(const KernelScene& view, const Bounds& bounds, std::int64_t number, std::vector<Spot>& out) const;
-    void project(const double towards[3], double versine, Spot spot, std::vector<Spot>& out) const;
+    // Of all its rows.
+    struct Found {
+        Spot spot;
+        std::int32_t panel, first_slow, last_slow;
+    };
+
+    void find(const KernelScene& view, const Bounds& bounds, std::int64_t source, std::int64_t orientation,
+              const std::vector<float>& most, std::vector<Found>& out) const;
+    void project(const double towards[3], double versine, Found found, std::vector<Found>& out) const;
     bool gather(const KernelScene& view, const Bounds& bounds, int threads);
-    void sort_into_tiles();
+    bool sort_into_tiles(const std::vector<std::vector<Found>>& found);
     template <class Visit>
-    void each_tile(const Spot& spot, const Visit& visit) const;
+    void each_tile(const Found& found, const Visit& visit) const;
 
     bool known_ = false;
     Shape shape_;
@@ -67,8 +74,8 @@ class Spots {
     std::int64_t piece_, orientations_;
     std::vector<Raster> rasters_;
     Reflections reflections_;
-    std::vector<Spot> spots_;
-    std::vector<std::uint32_t> entries_;  // SpotList, tile by tile
+    std::vector<Spot> spots_;  // SpotList, tile by tile
+    std::vector<std::uint8_t> rows_;
     std::vector<std::size_t> begins_;
     std::size_t tiles_ = 0;
 };
