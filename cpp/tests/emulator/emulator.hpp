@@ -90,6 +90,28 @@ class Memory {
         std::memcpy(bytes_.data() + at, &value, sizeof value);
     }
 
+    // Adds in one step, as other threads may do at the same time, who neither load nor store. What was there before.
+    template <class T>
+    T add(const Thread& thread, std::uint64_t address, T value, std::uint32_t now) {
+        const std::size_t at = place(thread, address, sizeof(T), "sum");
+        for (std::size_t i = at; i < at + sizeof(T); ++i) {
+            if (!written_[i]) fault(thread, "a sum with what was never written");
+        }
+        for (std::size_t i = at / 4; i <= (at + sizeof(T) - 1) / 4; ++i) {
+            Word& word = words_[i];
+            if (word.written.who != kAdded && word.written.by_another(thread.who, now)) {
+                fault(thread, "a sum with what another thread just wrote");
+            }
+            if (word.read.by_another(thread.who, now)) fault(thread, "a sum with what another thread just read");
+            word.written = {now, kAdded};
+        }
+        T before;
+        std::memcpy(&before, bytes_.data() + at, sizeof before);
+        value += before;
+        std::memcpy(bytes_.data() + at, &value, sizeof value);
+        return before;
+    }
+
     // The host's own accesses; `address` and `size` lie inside.
     void put(std::uint64_t address, const void* from, std::size_t size) {
         std::memcpy(bytes_.data() + (address - address_), from, size);
@@ -112,7 +134,7 @@ class Memory {
 
   private:
     static constexpr std::uint8_t kPoison = 0xff;  // makes floating-point numbers NaN
-    static constexpr std::uint32_t kSeveral = ~std::uint32_t{0};
+    static constexpr std::uint32_t kSeveral = ~std::uint32_t{0}, kAdded = kSeveral - 1;
     struct Access {
         std::uint32_t when = 0, who = 0;
         bool by_another(std::uint32_t thread, std::uint32_t now) const { return when == now && who != thread; }
@@ -279,6 +301,14 @@ T load_global(Thread& thread, std::uint64_t at, bool constant = false) {
 template <class T>
 void store_global(Thread& thread, std::uint64_t at, T value) {
     global_memory(thread, at).store(thread, at, value, launch_now);
+}
+template <class T>
+T add_global(Thread& thread, std::uint64_t at, T value) {
+    return global_memory(thread, at).add(thread, at, value, launch_now);
+}
+template <class T>
+T add_generic(Thread& thread, std::uint64_t at, T value) {
+    return add_global(thread, at, value);
 }
 template <class T>
 T load_constant(Thread& thread, std::uint64_t at) {
@@ -468,6 +498,17 @@ NANOBRAGG_WORD T do_shf_l_wrap(T low, T high, T by) {
 template <class T>
 NANOBRAGG_WORD T do_shf_r_wrap(T low, T high, T by) {
     return static_cast<T>(row_of(low, high) >> (by & 31));
+}
+// Four bytes out of those of two words, each chosen by four bits of `which`; the highest: its sign alone.
+template <class T>
+NANOBRAGG_WORD T do_prmt(T low, T high, T which) {
+    std::uint32_t out = 0;
+    for (int i = 0; i < 4; ++i) {
+        const auto choice = static_cast<std::uint32_t>(which) >> 4 * i & 15;
+        const auto byte = static_cast<std::uint32_t>(row_of(low, high) >> 8 * (choice & 7) & 255);
+        out |= ((choice & 8) == 0 ? byte : (byte & 128) != 0 ? 255u : 0u) << 8 * i;
+    }
+    return static_cast<T>(out);
 }
 
 // With a carry in and out.

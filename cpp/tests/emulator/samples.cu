@@ -75,6 +75,19 @@ __global__ void __launch_bounds__(kTeam) sample_kernel(const double* in, double*
         __syncthreads();
         if (place == 0) out[0] = out[last];
     }
+    if constexpr (sample == Sample::adds_to_one_place) atomicAdd(out, in[place]);
+    if constexpr (sample == Sample::loads_what_others_add_to) {
+        out[place] = 0;
+        if (thread == 0) out[place] = atomicAdd(out + place, in[place]) + out[place];
+    }
+    if constexpr (sample == Sample::stores_to_what_others_add_to) {
+        double* first = const_cast<double*>(in);
+        thread == 0 ? (void)atomicAdd(first, 1.0) : (void)(*first = 1);
+    }
+    if constexpr (sample == Sample::adds_to_what_others_load) {
+        double* first = const_cast<double*>(in);
+        thread == 0 ? (void)(out[place] = *first) : (void)atomicAdd(first, 1.0);
+    }
     if constexpr (sample == Sample::leaves_some_waiting) {
         if (thread < kTeam / 2) __syncthreads();
         out[place] = in[place];
@@ -124,6 +137,10 @@ void launch_sample(Sample sample, int blocks, const double* in, double* out) {
         NANOBRAGG_SAMPLE(forgets_another_barrier)
         NANOBRAGG_SAMPLE(stores_to_one_place)
         NANOBRAGG_SAMPLE(loads_what_another_block_stores)
+        NANOBRAGG_SAMPLE(adds_to_one_place)
+        NANOBRAGG_SAMPLE(loads_what_others_add_to)
+        NANOBRAGG_SAMPLE(stores_to_what_others_add_to)
+        NANOBRAGG_SAMPLE(adds_to_what_others_load)
         NANOBRAGG_SAMPLE(leaves_some_waiting)
         NANOBRAGG_SAMPLE(waits_in_two_places)
 #undef NANOBRAGG_SAMPLE

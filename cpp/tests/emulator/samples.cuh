@@ -58,7 +58,8 @@ __host__ __device__
 
 // Each works on arrays of kTeam numbers for a block.
 enum class Sample {
-    sums,  // through shared memory: out[block] is the sum of its part of `in`
+    sums,               // through shared memory: out[block] is the sum of its part of `in`
+    adds_to_one_place,  // out[0] and `in` together
     loads_beyond,
     stores_beyond,
     loads_beyond_shared,
@@ -74,6 +75,9 @@ enum class Sample {
     forgets_another_barrier,  // before a store to what the others load
     stores_to_one_place,
     loads_what_another_block_stores,
+    loads_what_others_add_to,
+    stores_to_what_others_add_to,
+    adds_to_what_others_load,
     leaves_some_waiting,
     waits_in_two_places
 };

@@ -74,6 +74,13 @@ TEST_CASE("sums through shared memory are right") {
     CHECK(to.values() == expected);
 }
 
+TEST_CASE("what many threads add to one place is all there") {
+    const std::vector<double> in{3, 4};
+    const DeviceArray<double> from(std::vector<double>(5 * kTeam, 1.5)), to(in);
+    launch_sample(Sample::adds_to_one_place, 5, from.get(), to.get());
+    CHECK(to.values() == std::vector<double>{3 + 1.5 * 5 * kTeam, 4});
+}
+
 TEST_CASE("arithmetic has the host's bits") {
     std::mt19937_64 random(1);
     std::vector<Operands> in(20 * kTeam);
@@ -117,6 +124,10 @@ TEST_CASE("faults are found and told") {
         {Sample::forgets_another_barrier, "a store to what another thread just read"},
         {Sample::stores_to_one_place, "a store to what another thread just wrote"},
         {Sample::loads_what_another_block_stores, "a load of what another thread just wrote"},
+        {Sample::loads_what_others_add_to, "a load of what another thread just wrote"},
+        {Sample::stores_to_what_others_add_to, "a store to what another thread just wrote"},
+        {Sample::adds_to_what_others_load, "a sum with what another thread just read"},
+        {Sample::adds_to_one_place, "a sum with what was never written"},
         {Sample::leaves_some_waiting, "a barrier that some threads do not come to"},
         {Sample::waits_in_two_places, "two barriers at once"},
     };
@@ -327,6 +338,11 @@ TEST_CASE("bits are counted, and words carry and borrow") {
         CHECK(do_madc_hi_cc(a0, b0, b1, in) == static_cast<std::uint32_t>(high));
         CHECK(in == (high > 0xffffffffu));
     }
+}
+
+TEST_CASE("bytes of two words are put together") {
+    CHECK(do_prmt<std::uint32_t>(0x44332211u, 0x88776655u, 0x7530u) == 0x88664411u);
+    CHECK(do_prmt<std::uint32_t>(0x44332211u, 0x88776655u, 0xf8f0u) == 0xff00ff11u);
 }
 
 TEST_CASE("integers divide towards 0") {

@@ -30,7 +30,7 @@ SHARED_BEGIN = 256  # first address of shared memory: 0 is no address
 OPERATIONS = {
     "add": 2, "sub": 2, "mul": 2, "mul_lo": 2, "mul_hi": 2, "mad_lo": 3, "fma": 3, "div": 2, "rem": 2, "rcp": 1,
     "sqrt": 1, "rsqrt": 1, "neg": 1, "abs": 1, "min": 2, "max": 2, "and": 2, "or": 2, "xor": 2, "not": 1,
-    "shf_l_wrap": 3, "shf_r_wrap": 3,
+    "shf_l_wrap": 3, "shf_r_wrap": 3, "prmt": 3,
 }  # fmt: skip
 """Whose operands have all the type of the instruction, and how many there are."""
 CARRYING = {"add_cc": 2, "addc": 2, "addc_cc": 2, "sub_cc": 2, "subc": 2, "subc_cc": 2,
@@ -257,7 +257,8 @@ class Translator:
     def instruction(self, words: list[str], operands: list[str], line: int) -> str:
         name, kind = words[0], words[-1]
         special: dict[str, Callable[[list[str], list[str], int], str]] = {
-            "ld": self.load, "st": self.store, "call": self.call, "setp": self.compare, "cvt": self.convert,
+            "ld": self.load, "st": self.store, "atom": self.add_at, "call": self.call, "setp": self.compare,
+            "cvt": self.convert,
         }  # fmt: skip
         if name in special:
             return special[name](words, operands, line)
@@ -339,6 +340,14 @@ class Translator:
         values = [self.read(one, words[-1]) for one in split(operands[1].strip("{}"))]
         stores = [f"store_{what}(thread, {one}, {value});" for one, value in zip(at, values, strict=True)]
         return " ".join([before, *stores])
+
+    def add_at(self, words: list[str], operands: list[str], line: int) -> str:
+        if words[-2] != "add" or not words[-1].startswith("f"):
+            raise Unknown(words)
+        before, at, what = self.access([*words[:-2], words[-1]], operands[1], line)
+        return (
+            f"{before} {self.write(operands[0], f'add_{what}(thread, {at[0]}, {self.read(operands[2], words[-1])})')}"
+        )
 
     def call(self, _words: list[str], operands: list[str], _line: int) -> str:
         results = split(operands.pop(0)[1:-1]) if operands[0].startswith("(") else []
