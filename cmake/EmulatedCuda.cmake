@@ -7,6 +7,7 @@ set(_sources
   cpp/cuda/kernels_double.cu
   cpp/cuda/kernels_mixed.cu
   cpp/cuda/noise.cu
+  cpp/cuda/slopes.cu
   cpp/cuda/spread.cu
   cpp/tests/emulator/samples.cu)
 

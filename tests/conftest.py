@@ -124,7 +124,11 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
     system = {"devices": [info], "reason": "", "driver": 13000, "runtime": 13000}
     renderer = partial(player(), budget=1e4)  # many short launches
-    _install(SimpleNamespace(Renderer=renderer, system=lambda: system), monkeypatch)
+    from nanobragg import _core
+
+    differentiator = _core.PlayedDifferentiator  # type: ignore[attr-defined]
+    found = SimpleNamespace(Renderer=renderer, Differentiator=differentiator, system=lambda: system)
+    _install(found, monkeypatch)
 
 
 def _with_gpu(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +145,8 @@ def _with_gpu(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     else:
         from nanobragg import _cuda as module
     renderer = partial(module.Renderer, budget=1e4)
-    _install(SimpleNamespace(Renderer=renderer, system=module.system), monkeypatch)
+    found = SimpleNamespace(Renderer=renderer, Differentiator=module.Differentiator, system=module.system)
+    _install(found, monkeypatch)
 
 
 @pytest.fixture(params=["played", "emulated", _REAL])

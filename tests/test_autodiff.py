@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling
+from nanobragg import Beam, Crystal, Detector, Experiment, InputError, Sampling, resolve
 from nanobragg.derivatives import gradient, jacobian, with_values
 from nanobragg.differentiation.functions import ImageFunction
+from nanobragg.rendering.derivatives import render_vjp_there
 
 needs_torch = pytest.mark.skipif(
     find_spec("torch") is None, reason="PyTorch is not there (pip install 'nanobragg[torch]')"
@@ -49,7 +50,56 @@ def test_functions_of_tensors_take_a_precision() -> None:
         ImageFunction(STILL, ["crystal.misset"], [(3,)], precision="half")
 
 
+def test_functions_of_tensors_are_computed_on_a_device(gpu: str) -> None:
+    """Where it is asked for, with the gradients of the processors."""
+    values, shapes = [MISSETS], [MISSETS.shape]
+    weights = np.random.default_rng(1).random((2, 7, 9))
+    here, there = (ImageFunction(STILL, ["crystal.misset"], shapes, device=device) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(there.image(values), here.image(values), rtol=1e-8)
+    slopes, expected = (function.slopes(values, weights, [True])[0] for function in (there, here))
+    np.testing.assert_allclose(slopes, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("missets", [MISSETS, MISSETS[0]], ids=["batch", "one"])
+def test_images_and_weights_stay_on_a_device(gpu: str, missets: np.ndarray) -> None:
+    """Nothing is copied to the host and back for libraries whose tensors are on the device, too."""
+    function = ImageFunction(STILL, ["crystal.misset"], [missets.shape], device="cuda")
+    there = function.images_there([missets])
+    assert there is not None
+    image = np.stack([one.numpy() for one in there]).reshape(function.shape)
+    assert image.dtype == np.float64
+    assert np.array_equal(image, function.image([missets]))
+    found = function.slopes([missets], there, [True])[0]
+    np.testing.assert_allclose(found, function.slopes([missets], image, [True])[0], rtol=1e-12)
+    assert ImageFunction(STILL, ["crystal.misset"], [missets.shape]).images_there([missets]) is None
+    with pytest.raises(InputError, match="weights: expected float64 in a row on the device, one for each of 63 pixels"):
+        render_vjp_there(resolve(STILL).scene, np.ones(63), 0)
+
+
 # ---- PyTorch ----------------------------------------------------------------------------------------------
+
+
+@needs_torch
+@pytest.mark.cuda
+def test_tensors_on_a_device_have_their_images_and_gradients_there() -> None:
+    """A loop on a GPU copies nothing but parameters, and gets what it gets on the processors."""
+    import torch
+
+    from nanobragg.rendering.cuda_system import cuda_system
+    from nanobragg.torch import simulate
+
+    if cuda_system().reason or not torch.cuda.is_available():
+        pytest.skip(cuda_system().reason or "PyTorch finds no CUDA device")
+    for missets in (MISSETS, MISSETS[0]):
+        gradients = {}
+        for device in ("cuda", "cpu"):
+            value = torch.tensor(missets, device=device, requires_grad=True)
+            image = simulate(STILL, **{"crystal.misset": value})
+            assert (image.device.type, image.dtype) == (device, torch.float64)
+            (image**2).sum().backward()
+            assert value.grad is not None
+            gradients[device] = value.grad.cpu().numpy()
+        np.testing.assert_allclose(gradients["cuda"], gradients["cpu"], rtol=1e-8)
 
 
 @needs_torch

@@ -420,7 +420,8 @@ def test_targets_for_a_gpu() -> None:
     assert rate.met(None, 1.0) is None
     for case, ways in WAYS.items():
         assert all(target_of(case, "cuda", way.variant, "avx512") is not None for way in ways)
-    assert expand(["cuda"]) == [*(case.name for case in CUDA_CASES), "noise_4096"] == [*WAYS, "noise_4096"]
+    others = ["noise_4096", "derivatives"]
+    assert expand(["cuda"]) == [*(case.name for case in CUDA_CASES), *others] == [*WAYS, *others]
 
 
 def test_ceilings_of_an_h200() -> None:

@@ -534,14 +534,60 @@ def test_weights_precision_and_device_are_checked() -> None:
         gradient(experiment, np.ones((3, 4)), ["beam.wavelength"])
     with pytest.raises(InputError, match="precision: found single, expected double or mixed"):
         jacobian(experiment, ["beam.wavelength"], precision="single")
-    with pytest.raises(InputError, match="device: found 'cuda', expected cpu"):
-        jacobian(experiment, ["beam.wavelength"], device="cuda")
+    with pytest.raises(InputError, match="device: found 'gpu', expected cpu, cuda, cuda:NUMBER or auto"):
+        jacobian(experiment, ["beam.wavelength"], device="gpu")
     with pytest.raises(
         InputError, match=r"pixels: found an array of shape \(3,\) of int64, expected bool in the image"
     ):
         jacobian(experiment, ["beam.wavelength"], pixels=np.arange(3))
     with pytest.raises(InputError, match="names: found the text"):
         jacobian(experiment, "beam.wavelength")
+
+
+@pytest.mark.parametrize("words", [STILL, TURNED, BEAM, XDS, PANELS], ids=["still", "turned", "beam", "xds", "panels"])
+def test_a_device_differentiates_as_the_cpu_does(words: str | Experiment, gpu: str) -> None:
+    """Whoever has a GPU gets the same image, columns and gradient from it, in whatever precision."""
+    experiment = experiment_of(words)
+    names = numbers_of(experiment)[:: 5 if gpu == "emulated" else 1]
+    image, columns = jacobian(experiment, names)
+    there, columns_there = jacobian(experiment, names, device="cuda", precision="mixed")
+    assert np.linalg.norm(there - image) <= 1e-11 * np.linalg.norm(image)
+    for column, expected in zip(columns_there, columns, strict=True):
+        assert np.linalg.norm(column - expected) <= 1e-8 * np.linalg.norm(expected)
+    weights = np.random.default_rng(5).normal(size=image.shape)
+    slopes = gradient(experiment, weights, names, device="cuda:0")
+    for name, column in zip(names, columns, strict=True):
+        product = weights * column
+        assert slopes[name] == pytest.approx(product.sum(), abs=1e-8 * np.abs(product).sum())
+    chosen = weights > 0.5
+    np.testing.assert_array_equal(
+        jacobian(experiment, names, device="cuda", pixels=chosen)[1], columns_there[:, chosen]
+    )
+
+
+def test_structure_factors_are_differentiated_on_a_device(gpu: str) -> None:
+    """One after the other, and all in a grid, as on the CPU."""
+    experiment = with_factors()
+    name = "crystal.structure_factors[1,2,3]"
+    image, columns = jacobian(experiment, [name])
+    there = jacobian(experiment, [name], device="cuda")
+    np.testing.assert_allclose(there[1], columns, rtol=1e-10, atol=1e-12 * np.abs(columns).max())
+    weights = np.random.default_rng(5).normal(size=image.shape)
+    on_cpu = np.asarray(gradient(experiment, weights, ["crystal.structure_factors"])["crystal.structure_factors"])
+    found = gradient(experiment, weights, ["crystal.structure_factors"], device="cuda")
+    np.testing.assert_allclose(found["crystal.structure_factors"], on_cpu, rtol=0, atol=1e-11 * np.abs(on_cpu).max())
+
+
+def test_long_sweeps_on_a_device_are_made_in_pieces(gpu: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends them and a bar moves."""
+    experiment, names = experiment_of(STILL), ["crystal.misset[0]", "detector.distance"]
+    image, columns = jacobian(experiment, names, device="cuda")
+    seen: list[float] = []
+    monkeypatch.setattr(rendering, "DEVICE_PIECE", 200.0)
+    pieces = jacobian(experiment, names, device="cuda", progress=seen.append)
+    np.testing.assert_array_equal(pieces[0], image)
+    np.testing.assert_array_equal(pieces[1], columns)
+    assert len(seen) > 3
 
 
 def test_parameters_say_what_they_are() -> None:

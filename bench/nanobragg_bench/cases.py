@@ -165,7 +165,7 @@ OTHERS = (
 NAMES = (*(case.name for case in (*CASES, *CUDA_CASES)), *OTHERS)
 GROUPS = {
     "shapes": tuple(case.name for case in CASES if case.group == "shapes"),
-    "cuda": (*(case.name for case in CUDA_CASES), "noise_4096"),
+    "cuda": (*(case.name for case in CUDA_CASES), "noise_4096", "derivatives"),
 }
 
 

@@ -16,7 +16,7 @@ WORDS = (
 )
 EDGE = {True: 24, False: 1024}
 """pixels, by ``quick``"""
-DOMAINS = 25
+DOMAINS, DEVICE_DOMAINS = 25, 1000
 NAMES = tuple(
     f"crystal.{field}[{n}]" for field, count in (("misset", 3), ("cell", 6), ("cells", 3)) for n in range(count)
 )
@@ -50,24 +50,28 @@ def measure_derivatives(settings: Settings) -> list[Row]:
     """One row for each way; its ratio is the time of the image in the same precision over its own."""
     folder = settings.scratch / "derivatives"
     folder.mkdir(parents=True)
-    edge, rows = EDGE[settings.quick], []
-    evaluations = edge * edge * DOMAINS
+    edge, rows, gpu = EDGE[settings.quick], [], settings.device.gpu
+    domains = DOMAINS if gpu is None else DEVICE_DOMAINS
+    evaluations = edge * edge * domains
     for way in WAYS:
+        if gpu is not None and way.precision == "mixed":
+            continue  # a device computes in double
         settings.say(f"derivatives: {way.variant}")
         answer = ask_worker(
             folder,
             "derivatives",
-            words=f"{WORDS} -mosaic_dom {DOMAINS} -detpixels {edge} {SHAPES[way.shape]}".split(),
+            words=f"{WORDS} -mosaic_dom {domains} -detpixels {edge} {SHAPES[way.shape]}".split(),
             kind=way.kind,
             names=list(NAMES),
             pairs=settings.repeat,
             precision=way.precision,
+            device=settings.device.name,
         )
         images, times = answer["image_seconds"], answer["seconds"]
         processor, ours = answer["image_processor_seconds"], answer["processor_seconds"]
         ideal = (
             None
-            if settings.rates is None
+            if settings.rates is None or gpu is not None
             else ideal_seconds(settings.rates, slope_operations(way.kind, way.shape, way.precision))
         )
         ratios = tuple(image / each for image, each in zip(images, times, strict=True))
@@ -76,13 +80,14 @@ def measure_derivatives(settings: Settings) -> list[Row]:
                 case="derivatives",
                 what="derivatives",
                 variant=way.variant,
+                device=settings.device.label,
                 threads=1,
                 seconds=statistics.median(times),
                 ratios=ratios,
                 evaluations=evaluations,
                 peak_memory_bytes=answer["peak_memory_bytes"],
                 fraction_of_peak=None if ideal is None else ideal * evaluations / ours,
-                agreement=Agreement("reference renderer", edge * edge, answer["outside"]),
+                agreement=Agreement("reference renderer" if gpu is None else "CPU", edge * edge, answer["outside"]),
                 note=f"{1 / statistics.median(ratios):.2f} images; the ratio is the image's time over this; "
                 f"least seconds of the processor: {ours / processor:.2f} images, "
                 f"{ours / evaluations * 1e9:.2f} ns an evaluation"

@@ -13,9 +13,12 @@ namespace nanobragg {
 
 constexpr int kDlpackCpu = 1, kDlpackCuda = 2;
 
-// float32 or int32, C-contiguous; `owner` lives as long as somebody uses the array.
+// What an array is of.
+enum class Elements { float32, float64, int32 };
+
+// C-contiguous; `owner` lives as long as somebody uses the array.
 inline pybind11::capsule dlpack_capsule(std::shared_ptr<void> owner, void* data, std::vector<std::int64_t> shape,
-                                        bool whole, std::int32_t device_type, std::int32_t device_number) {
+                                        Elements elements, std::int32_t device_type, std::int32_t device_number) {
     struct Tensor {
         void* data;
         std::int32_t device_type, device_number;
@@ -49,8 +52,8 @@ inline pybind11::capsule dlpack_capsule(std::shared_ptr<void> owner, void* data,
                       device_type,
                       device_number,
                       static_cast<std::int32_t>(holder->shape.size()),
-                      whole ? kInt : kFloat,
-                      32,
+                      elements == Elements::int32 ? kInt : kFloat,
+                      elements == Elements::float64 ? std::uint8_t{64} : std::uint8_t{32},
                       1,
                       holder->shape.data(),
                       holder->strides.data(),

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,7 +16,9 @@
 #include <vector>
 
 #include "callbacks.hpp"
+#include "derivatives_in_python.hpp"
 #include "dlpack.hpp"
+#include "gpu_derivatives.hpp"
 #include "gpu_renderer.hpp"
 #include "nanobragg/error.hpp"
 #include "noise.hpp"
@@ -35,11 +38,22 @@ using gpu::DeviceResult;
 struct DeviceImage {
     std::shared_ptr<Buffer> pixels;
     std::vector<py::ssize_t> shape;  // (panel, slow, fast), or flat
-    bool counts = false;             // int32 instead of float32
+    Elements of = Elements::float32;
+
+    bool counts() const { return of == Elements::int32; }
 };
 
+// Photons that are to be counted.
+void check_photons(const char* what, const DeviceImage& image) {
+    if (image.counts()) throw InputError(std::string(what) + ": found an image of counts, expected photons");
+    if (image.of == Elements::float64) throw InputError(std::string(what) + ": found float64, expected float32");
+}
+
 py::array to_numpy(const DeviceImage& image) {
-    py::array out(image.counts ? py::dtype::of<std::int32_t>() : py::dtype::of<float>(), image.shape);
+    const py::dtype type = image.counts()                  ? py::dtype::of<std::int32_t>()
+                           : image.of == Elements::float64 ? py::dtype::of<double>()
+                                                           : py::dtype::of<float>();
+    py::array out(type, image.shape);
     void* to = out.mutable_data();
     const py::gil_scoped_release release;
     image.pixels->device().download(to, image.pixels->as<void>(), image.pixels->bytes());
@@ -52,7 +66,7 @@ py::tuple dlpack_device(const DeviceImage& image) {
 }
 
 DeviceImage noisy(const DeviceImage& image, const py::int_& seed, double adc_offset, const py::object& roi) {
-    if (image.counts) throw InputError("noisy: found an image of counts, expected photons");
+    check_photons("noisy", image);
     gpu::NoiseJob job{};
     job.image = image.pixels->as<float>();
     const bool flat = image.shape.size() == 1;
@@ -78,7 +92,7 @@ DeviceImage noisy(const DeviceImage& image, const py::int_& seed, double adc_off
     const py::gil_scoped_release release;
     DeviceImage out{
         std::make_shared<Buffer>(image.pixels->owner(), static_cast<std::size_t>(job.pixels) * sizeof(std::int32_t)),
-        image.shape, true};
+        image.shape, Elements::int32};
     job.out = out.pixels->as<std::int32_t>();
     device.noise(job);
     device.wait();
@@ -121,7 +135,7 @@ class DeviceDetector {
     // `keys`: of the photons, of the count rate and of the read-out noise, for every panel.
     DeviceImage counts(const DeviceImage& image, float factor,
                        const std::vector<std::array<std::uint64_t, 3>>& keys) const {
-        if (image.counts) throw InputError("measured: found an image of counts, expected photons");
+        check_photons("measured", image);
         if (image.pixels->owner() != owner_) throw InputError("measured: found an image on another device");
         std::int64_t pixels = 0;
         for (const gpu::CountsJob& job : jobs_) pixels += job.pixels;
@@ -130,7 +144,7 @@ class DeviceDetector {
         }
         const py::gil_scoped_release release;
         DeviceImage out{std::make_shared<Buffer>(owner_, static_cast<std::size_t>(pixels) * sizeof(std::int32_t)),
-                        image.shape, true};
+                        image.shape, Elements::int32};
         std::optional<SpreadingRoom> room;
         if (const std::size_t bytes = spreading_bytes(); bytes > 0) room.emplace(owner_, bytes, largest_panel());
         std::int64_t first = 0;
@@ -222,8 +236,8 @@ py::capsule to_dlpack(const DeviceImage& image, const py::object& dl_device, con
     }
     const int number = image.pixels->device().number();
     image.pixels->share();
-    return dlpack_capsule(image.pixels, image.pixels->as<void>(), {image.shape.begin(), image.shape.end()},
-                          image.counts, number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
+    return dlpack_capsule(image.pixels, image.pixels->as<void>(), {image.shape.begin(), image.shape.end()}, image.of,
+                          number < 0 ? kDlpackCpu : kDlpackCuda, number < 0 ? 0 : number);
 }
 
 py::dict cuda_array_interface(const DeviceImage& image) {
@@ -231,7 +245,7 @@ py::dict cuda_array_interface(const DeviceImage& image) {
     image.pixels->share();
     py::dict d;
     d["shape"] = py::tuple(py::cast(image.shape));
-    d["typestr"] = image.counts ? "<i4" : "<f4";
+    d["typestr"] = image.counts() ? "<i4" : image.of == Elements::float64 ? "<f8" : "<f4";
     d["data"] = py::make_tuple(reinterpret_cast<std::uintptr_t>(image.pixels->as<void>()), false);
     d["strides"] = py::none();
     d["version"] = 3;
@@ -299,6 +313,69 @@ class PythonRenderer {
     std::shared_ptr<BoundScene> bound_;
 };
 
+// One device.
+class DeviceDifferentiator {
+  public:
+    explicit DeviceDifferentiator(std::shared_ptr<gpu::Device> device) : device_(std::move(device)) {}
+
+    void jvp(const Scene& scene, const std::vector<SceneChange>& directions, double* changes,
+             const DerivativeOptions& options) const {
+        gpu::render_jvp(device_, scene, directions, changes, options);
+    }
+    SceneChange vjp(const Scene& scene, const double* weights, const DerivativeOptions& options) const {
+        return gpu::render_vjp(device_, scene, weights, options);
+    }
+
+    // The image, which stays there.
+    DeviceImage image(const BoundScene& bound, int threads) const {
+        const Scene& scene = bound.scene();
+        DerivativeOptions options;
+        options.threads = threads;
+        const py::gil_scoped_release release;
+        return {gpu::render_there(device_, scene, options), image_shape(scene), Elements::float64};
+    }
+
+    // The derivatives of a sum whose weights, one for each pixel, are there.
+    py::dict slopes(const BoundScene& bound, const py::object& weights, int threads, bool grid) const {
+        const Scene& scene = bound.scene();
+        DerivativeOptions options;
+        options.threads = threads;
+        options.grid = grid;
+        const double* values = there(weights, scene.pixels());
+        SceneChange change;
+        {
+            const py::gil_scoped_release release;
+            change = gpu::render_vjp_there(device_, scene, values, options);
+        }
+        return dict_of(scene, change);
+    }
+
+  private:
+    // Where the numbers of an array on this device are: an image of ours, or what CUDA's libraries tell of theirs.
+    const double* there(const py::object& array, std::int64_t count) const {
+        if (py::isinstance<DeviceImage>(array)) {
+            const auto& image = array.cast<const DeviceImage&>();
+            const bool fits = image.of == Elements::float64 && image.pixels->bytes() == count * sizeof(double);
+            if (fits && image.pixels->device().number() == device_->number()) return image.pixels->as<double>();
+        } else if (py::hasattr(array, "__cuda_array_interface__")) {
+            const py::dict said = array.attr("__cuda_array_interface__");
+            std::int64_t size = 1;
+            for (const auto n : said["shape"].cast<std::vector<std::int64_t>>()) size *= n;
+            const bool in_a_row = !said.contains("strides") || said["strides"].is_none();
+            if (size == count && in_a_row && said["typestr"].cast<std::string>() == "<f8") {
+                const auto place = said["data"].cast<py::tuple>()[0].cast<std::uintptr_t>();
+                const double* values = nullptr;
+                std::memcpy(static_cast<void*>(&values), &place, sizeof values);
+                return values;
+            }
+        }
+        throw InputError("weights: expected float64 in a row on the device, one for each of " + std::to_string(count) +
+                         " pixels");
+    }
+
+    std::shared_ptr<gpu::Device> device_;
+};
+
 }  // namespace
 
 void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& prefix) {
@@ -309,9 +386,10 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
             set_error("DeviceError", error);
         }
     });
-    py::class_<DeviceImage>(
-        m, (prefix + "DeviceImage").c_str(), py::module_local(),
-        "An image (panel, slow, fast), or flat, in the memory of its device: photons as float32, or counts as int32.")
+    py::class_<DeviceImage>(m, (prefix + "DeviceImage").c_str(), py::module_local(),
+                            "An image (panel, slow, fast), or flat, in the memory of its device: photons as float32 or "
+                            "float64, or counts as "
+                            "int32.")
         .def_property_readonly("shape", [](const DeviceImage& image) { return py::tuple(py::cast(image.shape)); })
         .def("numpy", &to_numpy, "A copy on the host.")
         .def(
@@ -352,6 +430,18 @@ void register_gpu(py::module_& m, const DeviceMaker& make, const std::string& pr
         .def("orient", &PythonRenderer::orient, py::arg("orientations"), py::arg("first_orientations") = py::none())
         .def("render", &PythonRenderer::render, py::arg("progress") = py::none(), py::arg("threads") = 0,
              "DeviceImage, solid angle (steradian), whether interpolation was left.");
+    define_differentiator<DeviceDifferentiator>(m, (prefix + "Differentiator").c_str(),
+                                                "Derivatives of images on one device.")
+        .def(py::init([make](int number) {
+                 const py::gil_scoped_release release;
+                 return std::make_unique<DeviceDifferentiator>(make(number));
+             }),
+             py::arg("number") = 0)
+        .def("image", &DeviceDifferentiator::image, py::arg("scene"), py::arg("threads") = 0,
+             "The image as float64, which stays on the device.")
+        .def("slopes", &DeviceDifferentiator::slopes, py::arg("scene"), py::arg("weights"), py::arg("threads") = 0,
+             py::arg("grid") = true,
+             "d(sum of weights x image)/d(each number of the scene); the weights are on the device.");
 }
 
 }  // namespace nanobragg

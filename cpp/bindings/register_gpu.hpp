@@ -13,7 +13,7 @@ namespace nanobragg {
 
 using DeviceMaker = std::function<std::shared_ptr<gpu::Device>(int number)>;
 
-// Adds the classes Renderer and DeviceImage, named `prefix` + that, and the translation of DeviceError.
+// Adds the classes Renderer, Differentiator and DeviceImage, named `prefix` + that, and the translation of DeviceError.
 void register_gpu(pybind11::module_& m, const DeviceMaker& make, const std::string& prefix);
 
 }  // namespace nanobragg

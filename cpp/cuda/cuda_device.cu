@@ -146,6 +146,21 @@ class CudaDevice : public Device {
         launch_spread(job);
         check(cudaGetLastError(), "a launch");
     }
+    void forward(Lookup lookup, const ForwardJob& job) override {
+        const Current current(number_);
+        launch_forward(lookup, job);
+        check(cudaGetLastError(), "a launch");
+    }
+    void backward(Lookup lookup, const BackwardJob& job) override {
+        const Current current(number_);
+        launch_backward(lookup, job);
+        check(cudaGetLastError(), "a launch");
+    }
+    void add_parts(const SumJob& job) override {
+        const Current current(number_);
+        launch_sums(job);
+        check(cudaGetLastError(), "a launch");
+    }
     void wait() override {
         const Current current(number_);
         check(cudaStreamSynchronize(cudaStreamLegacy), "rendering");

@@ -32,6 +32,9 @@ struct Instance {
 struct NoiseJob;
 struct CountsJob;
 struct SpreadJob;
+struct ForwardJob;
+struct BackwardJob;
+struct SumJob;
 
 class Device {
   public:
@@ -54,10 +57,13 @@ class Device {
     virtual void noise(const NoiseJob& job) = 0;
     virtual void count(const CountsJob& job) = 0;
     virtual void spread(const SpreadJob& job) = 0;
+    virtual void forward(Lookup lookup, const ForwardJob& job) = 0;
+    virtual void backward(Lookup lookup, const BackwardJob& job) = 0;
+    virtual void add_parts(const SumJob& job) = 0;
     virtual void wait() = 0;
     // Waits for everything on the device, that of other libraries too.
     virtual void settle() { wait(); }
-    // Threads that work together on kPixels pixels each (accumulate) or one (finish).
+    // Threads that work together on kPixels pixels each (accumulate) or one (finish, backward).
     virtual int team_size() const = 0;
     // CUDA's number of the device, or -1.
     virtual int number() const = 0;
@@ -105,6 +111,19 @@ class Buffer {
     void* memory_;
     std::atomic<bool> shared_{false};
 };
+
+// Copies, which the device has when the call comes back.
+template <class T>
+std::unique_ptr<Buffer> uploaded(const std::shared_ptr<Device>& device, const T* values, std::size_t count) {
+    auto buffer = std::make_unique<Buffer>(device, count * sizeof(T));
+    device->upload(buffer->as<void>(), values, count * sizeof(T));
+    return buffer;
+}
+inline std::vector<double> downloaded(const Buffer& buffer, std::int64_t count) {
+    std::vector<double> values(static_cast<std::size_t>(count));
+    buffer.device().download(values.data(), buffer.as<void>(), values.size() * sizeof(double));
+    return values;
+}
 
 // Longer cosine polynomials pay only where nothing has to be looked up, and the longest ones are accurate enough in
 // double precision only.

@@ -18,13 +18,6 @@ namespace {
 constexpr std::int64_t kTeamPixels = std::int64_t{kMostThreads} * kPixels;
 constexpr std::int64_t kFewestPixels = 1 << 18;  // the least for a launch that does not cover the image
 
-template <class T>
-std::unique_ptr<Buffer> uploaded(const std::shared_ptr<Device>& device, const T* values, std::size_t count) {
-    auto buffer = std::make_unique<Buffer>(device, count * sizeof(T));
-    device->upload(buffer->as<void>(), values, count * sizeof(T));
-    return buffer;
-}
-
 // At least as large as asked for; kept if it is already.
 double* room(std::unique_ptr<Buffer>& buffer, const std::shared_ptr<Device>& device, std::int64_t count) {
     const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(1, count)) * sizeof(double);
@@ -33,12 +26,6 @@ double* room(std::unique_ptr<Buffer>& buffer, const std::shared_ptr<Device>& dev
         buffer = std::make_unique<Buffer>(device, bytes);
     }
     return buffer->as<double>();
-}
-
-std::vector<double> downloaded(const Buffer& buffer, std::int64_t count) {
-    std::vector<double> values(static_cast<std::size_t>(count));
-    buffer.device().download(values.data(), buffer.as<void>(), values.size() * sizeof(double));
-    return values;
 }
 
 // An evaluation's price against that of the cheapest.

@@ -4,14 +4,6 @@
 #include <cstring>
 
 namespace nanobragg::gpu {
-namespace {
-
-struct TeamOfOne {
-    int index = 0, size = 1;
-    void sync() const {}
-};
-
-}  // namespace
 
 HostDevice::~HostDevice() { forget(); }
 

@@ -5,6 +5,12 @@
 
 namespace nanobragg::gpu {
 
+struct TeamOfOne {
+    static constexpr int size = 1;
+    int index = 0;
+    void sync() const {}
+};
+
 class HostDevice : public Device {
   public:
     // Refuses requests for more memory than this, as a real device does.
@@ -18,6 +24,9 @@ class HostDevice : public Device {
     void noise(const NoiseJob& job) override;
     void count(const CountsJob& job) override;
     void spread(const SpreadJob& job) override;
+    void forward(Lookup lookup, const ForwardJob& job) override;
+    void backward(Lookup lookup, const BackwardJob& job) override;
+    void add_parts(const SumJob& job) override;
     void wait() override {}
     int team_size() const override { return 1; }
     int number() const override { return -1; }

@@ -16,6 +16,9 @@ void launch_mixed(Instance instance, const StreamScene& scene, const Job& job);
 void launch_noise(const NoiseJob& job);
 void launch_counts(const CountsJob& job);
 void launch_spread(const SpreadJob& job);
+void launch_forward(Lookup lookup, const ForwardJob& job);
+void launch_backward(Lookup lookup, const BackwardJob& job);
+void launch_sums(const SumJob& job);
 
 // How many teams share a multiprocessor. Four leave 128 registers to a thread; tricubic loops need more, and those that
 // wait for structure factors do with less: on an H100, six take 3 to 5 % less time there, and up to 7 % more elsewhere.

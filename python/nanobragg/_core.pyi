@@ -36,21 +36,26 @@ def peak_flops(precision: str = "double", seconds: float = 0.2) -> float: ...
 def thread_count(threads: int = 0) -> int: ...
 
 # derivatives (register_derivatives.cpp)
-def jvp(
-    scene: BoundScene,
-    directions: Sequence[Any],
-    precision: str = "double",
-    threads: int = 0,
-    pixels: ArrayLike | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-def vjp(
-    scene: BoundScene,
-    weights: ArrayLike,
-    precision: str = "double",
-    threads: int = 0,
-    grid: bool = True,
-    pixels: ArrayLike | None = None,
-) -> tuple[NDArray[np.float64], dict[str, Any]]: ...
+class Differentiator:
+    """Derivatives of images on this computer's processors."""
+
+    def jvp(
+        self,
+        scene: BoundScene,
+        directions: Sequence[Any],
+        precision: str = "double",
+        threads: int = 0,
+        pixels: ArrayLike | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def vjp(
+        self,
+        scene: BoundScene,
+        weights: ArrayLike,
+        precision: str = "double",
+        threads: int = 0,
+        grid: bool = True,
+        pixels: ArrayLike | None = None,
+    ) -> tuple[NDArray[np.float64], dict[str, Any]]: ...
 
 # random numbers (register_random.cpp)
 _Regions = Sequence[tuple[int, int, int, int, int, int]]

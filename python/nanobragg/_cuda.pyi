@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nanobragg._core import BoundScene
@@ -11,7 +12,7 @@ def system() -> dict[str, Any]: ...
 def peak_rates(number: int, seconds: float) -> dict[str, float]: ...
 
 class DeviceImage:
-    """An image (panel, slow, fast) in the memory of its device: photons as float32, or counts as int32."""
+    """An image (panel, slow, fast) in the memory of its device: photons as float32 or float64, or counts as int32."""
 
     @property
     def shape(self) -> tuple[int, int, int]: ...
@@ -42,3 +43,27 @@ class Renderer:
     def render(
         self, progress: Callable[[float], object] | None = None, threads: int = 0
     ) -> tuple[DeviceImage, float, bool, int]: ...
+
+class Differentiator:
+    """Derivatives of images on one device."""
+
+    def __init__(self, number: int = 0) -> None: ...
+    def jvp(
+        self,
+        scene: BoundScene,
+        directions: Sequence[Any],
+        precision: str = "double",
+        threads: int = 0,
+        pixels: ArrayLike | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def vjp(
+        self,
+        scene: BoundScene,
+        weights: ArrayLike,
+        precision: str = "double",
+        threads: int = 0,
+        grid: bool = True,
+        pixels: ArrayLike | None = None,
+    ) -> tuple[NDArray[np.float64], dict[str, Any]]: ...
+    def image(self, scene: BoundScene, threads: int = 0) -> DeviceImage: ...
+    def slopes(self, scene: BoundScene, weights: Any, threads: int = 0, grid: bool = True) -> dict[str, Any]: ...

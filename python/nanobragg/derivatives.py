@@ -19,8 +19,8 @@ from nanobragg.differentiation.names import choose, targets_of
 from nanobragg.differentiation.point import point_of
 from nanobragg.differentiation.slopes import columns_at, slopes_at
 from nanobragg.differentiation.values import with_values as with_values
-from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
+from nanobragg.rendering.devices import Device
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -47,7 +47,7 @@ def jacobian(
     *,
     precision: str = "double",
     threads: int = 0,
-    device: str = "cpu",
+    device: Device = "cpu",
     roi: Region | None = None,
     pixels: ArrayLike | None = None,
     progress: Callable[[float], object] | None = None,
@@ -61,7 +61,8 @@ def jacobian(
             ``crystal.structure_factors[1,2,3]`` (h, k, l, in P 1).
         precision: ``double``, or ``mixed``: shapes and their derivatives in single precision, seven tenths of the time.
         threads: 0 for all processors. The result does not depend on it.
-        device: ``cpu`` so far.
+        device: ``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto`` (a GPU if there is one and the work is worth it). A CUDA
+            device computes in double precision whichever is asked for.
         roi: fast first, fast last, slow first, slow last; all else is 0.
         pixels: which pixels are wanted, a boolean array in the image's shape; ``None``: all. Others take no time.
         progress: called now and then with the fraction done, where it takes seconds; what it raises ends it.
@@ -74,12 +75,14 @@ def jacobian(
     Raises:
         InputError: for a name that there is not, with those that there are; for an image that depends on the order of
             evaluations (quirk running_product); and as :func:`nanobragg.resolve` does.
+        DeviceError: if there is no such device, or too little memory on it.
         KeyboardInterrupt: on Ctrl-C, within seconds.
 
     """
-    _check_device(device)
     point = point_of(experiment, roi, around=True)
-    return columns_at(point, choose(names, point), threads, precision=precision, pixels=pixels, progress=progress)
+    return columns_at(
+        point, choose(names, point), threads, precision=precision, device=device, pixels=pixels, progress=progress
+    )
 
 
 def gradient(
@@ -89,7 +92,7 @@ def gradient(
     *,
     precision: str = "double",
     threads: int = 0,
-    device: str = "cpu",
+    device: Device = "cpu",
     roi: Region | None = None,
     pixels: ArrayLike | None = None,
     progress: Callable[[float], object] | None = None,
@@ -104,7 +107,8 @@ def gradient(
             :func:`parameters`.
         precision: ``double``, or ``mixed``: shapes and their derivatives in single precision, seven tenths of the time.
         threads: 0 for all processors. The result does not depend on it.
-        device: ``cpu`` so far.
+        device: ``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto`` (a GPU if there is one and the work is worth it). A CUDA
+            device computes in double precision whichever is asked for.
         roi: fast first, fast last, slow first, slow last.
         pixels: which pixels are wanted, a boolean array in the image's shape; ``None``: all. Others take no time.
         progress: called now and then with the fraction done, where it takes seconds; what it raises ends it.
@@ -115,16 +119,13 @@ def gradient(
 
     Raises:
         InputError: as :func:`jacobian` does, and for weights of another shape.
+        DeviceError: as :func:`jacobian` does.
         KeyboardInterrupt: on Ctrl-C, within seconds.
 
     """
-    _check_device(device)
     point = point_of(experiment, roi, around=True)
     targets = targets_of(list(known(point)) if names is None else names, point)
-    slopes = slopes_at(point, targets, weights, threads, precision=precision, pixels=pixels, progress=progress)
+    slopes = slopes_at(
+        point, targets, weights, threads, precision=precision, device=device, pixels=pixels, progress=progress
+    )
     return dict(zip([target.name for target in targets], slopes, strict=True))
-
-
-def _check_device(device: str) -> None:
-    if device != "cpu":
-        raise InputError(f"device: found {device!r}, expected cpu: derivatives are computed there")

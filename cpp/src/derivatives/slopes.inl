@@ -6,7 +6,7 @@
 // clang-format off: in this order
 #include "cpu/vectors.hpp"
 #include "physics/lattice_slopes.hpp"
-#include "physics/lookup.hpp"
+#include "physics/lookup_slopes.hpp"
 #include "physics/pixel.hpp"
 #include "physics/ray_slopes.hpp"
 // clang-format on
@@ -16,8 +16,13 @@ namespace nanobragg {
 namespace NANOBRAGG_KERNEL_NAMESPACE {
 namespace {
 
+// Of a row's numbers (slopes_rays.inl): pixels, bytes.
+constexpr int kRowPixels = kSlopeChunk, kRowGap = 256, kRowAlignment = 64;
+constexpr bool kInStep = false;
+
 // clang-format off: in this order
 #include "derivatives/slopes_rays.inl"
+#include "derivatives/slopes_registers.inl"
 #include "derivatives/slopes_mixed.inl"
 #include "derivatives/slopes_terms.inl"
 #include "derivatives/slopes_sweep.inl"
@@ -34,10 +39,6 @@ struct ColumnWork {
 struct MovingWork {  // where it moves scattering vectors or factors
     TermSlopes terms[kRegisters];
 };
-
-ConstSlopes slopes_of(const Row& row, const ForwardColumn& column) {
-    return {column.panels[row.task.panel_number], column.sources, column.layers + row.g.first_layer, column.common};
-}
 
 // The columns of one piece.
 struct Forwards {
@@ -79,9 +80,7 @@ struct Forwards {
         for (int i = 0; i < row.parameters; ++i) by[9 + i] = doubles_at(row.work.by_shape[i], r);
         for (int64_t k = 0; k < task.column_count; ++k) {
             const ForwardColumn& column = task.columns[k];
-            Doubles sum = doubles_at(works[k].sum, r);
-            for (int i = 0; i < 9 && column.strain != nullptr; ++i) sum += column.strain[i] * by[i];
-            for (int i = 0; i < row.parameters && column.shaped; ++i) sum += column.common.shape[i] * by[9 + i];
+            const Doubles sum = doubles_at(works[k].sum, r) + contracted(row, column, by);
             doubles_at(works[k].sum, r) = Doubles{};
             doubles_at(works[k].total, r) += doubles_at(row.work.factor, r) * sum;
         }
@@ -106,7 +105,7 @@ struct Forwards {
             doubles_at(values, r) = pixel_value(row, r, factors[r]);
             doubles_at(outer, r) = row.outer_factor(r);
         }
-        if (task.task.image != nullptr) row.write(values.of, task.task.image);
+        if (task.task.image != nullptr) write_pixels(row, values.of, task.task.image);
         for (int64_t k = 0; k < task.column_count; ++k) {
             const ForwardColumn& column = task.columns[k];
             for (int r = 0; r < row.registers; ++r) {
@@ -120,7 +119,7 @@ struct Forwards {
                 }
                 doubles_at(values, r) = change;
             }
-            row.write(values.of, task.changes + k * task.stride);
+            write_pixels(row, values.of, task.changes + k * task.stride);
         }
     }
 };
@@ -193,7 +192,7 @@ void backward(const BackwardTask& task) {
     const OwnSlopes in{panel, sources, layers, common};
     PixelNumbers weights, seeds, term, values;
     TermSlopes terms[kRegisters];
-    row.read(task.weights, weights.of);
+    read_pixels(row, task.weights, weights.of);
     for (int r = 0; r < row.registers; ++r) doubles_at(seeds, r) = doubles_at(weights, r) * row.outer_factor(r);
     const bool only = row.single && row.s.source_count == 1;
     const auto end_subpixel = [&] {
@@ -237,7 +236,7 @@ void backward(const BackwardTask& task) {
     layers.join();
     join(panel, sums.panels[task.task.panel_number]);
     join(common, sums.common);
-    if (task.task.image != nullptr) row.write(values.of, task.task.image);
+    if (task.task.image != nullptr) write_pixels(row, values.of, task.task.image);
 }
 
 }  // namespace

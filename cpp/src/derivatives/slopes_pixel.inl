@@ -1,8 +1,8 @@
 // From the numbers of a scene to terms, their sum and a pixel's value, as edges for both passes. A part of slopes.inl.
 
 template <class Pass, class Slopes>
-NANOBRAGG_FN void aim_edges(const Pass& pass, const Row& row, const Aim<Doubles>& aim, const Slopes& in,
-                            RaySlopes<Doubles>& d_ray) {
+NANOBRAGG_SHARED void aim_edges(const Pass& pass, const Row& row, const Aim<Doubles>& aim, const Slopes& in,
+                                RaySlopes<Doubles>& d_ray) {
     ray_edges(pass, row.s, row.g, row.corner, aim, in.panel, in.layers, in.common, d_ray);
 }
 
@@ -17,8 +17,8 @@ NANOBRAGG_FN void with_ray(const Pass& pass, const Row& row, const Aim<Doubles>&
 
 // Fraction absorbed by a layer where a ray decides it.
 template <class Pass, class Slopes>
-void capture_edges(const Pass& pass, const Row& row, const Capture& capture, int64_t layer, const Slopes& in,
-                   Doubles& d_out) {
+NANOBRAGG_LARGE void capture_edges(const Pass& pass, const Row& row, const Capture& capture, int64_t layer,
+                                   const Slopes& in, Doubles& d_out) {
     const Layer& depths = layer_of(row.s, row.g, layer);
     RaySlopes<Doubles> d_ray{};
     pass.in_order([&] { aim_edges(pass, row, capture.aim, in, d_ray); },
@@ -30,11 +30,23 @@ void capture_edges(const Pass& pass, const Row& row, const Capture& capture, int
 
 // What all sources of a subpixel have in common.
 template <class Pass, class Slopes>
-void subpixel_edges(const Pass& pass, const Row& row, int r, const Slopes& in, TermSlopes& d) {
+NANOBRAGG_LARGE void subpixel_edges(const Pass& pass, const Row& row, int r, const Slopes& in, TermSlopes& d) {
     const Aim<Doubles>& aim = row.work.aim[r];
     aim_edges(pass, row, aim, in, d.ray);
     if (row.uses_centre()) aim_edges(pass, row, row.work.centre[r], in, d.centre);
     if (row.s.capture_inside) capture_edges(pass, row, row.work.capture[r], aim.layer, in, d.capture);
+}
+
+NANOBRAGG_FN ConstSlopes slopes_of(const Row& row, const ForwardColumn& column) {
+    return {column.panels[row.task.panel_number], column.sources, column.layers + row.g.first_layer, column.common};
+}
+
+// How a sum of terms changes along a column by its strain and its shape; `by`: the derivatives by these.
+NANOBRAGG_FN Doubles contracted(const Row& row, const ForwardColumn& column, const Doubles* by) {
+    Doubles sum{};
+    for (int i = 0; i < 9 && column.strain != nullptr; ++i) sum += column.strain[i] * by[i];
+    for (int i = 0; i < row.parameters && column.shaped; ++i) sum += column.common.shape[i] * by[9 + i];
+    return sum;
 }
 
 template <class Pass, class Slopes>
@@ -46,7 +58,8 @@ NANOBRAGG_FN void shape_edges(const Pass& pass, const Row& row, int r, const Slo
 
 // The terms of one source, summed over the orientations.
 template <class Pass, class Slopes>
-void term_edges(const Pass& pass, const Row& row, int r, int64_t n, const Slopes& in, TermSlopes& d, Doubles& d_sum) {
+NANOBRAGG_LARGE void term_edges(const Pass& pass, const Row& row, int r, int64_t n, const Slopes& in, TermSlopes& d,
+                                Doubles& d_sum) {
     const KernelScene& s = row.s;
     const KernelSource& source = s.sources[n];
     const Ray<Doubles>&ray = row.work.aim[r].ray, &centre = row.work.centre[r].ray;
@@ -87,7 +100,7 @@ struct Central {
     Doubles omega, polar, capture;
 };
 
-NANOBRAGG_FN Central central_of(const Row& row, int r) {
+NANOBRAGG_SHARED Central central_of(const Row& row, int r) {
     const KernelScene& s = row.s;
     const Ray<Doubles>& ray = row.work.centre[r].ray;
     const Doubles one = filled<Doubles>(1.0);
@@ -110,8 +123,8 @@ NANOBRAGG_FN Central central_of(const Row& row, int r) {
 }
 
 template <class Pass, class Slopes>
-void central_edges(const Pass& pass, const Row& row, int r, const Central& value, const Slopes& in, TermSlopes* shared,
-                   Central& d) {
+NANOBRAGG_LARGE void central_edges(const Pass& pass, const Row& row, int r, const Central& value, const Slopes& in,
+                                   TermSlopes* shared, Central& d) {
     const KernelScene& s = row.s;
     const Aim<Doubles>& aim = row.work.centre[r];
     Doubles d_front{};
@@ -137,8 +150,8 @@ void central_edges(const Pass& pass, const Row& row, int r, const Central& value
 
 // Factors that left the sum. `shared`: what belongs to the rays of the only subpixel; null: there are several.
 template <class Pass, class Slopes>
-void outer_edges(const Pass& pass, const Row& row, int r, const Slopes& in, TermSlopes* shared, Doubles& d_capture,
-                 Doubles& d_omega, Doubles& d_polar) {
+NANOBRAGG_LARGE void outer_edges(const Pass& pass, const Row& row, int r, const Slopes& in, TermSlopes* shared,
+                                 Doubles& d_capture, Doubles& d_omega, Doubles& d_polar) {
     const KernelScene& s = row.s;
     if (row.outer_capture()) capture_edges(pass, row, row.work.capture[r], 0, in, d_capture);
     if (row.outer_omega()) {
@@ -200,8 +213,8 @@ NANOBRAGG_FN Doubles pixel_value(const Row& row, int r, const PixelFactors& f) {
 
 // `moving`: whether anything moves that the factors depend on.
 template <class Pass, class Slopes>
-void pixel_edges(const Pass& pass, const Row& row, int r, const PixelFactors& f, const Slopes& in, TermSlopes* shared,
-                 bool moving, Doubles& d_total, Doubles& d_value) {
+NANOBRAGG_LARGE void pixel_edges(const Pass& pass, const Row& row, int r, const PixelFactors& f, const Slopes& in,
+                                 TermSlopes* shared, bool moving, Doubles& d_total, Doubles& d_value) {
     const KernelScene& s = row.s;
     const Doubles one = filled<Doubles>(1.0), total = doubles_at(row.work.total, r);
     const Doubles capture = row.outer_capture() ? row.work.capture[r].value : one;

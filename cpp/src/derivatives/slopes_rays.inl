@@ -1,53 +1,9 @@
 // The pixels of a piece of a panel, and the rays to them. A part of slopes.inl.
 
-constexpr int kRegisters = kSlopeChunk / kHalf;  // at most
+constexpr int kRegisters = kRowPixels / kHalf;  // at most
 
 NANOBRAGG_FN Doubles& doubles_at(double* values, int r) { return ((Doubles*)values)[r]; }
 NANOBRAGG_FN const Doubles& doubles_at(const double* values, int r) { return ((const Doubles*)values)[r]; }
-
-NANOBRAGG_FN double sum_of(Doubles x) {
-    double sum = 0;
-    for (int i = 0; i < kHalf; ++i) sum += x[i];
-    return sum;
-}
-
-// The sums of kHalf registers, in their order.
-NANOBRAGG_FN Doubles sums_of(const Doubles* x) {
-    Doubles part[kHalf];
-    for (int i = 0; i < kHalf; ++i) part[i] = x[i];
-    for (int n = kHalf; n > 1; n /= 2) {
-        for (int i = 0; 2 * i < n; ++i) {
-            part[i] = even_of(part[2 * i], part[2 * i + 1]) + odd_of(part[2 * i], part[2 * i + 1]);
-        }
-    }
-    return part[0];
-}
-
-// Adds the sum of each of some registers to a number.
-template <int count>
-NANOBRAGG_FN void add_sums(const Doubles* x, double* sums) {
-    int i = 0;
-    for (; i + kHalf <= count; i += kHalf) {
-        Doubles now;
-        __builtin_memcpy(&now, sums + i, sizeof now);
-        now += sums_of(x + i);
-        __builtin_memcpy(sums + i, &now, sizeof now);
-    }
-    for (; i < count; ++i) sums[i] += sum_of(x[i]);
-}
-
-// Writes what nobody here reads again past the caches, where full registers begin.
-NANOBRAGG_FN void put(const double* numbers, int count, double* to) {
-    int i = 0;
-#if defined(__AVX512F__)
-    for (; i < count && ((uintptr_t)(to + i) & 63) != 0; ++i) to[i] = numbers[i];
-    for (; i + kHalf <= count; i += kHalf) _mm512_stream_pd(to + i, _mm512_loadu_pd(numbers + i));
-#elif defined(__AVX2__)
-    for (; i < count && ((uintptr_t)(to + i) & 31) != 0; ++i) to[i] = numbers[i];
-    for (; i + kHalf <= count; i += kHalf) _mm256_stream_pd(to + i, _mm256_loadu_pd(numbers + i));
-#endif
-    for (; i < count; ++i) to[i] = numbers[i];
-}
 
 // What belongs to the numbers of a scene, in one pass and in the other.
 struct ConstSlopes {
@@ -55,43 +11,6 @@ struct ConstSlopes {
     const SourceSlopes<double>* sources;
     const LayerSlopes<double>* layers;
     const CommonSlopes<double>& common;
-};
-
-// What belongs to one of many that have sums: registers of the one that was asked for last, which join its sums when
-// another one is, and in the end by join(). (No destructor does it: it would bring in what C++ does about exceptions,
-// which an instruction set's object must not share with the rest of the program.)
-template <template <class> class Slopes>
-class Held {
-  public:
-    explicit Held(Slopes<Sum>* all) : all_(all) {}
-    Held(const Held&) = delete;
-    Held& operator=(const Held&) = delete;
-
-    NANOBRAGG_FN_MEMBER Slopes<Doubles>& operator[](int64_t number) {
-        if (number != number_) {
-            join();
-            number_ = number;
-        }
-        return values_;
-    }
-    void join() {
-        constexpr int count = (int)(sizeof values_ / sizeof(Doubles));
-        if (number_ >= 0) add_sums<count>((const Doubles*)&values_, (double*)&all_[number_]);
-        values_ = Slopes<Doubles>{};
-        number_ = -1;
-    }
-
-  private:
-    Slopes<Sum>* all_;
-    int64_t number_ = -1;
-    Slopes<Doubles> values_{};
-};
-
-struct OwnSlopes {
-    PanelSlopes<Doubles>& panel;
-    Held<SourceSlopes>& sources;
-    Held<LayerSlopes>& layers;
-    CommonSlopes<Doubles>& common;
 };
 
 // What belongs to the factors of one subpixel's terms.
@@ -110,7 +29,7 @@ struct Capture {
 // processors take one for the other, and wait: hence the gap, with which sixteen in a row keep away from one another.
 template <class Number>
 struct Numbers {
-    alignas(64) Number of[kSlopeChunk + 256 / (int)sizeof(Number)];
+    alignas(kRowAlignment) Number of[kRowPixels + kRowGap / (int)sizeof(Number)];
 };
 using PixelNumbers = Numbers<double>;
 NANOBRAGG_FN Doubles& doubles_at(PixelNumbers& numbers, int r) { return doubles_at(numbers.of, r); }
@@ -149,7 +68,7 @@ NANOBRAGG_FN TermSums<Number>& sums_of(RowWork& work) {
 
 class Row {
   public:
-    Row(const SlopeTask& given, RowWork& work_)
+    NANOBRAGG_LARGE Row(const SlopeTask& given, RowWork& work_)
         : task(given),
           s(*given.scene),
           g(*given.panel),
@@ -172,7 +91,8 @@ class Row {
     }
 
     // At an offset in the pixels, in the plane of a layer (-1: of the front).
-    void aim_at(int r, double offset_fast, double offset_slow, int64_t layer, bool incidence, Aim<Doubles>& out) const {
+    NANOBRAGG_LARGE void aim_at(int r, double offset_fast, double offset_slow, int64_t layer, bool incidence,
+                                Aim<Doubles>& out) const {
         const Doubles fast = doubles_at(work.fast, r) + offset_fast, slow = doubles_at(work.slow, r) + offset_slow;
         out.own_fast = fast - corner.fast;
         out.own_slow = slow - corner.slow;
@@ -181,17 +101,17 @@ class Row {
         out.sunk = layer >= 0 && !incidence && layer_of(s, g, layer).thickness != 0;
         sink(fast, slow, out);
     }
-    void aim_at(int r, const Subpixel& sub, bool incidence, Aim<Doubles>& out) const {
+    NANOBRAGG_HOST_DEVICE void aim_at(int r, const Subpixel& sub, bool incidence, Aim<Doubles>& out) const {
         aim_at(r, sub.offset_fast, sub.offset_slow, sub.layer, incidence, out);
     }
-    Aim<Doubles> aim_at(int r, const Subpixel& sub, bool incidence) const {
+    NANOBRAGG_HOST_DEVICE Aim<Doubles> aim_at(int r, const Subpixel& sub, bool incidence) const {
         Aim<Doubles> out;
         aim_at(r, sub, incidence, out);
         return out;
     }
 
     // As capture_of() finds it: the first fraction up to that of the subpixel `last` which is not 0.
-    Capture capture_at(int r, int64_t layer, int64_t last, const Aim<Doubles>& own) const {
+    NANOBRAGG_LARGE Capture capture_at(int r, int64_t layer, int64_t last, const Aim<Doubles>& own) const {
         const double front = layer_of(s, g, layer).front, back = layer_of(s, g, layer).back;
         Capture out{s.capture == Factor::each     ? own
                     : s.capture == Factor::centre ? work.centre[r]
@@ -223,9 +143,9 @@ class Row {
         return value;
     }
 
-    bool outer_capture() const { return !s.capture_inside && s.capture != Factor::off; }
-    bool outer_omega() const { return s.omega == Factor::first || s.omega == Factor::centre; }
-    bool polar_inside() const { return s.polar == Factor::each || s.polar == Factor::centre; }
+    NANOBRAGG_HOST_DEVICE bool outer_capture() const { return !s.capture_inside && s.capture != Factor::off; }
+    NANOBRAGG_HOST_DEVICE bool outer_omega() const { return s.omega == Factor::first || s.omega == Factor::centre; }
+    NANOBRAGG_HOST_DEVICE bool polar_inside() const { return s.polar == Factor::each || s.polar == Factor::centre; }
 
     // use(the ray that decides the solid angle where it left the sum).
     template <class Use>
@@ -237,42 +157,33 @@ class Row {
     }
 
     // What multiplies a pixel's sum of terms, all together.
-    Doubles outer_factor(int r) const {
+    NANOBRAGG_HOST_DEVICE Doubles outer_factor(int r) const {
         Doubles out = (scale * task.unit) * doubles_at(work.omega, r);
         if (outer_capture()) out *= work.capture[r].value;
         return out * doubles_at(work.polar, r);
     }
 
     // Whether what belongs to the ray to a pixel's centre goes with a subpixel's.
-    bool uses_centre() const { return s.polar == Factor::centre || (single && (s.omega == Factor::centre || lit())); }
+    NANOBRAGG_HOST_DEVICE bool uses_centre() const {
+        return s.polar == Factor::centre || (single && (s.omega == Factor::centre || lit()));
+    }
 
     // Whether something is added once per pixel.
-    bool lit() const { return s.background_sum != 0 || s.background != 0; }
+    NANOBRAGG_HOST_DEVICE bool lit() const { return s.background_sum != 0 || s.background != 0; }
 
-    void clear(PixelNumbers& numbers) const {
+    NANOBRAGG_HOST_DEVICE void clear(PixelNumbers& numbers) const {
         for (int r = 0; r < registers; ++r) doubles_at(numbers, r) = Doubles{};
     }
 
-    // The pixels' numbers in an array of all chosen pixels; 0 in a register's places that have no pixel.
-    void read(const double* all, double* numbers) const {
-        for (int p = 0, run = 0; run < task.run_count; ++run) {
-            for (int i = 0; i < task.runs[run].count; ++i) numbers[p++] = all[task.runs[run].place + i];
-        }
-        for (int p = task.count; p < registers * kHalf; ++p) numbers[p] = 0;
-    }
-    void write(const double* numbers, double* all) const {
-        for (int p = 0, run = 0; run < task.run_count; ++run) {
-            put(numbers + p, task.runs[run].count, all + task.runs[run].place);
-            p += task.runs[run].count;
-        }
-    }
-
     // For every subpixel: begin(), source(n, orientations, whether they are those of the first evaluation) for each
-    // source that some pixel sees, when sum, by_q and by_shape are to be made, and end().
+    // source that some pixel sees, when sum, by_q and by_shape are to be made, and end(). Where rows go in step with
+    // others, that is done for sources that no pixel sees, too (but where there is one pixel alone, whose state what it
+    // does not see must not change): their factor is 0.
     template <class Begin, class Source, class End>
-    void visit(const Begin& begin, const Source& source, const End& end) {
+    NANOBRAGG_HOST_DEVICE void visit(const Begin& begin, const Source& source, const End& end) {
         const int64_t square = s.oversample * s.oversample;
         bool first = task.first != nullptr;
+        const bool alone = first || task.interpolating != nullptr;
         for (int64_t i = 0; i < s.layer_count * square; ++i) {
             const Subpixel sub = subpixel_of(s, i / square, i % square);
             if (!single) aim_at_subpixel(sub);
@@ -281,9 +192,10 @@ class Row {
             }
             begin();
             for (int64_t n = 0; n < s.source_count; ++n) {
-                if (!look_from(n)) continue;
+                const bool seen = look_from(n);
+                if (!seen && !(kInStep && !alone)) continue;
                 source(n, first ? task.first : s.orientations, first);
-                first = false;
+                first = first && !seen;
                 for (int r = 0; r < registers; ++r) {
                     doubles_at(work.total, r) += doubles_at(work.factor, r) * doubles_at(work.sum, r);
                 }
@@ -335,7 +247,7 @@ class Row {
     }
 
     // Full registers at once: those that were just written one by one are slow to load.
-    void place_pixels() {
+    NANOBRAGG_HOST_DEVICE void place_pixels() {
         for (int p = 0, run = 0; run < task.run_count; ++run) {
             const PixelRun& pixels = task.runs[run];
             int i = 0;
@@ -343,19 +255,19 @@ class Row {
                 doubles_at(work.fast, p / kHalf) = (double)(pixels.fast + i) + kCount;
                 doubles_at(work.slow, p / kHalf) = filled<Doubles>((double)pixels.slow);
             }
-            for (; i < pixels.count; ++i, ++p) {
+            for (; kHalf > 1 && i < pixels.count; ++i, ++p) {
                 work.fast.of[p] = (double)(pixels.fast + i);
                 work.slow.of[p] = (double)pixels.slow;
             }
         }
         // The last pixel again where there is none.
-        for (int p = task.count; p < registers * kHalf; ++p) {
+        for (int p = task.count; kHalf > 1 && p < registers * kHalf; ++p) {
             work.fast.of[p] = work.fast.of[task.count - 1];
             work.slow.of[p] = work.slow.of[task.count - 1];
         }
     }
 
-    void aim_at_subpixel(const Subpixel& sub) {
+    NANOBRAGG_HOST_DEVICE void aim_at_subpixel(const Subpixel& sub) {
         for (int r = 0; r < registers; ++r) {
             if (central) {
                 work.aim[r] = work.centre[r];
@@ -367,7 +279,7 @@ class Row {
     }
 
     // Factors that left the sum, in the order of finish_pixels.
-    void look_at(int r) {
+    NANOBRAGG_LARGE void look_at(int r) {
         const Doubles one = filled<Doubles>(1.0);
         if (outer_capture()) work.capture[r] = capture_at(r, 0, s.oversample * s.oversample - 1, work.centre[r]);
         doubles_at(work.omega, r) = one;
@@ -397,7 +309,8 @@ class Row {
         aim.ray = ray_through(s, g, at);
     }
 
-    static void replace(Aim<Doubles>& aim, const Aim<Doubles>& other, decltype(Doubles() == Doubles()) where) {
+    NANOBRAGG_HOST_DEVICE static void replace(Aim<Doubles>& aim, const Aim<Doubles>& other,
+                                              decltype(Doubles() == Doubles()) where) {
         const auto take = [&](Doubles& mine, const Doubles& theirs) { mine = where ? theirs : mine; };
         take(aim.own_fast, other.own_fast);
         take(aim.own_slow, other.own_slow);
@@ -408,7 +321,7 @@ class Row {
     }
 
     // Scattering vectors and factors of the terms of source n, and sums that are 0; whether any pixel sees it.
-    bool look_from(int64_t n) {
+    NANOBRAGG_LARGE bool look_from(int64_t n) {
         const KernelSource& source = s.sources[n];
         bool seen = !(s.dmin > 0);
         inverse_wavelength = source.inverse_wavelength;

@@ -189,7 +189,7 @@ struct ForwardSweep {
             if (column.f_grid == nullptr && column.default_F == 0) continue;
             Doubles change{};
             for (int i = 0; i < kHalf; ++i) {
-                visit_points(row.s, f, i, [&](int64_t place, double weight) {
+                visit_points(row.s, f.points[i], [&](int64_t place, double weight) {
                     const double inside = column.f_grid == nullptr || place < 0 ? 0.0 : column.f_grid[place];
                     change[i] += weight * (place < 0 ? column.default_F : inside);
                 });
@@ -260,7 +260,7 @@ struct BackwardSweep {
         by_factor *= doubles_at(term, r);
         for (int i = 0; i < kHalf; ++i) {
             if (by_factor[i] == 0) continue;
-            visit_points(row.s, f, i, [&](int64_t place, double weight) {
+            visit_points(row.s, f.points[i], [&](int64_t place, double weight) {
                 if (place < 0) {
                     sums.default_F += weight * by_factor[i];
                 } else if (sums.f_grid != nullptr) {

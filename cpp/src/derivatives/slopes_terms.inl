@@ -3,60 +3,8 @@
 // Structure factors of a register's pixels with their slopes by h, k and l, and the grid points they are made of.
 struct GridFactors {
     Doubles value, slope[3];
-    int64_t place[kHalf];  // in the grid; -1: default_F
-    bool cubic[kHalf];     // the first of 64 points, with these weights along each axis
-    double weights[kHalf][3][4];
+    GridPoints points[kHalf];
 };
-
-// visit(place, weight) for the grid points of one pixel.
-template <class Visit>
-NANOBRAGG_FN void visit_points(const KernelScene& s, const GridFactors& f, int lane, const Visit& visit) {
-    if (!f.cubic[lane]) {
-        visit(f.place[lane], 1.0);
-        return;
-    }
-    const auto& w = f.weights[lane];
-    for (int i = 0; i < 4; ++i) {
-        for (int j = 0; j < 4; ++j) {
-            const int64_t row = f.place[lane] + (i * s.f_shape[1] + j) * s.f_shape[2];
-            for (int m = 0; m < 4; ++m) visit(row + m, w[0][i] * w[1][j] * w[2][m]);
-        }
-    }
-}
-
-void interpolate(const KernelScene& s, const double h[3], int lane, GridFactors& out) {
-    double slopes[3][4], start[3];
-    auto& w = out.weights[lane];
-    for (int axis = 0; axis < 3; ++axis) {
-        const double below = floor_whole(h[axis]), t = h[axis] - below;
-        lagrange_weights(t, w[axis][0], w[axis][1], w[axis][2], w[axis][3]);
-        lagrange_slopes(t, slopes[axis][0], slopes[axis][1], slopes[axis][2], slopes[axis][3]);
-        start[axis] = below - 1 - (double)s.f_min[axis];
-    }
-    const double first = (start[0] * (double)s.f_shape[1] + start[1]) * (double)s.f_shape[2] + start[2];
-    out.place[lane] = (int64_t)first;
-    double value = 0, by[3] = {0, 0, 0};
-    for (int i = 0; i < 4; ++i) {
-        double plane = 0, plane_k = 0, plane_l = 0;
-        for (int j = 0; j < 4; ++j) {
-            const double* points = s.f_grid + out.place[lane] + (i * s.f_shape[1] + j) * s.f_shape[2];
-            double row = 0, row_l = 0;
-            for (int m = 0; m < 4; ++m) {
-                row += w[2][m] * points[m];
-                row_l += slopes[2][m] * points[m];
-            }
-            plane += w[1][j] * row;
-            plane_k += slopes[1][j] * row;
-            plane_l += w[1][j] * row_l;
-        }
-        value += w[0][i] * plane;
-        by[0] += slopes[0][i] * plane;
-        by[1] += w[0][i] * plane_k;
-        by[2] += w[0][i] * plane_l;
-    }
-    out.value[lane] = value;
-    for (int axis = 0; axis < 3; ++axis) out.slope[axis][lane] = by[axis];
-}
 
 template <Lookup lookup>
 NANOBRAGG_FN void look_up(const Row& row, const Doubles h[3], const Doubles whole[3], const Doubles& squared,
@@ -65,22 +13,21 @@ NANOBRAGG_FN void look_up(const Row& row, const Doubles h[3], const Doubles whol
     const Doubles places = grid_number(s, whole[0], whole[1], whole[2]);
     for (Doubles& slope : out.slope) slope = Doubles{};
     for (int i = 0; i < kHalf; ++i) {
-        out.cubic[i] = false;
+        GridPoints& points = out.points[i];
+        points.cubic = false;
         if constexpr (lookup == Lookup::tricubic) {
-            bool* interpolating = row.task.interpolating;
-            const bool still = interpolating == nullptr || *interpolating;
-            out.cubic[i] = still && tricubic_inside(s, h[0][i], h[1][i], h[2][i]);
-            // The first one out of range that counts ends it.
-            const bool counts = squared[i] != 0 || s.background_sum != 0;
-            if (interpolating != nullptr && !out.cubic[i] && counts) *interpolating = false;
-            if (out.cubic[i]) {
-                const double at[3] = {h[0][i], h[1][i], h[2][i]};
-                interpolate(s, at, i, out);
+            const double at[3] = {h[0][i], h[1][i], h[2][i]};
+            points.cubic = interpolates(s, at, squared[i], row.task.interpolating);
+            if (points.cubic) {
+                double value = 0, slope[3];
+                interpolate(s, at, points, value, slope);
+                out.value[i] = value;
+                for (int axis = 0; axis < 3; ++axis) out.slope[axis][i] = slope[axis];
                 continue;
             }
         }
-        out.place[i] = (int64_t)places[i];
-        out.value[i] = out.place[i] < 0 ? s.default_F : s.f_grid[out.place[i]];
+        points.place = (int64_t)places[i];
+        out.value[i] = nearest_factor(s, points);
     }
 }
 

@@ -2,17 +2,24 @@
 #pragma once
 
 // NANOBRAGG_CALLED: what is done once for many evaluations is called and not inlined on the GPU, where it would be
-// copied into every instance of the kernel, and for every pixel of a thread.
+// copied into every instance of the kernel, and for every pixel of a thread. NANOBRAGG_LARGE: the same, for what a
+// compiler may do with on the CPU what it likes. NANOBRAGG_SHARED: for what is to be inlined on the CPU alone.
 #if defined(__CUDACC__)
 #define NANOBRAGG_FN static __host__ __device__ __forceinline__
 #define NANOBRAGG_FN_MEMBER __host__ __device__ __forceinline__
 #define NANOBRAGG_CALLED static __host__ __device__ __noinline__
+#define NANOBRAGG_LARGE __host__ __device__ __noinline__
+#define NANOBRAGG_SHARED NANOBRAGG_CALLED
 #define NANOBRAGG_UNROLL _Pragma("unroll")
+#define NANOBRAGG_ROLLED _Pragma("unroll 1")
 #else
 #define NANOBRAGG_FN static inline __attribute__((always_inline))
 #define NANOBRAGG_FN_MEMBER inline __attribute__((always_inline))
 #define NANOBRAGG_CALLED static inline
+#define NANOBRAGG_LARGE
+#define NANOBRAGG_SHARED NANOBRAGG_FN
 #define NANOBRAGG_UNROLL
+#define NANOBRAGG_ROLLED
 #endif
 
 namespace nanobragg {

@@ -11,7 +11,7 @@ namespace nanobragg {
 // or miss_metric() x fudge.
 enum class Depends { on_nothing, on_cells, on_squares, on_metric };
 
-constexpr int parameters_of(Depends depends) {
+NANOBRAGG_HOST_DEVICE constexpr int parameters_of(Depends depends) {
     return depends == Depends::on_nothing ? 0 : depends == Depends::on_metric ? 6 : 3;
 }
 
@@ -219,7 +219,9 @@ NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree, Number>& axis, const
     // Read anew for each register's pixels, of which compilers cannot know that they stay: kept in registers, they
     // would drive the numbers of the pixels out of them.
     const Number *sine = sine_series(Number()).of, *cot = cot_series(Number()).of;
+#if !defined(__CUDACC__)
     __asm__("" : "+r"(sine), "+r"(cot));
+#endif
     Real y[count], s[count], c[count], w[count];
     for (int i = 0; i < count; ++i) {
         y[i] = d[i] * d[i];
@@ -359,7 +361,7 @@ static_assert(length_of(ShapesWithSlopes()) == length_of(Shapes()), "derivatives
 
 // visit(an object of the type in the list that belongs to this shape); of the last one if none does.
 template <class First, class... Others, class Visit>
-static inline auto with_slopes(TypeList<First, Others...>, Shape shape, const Visit& visit) {
+NANOBRAGG_HOST_DEVICE static inline auto with_slopes(TypeList<First, Others...>, Shape shape, const Visit& visit) {
     if constexpr (sizeof...(Others) > 0) {
         if (shape != First::Lattice::formula.shape) return with_slopes(TypeList<Others...>(), shape, visit);
     }

@@ -14,9 +14,10 @@ struct Aim {
     Real own_fast, own_slow;  // pixels from the panel's corner
     Real depth;               // m
     Ray<Real> ray;
-    int64_t layer;   // whose depth it is; -1: the sensor's front
-    bool incidence;  // its incidence_depth
-    bool sunk;       // where a layer with a thickness absorbs the ray
+    int64_t layer;  // whose depth it is; -1: the sensor's front
+    // Truths in whole words: without bytes that nobody writes, which copies would read.
+    int32_t incidence;  // its incidence_depth
+    int32_t sunk;       // where a layer with a thickness absorbs the ray
 };
 
 // A panel's place in its raster, which KernelPanel is.

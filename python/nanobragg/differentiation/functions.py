@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanobragg.differentiation.names import targets_of
 from nanobragg.differentiation.point import Point, moved, point_of
-from nanobragg.differentiation.slopes import image_at, slopes_at
+from nanobragg.differentiation.slopes import image_at, slopes_at, slopes_there
 from nanobragg.differentiation.values import replaced
 from nanobragg.errors import InputError
+from nanobragg.rendering.derivatives import render_there, stays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nanobragg.differentiation.names import Target
     from nanobragg.records.experiment import Experiment
+    from nanobragg.rendering.devices import Device
 
     Arrays = Sequence[NDArray[np.float64]]
 
@@ -34,6 +36,7 @@ class ImageFunction:
         shapes: of the values.
         precision: ``double`` or ``mixed``.
         threads: 0 for all processors.
+        device: where it is computed, as :func:`nanobragg.derivatives.jacobian` has it.
         roi: fast first, fast last, slow first, slow last.
 
     Raises:
@@ -49,11 +52,13 @@ class ImageFunction:
         *,
         precision: str = "double",
         threads: int = 0,
+        device: Device = "cpu",
         roi: tuple[int, int, int, int] | None = None,
     ) -> None:
         if precision not in ("double", "mixed"):
             raise InputError(f"precision: found {precision}, expected double or mixed")
-        self._precision, self._threads, self._roi = precision, threads, roi
+        self._threads, self._roi = threads, roi
+        self._how: dict[str, Any] = {"precision": precision, "device": device}
         self._experiment, self._point = experiment, point_of(experiment, roi, around=True)
         self._targets = targets_of(names, self._point)
         self._new_factors = any(target.of_grid for target in self._targets)
@@ -65,6 +70,8 @@ class ImageFunction:
         self._length = next(iter(lengths), None)
         self._count = 1 if self._length is None else self._length
         one = self._point.scene.image_shape
+        self.batched = self._length is not None
+        """Whether there is a batch of images."""
         self.shape: tuple[int, ...] = one if self._length is None else (self._length, *one)
         """Shape of the image; with a batch, of one image after the other."""
 
@@ -73,19 +80,37 @@ class ImageFunction:
         out = np.empty(self.shape)
         for number in range(self._count):
             out[... if self._length is None else number] = image_at(
-                self._at(values, number), self._threads, precision=self._precision
+                self._at(values, number), self._threads, **self._how
             )
         return out
 
-    def slopes(self, values: Arrays, weights: NDArray[np.float64], wanted: Sequence[bool]) -> list[NDArray[np.float64]]:
-        """The derivatives of Σ weights · image by each value, in its shape; zeros by those that are not ``wanted``."""
+    def images_there(self, values: Arrays) -> list[Any] | None:
+        """The images of a batch one by one (of none: of one), each in the memory of the CUDA device that it is computed
+        on (:func:`~nanobragg.rendering.derivatives.render_there`); ``None`` where they do not stay there.
+        """
+        number = None if self._point.veil is not None else stays(self._point.scene, self._how["device"])
+        if number is None:
+            return None
+        return [render_there(self._at(values, which).scene, number) for which in range(self._count)]
+
+    def slopes(self, values: Arrays, weights: Any, wanted: Sequence[bool]) -> list[NDArray[np.float64]]:
+        """The derivatives of Σ weights · image by each value, in its shape; zeros by those that are not ``wanted``.
+        ``weights``: in the shape of the image; or where images stay on the device a list of what lies there, one for
+        each image (:func:`~nanobragg.rendering.derivatives.render_vjp_there`).
+        """
         out = [np.zeros(np.shape(value)) for value in values]
         chosen = [number for number, is_wanted in enumerate(wanted) if is_wanted]
         names = [self._targets[number].name for number in chosen]
         for number in range(self._count if chosen else 0):
-            own = weights if self._length is None else weights[number]
             point = self._at(values, number)
-            found = slopes_at(point, targets_of(names, point), own, self._threads, precision=self._precision)
+            targets = targets_of(names, point)
+            if isinstance(weights, list):
+                where = stays(point.scene, self._how["device"])
+                assert where is not None
+                found = slopes_there(point, targets, weights[number], where)
+            else:
+                own = weights if self._length is None else weights[number]
+                found = slopes_at(point, targets, own, self._threads, **self._how)
             for which, slope in zip(chosen, found, strict=True):
                 out[which][number if self._batched[which] else ...] += slope
         return out

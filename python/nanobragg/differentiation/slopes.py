@@ -10,7 +10,7 @@ import numpy as np
 from nanobragg.differentiation.fields import PROPORTIONAL, material_of
 from nanobragg.differentiation.surroundings import veil_change
 from nanobragg.differentiation.tangents import tangents
-from nanobragg.rendering.derivatives import render_jvp, render_vjp
+from nanobragg.rendering.derivatives import render_jvp, render_vjp, render_vjp_there
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,9 @@ Slope = float | np.ndarray
 """By a target: a number, or an array of its shape."""
 
 
-def image_at(point: Point, threads: int, *, precision: str = "double") -> NDArray[np.float64]:
-    """The image."""
-    image, _ = columns_at(point, [], threads, precision=precision)
+def image_at(point: Point, threads: int, **how: Any) -> NDArray[np.float64]:
+    """The image. ``how``: see :func:`~nanobragg.rendering.derivatives.render_jvp`."""
+    image, _ = columns_at(point, [], threads, **how)
     return image
 
 
@@ -95,6 +95,15 @@ def slopes_at(
         slopes = iter([tangent.dot(change) for tangent in tangents(numbers, point)])
     else:
         slopes = iter(_slopes_behind(numbers, point, veil, given, (spots, pixels), change))
+    return [_taken(target, slopes, change) for target in targets]
+
+
+def slopes_there(point: Point, targets: Sequence[Target], weights: Any, number: int) -> list[Slope]:
+    """The same by weights on a CUDA device (:func:`~nanobragg.rendering.derivatives.render_vjp_there`), where nothing
+    is around the crystal.
+    """
+    change = render_vjp_there(point.scene, weights, number, grid=any(target.of_grid for target in targets))
+    slopes = iter([tangent.dot(change) for tangent in tangents([n for t in targets for n in t.numbers], point)])
     return [_taken(target, slopes, change) for target in targets]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nanobragg.differentiation.functions import ImageFunction
 from nanobragg.records.experiment import Experiment
+from nanobragg.rendering.devices import Device
 
 
 def simulate(
@@ -18,6 +19,7 @@ def simulate(
     *,
     precision: str = "double",
     threads: int = 0,
+    device: Device = "cpu",
     roi: tuple[int, int, int, int] | None = None,
     **arrays: Any,
 ) -> jax.Array:
@@ -28,14 +30,15 @@ def simulate(
 
         jax.grad(loss)(jnp.array([10.0, 20.0, 30.0]))        # per degree
 
-    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and, unless said, in double precision, computed
-    on the processor; ``jit``, ``grad``, ``vjp`` and ``vmap`` may be put around it. JAX has float64 arrays after
+    Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and, unless said, in double precision;
+    ``jit``, ``grad``, ``vjp`` and ``vmap`` may be put around it. JAX has float64 arrays after
     ``jax.config.update("jax_enable_x64", True)`` alone: with float32, parameters have seven digits.
 
     Args:
         experiment: what else is simulated.
         precision: ``double`` or ``mixed``, as :func:`nanobragg.derivatives.gradient` has them.
         threads: 0 for all processors.
+        device: where both are computed, as :func:`nanobragg.derivatives.gradient` has it.
         roi: fast first, fast last, slow first, slow last; all else is 0.
         arrays: values of parameters, as :func:`nanobragg.torch.simulate` has them, batches too.
 
@@ -49,8 +52,9 @@ def simulate(
 
     """
     values = tuple(jnp.asarray(value, dtype=float) for value in arrays.values())
+    shapes = [value.shape for value in values]
     function = ImageFunction(
-        experiment, list(arrays), [value.shape for value in values], precision=precision, threads=threads, roi=roi
+        experiment, list(arrays), shapes, precision=precision, threads=threads, device=device, roi=roi
     )
     return _differentiable()(function, values)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nanobragg import _core
 from nanobragg.errors import InputError
 from nanobragg.records.scene_change import SceneChange
 from nanobragg.rendering.binding import bound
+from nanobragg.rendering.devices import Device, choose_device
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PIECE = 1e9
 """Evaluations, each with its derivatives, between two looks at the keyboard: seconds at most."""
+DEVICE_PIECE = 3e10
+"""The same on a CUDA device."""
 
 
 def render_jvp(
@@ -28,6 +31,7 @@ def render_jvp(
     *,
     precision: str = "double",
     threads: int = 0,
+    device: Device = "cpu",
     pixels: ArrayLike | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -39,6 +43,8 @@ def render_jvp(
         precision: ``double``, or ``mixed``: indices and all that a pixel has in double, shapes and their derivatives in
             single precision; where numbers might not fit in that, double.
         threads: 0 for all processors. The result does not depend on it.
+        device: ``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto`` (a GPU if there is one and the work is worth it). A CUDA
+            device computes in double precision whichever is asked for.
         pixels: which pixels are wanted, a boolean array in ``scene.image_shape``; ``None``: all. Others take no time.
         progress: called now and then with the fraction done; what it raises stops the sweep.
 
@@ -49,21 +55,20 @@ def render_jvp(
     Raises:
         InputError: for a Scene that cannot be rendered or whose image depends on the order of evaluations, and for
             arrays of other shapes than the Scene's.
+        DeviceError: if there is no such device, or too little memory on it.
         KeyboardInterrupt: on Ctrl-C, within seconds.
 
     """
     numbers, shape = _chosen(scene, pixels)
     given, held = list(directions), bound(scene)
-    pieces = _pieces(scene, numbers, 1 + len(given) / 4)
-    if len(pieces) == 1:
-        image, columns = _core.jvp(held, given, precision, threads, numbers)
-    else:
-        image, columns = np.empty(pieces[-1].stop), np.empty((len(given), pieces[-1].stop))
-        for piece in pieces:
-            image[piece], columns[:, piece] = _core.jvp(held, given, precision, threads, _of(numbers, piece))
-            if progress is not None:
-                progress(piece.stop / pieces[-1].stop)
-    return image.reshape(shape), columns.reshape(len(columns), *shape)
+    by, most = _differentiator(scene, device)
+    pieces = _pieces(scene, numbers, 1 + len(given) / 4, most)
+
+    def sweep(those: NDArray[np.intp] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return by.jvp(held, given, precision, threads, those)
+
+    image, columns = sweep(numbers) if len(pieces) == 1 else _jvp_of(sweep, len(given), pieces, numbers, progress)
+    return image.reshape(shape), columns.reshape(len(given), *shape)
 
 
 def render_vjp(
@@ -72,6 +77,7 @@ def render_vjp(
     *,
     precision: str = "double",
     threads: int = 0,
+    device: Device = "cpu",
     grid: bool = True,
     pixels: ArrayLike | None = None,
     progress: Callable[[float], object] | None = None,
@@ -83,6 +89,8 @@ def render_vjp(
         weights: one for each pixel, in ``scene.image_shape``, or (n,) for n chosen ones; not counted where masked.
         precision: as :func:`render_jvp` has it.
         threads: 0 for all processors. The result does not depend on it.
+        device: as :func:`render_jvp` has it. On a CUDA device the last digits of derivatives by structure factors,
+            which many threads add up, differ from one time to the next.
         grid: whether those by the structure factors are wanted; they take memory.
         pixels: which pixels are wanted, a boolean array in ``scene.image_shape``; ``None``: all. Others take no time.
         progress: called now and then with the fraction done; what it raises stops the sweep.
@@ -91,7 +99,7 @@ def render_vjp(
         The image, float64 in ``scene.image_shape``, or (n,) for n chosen pixels; and the derivatives.
 
     Raises:
-        InputError: as :func:`render_jvp` does.
+        InputError, DeviceError, KeyboardInterrupt: as :func:`render_jvp` does.
 
     """
     given = np.asarray(weights, dtype=np.float64)
@@ -99,28 +107,93 @@ def render_vjp(
     if given.shape != shape:
         raise InputError(f"weights: found an array of shape {given.shape}, expected the image's, {shape}")
     flat, held = given.reshape(-1), bound(scene)
-    pieces = _pieces(scene, numbers, 4.0)
-    if len(pieces) == 1:
-        image, found = _core.vjp(held, flat, precision, threads, grid, numbers)
-        return image.reshape(shape), SceneChange(**found)
-    image, change = np.empty(flat.size), SceneChange()
-    for piece in pieces:
-        weights_of = np.ascontiguousarray(flat[piece])
-        image[piece], found = _core.vjp(held, weights_of, precision, threads, grid, _of(numbers, piece))
-        change = change.plus(SceneChange(**found))
-        if progress is not None:
-            progress(piece.stop / flat.size)
+    by, most = _differentiator(scene, device)
+    pieces = _pieces(scene, numbers, 4.0, most)
+
+    def sweep(own: NDArray[np.float64], those: NDArray[np.intp] | None) -> tuple[NDArray[np.float64], SceneChange]:
+        image, found = by.vjp(held, own, precision, threads, grid, those)
+        return image, SceneChange(**found)
+
+    image, change = sweep(flat, numbers) if len(pieces) == 1 else _vjp_of(sweep, flat, pieces, numbers, progress)
     return image.reshape(shape), change
 
 
-def _pieces(scene: Scene, numbers: NDArray[np.intp] | None, price: float) -> list[slice]:
-    """Parts of the wanted pixels that are swept one after the other. They depend on the Scene alone, and so does the
-    result. ``price``: of an evaluation with its derivatives, in evaluations.
+def _jvp_of(
+    sweep: Callable[..., tuple[NDArray[np.float64], NDArray[np.float64]]],
+    count: int,
+    pieces: list[slice],
+    numbers: NDArray[np.intp] | None,
+    progress: Callable[[float], object] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The image and ``count`` columns, piece by piece."""
+    image, columns = np.empty(pieces[-1].stop), np.empty((count, pieces[-1].stop))
+    for piece in pieces:
+        image[piece], columns[:, piece] = sweep(_of(numbers, piece))
+        if progress is not None:
+            progress(piece.stop / pieces[-1].stop)
+    return image, columns
+
+
+def _vjp_of(
+    sweep: Callable[..., tuple[NDArray[np.float64], SceneChange]],
+    weights: NDArray[np.float64],
+    pieces: list[slice],
+    numbers: NDArray[np.intp] | None,
+    progress: Callable[[float], object] | None,
+) -> tuple[NDArray[np.float64], SceneChange]:
+    """The image and the derivatives, piece by piece."""
+    image, change = np.empty(weights.size), SceneChange()
+    for piece in pieces:
+        image[piece], found = sweep(np.ascontiguousarray(weights[piece]), _of(numbers, piece))
+        change = change.plus(found)
+        if progress is not None:
+            progress(piece.stop / weights.size)
+    return image, change
+
+
+def render_there(scene: Scene, number: int) -> Any:
+    """The image, float64, in the memory of the CUDA device of that number (a ``_cuda.DeviceImage``)."""
+    from nanobragg import _cuda
+
+    return _cuda.Differentiator(number).image(bound(scene))
+
+
+def render_vjp_there(scene: Scene, weights: Any, number: int, *, grid: bool = True) -> SceneChange:
+    """The derivatives of :func:`render_vjp` by weights that are in the memory of the CUDA device of that number: such
+    an image, or float64 of whoever has ``__cuda_array_interface__``. Their library's work on them is to be done.
+    """
+    from nanobragg import _cuda
+
+    return SceneChange(**_cuda.Differentiator(number).slopes(bound(scene), weights, grid=grid))
+
+
+def stays(scene: Scene, device: Device) -> int | None:
+    """The number of the CUDA device that these two are for, in one sweep without a look at the keyboard, if that is
+    where the Scene is differentiated; else ``None``.
+    """
+    number = choose_device(device, scene).number
+    return number if number is not None and len(_pieces(scene, None, 4.0, DEVICE_PIECE)) == 1 else None
+
+
+def _differentiator(scene: Scene, device: Device) -> tuple[Any, float]:
+    """Who differentiates, and how many evaluations at once."""
+    number = choose_device(device, scene).number
+    if number is None:
+        return _core.Differentiator(), PIECE
+    from nanobragg import _cuda
+
+    return _cuda.Differentiator(number), DEVICE_PIECE
+
+
+def _pieces(scene: Scene, numbers: NDArray[np.intp] | None, price: float, most: float) -> list[slice]:
+    """Parts of the wanted pixels that are swept one after the other, of ``most`` evaluations each. They depend on the
+    Scene and the kind of device alone, and so does the result. ``price``: of an evaluation with its derivatives, in
+    evaluations.
     """
     pixels = int(np.prod(scene.image_shape)) if numbers is None else len(numbers)
     orientations, sources = len(scene.orientations), len(scene.source_weight)
     each = price * orientations * sources * len(scene.layers) * scene.oversample**2
-    step = max(int(PIECE / each), 1)
+    step = max(int(most / each), 1)
     return [slice(first, min(first + step, pixels)) for first in range(0, pixels, step)] or [slice(0, 0)]
 
 

@@ -9,6 +9,7 @@ import torch
 
 from nanobragg.differentiation.functions import ImageFunction
 from nanobragg.records.experiment import Experiment
+from nanobragg.rendering.devices import Device
 
 
 def simulate(
@@ -16,6 +17,7 @@ def simulate(
     *,
     precision: str = "double",
     threads: int = 0,
+    device: Device | None = None,
     roi: tuple[int, int, int, int] | None = None,
     **tensors: Any,
 ) -> torch.Tensor:
@@ -26,12 +28,14 @@ def simulate(
         loss(image).backward()                               # orientation.grad, per degree
 
     Gradients are those of :func:`nanobragg.derivatives.gradient`, exact and, unless said, in double precision; there
-    are none of gradients. They are computed on the processor; tensors of another device go there and back.
+    are none of gradients.
 
     Args:
         experiment: what else is simulated.
         precision: ``double`` or ``mixed``, as :func:`nanobragg.derivatives.gradient` has them.
         threads: 0 for all processors.
+        device: where both are computed, as :func:`nanobragg.derivatives.gradient` has it; ``None``: on the CUDA device
+            of the tensors if this installation has CUDA, else on the processors.
         roi: fast first, fast last, slow first, slow last; all else is 0.
         tensors: values of parameters, by the names of :func:`nanobragg.derivatives.parameters`, in their units and
             shapes; or with one more axis before, a batch of values. Batches are of one length, and what is no batch
@@ -46,10 +50,22 @@ def simulate(
 
     """
     given = [torch.as_tensor(value) for value in tensors.values()]
+    shapes, where = [tuple(t.shape) for t in given], _device_of(given) if device is None else device
     function = ImageFunction(
-        experiment, list(tensors), [tuple(t.shape) for t in given], precision=precision, threads=threads, roi=roi
+        experiment, list(tensors), shapes, precision=precision, threads=threads, device=where, roi=roi
     )
     return _Image.apply(function, *given)
+
+
+def _device_of(tensors: list[torch.Tensor]) -> Device:
+    """That of the tensors, where it can be used."""
+    numbers = [tensor.device.index for tensor in tensors if tensor.device.type == "cuda"]
+    if not numbers:
+        return "cpu"
+    from nanobragg.rendering.cuda_system import cuda_system
+
+    there = [device.number for device in cuda_system().devices]
+    return f"cuda:{numbers[0]}" if numbers[0] in there else "cpu"
 
 
 class _Image(torch.autograd.Function):
@@ -59,7 +75,13 @@ class _Image(torch.autograd.Function):
     def forward(ctx: Any, function: ImageFunction, *values: torch.Tensor) -> torch.Tensor:
         ctx.function = function
         ctx.save_for_backward(*values)
-        image = torch.from_numpy(function.image([_array(value) for value in values]))
+        arrays = [_array(value) for value in values]
+        there = function.images_there(arrays) if values and values[0].is_cuda else None
+        ctx.stays = there is not None
+        if there is None:
+            image = torch.from_numpy(function.image(arrays))
+        else:
+            image = torch.stack([torch.from_dlpack(one) for one in there]).reshape(function.shape)
         floating = [value.dtype for value in values if value.is_floating_point()]
         dtype = reduce(torch.promote_types, floating) if floating else torch.float64
         return image.to(device=values[0].device if values else None, dtype=dtype)
@@ -67,10 +89,14 @@ class _Image(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Any, ...]:  # type: ignore[bad-override]
-        values = ctx.saved_tensors
-        slopes = ctx.function.slopes(
-            [_array(value) for value in values], _array(grad_outputs[0]), ctx.needs_input_grad[1:]
-        )
+        values, weights = ctx.saved_tensors, grad_outputs[0]
+        if ctx.stays:
+            images = weights.detach().double().contiguous()
+            weights = list(images) if ctx.function.batched else [images]
+            torch.cuda.current_stream(images.device).synchronize()  # its work on them is done
+        else:
+            weights = _array(weights)
+        slopes = ctx.function.slopes([_array(value) for value in values], weights, ctx.needs_input_grad[1:])
         return (None, *(torch.from_numpy(s).to(value) for s, value in zip(slopes, values, strict=True)))
 
 

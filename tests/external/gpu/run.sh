@@ -37,7 +37,8 @@ for tool in memcheck racecheck initcheck synccheck; do
         compute-sanitizer --tool $tool --error-exitcode 1 "$here/cuda_tests"
 done
 step pytest "${python[@]}" -m pytest -q -n 8 -p no:cacheprovider -m cuda \
-    tests/test_devices.py tests/test_golden.py tests/test_random_command_lines.py
+    tests/test_devices.py tests/test_golden.py tests/test_random_command_lines.py tests/test_derivatives.py \
+    tests/test_autodiff.py
 step bench "${python[@]}" bench/run.py --case cuda --device cuda --json "$results/cuda.json"
 cat "$results/bench.log"
 exit $failed
