@@ -56,6 +56,7 @@ py::array to_numpy(const DeviceImage& image) {
     py::array out(type, image.shape);
     void* to = out.mutable_data();
     const py::gil_scoped_release release;
+    gpu::make_pages(to, image.pixels->bytes());
     image.pixels->device().download(to, image.pixels->as<void>(), image.pixels->bytes());
     return out;
 }

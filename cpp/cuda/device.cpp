@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nanobragg/threads.hpp"
+
 namespace nanobragg::gpu {
 namespace {
 
@@ -10,6 +12,15 @@ constexpr std::size_t kMostKept = std::size_t{1} << 31;  // bytes
 std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MB"; }
 
 }  // namespace
+
+void make_pages(void* memory, std::size_t bytes) {
+    constexpr std::size_t page = 4096, fewest = std::size_t{1} << 22;  // fewer are not worth the threads
+    if (bytes < fewest) return;
+    auto* at = static_cast<volatile char*>(memory);
+    const auto pages = static_cast<std::int64_t>(bytes / page);
+#pragma omp parallel for schedule(static) num_threads(thread_count(0))
+    for (std::int64_t i = 0; i < pages; ++i) at[static_cast<std::size_t>(i) * page] = 0;
+}
 
 void* Device::allocate(std::size_t bytes) {
     const std::size_t size = std::max<std::size_t>(bytes, 16);

@@ -112,6 +112,10 @@ class Buffer {
     std::atomic<bool> shared_{false};
 };
 
+// Has all processors make the pages of memory that nobody had before: a copy from a device would wait for them, one
+// after the other. What is there is lost.
+void make_pages(void* memory, std::size_t bytes);
+
 // Copies, which the device has when the call comes back.
 template <class T>
 std::unique_ptr<Buffer> uploaded(const std::shared_ptr<Device>& device, const T* values, std::size_t count) {

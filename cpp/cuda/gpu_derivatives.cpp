@@ -73,6 +73,11 @@ void download_image(const std::shared_ptr<Buffer>& image, std::int64_t pixels, d
     if (image && pixels > 0) image->device().download(to, image->as<void>(), bytes_of(pixels));
 }
 
+// Of the host's memory for so many pixels, while the device is at work; null: of none.
+void make_pages_of(double* memory, std::int64_t pixels) {
+    if (memory != nullptr && pixels > 0) make_pages(memory, bytes_of(pixels));
+}
+
 // The pieces of a scene on a device.
 class DevicePieces {
   public:
@@ -256,6 +261,7 @@ SceneChange backward(const std::shared_ptr<Device>& device, const SlopePieces& p
     job.weights = weights;
     sums.place(job);
     device->backward(lookup_of(scene), job);
+    make_pages_of(options.image, pieces.chosen());
     std::vector<std::unique_ptr<SlopePart>> parts;
     parts.push_back(std::make_unique<SlopePart>(scene, grid));
     sums.download(*parts.front());
@@ -278,7 +284,6 @@ std::shared_ptr<Buffer> forward(const std::shared_ptr<Device>& device, const Slo
     job.changes = changes->as<double>();
     job.stride = pieces.chosen();
     if (job.task_count > 0) device->forward(lookup_of(pieces.scene()), job);
-    device->wait();
     return changes;
 }
 
@@ -301,8 +306,11 @@ void render_jvp(const std::shared_ptr<Device>& device, const Scene& scene, const
     const SlopePieces pieces(scene, in_double(options));
     const SlopeColumns columns(scene, pieces.view(), directions);
     const auto image = image_for(device, pieces.chosen(), options.image != nullptr);
+    const auto count = static_cast<std::int64_t>(directions.size()) * pieces.chosen();
     const auto there = forward(device, pieces, columns, image);
-    download_image(there, static_cast<std::int64_t>(directions.size()) * pieces.chosen(), changes);
+    make_pages_of(changes, count);
+    make_pages_of(options.image, pieces.chosen());
+    download_image(there, count, changes);
     download_image(image, pieces.chosen(), options.image);
 }
 
@@ -311,6 +319,7 @@ std::shared_ptr<Buffer> render_there(const std::shared_ptr<Device>& device, cons
     const SlopePieces pieces(scene, in_double(options));
     auto image = image_for(device, pieces.chosen(), true);
     (void)forward(device, pieces, SlopeColumns(scene, pieces.view(), {}), image);
+    device->wait();
     return image;
 }
 
