@@ -98,12 +98,12 @@ def target_of(case: str, what: str, variant: str, instruction_set: str, device: 
         what: ``engine``, ``process``, ``threads``, ``cuda`` or the case's own name.
         variant: precision, generator, kind of file, command.
         instruction_set: engine targets are halved with ``avx2``, and there are none with ``baseline``.
-        device: engine targets are for ``cpu``.
+        device: targets of engine and derivatives are for ``cpu``.
 
     """
     if what == "cuda":
         return _CUDA.get((case, variant))
-    if what == "engine" and device != "cpu":
+    if what in ("engine", "derivatives") and device != "cpu":
         return None
     if what == "engine":
         value = _ENGINE.get((case, variant))

@@ -14,7 +14,7 @@ std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1 << 
 }  // namespace
 
 void make_pages(void* memory, std::size_t bytes) {
-    constexpr std::size_t page = 4096, fewest = std::size_t{1} << 22;  // fewer are not worth the threads
+    constexpr std::size_t page = 4096, fewest = std::size_t{1} << 24;  // fewer are not worth the threads
     if (bytes < fewest) return;
     auto* at = static_cast<volatile char*>(memory);
     const auto pages = static_cast<std::int64_t>(bytes / page);

@@ -23,7 +23,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-PACKAGES = ("numpy", "pytest", "pytest-xdist", "hypothesis", "tomlkit", "tqdm")
+PACKAGES = ("numpy", "scipy", "pytest", "pytest-xdist", "hypothesis", "tomlkit", "tqdm")
 UNWANTED = ("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "__pycache__", "site-packages")
 """Folders of Python's library and of packages that nothing here imports."""
 
