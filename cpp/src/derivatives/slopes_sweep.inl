@@ -13,6 +13,17 @@ void add_by_q(TermSums<Number>& sums, const Number* o, const Block<Real>& block)
     }
 }
 
+// use(sums in single precision, sums in double precision, what they are multiplied by) for all that a sweep adds up:
+// terms, their derivatives, and those by q, which are wanted where something moves scattering vectors.
+template <class Use>
+void each_sum(Row& row, bool geometry, double unit, double slope_unit, double q_unit, const Use& use) {
+    RowWork& w = row.work;
+    use(w.singles.sum, w.sum, unit);
+    for (int i = 0; i < 3 && geometry; ++i) use(w.singles.by_q[i], w.by_q[i], q_unit);
+    for (int i = 0; i < row.parameters; ++i) use(w.singles.by_shape[i], w.by_shape[i], slope_unit);
+    for (int i = 0; i < 9 && row.strained; ++i) use(w.singles.by_strain[i], w.by_strain[i], slope_unit);
+}
+
 // Sums in single precision, and how they join those in double precision. In the former, scattering vectors are in
 // inverse wavelengths.
 class SingleSums {
@@ -46,12 +57,7 @@ class SingleSums {
 
     template <class Visit>
     void visit(const Visit& use) {
-        RowWork& w = row_.work;
-        use(w.singles.sum, w.sum, unit_);
-        for (int i = 0; i < 3 && geometry_; ++i)
-            use(w.singles.by_q[i], w.by_q[i], slope_unit_ / row_.inverse_wavelength);
-        for (int i = 0; i < row_.parameters; ++i) use(w.singles.by_shape[i], w.by_shape[i], slope_unit_);
-        for (int i = 0; i < 9 && row_.strained; ++i) use(w.singles.by_strain[i], w.by_strain[i], slope_unit_);
+        each_sum(row_, geometry_, unit_, slope_unit_, slope_unit_ / row_.inverse_wavelength, use);
     }
 
     Row& row_;
@@ -63,14 +69,9 @@ class SingleSums {
 // Gives the sums of one sweep their units.
 void scale_sums(Row& row, bool geometry, double unit, double slope_unit) {
     if (unit == 1 && slope_unit == 1) return;
-    RowWork& w = row.work;
-    const auto scale = [&](PixelNumbers& numbers, double factor) {
+    each_sum(row, geometry, unit, slope_unit, slope_unit, [&](Numbers<float>&, PixelNumbers& numbers, double factor) {
         for (int r = 0; r < row.registers; ++r) doubles_at(numbers, r) *= factor;
-    };
-    scale(w.sum, unit);
-    for (int i = 0; i < 3 && geometry; ++i) scale(w.by_q[i], slope_unit);
-    for (int i = 0; i < row.parameters; ++i) scale(w.by_shape[i], slope_unit);
-    for (int i = 0; i < 9 && row.strained; ++i) scale(w.by_strain[i], slope_unit);
+    });
 }
 
 template <class Terms, class Direction>

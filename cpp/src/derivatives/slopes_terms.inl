@@ -50,6 +50,14 @@ NANOBRAGG_FN void indices_of(const RowWork& w, const double* o, int r, Doubles h
     }
 }
 
+// What is left of an index after the nearest whole one, which a lookup asks for.
+template <Lookup lookup>
+NANOBRAGG_FN Doubles miss_of(Doubles h, Doubles& whole) {
+    if constexpr (lookup == Lookup::constant) return fraction_of(h);
+    whole = nearest_whole(h);
+    return h - whole;
+}
+
 // The terms of a block by any shape: adds to the sums, and leaves the derivatives by the indices.
 template <class Slopes, Lookup lookup>
 struct Terms {
@@ -75,12 +83,7 @@ struct Terms {
             indices_of(w, o, r, h);
             for (int i = 0; i < 3; ++i) {
                 if (direction.wants_indices()) block.h[i][b] = h[i];
-                if constexpr (lookup == Lookup::constant) {
-                    miss[i] = fraction_of(h[i]);
-                } else {
-                    whole[i] = nearest_whole(h[i]);
-                    miss[i] = h[i] - whole[i];
-                }
+                miss[i] = miss_of<lookup>(h[i], whole[i]);
             }
             auto value = Slopes::of(s, shape, miss);
             if constexpr (lookup != Lookup::constant) {
@@ -125,12 +128,7 @@ struct MixedTerms {
             for (int half = 0; half < 2; ++half) {
                 indices_of(row.work, o, 2 * r + half, h[half]);
                 for (int i = 0; i < 3; ++i) {
-                    if constexpr (lookup == Lookup::constant) {
-                        miss.half[half][i] = fraction_of(h[half][i]);
-                    } else {
-                        whole[half][i] = nearest_whole(h[half][i]);
-                        miss.half[half][i] = h[half][i] - whole[half][i];
-                    }
+                    miss.half[half][i] = miss_of<lookup>(h[half][i], whole[half][i]);
                 }
             }
             for (int i = 0; i < 3; ++i) {
