@@ -11,9 +11,7 @@
 
 using namespace nanobragg;
 
-namespace {
-constexpr double kPi = 3.14159265358979323846;
-}
+namespace {}
 
 TEST_CASE("sin_pi has the accuracy it claims over its whole range") {
     for (int i = -500000; i <= 500000; ++i) {

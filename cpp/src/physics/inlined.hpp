@@ -40,6 +40,8 @@ NANOBRAGG_FN Real filled(Number x) {
     }
 }
 
+constexpr double kPi = 3.14159265358979323846;
+
 // 1.5 x 2^52 and 1.5 x 2^23: sums with them have no room for a fraction.
 constexpr double kRoundingSum = 6755399441055744.0;
 constexpr float kRoundingSumSingle = 12582912.0f;

@@ -215,7 +215,7 @@ NANOBRAGG_FN int32_t whole_of(double shifted) {
 // the formula cancels, its Taylor series in x^2.
 template <class Double>
 NANOBRAGG_FN Double sphere_transform(Double u) {
-    const Double x = 3.14159265358979323846 * u;
+    const Double x = kPi * u;
     const Double y = x < 1.0 ? x * x : filled<Double>(1.0);
     Double series = 4.4391430331771380472e-16 * y - 1.3494994820858499663e-13;
     series = series * y + 3.2118087673643229199e-11;
@@ -236,7 +236,7 @@ NANOBRAGG_FN Double sphere_transform(Double u) {
 // Its slope by x^2, at a u whose transform is `value`: the derivatives of the same series and formula.
 template <class Double>
 NANOBRAGG_FN Double sphere_slope(Double u, Double value) {
-    const Double x = 3.14159265358979323846 * u;
+    const Double x = kPi * u;
     const Double y = x < 1.0 ? x * x : filled<Double>(1.0);
     Double series = 3.5513144265417104e-15 * y - 9.44649637460095e-13;
     series = series * y + 1.927085260418593e-10;

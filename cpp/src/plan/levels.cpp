@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "physics/inlined.hpp"
 #include "plan/few_cells.hpp"
 #include "plan/spectrum.hpp"
 #include "plan/tiles.hpp"
@@ -13,7 +14,6 @@
 namespace nanobragg {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr double kAny = 2.0;  // reach of any direction
 constexpr int kLevels = 8;
 constexpr std::int64_t kMostLines = 4096;      // of one spectrum that is shortened as a whole

@@ -1,18 +1,22 @@
 #include "plan/spots.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
+#include "physics/inlined.hpp"
 #include "physics/lattice.hpp"
 #include "physics/lookup.hpp"
 #include "physics/rays.hpp"
+#include "plan/eigenvalues.hpp"
 #include "plan/tiles.hpp"
 #include "plan/view.hpp"
 
 namespace nanobragg {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
+using Basis = std::array<Vec3, 3>;
+
 constexpr double kMostBox = 3e7, kMostReflections = 4e6, kMostSpots = 1e6;
 constexpr std::size_t kMostEntries = std::size_t{1} << 24;  // spots of tiles
 constexpr int kMostAlike = 4;                               // wavelengths of a beam
@@ -22,55 +26,41 @@ constexpr double kFarthest = 1e9;                           // pixels
 constexpr double kSingleGrid = 1.5 * (1 << 30);             // added, it leaves multiples of 2^-22: singles up to 2
 constexpr std::int32_t kRegister = 16;                      // pixels that are computed together, at most
 
-void cross_product(const double a[3], const double b[3], double out[3]) {
-    for (int i = 0; i < 3; ++i) out[i] = a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3];
+Vec3 vec(const double v[3]) { return {v[0], v[1], v[2]}; }
+
+// a, b, c of one of the orientations.
+Basis axes_of(const Bounds& bounds, std::int64_t number) {
+    const double* o = bounds.orientations + 9 * number;
+    return {vec(o), vec(o + 3), vec(o + 6)};
 }
-double product(const double a[3], const double b[3]) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-double length(const double a[3]) { return std::sqrt(product(a, a)); }
+
+// a*, b*, c*.
+Basis reciprocal(const Basis& axes) {
+    const auto [a, b, c] = axes;
+    Basis out{cross(b, c), cross(c, a), cross(a, b)};
+    const double volume = dot(a, out[0]);
+    for (Vec3& each : out) each = each / volume;
+    return out;
+}
+
+// Of each with each.
+void products(const Basis& v, double out[3][3]) {
+    for (std::size_t i = 0; i < 3; ++i) {
+        for (std::size_t j = 0; j < 3; ++j) out[i][j] = dot(v[i], v[j]);
+    }
+}
+
+// The triangle of weighted distances times three vectors.
+Basis transformed(const double m[6], const Basis& vectors) {
+    const auto [a, b, c] = vectors;
+    return {m[0] * a + m[3] * b + m[5] * c, m[1] * b + m[4] * c, m[2] * c};
+}
 
 // Pixels as far as kFarthest. (Without SSE4 std::floor is a call, and there are four of them for each spot.)
 std::int32_t floor_of(double x) {
     const double near = std::clamp(x, -kFarthest, kFarthest);
     const auto whole = static_cast<std::int32_t>(near);
     return whole - (static_cast<double>(whole) > near ? 1 : 0);
-}
-
-// a*, b*, c* in a row from a, b, c.
-void reciprocal(const double axes[9], double out[9]) {
-    for (int i = 0; i < 3; ++i) cross_product(axes + 3 * ((i + 1) % 3), axes + 3 * ((i + 2) % 3), out + 3 * i);
-    const double volume = product(axes, out);
-    for (int i = 0; i < 9; ++i) out[i] /= volume;
-}
-
-// The least and the largest eigenvalue of a symmetric matrix: the trigonometric solution.
-void eigenvalues(const double m[3][3], double& least, double& most) {
-    const double mean = (m[0][0] + m[1][1] + m[2][2]) / 3;
-    double p = 0, b[3][3];
-    for (int i = 0; i < 3; ++i) {
-        for (int j = 0; j < 3; ++j) {
-            b[i][j] = m[i][j] - (i == j ? mean : 0);
-            p += b[i][j] * b[i][j] / 6;
-        }
-    }
-    p = std::sqrt(p);
-    least = most = mean;
-    if (!(p > 1e-14 * mean)) return;
-    double first[3];
-    cross_product(b[1], b[2], first);
-    const double half = std::clamp(product(b[0], first) / (2 * p * p * p), -1.0, 1.0);
-    const double angle = std::acos(half) / 3;
-    most = mean + 2 * p * std::cos(angle);
-    least = mean + 2 * p * std::cos(angle + 2 * kPi / 3);
-}
-
-// The triangle of weighted distances times three vectors in a row.
-void transformed(const double triangle[6], const double vectors[9], double out[9]) {
-    const double *m = triangle, *a = vectors, *b = a + 3, *c = b + 3;
-    for (int i = 0; i < 3; ++i) {
-        out[i] = m[0] * a[i] + m[3] * b[i] + m[5] * c[i];
-        out[3 + i] = m[1] * b[i] + m[4] * c[i];
-        out[6 + i] = m[2] * c[i];
-    }
 }
 
 // F^2 at most where this index is the nearest one.
@@ -92,15 +82,14 @@ float structure_of(const KernelScene& k, const std::int32_t at[3]) {
 }  // namespace
 
 // `square`: of its length; `most`: that of the distance in the transform beyond which it does not matter.
-void Spots::Reflections::add(const std::int32_t at[3], double square, double most, double stretch,
-                             const double star[9]) {
+void Spots::Reflections::add(const std::int32_t at[3], double square, double most, double stretch, const Vec3 star[3]) {
     h.push_back(static_cast<float>(at[0]));
     k.push_back(static_cast<float>(at[1]));
     l.push_back(static_cast<float>(at[2]));
     length_squared.push_back(static_cast<float>(square));
     limit.push_back(static_cast<float>(most));
     double sum = 0;
-    for (int i = 0; i < 3; ++i) sum += std::abs(at[i]) * length(star + 3 * i);
+    for (int i = 0; i < 3; ++i) sum += std::abs(at[i]) * norm(star[i]);
     rounding.push_back(static_cast<float>(sum));
     width.push_back(static_cast<float>(std::sqrt(most) / stretch * (1 + 1e-5)));
 }
@@ -144,7 +133,8 @@ bool Spots::allow(const Scene& scene, const Plan& plan, const Bounds& bounds) {
     for (std::size_t i = 0; i < rasters_.size(); ++i) {
         if (rasters_[i].tiles == 0) continue;
         const KernelPanel& g = plan.panel(i);
-        const double reach = 0.5 * (std::abs(g.pixel_fast) * length(g.fast) + std::abs(g.pixel_slow) * length(g.slow));
+        const double reach =
+            0.5 * (std::abs(g.pixel_fast) * norm(vec(g.fast)) + std::abs(g.pixel_slow) * norm(vec(g.slow)));
         const double near = 1 / (rasters_[i].distance - reach);
         const double solid =
             k.point_pixel ? near * near : near * near * near * std::abs(g.pixel_area * g.close_distance);
@@ -156,12 +146,12 @@ bool Spots::allow(const Scene& scene, const Plan& plan, const Bounds& bounds) {
             for (const std::int64_t fast : {rasters_[i].first_fast, rasters_[i].last_fast + 1}) {
                 double at[3];
                 flat_point(g, static_cast<double>(fast), static_cast<double>(slow), 0.0, at);
-                farthest = std::max(farthest, length(at));
+                farthest = std::max(farthest, norm(vec(at)));
             }
         }
         // Rays enter from the front.
-        const double across = product(rasters_[i].normal, g.normal) * rasters_[i].distance / farthest;
-        if (!(across > 8 * reach / rasters_[i].distance * (1 + length(g.normal)))) return false;
+        const double across = dot(rasters_[i].normal, vec(g.normal)) * rasters_[i].distance / farthest;
+        if (!(across > 8 * reach / rasters_[i].distance * (1 + norm(vec(g.normal))))) return false;
     }
     double weight = 0;
     for (const Source& source : scene.sources) weight += std::abs(source.weight);
@@ -176,26 +166,16 @@ bool Spots::view_panels(const Scene& scene, const Plan& plan) {
         const KernelPanel& g = plan.panel(i);
         const Tile seen = tile_of(panel);
         Raster raster{};
-        double u[3], v[3], n[3];
-        for (int axis = 0; axis < 3; ++axis) {
-            raster.origin[axis] = g.origin[axis];
-            u[axis] = g.pixel_fast * g.fast[axis];
-            v[axis] = g.pixel_slow * g.slow[axis];
-        }
-        cross_product(u, v, n);
-        const double square = product(n, n);
-        cross_product(v, n, raster.along_fast);
-        cross_product(n, u, raster.along_slow);
-        raster.distance = product(g.origin, n) / std::sqrt(square);
-        const double side = raster.distance < 0 ? -1 : 1;
-        for (int axis = 0; axis < 3; ++axis) {
-            raster.along_fast[axis] /= square;
-            raster.along_slow[axis] /= square;
-            raster.normal[axis] = side * n[axis] / std::sqrt(square);
-        }
-        raster.distance *= side;
-        raster.width_fast = length(raster.along_fast);
-        raster.width_slow = length(raster.along_slow);
+        const Vec3 u = g.pixel_fast * vec(g.fast), v = g.pixel_slow * vec(g.slow), n = cross(u, v);
+        const double square = dot(n, n), distance = dot(vec(g.origin), n) / std::sqrt(square);
+        const double side = distance < 0 ? -1 : 1;
+        raster.origin = vec(g.origin);
+        raster.along_fast = cross(v, n) / square;
+        raster.along_slow = cross(n, u) / square;
+        raster.normal = side * n / std::sqrt(square);
+        raster.distance = side * distance;
+        raster.width_fast = norm(raster.along_fast);
+        raster.width_slow = norm(raster.along_slow);
         if (!(raster.distance > 0) || !(raster.distance < 1e30) || !(raster.width_fast < 1e30) ||
             !(raster.width_slow < 1e30)) {
             return false;
@@ -230,25 +210,22 @@ bool Spots::view_crystal(const Plan& plan, const Bounds& bounds) {
     const KernelScene& view = plan.scene();
     const bool tophat = shape_ == Shape::tophat;
     const double scale = std::sqrt(tophat ? view.fudge / 0.3969 : -kGaussPower * view.fudge);
-    double transform[6], gram[9], most_axis = 0;
+    double transform[6], gram[3][3], square[3][3], most_axis = 0;
     for (int i = 0; i < 6; ++i) transform[i] = scale * view.miss[i];
     // All orientations are of one cell: so are distances in the transform.
-    const double* first = bounds.orientations;
-    for (int i = 0; i < 9; ++i) gram[i] = product(first + 3 * (i / 3), first + 3 * (i % 3));
+    products(axes_of(bounds, 0), gram);
     for (std::int64_t m = 0; m < orientations_; ++m) {
-        const double* o = bounds.orientations + 9 * m;
-        for (int i = 0; i < 9; ++i) {
-            const double miss = std::abs(product(o + 3 * (i / 3), o + 3 * (i % 3)) - gram[i]);
-            if (!(miss <= 1e-9 * std::sqrt(gram[4 * (i / 3)] * gram[4 * (i % 3)]))) return false;
+        double own[3][3];
+        products(axes_of(bounds, m), own);
+        for (int i = 0; i < 3; ++i) {
+            for (int j = 0; j < 3; ++j) {
+                if (!(std::abs(own[i][j] - gram[i][j]) <= 1e-9 * std::sqrt(gram[i][i] * gram[j][j]))) return false;
+            }
         }
     }
-    double axes[9], square[3][3], least = 0, most = 0;
-    transformed(transform, first, axes);
-    for (int i = 0; i < 3; ++i) {
-        for (int j = 0; j < 3; ++j) square[i][j] = product(axes + 3 * i, axes + 3 * j);
-        most_axis = std::max(most_axis, std::sqrt(gram[4 * i]));
-    }
-    eigenvalues(square, least, most);
+    products(transformed(transform, axes_of(bounds, 0)), square);
+    for (int i = 0; i < 3; ++i) most_axis = std::max(most_axis, std::sqrt(gram[i][i]));
+    const auto [least, most] = eigenvalues(square);
     if (!(least > 1e-3 * most) || !(most < 1e100)) return false;
     least_stretch_ = std::sqrt(least) * (1 - 1e-5);
     const double limit = limit_of(bounds.largest);
@@ -266,9 +243,9 @@ bool Spots::view_crystal(const Plan& plan, const Bounds& bounds) {
 
 // Judged by the spots that there are on average, as if all were as wide as the widest: nothing is lost in trying then.
 bool Spots::worthwhile(const KernelScene& view, const Bounds& bounds, double reach, bool only_if_faster) const {
-    double across[3], pixels = 0, rows = 0, columns = 0;
-    cross_product(bounds.orientations, bounds.orientations + 3, across);
-    const double volume = std::abs(product(across, bounds.orientations + 6));
+    double pixels = 0, rows = 0, columns = 0;
+    const auto [a, b, c] = axes_of(bounds, 0);
+    const double volume = std::abs(dot(cross(a, b), c));
     const double pairs = static_cast<double>(view.source_count) * static_cast<double>(orientations_);
     const double reflections = 4.2 * reach * reach * reach * volume;
     const double spots = pairs * 2 * kPi * reach * reach * widest_ * volume;
@@ -301,23 +278,17 @@ double Spots::reach_of_reflections(const Plan& plan) const {
         away = std::max(away, ahead ? reach_of(view, plan.panel(i), tile) : 2.0);
     }
     for (std::int64_t i = 0; i < view.source_count; ++i) {
-        double apart[3];
-        for (int axis = 0; axis < 3; ++axis) {
-            apart[axis] = view.sources[i].direction[axis] - view.sources[0].direction[axis];
-        }
-        beside = std::max(beside, length(apart));
+        beside = std::max(beside, norm(vec(view.sources[i].direction) - vec(view.sources[0].direction)));
     }
     return (std::min(away + beside, 2.0) * longest_ + widest_) * (1 + 1e-6);
 }
 
 bool Spots::list_reflections(const KernelScene& view, const Bounds& bounds, double reach) {
-    const double* axes = bounds.orientations;
-    double star[9];
-    reciprocal(axes, star);
+    const Basis axes = axes_of(bounds, 0), star = reciprocal(axes);
     std::int32_t most[3];
     double box = 1;
     for (int i = 0; i < 3; ++i) {
-        const double farthest = reach * length(axes + 3 * i) * (1 + 1e-6) + 1;
+        const double farthest = reach * norm(axes[i]) * (1 + 1e-6) + 1;
         if (!(farthest < 1e6)) return false;
         most[i] = static_cast<std::int32_t>(farthest);
         box *= 2 * farthest + 1;
@@ -327,9 +298,8 @@ bool Spots::list_reflections(const KernelScene& view, const Bounds& bounds, doub
     const double far = reach * reach;
     for (std::int32_t h = -most[0]; h <= most[0]; ++h) {
         for (std::int32_t k = -most[1]; k <= most[1]; ++k) {
-            double row[3];
-            for (int i = 0; i < 3; ++i) row[i] = h * star[i] + k * star[3 + i];
-            const double own = product(row, row), along = product(row, star + 6), step = product(star + 6, star + 6);
+            const Vec3 row = h * star[0] + k * star[1];
+            const double own = dot(row, row), along = dot(row, star[2]), step = dot(star[2], star[2]);
             // Of l, those within the sphere.
             const double half = along * along - step * (own - far);
             if (half < 0) continue;
@@ -343,7 +313,7 @@ bool Spots::list_reflections(const KernelScene& view, const Bounds& bounds, doub
                     continue;
                 }
                 const std::int32_t at[3] = {h, k, l};
-                reflections_.add(at, own + l * (2 * along + l * step), limit, least_stretch_, star);
+                reflections_.add(at, own + l * (2 * along + l * step), limit, least_stretch_, star.data());
                 reflections_.f_squared.push_back(structure_of(view, at));
             }
         }
@@ -358,13 +328,13 @@ bool Spots::list_reflections(const KernelScene& view, const Bounds& bounds, doub
 // squares may be, for each reflection.
 void Spots::find(const KernelScene& view, const Bounds& bounds, std::int64_t source, std::int64_t orientation,
                  const std::vector<float>& most, std::vector<Found>& out) const {
-    const double nu = view.sources[source].inverse_wavelength, *incident = view.sources[source].direction;
-    double star[9];
-    reciprocal(bounds.orientations + 9 * orientation, star);
+    const double nu = view.sources[source].inverse_wavelength;
+    const Vec3 incident = vec(view.sources[source].direction);
+    Basis star = reciprocal(axes_of(bounds, orientation));
     const Reflections& r = reflections_;
     float along[3];
-    for (int i = 0; i < 3; ++i) along[i] = static_cast<float>(2 * nu * product(star + 3 * i, incident));
-    for (double& each : star) each /= nu;
+    for (int i = 0; i < 3; ++i) along[i] = static_cast<float>(2 * nu * dot(star[i], incident));
+    for (Vec3& each : star) each = each / nu;
     constexpr std::size_t kBlock = 256;
     float beyond[kBlock];
     std::size_t near_sphere[kBlock];
@@ -387,50 +357,46 @@ void Spots::find(const KernelScene& view, const Bounds& bounds, std::int64_t sou
         for (std::size_t hit = 0; hit < hits; ++hit) {
             const std::size_t i = near_sphere[hit];
             // From here on in units of nu.
-            double node[3], towards[3];
-            for (int axis = 0; axis < 3; ++axis) {
-                node[axis] = static_cast<double>(h[i]) * star[axis] +
-                             (static_cast<double>(k[i]) * star[3 + axis] + static_cast<double>(l[i]) * star[6 + axis]);
-                towards[axis] = incident[axis] + node[axis];
-            }
-            const double longer = length(towards), off = longer - 1, rho = static_cast<double>(r.width[from + i]) / nu;
+            const Vec3 node = static_cast<double>(h[i]) * star[0] +
+                              (static_cast<double>(k[i]) * star[1] + static_cast<double>(l[i]) * star[2]);
+            const Vec3 there = incident + node;
+            const double longer = norm(there), off = longer - 1, rho = static_cast<double>(r.width[from + i]) / nu;
             const double inverse = 1 / longer, versine = (rho * rho - off * off) * (0.5 * inverse);
             if (!(versine >= 0)) continue;
-            for (double& each : towards) each *= inverse;
             Found found{};
             Spot& spot = found.spot;
             spot.source = static_cast<std::int32_t>(source);
             spot.orientation = static_cast<std::int32_t>(orientation);
+            const double nodes[3] = {node.x, node.y, node.z};
             for (int axis = 0; axis < 3; ++axis) {
                 // (GCC 12 takes a number for the same as what single precision makes of it when it vectorises that.)
-                const double near = (node[axis] + kSingleGrid) - kSingleGrid;
+                const double near = (nodes[axis] + kSingleGrid) - kSingleGrid;
                 spot.node[axis] = static_cast<float>(near);
-                spot.rest[axis] = static_cast<float>(node[axis] - near);
+                spot.rest[axis] = static_cast<float>(nodes[axis] - near);
             }
             spot.f_squared = r.f_squared[from + i];
             spot.limit = r.limit[from + i];
-            project(towards, versine, found, out);
+            project(inverse * there, versine, found, out);
         }
     }
 }
 
 // Where the cone of directions around one meets the panels.
-void Spots::project(const double towards[3], double versine, Found found, std::vector<Found>& out) const {
+void Spots::project(Vec3 towards, double versine, Found found, std::vector<Found>& out) const {
     const double cosine = 1 - versine, sine = std::sqrt(versine * (2 - versine));
     for (std::size_t i = 0; i < rasters_.size(); ++i) {
         const Raster& r = rasters_[i];
         if (r.tiles == 0) continue;
-        const double up = product(towards, r.normal), flat = std::sqrt(std::max(0.0, 1 - up * up));
+        const double up = dot(towards, r.normal), flat = std::sqrt(std::max(0.0, 1 - up * up));
         if (up * cosine + flat * sine <= 0) continue;  // away from it
         double fast = 0, slow = 0, wide_fast = kFarthest, wide_slow = kFarthest;
         const double steep = up * cosine - flat * sine;
         if (up > 1e-3 && steep > 0.1 * up) {
             // The sine law, in the triangle of the sample, the spot's centre and a point of its rim.
-            double at[3];
-            for (int axis = 0; axis < 3; ++axis) at[axis] = towards[axis] * (r.distance / up) - r.origin[axis];
+            const Vec3 at = (r.distance / up) * towards - r.origin;
             const double radius = r.distance / up * sine / steep;
-            fast = product(at, r.along_fast);
-            slow = product(at, r.along_slow);
+            fast = dot(at, r.along_fast);
+            slow = dot(at, r.along_slow);
             wide_fast = radius * r.width_fast;
             wide_slow = radius * r.width_slow;
         }

@@ -32,10 +32,11 @@ class Spots {
     // distance in the transform of the block beyond which they do not matter, and the same as a length (1/m).
     struct Reflections {
         std::vector<float> h, k, l, length_squared, rounding, limit, width, f_squared;
-        void add(const std::int32_t at[3], double square, double most, double stretch, const double star[9]);
+        void add(const std::int32_t at[3], double square, double most, double stretch, const Vec3 star[3]);
     };
     struct Raster {
-        double origin[3], along_fast[3], along_slow[3], normal[3], distance;
+        Vec3 origin, along_fast, along_slow, normal;
+        double distance;
         double width_fast, width_slow;                              // of a metre, in pixels
         std::int64_t first_slow, last_slow, first_fast, last_fast;  // of the pixels that are rendered
         std::int64_t tiles, first_tile, first_band;                 // tiles of a band
@@ -58,7 +59,7 @@ class Spots {
 
     void find(const KernelScene& view, const Bounds& bounds, std::int64_t source, std::int64_t orientation,
               const std::vector<float>& most, std::vector<Found>& out) const;
-    void project(const double towards[3], double versine, Found found, std::vector<Found>& out) const;
+    void project(Vec3 towards, double versine, Found found, std::vector<Found>& out) const;
     bool gather(const KernelScene& view, const Bounds& bounds, int threads);
     bool sort_into_tiles(const std::vector<std::vector<Found>>& found);
     template <class Visit>

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "nanobragg/enumerations.hpp"
+#include "physics/inlined.hpp"
+#include "plan/eigenvalues.hpp"
 #include "plan/interpolation_bounds.hpp"
 #include "plan/precision.hpp"
 #include "plan/view.hpp"
@@ -12,7 +14,6 @@
 namespace nanobragg {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr std::int64_t kMostMaxima = std::int64_t{1} << 25;  // 128 MiB of them
 constexpr std::int64_t kFarthest = 1'000'000;                // index
 constexpr std::int64_t kAlike = 16;                          // orientations that one register may hold
@@ -89,14 +90,9 @@ const char* reason_for_all_terms(const Scene& s, double largest_F) {
 }
 
 double least_eigenvalue(const double beside[3]) {
-    // Trigonometric solution of the characteristic polynomial (x - 1)^3 - p (x - 1) - q.
     const double a = beside[0], b = beside[1], c = beside[2];
-    const double p = a * a + b * b + c * c, q = 2 * a * b * c;
-    if (!(p > 0)) return 1.0 - 1e-5;
-    const double radius = std::sqrt(p / 3);
-    const double cosine = std::clamp(q / (2 * radius * radius * radius), -1.0, 1.0);
-    const double least = 1 + 2 * radius * std::cos((std::acos(cosine) + 2 * kPi) / 3);
-    return std::max(0.0, least - 1e-5);
+    const double m[3][3] = {{1, a, c}, {a, 1, b}, {c, b, 1}};
+    return std::max(0.0, eigenvalues(m).least - 1e-5);
 }
 
 TermBounds::TermBounds(const Scene& scene, const KernelScene& view, double largest_F) {

@@ -14,6 +14,8 @@ from nanobragg.io.factors.models import ModelFile, check_atoms
 from nanobragg.io.factors.symmetry import of_group, symmetry_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from nanobragg.io.factors.cif_blocks import Blocks
@@ -140,16 +142,22 @@ def _of_origin(name: str, contents: _Contents, symmetry: Symmetry) -> tuple[Symm
     ]
 
 
-def _site_symmetry(symmetry: Symmetry, places: NDArray[np.float64], cell: Cell) -> NDArray[np.int64]:
-    """(n,) operations that leave each place where it is."""
+def _meetings(
+    symmetry: Symmetry, cell: Cell, places: NDArray[np.float64], others: NDArray[np.float64]
+) -> Iterator[NDArray[np.bool_]]:
+    """Of each operation, which places it puts where others (..., 3) are that they are broadcast with."""
     from nanobragg.maths.lattice import reciprocal_metric
 
     metric = np.linalg.inv(reciprocal_metric(cell))
-    count = np.zeros(len(places), dtype=np.int64)
     for rotation, translation in zip(symmetry.rotations, symmetry.translations, strict=True):
-        away = places @ rotation.T + translation - places
+        away = places @ rotation.T + translation - others
         away -= np.round(away)
-        count += np.einsum("ni,ij,nj->n", away, metric, away) < _SAME_PLACE**2
+        yield np.einsum("...i,ij,...j->...", away, metric, away) < _SAME_PLACE**2
+
+
+def _site_symmetry(symmetry: Symmetry, places: NDArray[np.float64], cell: Cell) -> NDArray[np.int64]:
+    """(n,) operations that leave each place where it is."""
+    count = np.sum(list(_meetings(symmetry, cell, places, places)), axis=0)
     # A group's size is a multiple of its subgroup's; places near several elements may count one too many.
     size = len(symmetry.rotations)
     divisors = np.array([d for d in range(1, size + 1) if size % d == 0])
@@ -160,16 +168,11 @@ def _twice(name: str, symmetry: Symmetry, places: NDArray[np.float64], cell: Cel
     """A warning about atoms that symmetry puts where others are, as in a list of all atoms of the cell whose group is
     still named: they would count twice.
     """
-    from nanobragg.maths.lattice import reciprocal_metric
-
     if len(places) ** 2 * len(symmetry.rotations) > _PAIRS:
         return []
-    metric = np.linalg.inv(reciprocal_metric(cell))
     near = np.zeros((len(places), len(places)), dtype=bool)
-    for rotation, translation in zip(symmetry.rotations, symmetry.translations, strict=True):
-        away = (places @ rotation.T + translation)[:, None] - places
-        away -= np.round(away)
-        near |= np.einsum("nmi,ij,nmj->nm", away, metric, away) < _SAME_PLACE**2
+    for meeting in _meetings(symmetry, cell, places[:, None], places):
+        near |= meeting
     occupancies = np.array([site.occ for site in sites])
     pairs = np.argwhere(np.triu(near | near.T, 1) & (np.add.outer(occupancies, occupancies) > _FULL))
     if not len(pairs):

@@ -65,11 +65,12 @@ def read_experiment_list(
             f"-experiment: found {number}, expected 0 to {len(experiments) - 1}, which are the experiments of {name}"
         )
     chosen = f"experiment {number} of {len(experiments)}" if len(experiments) > 1 or experiment is not None else ""
-    several = f"{name}: found {len(experiments)} experiments, the first is used: -experiment N chooses"
-    doubt = several if len(experiments) > 1 and experiment is None else ""
+    doubts: tuple[str, ...] = ()
+    if len(experiments) > 1 and experiment is None:
+        doubts = (f"{name}: found {len(experiments)} experiments, the first is used: -experiment N chooses",)
     try:
         with np.errstate(all="ignore"), within(experiments):  # what is not finite is found afterwards
-            return _geometry(name, document, experiments[number], (phi, oscillation), chosen, doubt)
+            return _geometry(name, document, experiments[number], (phi, oscillation), chosen, doubts)
     except Incomplete as error:
         raise InputError(_sentence(name, document, error)) from error
 
@@ -138,7 +139,7 @@ def _geometry(
     experiment: dict[str, Any],
     wanted: tuple[float | None, float | None],
     chosen: str,
-    doubt: str,
+    doubts: tuple[str, ...],
 ) -> FileGeometry:
     kinds = ("detector", "beam", "scan", "goniometer")
     detector, beam, scan, goniometer = (_model(document, experiment, kind) for kind in kinds)
@@ -146,7 +147,7 @@ def _geometry(
     if beam is None or detector is None:
         raise Incomplete("no beam or no detector", experiment)
     start, width = _of(scan, lambda: oscillation_of(scan))
-    at, doubts = _place_in_scan(name, start, width, wanted, (beam, goniometer, crystal))
+    at, outside = _place_in_scan(name, start, width, wanted, (beam, goniometer, crystal))
     spindle, setting = _of(goniometer, lambda: goniometer_of(goniometer, at))
     light, comments = _light(name, document, beam, at)
     travel = light.pop("travel")
@@ -174,7 +175,7 @@ def _geometry(
             "bad": bad | light.get("bad", {}) | fields.get("bad", {}),
             "unused": (*fields.get("unused", ()), *_probe(beam), *_spreads(beam, crystal)),
             "comments": tuple([chosen] * bool(chosen) + comments),
-            "warnings": (*doubts, *[doubt] * bool(doubt), *fields.get("warnings", ())),
+            "warnings": (*outside, *doubts, *fields.get("warnings", ())),
         }
     )
 
