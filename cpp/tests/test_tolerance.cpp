@@ -195,6 +195,33 @@ void make_compact(RandomScene& random) {
     s.fudge = 0.63 / (width * width * size * size);
 }
 
+// Crystals that have nothing in common, more than are tested together.
+void make_powder(RandomScene& random) {
+    Scene& s = random.scene;
+    s.running_product = false;
+    s.first_orientations.clear();
+    if (s.interpolation == Interpolation::tricubic_sticky) s.interpolation = Interpolation::tricubic;
+    s.sources.resize(std::min<std::size_t>(s.sources.size(), 2));
+    s.oversample = std::min<std::int64_t>(s.oversample, 2);
+    RandomScene::keep_layers(s, 1);
+    const Orientation first = s.orientations.front();
+    s.orientations.resize(static_cast<std::size_t>(random.whole(200, 600)));
+    for (Orientation& o : s.orientations) {
+        const Vec3 axis = random.direction();
+        const double angle = random.between(-3, 3);
+        o = {rotate_axis(first.a, axis, angle), rotate_axis(first.b, axis, angle), rotate_axis(first.c, axis, angle)};
+    }
+    for (Panel& panel : s.panels) {
+        const double smaller = random.between(0.01, 0.3);
+        panel.pixel_fast *= smaller;
+        panel.pixel_slow *= smaller;
+        panel.first_fast = panel.first_slow = 0;
+        if (random.chance(0.5)) RandomScene::resize(panel, random.whole(1, 12), random.whole(1, 40));
+    }
+    for (double& n : s.cells) n = static_cast<double>(random.whole(5, 60));
+    keep_definite(s);
+}
+
 bool lists_spots(const Scene& scene, double tolerance) {
     Scene own = scene;
     own.tolerance = tolerance;
@@ -271,6 +298,37 @@ TEST_CASE("no pixel is wrong by more where spots are listed, however the raster 
     CHECK(listed > 0.1 * static_cast<double>(scenes()) / static_cast<double>(kEvery));
     CHECK(left_out > 1e5);
     MESSAGE("scenes with lists: " << listed << ", largest error / tolerance: " << worst);
+}
+
+TEST_CASE("no pixel of a powder is wrong by more, however the raster is cut") {
+    double left_out = 0, worst = 0;
+    for (std::uint64_t seed = 40001; seed <= 40000 + scenes() / 4; seed += kEvery) {
+        RandomScene random(seed);
+        make_powder(random);
+        CAPTURE(seed);
+        const double most = brightest(random.scene);
+        if (!(most > 0)) continue;
+        const double tolerance = most * std::pow(10.0, random.between(-6, 0));
+        CAPTURE(tolerance);
+        const Found found = check_within(random.scene, tolerance);
+        left_out += found.left_out;
+        worst = std::max(worst, found.worst);
+        random.scene.tolerance = tolerance;
+        const CutScene cut(random);
+        for (const std::string& isa : available_instruction_sets()) {
+            const ForcedIsa forced(isa);
+            CAPTURE(isa);
+            RenderOptions options;
+            options.precision = random.chance(0.5) ? Precision::full : Precision::mixed;
+            options.only_if_faster = false;
+            const auto image = image_of(random.scene, options);
+            options.threads = 1;
+            CHECK(same_bits(image, image_of(random.scene, options)));
+            CHECK(same_bits(cut.cut_image(image), image_of(cut.scene, options)));
+        }
+    }
+    CHECK(left_out > 1e5);
+    MESSAGE("largest error / tolerance: " << worst << ", left out: " << left_out);
 }
 
 TEST_CASE("an image within a tolerance is the same for any number of threads and any cut into panels") {

@@ -24,6 +24,11 @@ struct Poll {
 // fetched for an interpolation, they begin at multiples of kCubicChunk.
 constexpr int kLanes = 16, kCubicChunk = 64;
 
+// Tall chunks are kTall rows of the raster, from a multiple of kTall on, in squares of kTall by kTall pixels, row by
+// row: registers full of pixels that are next to one another.
+constexpr int kTall = 4;
+static_assert(kTall * kTall == kLanes, "a square is what any register fits into");
+
 // What leaving out within a tolerance came to.
 struct Tally {
     int64_t terms;   // that were evaluated
@@ -36,6 +41,9 @@ struct ChunkTask {
     const KernelPanel* panel;
     int64_t slow, fast;   // where the first lane's pixel is in the raster
     int lead, count;      // lanes before the first pixel; pixels. At most kChunk together
+    int tall;             // lanes are those of a tall chunk: `lead` and `count` are columns
+    int above, rows;      // and these the rows before the first pixel's, and of pixels; else 0 and 1
+    int64_t stride;       // from a row of pixels to the next in `mask` and `image`
     int tricubic;         // interpolate in this chunk
     int careful;          // mixed: no short cut that is accurate only next to a bright pixel
     double* brightest;    // raised to the largest sum of terms of any pixel that is not masked

@@ -266,13 +266,25 @@ double seen_maximum(const ChunkTask& task, const double* values) {
     return most;
 }
 
+// A row of pixels, as a task of its own; and what a tall chunk has for it, in order.
+ChunkTask row_of(const ChunkTask& task, int r) {
+    ChunkTask row = task;
+    row.lead = 0;
+    row.mask = task.mask == nullptr ? nullptr : task.mask + r * task.stride;
+    row.image = task.image + r * task.stride;
+    return row;
+}
+void put_in_order(const ChunkTask& task, int r, const double* values, double* out) {
+    for (int p = 0; p < task.count; ++p) out[p] = values[lane_of(task, p, r)];
+}
+
 // Photons from the sums of terms; and the solid angles of the pixels' centres. All calls are inlined: whoever got the
 // copies' addresses might change them, and a pixel would take a third longer.
 [[gnu::flatten]] void finish(const Chunk& chunk, Work& w) {
     // Copies, of which compilers know that they stay as they are.
     const KernelScene s = chunk.scene;
     const KernelPanel panel = chunk.panel;
-    const Chunk c{s, panel, chunk.n, chunk.slow, chunk.fast};
+    const Chunk c{s, panel, chunk.n, chunk.slow, chunk.fast, chunk.tall};
     for (int p = 0; p < c.n; p += kHalf) doubles_at(w.omega + p) = solid_angle(s, panel, ray_of(w.centre, p));
     ChunkValues sums{c, w.centre, w.total};
     finish_pixels(s, sums);
@@ -313,12 +325,23 @@ void leave_dark(const Chunk& c, const ChunkTask& task, Work& w) {
     for (int p = 0; p < task.count; ++p) task.image[p] = 0.0f;
 }
 
+void raise_brightest(const ChunkTask& task, const double* sums) {
+    const double brightest = seen_maximum(task, sums);
+    if (brightest > *task.brightest) *task.brightest = brightest;
+}
+void give_pixels(const ChunkTask& task, const double* omega, const double* photons) {
+    *task.solid_angle += seen_sum(task, omega);
+    for (int p = 0; p < task.count; ++p) task.image[p] = (float)photons[task.lead + p];
+}
+
 bool render_chunk(const ChunkTask& task, bool mixed) {
     const KernelScene& s = *task.scene;
     const Lookup lookup = lookup_of(task);
     const int multiple = lookup == Lookup::tricubic ? kCubicChunk : kLanes;
-    const int n = (task.lead + task.count + multiple - 1) / multiple * multiple;
-    const Chunk c{s, *task.panel, n, (double)task.slow, (double)task.fast};
+    const int columns = task.lead + task.count;
+    const int n =
+        task.tall != 0 ? (columns + kTall - 1) / kTall * kLanes : (columns + multiple - 1) / multiple * multiple;
+    const Chunk c{s, *task.panel, n, (double)task.slow, (double)task.fast, task.tall != 0};
     Work w;
     Sweeps sweeps = choose_sweeps(s, lookup, mixed, task.careful != 0);
     aim(c, row_at(c, 0.5, 0.5, 0.0), w.centre);
@@ -335,11 +358,23 @@ bool render_chunk(const ChunkTask& task, bool mixed) {
     }
     if (!sum_subpixels(c, w, sweeps, task)) return false;
     if (sweeps.within != nullptr) count_up(task, c.n, w.allowance);
-    const double brightest = seen_maximum(task, w.total);
-    if (brightest > *task.brightest) *task.brightest = brightest;
+    if (task.tall == 0) {
+        raise_brightest(task, w.total);
+        finish(c, w);
+        give_pixels(task, w.omega, w.total);
+        return true;
+    }
+    double *omega = w.capture, *total = w.acc;  // which are not needed any more
+    for (int r = 0; r < task.rows; ++r) {
+        put_in_order(task, r, w.total, total);
+        raise_brightest(row_of(task, r), total);
+    }
     finish(c, w);
-    *task.solid_angle += seen_sum(task, w.omega);
-    for (int p = 0; p < task.count; ++p) task.image[p] = (float)w.total[task.lead + p];
+    for (int r = 0; r < task.rows; ++r) {
+        put_in_order(task, r, w.total, total);
+        put_in_order(task, r, w.omega, omega);
+        give_pixels(row_of(task, r), omega, total);
+    }
     return true;
 }
 

@@ -9,6 +9,12 @@ struct Allowance {
     double work = 0;                                 // evaluations of a register that would take as long (estimated)
 };
 
+// Where a pixel is in its chunk.
+NANOBRAGG_FN int lane_of(const ChunkTask& task, int column, int row) {
+    const int across = task.lead + column;
+    return task.tall != 0 ? across / kTall * kLanes + (task.above + row) * kTall + across % kTall : across;
+}
+
 // What each pixel of a chunk may lose: the tolerance over the photons that a sum of 1 becomes at most.
 void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double unit, Allowance& out) {
     const KernelScene& s = c.scene;
@@ -33,9 +39,18 @@ void allow(const Chunk& c, const ChunkTask& task, const Rays& centre, double uni
         doubles_at(out.given + p) = sound ? left : Doubles{};
     }
     for (int p = 0; p < c.n; ++p) out.left[p] = __builtin_inf();
-    for (int p = 0; p < task.count; ++p) out.left[task.lead + p] = out.given[task.lead + p];
-    for (int p = 0; p < task.count && task.mask != nullptr; ++p) {
-        if (task.mask[p] == 0) out.left[task.lead + p] = __builtin_inf();
+    if (task.tall == 0) {
+        for (int p = 0; p < task.count; ++p) out.left[task.lead + p] = out.given[task.lead + p];
+        for (int p = 0; p < task.count && task.mask != nullptr; ++p) {
+            if (task.mask[p] == 0) out.left[task.lead + p] = __builtin_inf();
+        }
+        return;
+    }
+    for (int r = 0; r < task.rows; ++r) {
+        for (int p = 0; p < task.count; ++p) {
+            const int at = lane_of(task, p, r);
+            if (task.mask == nullptr || task.mask[r * task.stride + p] != 0) out.left[at] = out.given[at];
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 struct Row {
     double start[3], step[3];  // m, from the raster's first column
     double first;              // number of the chunk's first point
+    double down[3];            // m, to the next row
+    bool tall;                 // the chunk is
 };
 
 // 0, 1, 2...: fetching a number is cheaper than converting it.
@@ -15,6 +17,20 @@ struct Numbers {
     }
 };
 constexpr Numbers kNumbers;
+
+// Columns and rows of a tall chunk's points.
+struct TallPlaces {
+    alignas(64) double column[kChunk], row[kChunk];
+
+    constexpr NANOBRAGG_FN_MEMBER TallPlaces() : column(), row() {
+        for (int p = 0; p < kChunk; ++p) {
+            const int across = p / kLanes * kTall + p % kTall, below = p % kLanes / kTall;
+            column[p] = across;
+            row[p] = below;
+        }
+    }
+};
+constexpr TallPlaces kTallPlaces;
 
 // The raster's columns of the chunk's pixels, for loops that evaluate all of them again and again: loaded, they are
 // cheaper than added. They are filled in when first asked for; until then the first is none.
@@ -34,7 +50,8 @@ struct Rays {
     alignas(64) double inverse[kChunk], pairs[kChunk];
     alignas(64) double x[kChunk], y[kChunk], z[kChunk];  // directions, unless straight
     Row row;
-    bool straight;  // the detector is flat, and all pixels stand at one depth
+    // The detector is flat, and all pixels stand at one depth: in a row, or in the squares of a tall chunk.
+    bool straight, squares;
 };
 
 struct Chunk {
@@ -42,6 +59,7 @@ struct Chunk {
     const KernelPanel& panel;
     int n;              // padded to a multiple of kLanes, so that no loop has a remainder
     double slow, fast;  // in the raster
+    bool tall;
 };
 
 NANOBRAGG_FN double dot3(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
@@ -57,15 +75,22 @@ Row row_at(const Chunk& c, double offset_fast, double offset_slow, double depth)
     const KernelPanel& g = c.panel;
     Row out;
     flat_point(g, offset_fast, c.slow + offset_slow, depth, out.start);
-    for (int i = 0; i < 3; ++i) out.step[i] = g.pixel_fast * g.fast[i];
+    for (int i = 0; i < 3; ++i) {
+        out.step[i] = g.pixel_fast * g.fast[i];
+        out.down[i] = g.pixel_slow * g.slow[i];
+    }
     out.first = c.fast;
+    out.tall = c.tall;
     return out;
 }
 
 // kHalf points of a row, from the chunk's number `p` on.
 NANOBRAGG_FN void points_in(const Row& row, int p, Doubles at[3]) {
-    const Doubles number = doubles_at(kNumbers.of + p) + row.first;
+    const Doubles number = doubles_at(row.tall ? kTallPlaces.column + p : kNumbers.of + p) + row.first;
     for (int i = 0; i < 3; ++i) at[i] = row.start[i] + number * row.step[i];
+    if (!row.tall) return;
+    const Doubles below = doubles_at(kTallPlaces.row + p);
+    for (int i = 0; i < 3; ++i) at[i] += below * row.down[i];
 }
 
 // The rays to them.
@@ -85,7 +110,10 @@ NANOBRAGG_FN Ray<Doubles> ray_below(const Chunk& c, const Layer& layer, const Ro
 void aim_straight(const Chunk& c, Rays& rays) {
     const KernelScene& s = c.scene;
     const KernelPanel& g = c.panel;
-    const Row row = rays.row;
+    Row row = rays.row;
+    row.tall = false;  // as compilers then know
+    rays.straight = true;
+    rays.squares = false;
     // must vectorise: rays
     for (int p = 0; p < c.n; p += kWidth) {
         const Doubles first = ray_in(s, g, row, p).inverse, second = ray_in(s, g, row, p + kHalf).inverse;
@@ -99,7 +127,7 @@ void aim_straight(const Chunk& c, Rays& rays) {
 // Each ray by itself: `ray_to(p)` gives kHalf of them.
 template <class RayTo>
 void aim_each(const Chunk& c, const RayTo& ray_to, Rays& rays) {
-    rays.straight = false;
+    rays.straight = rays.squares = false;
     for (int p = 0; p < c.n; p += kHalf) {
         const Ray<Doubles> ray = ray_to(p);
         doubles_at(rays.x + p) = ray.x;
@@ -111,9 +139,10 @@ void aim_each(const Chunk& c, const RayTo& ray_to, Rays& rays) {
 
 void aim(const Chunk& c, const Row& row, Rays& rays) {
     rays.row = row;
-    rays.straight = c.scene.curved_distance == 0;
-    if (rays.straight) return aim_straight(c, rays);
+    const bool flat = c.scene.curved_distance == 0;
+    if (flat && !c.tall) return aim_straight(c, rays);
     aim_each(c, [&](int p) { return ray_in(c.scene, c.panel, row, p); }, rays);
+    rays.squares = flat;
 }
 
 // At a subpixel of each pixel, where it stands in its layer.

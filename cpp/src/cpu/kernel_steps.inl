@@ -61,11 +61,13 @@ struct WithinTests {
             Boxes boxes;
             NANOBRAGG_UNROLL
             for (int i = 0; i < 3; ++i) {
-                Singles index, along;
+                Singles index, along, down;
                 to.to.along(w.single + 9 * m + 3 * i, index);
                 to.along.along(w.single + 9 * m + 3 * i, along);
+                to.down.along(w.single + 9 * m + 3 * i, down);
                 boxes.at[i] = index * lines.middle;
-                boxes.span[i] = absolute(index) * lines.half + absolute(along) * (lines.most * 1.00001f) + slack[i];
+                boxes.span[i] = absolute(index) * lines.half +
+                                (absolute(along) + absolute(down)) * (lines.most * 1.00001f) + slack[i];
             }
             Singles now = most_lattice<Lattice>(w.bounds, boxes) * lines.weight;
             now *= most_structure(w.bounds, boxes);
@@ -154,18 +156,16 @@ struct WithinTerms {
     static Halves of_pixels(const Within& w, const Lines& lines, const double* to[3], const uint16_t* which,
                             int count) {
         const auto along = [&](int i) {
-            return arranged(doubles_at(to[i]), doubles_at(to[i] + kHalf), Evaluate::alternates);
+            return arranged(doubles_at(to[i]), doubles_at(to[i] + kHalf), Evaluate::alternates) * lines.inverse[0];
         };
         const Halves ax = along(0), ay = along(1), az = along(2);
-        const double scale = lines.inverse[0];
         const Doubles weight = filled<Doubles>(lines.weights[0]);
         Evaluate evaluate(w.s, w.lookup);
         for (int i = 0; i < count; ++i) {
             const double* o = w.turns + 9 * which[i];
             const auto index = [&](const double* axis) {
-                const double x = axis[0] * scale, y = axis[1] * scale, z = axis[2] * scale;
-                return Halves{x * ax.first + (y * ay.first + z * az.first),
-                              x * ax.second + (y * ay.second + z * az.second)};
+                return Halves{axis[0] * ax.first + (axis[1] * ay.first + axis[2] * az.first),
+                              axis[0] * ax.second + (axis[1] * ay.second + axis[2] * az.second)};
             };
             evaluate.add(index(o), index(o + 3), index(o + 6), weight, weight);
         }

@@ -6,11 +6,11 @@
 constexpr int kFewLines = kWidth / 4 + 1;  // fewer are taken one by one
 constexpr int kFewTurns = 2 * kWidth;      // so few orientations are tested together only
 
-// kWidth blocks of kWidth pixels of a straight row: the ray to the middle of each, how it changes to its ends along the
-// row, and what is left of that (m of path over m of distance: the second derivative of a direction along a straight
-// line is at most 2/sqrt(3) over the distance squared).
+// kWidth blocks of kWidth pixels, of a straight row or parts of a tall chunk's squares: the ray to the middle of each,
+// how it changes to its ends along the row and down, and what is left of that (m of path over m of distance: the second
+// derivative of a direction along a straight line is at most 2/sqrt(3) over the distance squared).
 struct Blocks {
-    Reach to, along;
+    Reach to, along, down;
     Singles rest, allowed;
     int count;
 };
@@ -63,6 +63,7 @@ struct Within {
     alignas(64) float bound[kOrientationBatch * kWidth];
     uint16_t list[kWidth][kOrientationBatch];
     int listed[kWidth];
+    alignas(64) float unspent[kChunk / kWidth + kWidth] = {};  // by blocks
     alignas(64) Singles group_bound[kOrientationBatch * kMostGroups / kWidth];
 
     Within(const KernelScene& scene, Lookup from, const Bounds& b, const Beamline& beamline, int number, double* sums,
@@ -90,7 +91,7 @@ struct Within {
             turned = rest < kOrientationBatch ? (int)rest : kOrientationBatch;
             turns = bounds.orientations + 9 * m;
             all.span(turns, turned, bounds.longest);
-            const bool few = line.count < kFewLines, by_block = few && line.rays.straight && unlike();
+            const bool few = line.count < kFewLines, by_block = few && line.rays.squares && unlike();
             few && !by_block ? prepare_registers() : prepare_singles();
             const int64_t most = few ? 1 : kMostLines;
             for (int64_t w = 0; w < line.count; w += most) {
@@ -154,7 +155,7 @@ struct Within {
             const float* mid = all.middle + 3 * i;
             const float length = away[0] * away[0] + away[1] * away[1] + away[2] * away[2],
                         most = mid[0] * mid[0] + mid[1] * mid[1] + mid[2] * mid[2];
-            wide &= length > 0.04f * (most + length);
+            wide &= length > kUnlike * (most + length);
         }
         return wide;
     }
@@ -162,19 +163,33 @@ struct Within {
     [[gnu::noinline]] Blocks blocks_at(int p) const {
         Blocks out;
         const Row& row = line.rays.row;
-        const double half = 0.5 * (kWidth - 1), reach = half * length3(row.step);
-        Halves at[3], change[3], rest;
+        const int across = row.tall ? kTall : kWidth, rows = kWidth / across;
+        const double half = 0.5 * (across - 1), half_down = 0.5 * (rows - 1);
+        const double reach = half * length3(row.step) + half_down * length3(row.down);
+        Halves at[3], change[3], change_down[3], rest;
         for (int part = 0; part < 2; ++part) {
-            const Doubles number = (kCount + (double)(part * kHalf)) * (double)kWidth + ((double)p + half + row.first);
+            Doubles column = (kCount + (double)(part * kHalf)) * (double)kWidth + (double)p, below{};
+            for (int b = 0; row.tall && b < kHalf; ++b) {
+                // (Of blocks behind the last, anything.)
+                const int first = p + (part * kHalf + b) * kWidth, sound = first < n ? first : p;
+                column[b] = kTallPlaces.column[sound];
+                below[b] = kTallPlaces.row[sound];
+            }
+            column += half + row.first;
+            below += half_down;
             Doubles to[3];
-            for (int i = 0; i < 3; ++i) to[i] = row.start[i] + number * row.step[i];
+            for (int i = 0; i < 3; ++i) to[i] = row.start[i] + column * row.step[i] + below * row.down[i];
             const Doubles inverse = inverse_root(to[0] * to[0] + to[1] * to[1] + to[2] * to[2]);
             for (Doubles& each : to) each *= inverse;
-            const Doubles along = to[0] * row.step[0] + to[1] * row.step[1] + to[2] * row.step[2];
-            for (int i = 0; i < 3; ++i) {
-                (part == 0 ? at[i].first : at[i].second) = to[i] - line.incident[i];
-                (part == 0 ? change[i].first : change[i].second) = (row.step[i] - to[i] * along) * (inverse * half);
-            }
+            const auto changes = [&](const double* step, double by, Halves* into) {
+                const Doubles along = to[0] * step[0] + to[1] * step[1] + to[2] * step[2];
+                for (int i = 0; i < 3; ++i) {
+                    (part == 0 ? into[i].first : into[i].second) = (step[i] - to[i] * along) * (inverse * by);
+                }
+            };
+            changes(row.step, half, change);
+            changes(row.down, half_down, change_down);
+            for (int i = 0; i < 3; ++i) (part == 0 ? at[i].first : at[i].second) = to[i] - line.incident[i];
             const Doubles angle = reach * inverse, near = angle / (1.0 - angle);
             const Doubles beyond = 0.5774 * (near * near);
             // Next to the sample nothing is known.
@@ -184,6 +199,7 @@ struct Within {
         const auto joined_halves = [](const Halves& x) { return singles_of(x.first, x.second); };
         out.to = {joined_halves(at[0]), joined_halves(at[1]), joined_halves(at[2])};
         out.along = {joined_halves(change[0]), joined_halves(change[1]), joined_halves(change[2])};
+        out.down = {joined_halves(change_down[0]), joined_halves(change_down[1]), joined_halves(change_down[2])};
         out.rest = joined_halves(rest) * 1.0001f;
         // The share that any pixel of the block is given at least, whether it is seen or not: how a raster was cut into
         // panels changes nothing.
@@ -235,13 +251,16 @@ struct Within {
 
     // Orientations that have nothing in common, at one wavelength: for each block of pixels those that may matter.
     void blocks(const Lines& lines, int p) {
-        const Blocks to = blocks_at(p);
+        Blocks to = blocks_at(p);
         uint32_t seen = bits_of(to.allowed < __FLT_MAX__) & ((1u << to.count) - 1);
         if (seen == 0) return;
-        allowance.work += 2.5 * turned;
-        Singles spent;
+        allowance.work += 2.5 * turned * to.count / kWidth;
+        // What all pixels of a block have left, seen or not, since only blocks were left out of them.
+        Singles &rest = singles_at(unspent + p / kWidth), spent;
+        to.allowed += rest;
         const Singles threshold = steps.test_blocks(*this, lines, to, spent);
-        collect(turned, threshold);
+        rest = (to.allowed - spent) * (1 - 1e-6f);  // more than rounding may add
+        collect_many(turned, threshold);
         for (; seen != 0; seen &= seen - 1) {
             const int b = __builtin_ctz(seen);
             spend_block(p + b * kWidth, spent[b]);
@@ -326,6 +345,19 @@ struct Within {
             for (; kept != 0; kept &= kept - 1) {
                 const int j = __builtin_ctz(kept);
                 list[j][listed[j]++] = (uint16_t)t;
+            }
+        }
+    }
+
+    // Likewise where many do: no branch, which processors would not foresee.
+    void collect_many(int tests, Singles threshold) {
+        for (auto& each : listed) each = 0;
+        for (int t = 0; t < tests; ++t) {
+            const uint32_t kept = bits_of(~(singles_at(bound + t * kWidth) <= threshold));
+            NANOBRAGG_UNROLL
+            for (int j = 0; j < kWidth; ++j) {
+                list[j][listed[j]] = (uint16_t)t;
+                listed[j] += (int)(kept >> j & 1);
             }
         }
     }

@@ -44,7 +44,10 @@ class Progress {
         : options_(options), total_(std::max<std::int64_t>(1, total)) {}
 
     void add(std::int64_t rounds) { done_.fetch_add(rounds, std::memory_order_relaxed); }
-    void restart() { done_.store(0); }
+    void restart(std::int64_t total) {
+        total_ = std::max<std::int64_t>(1, total);
+        done_.store(0);
+    }
     bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
 
     // Only the calling thread may run the user's code.
@@ -80,10 +83,14 @@ bool stores_indices(const KernelScene& k, const std::vector<Layer>& layers, bool
     return tricubic || wavelengths || k.by_wavelength != nullptr || k.curved_distance != 0 || sunk;
 }
 
-// A piece of a row: what is rendered together. Pieces are cut where a raster has multiples of their size.
+// A piece of a row, or of up to kTall rows: what is rendered together. Pieces are cut where a raster has multiples of
+// their size.
 struct Piece {
     std::int64_t panel, slow, fast, end;  // in the panel
     std::int64_t start;                   // where the panel's row begins in the image
+    std::int64_t rows;
+
+    std::int64_t pixels() const { return rows * (end - fast); }
 };
 
 // Pixels of a sample by which it is judged whether leaving out terms saves time, and what preparing for it may cost.
@@ -126,7 +133,7 @@ class CpuRender {
         const double brightest = render_pieces(result.solid_angle);
         if (plan_.mixed() && takes_short_cut(plan_.scene()) && !(brightest >= short_cut_limit(plan_.scene()))) {
             careful_ = 1;
-            progress_.restart();
+            progress_.restart(static_cast<std::int64_t>(rounds_.size()) - 1);
             render_pieces(result.solid_angle);
         }
         if (!progress_.stopped() && !reference_) {
@@ -160,9 +167,29 @@ class CpuRender {
         if (spots_->known()) return {};
         spots_.reset();
         bounds_->order_orientations(s_);
+        const bool in_order = s_.interpolation == Interpolation::tricubic_sticky;
+        if (bounds_->unlike() && few_wavelengths() && !in_order) cut_tall(true);
         if (!only_if_faster_ || worthwhile()) return {};
         bounds_.reset();
+        if (tall_) {
+            cut_tall(false);
+            clear_around();
+        }
         return no_gain;
+    }
+
+    // Orientations that have nothing in common are tested for pixels next to one another.
+    void cut_tall(bool tall) {
+        tall_ = tall;
+        piece_ = piece_size();
+        pieces_ = divide();
+        rounds_ = gather();
+        progress_.restart(static_cast<std::int64_t>(rounds_.size()) - 1);
+    }
+    bool few_wavelengths() const {
+        const KernelScene& k = plan_.scene();
+        return k.source_count == 1 ||
+               !std::equal(k.sources[0].direction, k.sources[0].direction + 3, k.sources[1].direction);
     }
 
     // Whether leaving out terms saves time, judged by some pixels all over the image: one in a hundred, so that this
@@ -172,9 +199,9 @@ class CpuRender {
         constexpr double kGain = 0.9, kHopeless = 1.3, kPixel = 4;  // a pixel's own
         const auto all = static_cast<std::int64_t>(pieces_.size());
         const std::int64_t allowed = s_.roi_pixels() / kApart / kLanes * kLanes;
-        const std::int64_t size = std::min<std::int64_t>(allowed, kSample);
+        const std::int64_t size = std::min<std::int64_t>(allowed, kSample) / (tall_ ? kTall : 1);
         if (size == 0) return false;
-        const std::int64_t samples = std::min({all, allowed / size, kMostSamples});
+        const std::int64_t samples = std::min({all, allowed / (size * (tall_ ? kTall : 1)), kMostSamples});
         double with = 0, without = 0, pixels = 0;
         for (std::int64_t i = 0; i < samples; ++i) {
             const Piece& piece = pieces_[static_cast<std::size_t>((2 * i + 1) * all / (2 * samples))];
@@ -186,16 +213,15 @@ class CpuRender {
     }
     // Renders `size` pixels from the part `place`, in quarters, of a piece; false if it was stopped. In evaluations.
     bool sample(Piece piece, std::int64_t place, std::int64_t size, double& with, double& without, double& pixels) {
-        std::vector<float> scratch(kSample);
         piece.fast += std::max<std::int64_t>(0, piece.end - piece.fast - size) * place / 4;
         piece.end = std::min(piece.end, piece.fast + size);
         ChunkOutput output{};
-        output.image = scratch.data();
+        output.image = image_ + piece.start + piece.fast;  // to be rendered again
         const ChunkTask task = task_of(piece, interpolates(), output);
         if (!chunk_(task)) return false;
         with += output.tally.work;
-        without += term() * static_cast<double>(task.count * evaluations_of_pixel(*task.scene));
-        pixels += task.count;
+        without += term() * static_cast<double>(piece.pixels() * evaluations_of_pixel(*task.scene));
+        pixels += static_cast<double>(piece.pixels());
         return true;
     }
     // An evaluation's cost, in those of mixed precision.
@@ -250,6 +276,7 @@ class CpuRender {
 
     // Short ones also where a pixel takes long, since progress is looked at between them.
     std::int64_t piece_size() const {
+        if (tall_) return kChunk / kTall;
         return stores_indices(plan_.scene(), s_.all_layers(), interpolates()) || s_.orientations.size() > 100'000
                    ? kStoredChunk
                    : kChunk;
@@ -257,12 +284,19 @@ class CpuRender {
 
     std::vector<Piece> divide() const {
         std::vector<Piece> pieces;
-        for (const PixelRow& row : s_.rows()) {
+        const std::vector<PixelRow> all = s_.rows();
+        for (std::size_t i = 0, rows = 0; i < all.size(); i += rows) {
+            const PixelRow& row = all[i];
             const Panel& panel = s_.panels[static_cast<std::size_t>(row.panel)];
+            rows = 1;
+            while (tall_ && i + rows < all.size() && all[i + rows].panel == row.panel &&
+                   (panel.first_slow + all[i + rows].slow) / kTall == (panel.first_slow + row.slow) / kTall) {
+                ++rows;
+            }
             for (std::int64_t fast = panel.roi[0], end = 0; fast <= panel.roi[1]; fast = end) {
                 end = std::min(fast + piece_ - (panel.first_fast + fast) % piece_, panel.roi[1] + 1);
-                const Piece piece{row.panel, row.slow, fast, end, row.start};
-                if (!masked(piece)) pieces.push_back(piece);
+                const Piece piece{row.panel, row.slow, fast, end, row.start, static_cast<std::int64_t>(rows)};
+                if (tall_ || !masked(piece)) pieces.push_back(piece);
             }
         }
         return pieces;
@@ -276,7 +310,7 @@ class CpuRender {
         std::vector<std::size_t> rounds{0};
         double work = 0;
         for (std::size_t i = 0; i < pieces_.size(); ++i) {
-            const double more = each * static_cast<double>(pieces_[i].end - pieces_[i].fast);
+            const double more = each * static_cast<double>(pieces_[i].pixels());
             if (work > 0 && work + more > kWork) {
                 rounds.push_back(i);
                 work = 0;
@@ -327,8 +361,8 @@ class CpuRender {
     // The whole piece of the raster that a part of one lies in: its spectrum is that of the part, however the raster
     // was cut.
     Tile whole_piece(std::int64_t slow, std::int64_t fast) const {
-        const std::int64_t begin = fast / piece_ * piece_;
-        return {slow, slow, begin, begin + piece_ - 1};
+        const std::int64_t begin = fast / piece_ * piece_, top = tall_ ? slow / kTall * kTall : slow;
+        return {top, tall_ ? top + kTall - 1 : slow, begin, begin + piece_ - 1};
     }
 
     // Its image goes where `output` says, whose numbers are raised.
@@ -336,14 +370,21 @@ class CpuRender {
         const Panel& panel = panel_of(piece);
         const auto number = static_cast<std::size_t>(piece.panel);
         const std::int64_t slow = panel.first_slow + piece.slow, fast = panel.first_fast + piece.fast;
-        const std::int64_t lead = fast % (tricubic && s_.has_grid() ? kCubicChunk : kLanes);
+        const std::int64_t lead = fast % (tall_                       ? kTall
+                                          : tricubic && s_.has_grid() ? kCubicChunk
+                                                                      : kLanes),
+                           above = tall_ ? slow % kTall : 0;
         const std::uint8_t* mask = panel.mask == nullptr ? nullptr : panel.mask + piece.slow * panel.nfast + piece.fast;
         return {&plan_.scene(number, whole_piece(slow, fast)),
                 &plan_.panel(number),
-                slow,
+                slow - above,
                 fast - lead,
                 static_cast<int>(lead),
                 static_cast<int>(piece.end - piece.fast),
+                tall_ ? 1 : 0,
+                static_cast<int>(above),
+                static_cast<int>(piece.rows),
+                panel.nfast,
                 tricubic,
                 careful_,
                 &output.brightest,
@@ -364,13 +405,16 @@ class CpuRender {
             spots = spots_->around(static_cast<std::size_t>(piece.panel), task.slow, task.fast + task.lead);
             task.spots = &spots;
         }
-        const std::int64_t evaluations = task.count * evaluations_of_pixel(*task.scene), before = output.tally.terms;
+        const std::int64_t evaluations = piece.pixels() * evaluations_of_pixel(*task.scene),
+                           before = output.tally.terms;
         const bool finished = chunk_(task);
         output.evaluations += task.bounds != nullptr ? output.tally.terms - before : evaluations;
         output.all_evaluations += evaluations;
         if (!finished || task.mask == nullptr) return;
-        for (int i = 0; i < task.count; ++i) {
-            if (task.mask[i] == 0) task.image[i] = 0.0f;
+        for (std::int64_t row = 0; row < piece.rows; ++row) {
+            for (std::int64_t i = row * task.stride; i < row * task.stride + task.count; ++i) {
+                if (task.mask[i] == 0) task.image[i] = 0.0f;
+            }
         }
     }
 
@@ -382,7 +426,8 @@ class CpuRender {
     const SquaredFactors* given_;  // the caller's, or null
     bool only_if_faster_;
     Plan plan_;
-    std::int64_t piece_;  // pixels
+    bool tall_ = false;   // pieces are of up to kTall rows
+    std::int64_t piece_;  // pixels of a row
     std::vector<Piece> pieces_;
     std::vector<std::size_t> rounds_;
     Progress progress_;

@@ -9,6 +9,10 @@ namespace nanobragg {
 // Orientations that are tested, and may be left out, together: the largest number of them.
 constexpr int kOrientationBatch = 256;
 
+// Orientations have nothing in common if the squared half width of what each axis may be is more than this part of that
+// and the squared middle: no test of all together can hold.
+constexpr float kUnlike = 0.04f;
+
 // What interpolating a structure factor costs, in evaluations that look one up.
 constexpr double kTricubicTerm = 10.0;
 

@@ -128,6 +128,30 @@ void TermBounds::order_orientations(const Scene& scene) {
     bounds_.orientations = orientations_.data();
 }
 
+bool TermBounds::unlike() const {
+    const auto all = static_cast<std::int64_t>(orientations_.size() / 9);
+    std::int64_t batches = 0, wide = 0;
+    for (std::int64_t begin = 0; begin < all; begin += kOrientationBatch, ++batches) {
+        const std::int64_t end = std::min<std::int64_t>(begin + kOrientationBatch, all);
+        bool apart = true;
+        for (int axis = 0; axis < 3; ++axis) {
+            double away = 0, middle = 0;
+            for (int i = 3 * axis; i < 3 * axis + 3; ++i) {
+                double low = bounds_.orientations[9 * begin + i], high = low;
+                for (std::int64_t m = begin; m < end; ++m) {
+                    low = std::min(low, bounds_.orientations[9 * m + i]);
+                    high = std::max(high, bounds_.orientations[9 * m + i]);
+                }
+                away += (high - low) * (high - low) / 4;
+                middle += (high + low) * (high + low) / 4;
+            }
+            apart &= away > kUnlike * (middle + away);
+        }
+        wide += apart ? 1 : 0;
+    }
+    return 2 * wide > batches;
+}
+
 void TermBounds::weigh_distances(const Scene& scene, const KernelScene& view) {
     double m[6];
     miss_metric(scene, m);

@@ -24,6 +24,8 @@ class TermBounds {
     const Bounds& bounds() const { return bounds_; }
     // Neighbours are alike from then on; before, orientations are in the scene's order.
     void order_orientations(const Scene& scene);
+    // Whether most of those that are taken together then have nothing in common.
+    bool unlike() const;
 
   private:
     void weigh_distances(const Scene& scene, const KernelScene& view);
