@@ -104,11 +104,13 @@ test: test-builds
 	$(MAKE) --no-print-directory lint tidy
 	pytest $(PYTEST_ARGS)
 
-# Side by side: while pip downloads for the one, processors build the other, whose output goes to a file; it is shown if
-# that fails. (A session of its own, so that nothing of it goes on if make is stopped.)
+# Side by side: while pip downloads and unpacks for the one, processors build the other, whose output goes to a file; it
+# is shown if that fails. (nice: it gives way to the compilers of the one, which pip waits for, and fills what is left.)
+# (set -m: a group of its own, so that nothing of it goes on if make is stopped. In a session of its own, which some
+# kernels give as much as all others together, it would not give way.)
 test-builds: $(DEV_TOOLS)
 	@echo "building the native tests with AddressSanitizer and UndefinedBehaviorSanitizer meanwhile (build/asan.log)"
-	@setsid $(MAKE) --no-print-directory $(ASAN_BUILD) >build/asan.log 2>&1 & sanitized=$$!; \
+	@set -m; nice $(MAKE) --no-print-directory $(ASAN_BUILD) >build/asan.log 2>&1 & sanitized=$$!; set +m; \
 	trap "kill -- -$$sanitized 2>/dev/null || true" EXIT; \
 	$(MAKE) --no-print-directory $(DEV_BUILD); \
 	wait $$sanitized || { cat build/asan.log >&2; exit 1; }
@@ -144,7 +146,7 @@ $(DEV_BUILD): $(DEV_TOOLS) $(BUILD_FILES) $(CPP_FILES) $(PYTHON_FILES) | test-pr
 $(ASAN_BUILD): export PATH := $(DEV):$(PATH)
 $(ASAN_BUILD): $(DEV_TOOLS) CMakeLists.txt $(CPP_FILES) | test-prerequisites
 	@echo "building the native tests with AddressSanitizer and UndefinedBehaviorSanitizer"
-	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNANOBRAGG_PYTHON=OFF \
+	cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-Og -DNANOBRAGG_PYTHON=OFF \
 	    -DNANOBRAGG_KERNELS=HERE -DNANOBRAGG_TESTS=ON -DNANOBRAGG_WERROR=ON -DNANOBRAGG_SANITIZE=address,undefined
 	cmake --build build/asan
 	@touch $@

@@ -12,7 +12,16 @@ set(_sources
   cpp/tests/emulator/samples.cu)
 
 add_library(emulated_samples STATIC cpp/tests/emulator/samples.cu)
-add_library(emulated_ptx OBJECT ${_sources})
+# Where the renderer is made for nothing else, nvcc keeps the PTX, instead of making it twice.
+set(_kept "")
+if(NANOBRAGG_CUDA_ARCHITECTURES STREQUAL "90-virtual")
+  set(_kept ${CMAKE_CURRENT_BINARY_DIR}/kept_ptx)
+  file(MAKE_DIRECTORY ${_kept})
+  foreach(_target emulated_samples nanobragg_cuda)
+    target_compile_options(${_target} PRIVATE --keep --keep-dir=${_kept})
+  endforeach()
+endif()
+add_library(emulated_ptx OBJECT EXCLUDE_FROM_ALL ${_sources})
 foreach(_target emulated_samples emulated_ptx)
   set_target_properties(${_target} PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_ARCHITECTURES 90-virtual)
 endforeach()
@@ -24,12 +33,18 @@ endforeach()
 set(_translated "")
 foreach(_source IN LISTS _sources)
   get_filename_component(_stem ${_source} NAME_WE)
-  set(_ptx "$<FILTER:$<TARGET_OBJECTS:emulated_ptx>,INCLUDE,/${_stem}\\.ptx>")
+  if(_kept)
+    set(_ptx ${_kept}/${_stem}.ptx)
+    set(_made nanobragg_cuda emulated_samples $<TARGET_OBJECTS:nanobragg_cuda> $<TARGET_OBJECTS:emulated_samples>)
+  else()
+    set(_ptx "$<FILTER:$<TARGET_OBJECTS:emulated_ptx>,INCLUDE,/${_stem}\\.ptx>")
+    set(_made emulated_ptx ${_ptx})
+  endif()
   set(_output ${CMAKE_CURRENT_BINARY_DIR}/emulated_${_stem}.cpp)
   add_custom_command(
     OUTPUT ${_output}
     COMMAND ${Python_EXECUTABLE} ${_emulator}/translate_ptx.py ${_ptx} ${_output}
-    DEPENDS ${_emulator}/translate_ptx.py emulated_ptx ${_ptx}
+    DEPENDS ${_emulator}/translate_ptx.py ${_made}
     COMMENT "Translating the PTX of ${_stem}.cu"
     VERBATIM)
   list(APPEND _translated ${_output})
@@ -46,6 +61,7 @@ set_source_files_properties(cpp/tests/emulator/emulator.cpp PROPERTIES COMPILE_O
 
 pybind11_add_module(_emulated NO_EXTRAS cpp/bindings/cuda_module.cpp)
 target_compile_definitions(_emulated PRIVATE NANOBRAGG_CUDA_MODULE=_emulated)
+target_compile_options(_emulated PRIVATE ${_brief})
 target_link_libraries(_emulated PRIVATE emulated_cuda nanobragg_cuda nanobragg_gpu_module)
 set_target_properties(_emulated PROPERTIES CUDA_RUNTIME_LIBRARY None)
 install(TARGETS _emulated DESTINATION nanobragg)

@@ -11,8 +11,6 @@
 
 using namespace nanobragg;
 
-namespace {}
-
 TEST_CASE("sin_pi has the accuracy it claims over its whole range") {
     for (int i = -500000; i <= 500000; ++i) {
         const double x = i * 1e-6, exact = std::sin(kPi * x);
