@@ -145,7 +145,7 @@ def _of_origin(name: str, contents: _Contents, symmetry: Symmetry) -> tuple[Symm
 def _meetings(
     symmetry: Symmetry, cell: Cell, places: NDArray[np.float64], others: NDArray[np.float64]
 ) -> Iterator[NDArray[np.bool_]]:
-    """Of each operation, which places it puts where others (..., 3) are that they are broadcast with."""
+    """Which places each operation puts where others (..., 3) are that they are broadcast with."""
     from nanobragg.maths.lattice import reciprocal_metric
 
     metric = np.linalg.inv(reciprocal_metric(cell))
