@@ -6,6 +6,7 @@
 #include "derivatives/columns.hpp"
 #include "derivatives/parts.hpp"
 #include "derivatives/pieces.hpp"
+#include "plan/view.hpp"
 #include "slope_work.hpp"
 
 namespace nanobragg::gpu {
@@ -51,11 +52,6 @@ std::size_t bytes_of(std::int64_t doubles) {
     return static_cast<std::size_t>(std::max<std::int64_t>(doubles, 1)) * sizeof(double);
 }
 
-Lookup lookup_of(const Scene& s) {
-    if (!s.has_grid()) return Lookup::constant;
-    return s.interpolation == Interpolation::nearest ? Lookup::nearest : Lookup::tricubic;
-}
-
 DerivativeOptions in_double(DerivativeOptions options) {
     options.precision = Precision::full;
     return options;
@@ -97,6 +93,7 @@ class DevicePieces {
         view.orientations = data_.at<double>(orientations);
         view.f_grid = data_.at<double>(grid);
         view_ = uploaded(device, &view, 1);
+        std::vector<SlopeTask> tasks;
         for (std::int64_t i = 0; i < pieces.size(); ++i) {
             bool interpolating = true;
             SlopeTask task = pieces.task(i, interpolating, image ? image->as<double>() : nullptr);
@@ -105,9 +102,9 @@ class DevicePieces {
             task.runs = data_.at<PixelRun>(runs) + (task.runs - pieces.runs().data());
             task.shape = data_.at<double>(shape);
             if (task.first != nullptr) task.first = data_.at<double>(first);
-            tasks_of_host_.push_back(task);
+            tasks.push_back(task);
         }
-        tasks_ = uploaded(device, tasks_of_host_.data(), tasks_of_host_.size());
+        tasks_ = uploaded(device, tasks.data(), tasks.size());
     }
 
     const SlopeTask* tasks() const { return tasks_->as<SlopeTask>(); }
@@ -115,7 +112,6 @@ class DevicePieces {
   private:
     Packed data_;
     std::unique_ptr<Buffer> view_, tasks_;
-    std::vector<SlopeTask> tasks_of_host_;
 };
 
 // The columns of a scene on a device.

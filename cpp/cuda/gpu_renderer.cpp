@@ -199,10 +199,7 @@ StreamScene GpuRenderer::stream(const Buffer& image) const {
 
 Instance GpuRenderer::instance(bool short_cut) const {
     const KernelScene& k = plan_->scene();
-    Instance out{plan_->mixed(), {}, Lookup::constant};
-    if (scene_.has_grid()) {
-        out.lookup = scene_.interpolation == Interpolation::nearest ? Lookup::nearest : Lookup::tricubic;
-    }
+    Instance out{plan_->mixed(), {}, lookup_of(scene_)};
     if (out.lookup == Lookup::tricubic) out.mixed = false;
     out.formula = formula_of(k, out.mixed, short_cut);
     return out;

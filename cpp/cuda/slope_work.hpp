@@ -57,9 +57,6 @@ struct alignas(16) SlopeShared {
     double tree[kSlopeChunk];
 };
 
-constexpr int kPanelNumbers = sizeof(PanelSlopes<double>) / sizeof(double);
-constexpr int kSourceNumbers = sizeof(SourceSlopes<double>) / sizeof(double);
-constexpr int kLayerNumbers = sizeof(LayerSlopes<double>) / sizeof(double);
 constexpr int kCommonNumbers = sizeof(CommonSlopes<double>) / sizeof(double) + 1;  // and default_F
 
 namespace slopes {
@@ -94,15 +91,6 @@ struct OnePixelTask {
     OnePixelTask(const OnePixelTask&) = delete;
     OnePixelTask& operator=(const OnePixelTask&) = delete;
 };
-
-// A number that nobody writes while a kernel is at work: a GPU reads it past what threads write.
-NANOBRAGG_FN double constant(const double* at) {
-#if defined(__CUDA_ARCH__)
-    return __ldg(at);
-#else
-    return *at;
-#endif
-}
 
 // The axes a, b and c of an orientation.
 struct CrystalAxes {
@@ -174,7 +162,7 @@ struct TermsOfRay {
             interpolate(row.s, at, points, f, slope);
         } else {
             points.place = (int64_t)grid_number(s, whole[0], whole[1], whole[2]);
-            f = points.place < 0 ? s.default_F : constant(s.f_grid + points.place);
+            f = nearest_factor(s, points);
         }
         const double square = f * f, by_factor = 2.0 * f * value.squared;
         take(by_factor, points);

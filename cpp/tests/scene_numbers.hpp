@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "derivatives/parts.hpp"
 #include "nanobragg/derivatives.hpp"
 #include "random_scene.hpp"
 
@@ -20,16 +21,7 @@ struct Number {
     double step;
 };
 
-inline SceneChange zeros_like(const Scene& s) {
-    SceneChange out;
-    out.panels.resize(s.panels.size());
-    out.layers.resize(s.all_layers().size());
-    out.sources.resize(s.sources.size());
-    out.orientations.resize(s.orientations.size());
-    out.first_orientations.resize(s.first_orientations.size());
-    out.f_grid.resize(static_cast<std::size_t>(s.grid_points()));
-    return out;
-}
+inline SceneChange zeros_like(const Scene& s) { return zeros(s, true); }
 
 inline double& part(Vec3& v, int i) { return i == 0 ? v.x : i == 1 ? v.y : v.z; }
 
@@ -172,6 +164,13 @@ inline void make_differentiable(Scene& s) {
     }
     for (double& n : s.cells) n = std::min(n, 40.0);
     keep_definite(s);
+}
+
+// A grid of structure factors about 0 0 0, looked up at the nearest point or interpolated.
+inline void give_grid(RandomScene& random, Interpolation interpolation) {
+    random.fill_grid(20, 60);
+    for (std::int64_t& least : random.scene.f_min) least = -15;
+    random.scene.interpolation = interpolation;
 }
 
 // A direction in which a, b and c change to b's rows times a, b, c, in every orientation.

@@ -197,9 +197,7 @@ TEST_CASE("structure factors of a grid have their derivatives, nearest and inter
         RandomScene random(seed);
         Scene& s = random.scene;
         make_differentiable(s);
-        random.fill_grid(20, 60);
-        s.f_min[0] = s.f_min[1] = s.f_min[2] = -15;
-        s.interpolation = seed % 2 ? Interpolation::tricubic : Interpolation::nearest;
+        give_grid(random, seed % 2 ? Interpolation::tricubic : Interpolation::nearest);
         s.first_orientations.clear();
         CAPTURE(seed);
         const auto pixels = static_cast<std::size_t>(s.pixels());

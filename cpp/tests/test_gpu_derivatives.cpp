@@ -91,11 +91,8 @@ TEST_CASE("derivatives on a device are the CPU's, and both passes agree") {
 TEST_CASE("derivatives on a device go by the structure factors of a grid, nearest and interpolated") {
     for (std::uint64_t seed = 8100; seed < 8112; seed += kEvery) {
         RandomScene random(seed);
-        Scene& s = random.scene;
-        make_differentiable(s);
-        random.fill_grid(20, 60);
-        s.f_min[0] = s.f_min[1] = s.f_min[2] = -15;
-        s.interpolation = seed % 2 ? Interpolation::tricubic : Interpolation::nearest;
+        make_differentiable(random.scene);
+        give_grid(random, seed % 2 ? Interpolation::tricubic : Interpolation::nearest);
         CAPTURE(seed);
         check_scene(random, 3);
     }

@@ -40,6 +40,8 @@ void add_part(const SlopePart& part, KernelChange& kernel, SceneChange& result) 
     turn(part.first_orientations, result.first_orientations);
 }
 
+}  // namespace
+
 SceneChange zeros(const Scene& s, bool with_grid) {
     SceneChange out;
     out.panels.resize(s.panels.size());
@@ -50,8 +52,6 @@ SceneChange zeros(const Scene& s, bool with_grid) {
     out.f_grid.resize(with_grid ? static_cast<std::size_t>(s.grid_points()) : 0);
     return out;
 }
-
-}  // namespace
 
 SlopePart::SlopePart(const Scene& s, bool with_grid)
     : panels(s.panels.size()),
@@ -69,8 +69,9 @@ SlopePart::SlopePart(const Scene& s, bool with_grid)
 }
 
 double part_numbers(const Scene& s, bool with_grid) {
-    return 22.0 * static_cast<double>(s.panels.size()) + 11.0 * static_cast<double>(s.sources.size()) +
-           5.0 * static_cast<double>(s.all_layers().size()) +
+    return kPanelNumbers * static_cast<double>(s.panels.size()) +
+           kSourceNumbers * static_cast<double>(s.sources.size()) +
+           kLayerNumbers * static_cast<double>(s.all_layers().size()) +
            9.0 * static_cast<double>(s.orientations.size() + s.first_orientations.size()) +
            (with_grid ? static_cast<double>(s.grid_points()) : 0.0);
 }

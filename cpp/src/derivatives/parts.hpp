@@ -23,6 +23,9 @@ struct SlopePart {
     SlopePart& operator=(const SlopePart&) = delete;
 };
 
+// No change, with a number for each of the scene's, of its grid where it is asked for.
+SceneChange zeros(const Scene& s, bool with_grid);
+
 // How many doubles one has.
 double part_numbers(const Scene& s, bool with_grid);
 

@@ -63,7 +63,7 @@ SlopeTask SlopePieces::task(std::int64_t number, bool& interpolating, double* im
     out.unit = unit_;
     out.first = piece.alone >= 0 && piece.alone == first_ ? &s.first_orientations.front().a.x : nullptr;
     out.mixed = mixed_;
-    out.tricubic = s.has_grid() && s.interpolation != Interpolation::nearest && piece.interpolated;
+    out.tricubic = lookup_of(s) == Lookup::tricubic && piece.interpolated;
     interpolating = true;
     out.interpolating = piece.alone >= 0 && piece.alone == out_of_range_ ? &interpolating : nullptr;
     out.image = image;

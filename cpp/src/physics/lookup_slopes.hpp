@@ -6,6 +6,15 @@
 
 namespace nanobragg {
 
+// A number that nobody writes while a kernel is at work: a GPU reads it past what threads write.
+NANOBRAGG_FN double constant(const double* at) {
+#if defined(__CUDA_ARCH__)
+    return __ldg(at);
+#else
+    return *at;
+#endif
+}
+
 // The points of a grid that a structure factor is made of.
 struct GridPoints {
     int64_t place;  // of the point, or of the first of 64; -1: default_F
@@ -41,7 +50,7 @@ NANOBRAGG_FN bool interpolates(const KernelScene& s, const double h[3], double s
 
 // F of the one point.
 NANOBRAGG_FN double nearest_factor(const KernelScene& s, const GridPoints& points) {
-    return points.place < 0 ? s.default_F : s.f_grid[points.place];
+    return points.place < 0 ? s.default_F : constant(s.f_grid + points.place);
 }
 
 // F of the 64 points around these indices, which all lie in the grid.

@@ -61,6 +61,11 @@ struct CommonSlopes {  // for KernelScene
     T shape[kShapeParameters];  // lattice_slopes.hpp
 };
 
+// How many numbers of each there are.
+constexpr int kPanelNumbers = sizeof(PanelSlopes<double>) / sizeof(double);
+constexpr int kSourceNumbers = sizeof(SourceSlopes<double>) / sizeof(double);
+constexpr int kLayerNumbers = sizeof(LayerSlopes<double>) / sizeof(double);
+
 template <class Real>
 struct RaySlopes {
     Real direction[3], inverse;

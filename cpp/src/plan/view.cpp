@@ -152,4 +152,9 @@ std::int64_t evaluations_of_pixel(const KernelScene& s) {
     return s.layer_count * s.oversample * s.oversample * s.source_count * s.orientation_count;
 }
 
+Lookup lookup_of(const Scene& scene) {
+    if (!scene.has_grid()) return Lookup::constant;
+    return scene.interpolation == Interpolation::nearest ? Lookup::nearest : Lookup::tricubic;
+}
+
 }  // namespace nanobragg

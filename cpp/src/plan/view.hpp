@@ -5,6 +5,7 @@
 
 #include "nanobragg/scene.hpp"
 #include "physics/kernel_scene.hpp"
+#include "physics/lookup.hpp"
 #include "plan/tiles.hpp"
 
 namespace nanobragg {
@@ -17,6 +18,9 @@ KernelScene view_of(const Scene& scene, const std::vector<Layer>& layers, const 
                     const float* squares);
 
 std::vector<KernelPanel> panels_of(const Scene& scene);
+
+// Where its structure factors come from, at most: pixels may be told not to interpolate.
+Lookup lookup_of(const Scene& scene);
 
 // What a miss of one index along a, b and c adds to the vector whose square, times this, is the miss of Gaussian spots
 // and of those that are cut off (specs/physics.md, "F_latt").

@@ -77,11 +77,11 @@ class _Image(torch.autograd.Function):
         ctx.save_for_backward(*values)
         arrays = [_array(value) for value in values]
         there = function.images_there(arrays) if values and values[0].is_cuda else None
-        ctx.stays = there is not None
         if there is None:
             image = torch.from_numpy(function.image(arrays))
         else:
             image = torch.stack([torch.from_dlpack(one) for one in there]).reshape(function.shape)
+        ctx.place = image.device  # that of the values, or another that was asked for
         floating = [value.dtype for value in values if value.is_floating_point()]
         dtype = reduce(torch.promote_types, floating) if floating else torch.float64
         return image.to(device=values[0].device if values else None, dtype=dtype)
@@ -90,8 +90,8 @@ class _Image(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Any, ...]:  # type: ignore[bad-override]
         values, weights = ctx.saved_tensors, grad_outputs[0]
-        if ctx.stays:
-            images = weights.detach().double().contiguous()
+        if ctx.place.type == "cuda":
+            images = weights.detach().to(device=ctx.place, dtype=torch.float64).contiguous()
             weights = list(images) if ctx.function.batched else [images]
             torch.cuda.current_stream(images.device).synchronize()  # its work on them is done
         else:
