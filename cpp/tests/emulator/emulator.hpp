@@ -61,9 +61,7 @@ class Memory {
     template <class T>
     T load(const Thread& thread, std::uint64_t address, std::uint32_t now, bool constant = false) {
         const std::size_t at = place(thread, address, sizeof(T), "load");
-        for (std::size_t i = at; i < at + sizeof(T); ++i) {
-            if (!written_[i]) fault(thread, "a load of what was never written");
-        }
+        if (!written<T>(at)) fault(thread, "a load of what was never written");
         for (std::size_t i = at / 4; i <= (at + sizeof(T) - 1) / 4; ++i) {
             Word& word = words_[i];
             if (constant && word.written.when == now)
@@ -94,9 +92,7 @@ class Memory {
     template <class T>
     T add(const Thread& thread, std::uint64_t address, T value, std::uint32_t now) {
         const std::size_t at = place(thread, address, sizeof(T), "sum");
-        for (std::size_t i = at; i < at + sizeof(T); ++i) {
-            if (!written_[i]) fault(thread, "a sum with what was never written");
-        }
+        if (!written<T>(at)) fault(thread, "a sum with what was never written");
         for (std::size_t i = at / 4; i <= (at + sizeof(T) - 1) / 4; ++i) {
             Word& word = words_[i];
             if (word.written.who != kAdded && word.written.by_another(thread.who, now)) {
@@ -146,6 +142,14 @@ class Memory {
     std::size_t place(const Thread& thread, std::uint64_t address, std::size_t size, const char* what) const {
         if (!holds(address, size)) fault(thread, std::string("a ") + what + " outside of the memory");
         return address - address_;
+    }
+
+    // Whether all bytes of a T were, looked at together. (CUDA's hosts have the lowest byte first.)
+    template <class T>
+    bool written(std::size_t at) const {
+        std::uint64_t found = 0;
+        std::memcpy(&found, written_.data() + at, sizeof(T));
+        return found == ~std::uint64_t{0} / 255 >> 8 * (8 - sizeof(T));
     }
 
     std::uint64_t address_;

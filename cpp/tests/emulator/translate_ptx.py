@@ -33,6 +33,12 @@ OPERATIONS = {
     "shf_l_wrap": 3, "shf_r_wrap": 3, "prmt": 3,
 }  # fmt: skip
 """Whose operands have all the type of the instruction, and how many there are."""
+PLAIN = {"add": "+", "sub": "-", "mul_lo": "*", "and": "&", "or": "|", "xor": "^"}
+"""C++'s own operators, for unsigned integers. A template's name for each of them would take the compiler as long to look
+up and to put in place as all the rest."""
+PLAIN_NUMBERS = {"add": "+", "sub": "-", "mul": "*"}
+PLAIN_COMPARISONS = {"eq": "==", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+"""Which are false for NaN in C++ too."""
 CARRYING = {"add_cc": 2, "addc": 2, "addc_cc": 2, "sub_cc": 2, "subc": 2, "subc_cc": 2,
             "mad_lo_cc": 3, "madc_lo": 3, "madc_lo_cc": 3, "madc_hi": 3, "madc_hi_cc": 3}  # fmt: skip
 """The same, with the carry bit, of 32 bits."""
@@ -57,6 +63,13 @@ def refuse(path: Path, line: int, text: str) -> NoReturn:
 
 def size_of(kind: str, count: str | None) -> int:
     return int(kind[1:]) // 8 * int(count or 1)
+
+
+def as_type(to: str, c_type: str, value: str) -> str:
+    """A value of a type that need not be known, read as another: as ``read`` of the emulator does."""
+    if to == c_type:
+        return value
+    return f"static_cast<{to}>({value})" if "int" in to and "int" in c_type else f"read<{to}>({value})"
 
 
 def split(words: str) -> list[str]:
@@ -179,7 +192,8 @@ class Translator:
             code = self.instruction(mnemonic.split("."), split(rest[0]) if rest else [], line)
         except (Unknown, KeyError, ValueError):
             code = f'thread.line = {line}; unknown_instruction(thread, "{text}");'
-        return f"{guard}{{ {code} }}"
+        # (Where nothing is declared, no scope of its own, which the compiler would keep.)
+        return f"{guard}{{ {code} }}" if guard or "const " in code else code
 
     # ---- names --------------------------------------------------------------------------------------------
 
@@ -199,10 +213,9 @@ class Translator:
         if operand.startswith(("%", "!%")):
             register = operand.lstrip("!")
             value = self.variable(register)
-            same = self.registers[register] == c_type
-            return "!" * operand.startswith("!") + (value if same else f"read<{c_type}>({value})")
+            return "!" * operand.startswith("!") + as_type(c_type, self.registers[register], value)
         if operand in self.places:
-            return f"read<{c_type}>(place({self.places[operand]}))"
+            return as_type(c_type, C_TYPES["u64"], f"place({self.places[operand]})")
         if operand.startswith(("0d", "0f")):
             return f"bits<{c_type}>(0x{operand[2:]}ULL)"
         value = int(operand, 0)
@@ -210,10 +223,13 @@ class Translator:
             return "true" if value else "false"
         if kind.startswith("f"):
             raise ValueError(operand)
-        return f"static_cast<{c_type}>(0x{value % 2**64:x}ULL)"
+        number = f"0x{value % 2 ** int(kind[1:]):x}{'ull' if kind.endswith('64') else 'u'}"
+        return number if kind in ("b32", "u32", "b64", "u64") else f"static_cast<{c_type}>({number})"
 
-    def write(self, register: str, value: str) -> str:
-        return f"{self.variable(register)} = read<{self.registers[register]}>({value});"
+    def write(self, register: str, value: str, c_type: str = "") -> str:
+        """A value of a type, which need not be known."""
+        variable, to = self.variable(register), self.registers[register]
+        return f"{variable} = {as_type(to, c_type, value)};"
 
     def address(self, operand: str) -> str:
         found = re.fullmatch(r"\[\s*([^\]+\s]+)\s*(?:\+\s*(-?\d+))?\s*\]", operand)
@@ -271,20 +287,20 @@ class Translator:
         if name == "mov":
             return self.move(kind, operands)
         if name == "cvta":  # one space of addresses for all
-            return self.write(operands[0], self.read(operands[1], "u64"))
+            return self.write(operands[0], self.read(operands[1], "u64"), C_TYPES["u64"])
         if name == "selp":
             chosen = f"{self.read(operands[3], 'pred')} ? {self.read(operands[1], kind)} : "
-            return self.write(operands[0], chosen + self.read(operands[2], kind))
+            return self.write(operands[0], chosen + self.read(operands[2], kind), C_TYPES[kind])
         if name in ("shl", "shr"):
-            return self.write(
-                operands[0], f"{name}<{C_TYPES[kind]}>({self.read(operands[1], kind)}, {self.read(operands[2], 'u32')})"
-            )
+            value = f"{name}<{C_TYPES[kind]}>({self.read(operands[1], kind)}, {self.read(operands[2], 'u32')})"
+            return self.write(operands[0], value, C_TYPES[kind])
         if name in ("clz", "popc"):
             return self.write(operands[0], f"{name}({self.read(operands[1], kind.replace('b', 'u'))})")
         if name in ("mul", "mad") and words[1] == "wide":
             kinds = (kind, kind, WIDER[kind])
             values = [self.read(operand, k) for operand, k in zip(operands[1:], kinds, strict=False)]
-            return self.write(operands[0], f"{name}_wide<{C_TYPES[WIDER[kind]]}>({', '.join(values)})")
+            wide = C_TYPES[WIDER[kind]]
+            return self.write(operands[0], f"{name}_wide<{wide}>({', '.join(values)})", wide)
         return self.operation(words, operands)
 
     def operation(self, words: list[str], operands: list[str]) -> str:
@@ -297,9 +313,22 @@ class Translator:
                 raise Unknown(name)
             values = [self.read(operand, "u32") for operand in operands[1:]]
             return self.write(operands[0], f"do_{name}({', '.join([*values, 'carry'])})")
+        if APPROXIMATE & set(words):
+            values = [self.read(operand, kind) for operand in operands[1:]]
+            return self.write(operands[0], f"approximate(do_{name}({', '.join(values)}))", C_TYPES[kind])
+        return self.exact(name, kind, operands)
+
+    def exact(self, name: str, kind: str, operands: list[str]) -> str:
+        signs: dict[str, str] = {}
+        if kind in ("f32", "f64"):
+            signs = PLAIN_NUMBERS
+        elif kind[1:] in ("32", "64"):
+            signs = PLAIN
+            kind = kind.replace("s", "u") if name in PLAIN else kind
         values = [self.read(operand, kind) for operand in operands[1:]]
-        value = f"do_{name}<{C_TYPES[kind]}>({', '.join(values)})"
-        return self.write(operands[0], f"approximate({value})" if APPROXIMATE & set(words) else value)
+        if name in signs:
+            return self.write(operands[0], f" {signs[name]} ".join(values), C_TYPES[kind])
+        return self.write(operands[0], f"do_{name}<{C_TYPES[kind]}>({', '.join(values)})", C_TYPES[kind])
 
     def move(self, kind: str, operands: list[str]) -> str:
         to, value = operands
@@ -315,7 +344,7 @@ class Translator:
             low, high = (self.read(word, half) for word in split(value[1:-1]))
             c_type = C_TYPES[kind]
             return self.write(to, f"static_cast<{c_type}>(static_cast<{c_type}>({high}) << {half[1:]} | {low})")
-        return self.write(to, self.read(value, kind))
+        return self.write(to, self.read(value, kind), C_TYPES[kind])
 
     def access(self, words: list[str], address: str, line: int) -> tuple[str, list[str], str]:
         """What goes before a load or store; the places of its elements; its space and C++ type."""
@@ -332,7 +361,8 @@ class Translator:
     def load(self, words: list[str], operands: list[str], line: int) -> str:
         before, at, what = self.access(words, operands[1], line)
         registers = split(operands[0].strip("{}"))
-        loads = [self.write(to, f"load_{what}(thread, {one})") for to, one in zip(registers, at, strict=True)]
+        c_type = C_TYPES[words[-1]]
+        loads = [self.write(to, f"load_{what}(thread, {one})", c_type) for to, one in zip(registers, at, strict=True)]
         return " ".join([before, *loads])
 
     def store(self, words: list[str], operands: list[str], line: int) -> str:
@@ -359,10 +389,14 @@ class Translator:
         kind, joined = words[-1], next((word for word in words[2:-1] if word in ("and", "or", "xor")), "")
         if "|" in operands[0] or len(words) != 3 + bool(joined):
             raise Unknown(words)
-        value = f"is_{words[1]}({self.read(operands[1], kind)}, {self.read(operands[2], kind)})"
+        values = [self.read(operand, kind) for operand in operands[1:3]]
+        if words[1] in PLAIN_COMPARISONS:
+            value = f"{values[0]} {PLAIN_COMPARISONS[words[1]]} {values[1]}"
+        else:
+            value = f"is_{words[1]}({', '.join(values)})"
         if joined:
             value = f"do_{joined}<bool>({value}, {self.read(operands[3], 'pred')})"
-        return self.write(operands[0], value)
+        return self.write(operands[0], value, "bool")
 
     def convert(self, words: list[str], operands: list[str], _line: int) -> str:
         *rounding, to, kind = words[1:]
@@ -372,7 +406,9 @@ class Translator:
             value = f"{whole[rounding.pop(0)]}({value})"
         if rounding not in ([], ["rn"]):
             raise Unknown(words)
-        return self.write(operands[0], f"convert<{C_TYPES[to]}>({value})")
+        # (Numbers beyond an integer's range are something else in C++.)
+        what = "convert" if kind.startswith("f") and not to.startswith("f") else "static_cast"
+        return self.write(operands[0], f"{what}<{C_TYPES[to]}>({value})", C_TYPES[to])
 
 
 def translate(path: Path) -> str:
