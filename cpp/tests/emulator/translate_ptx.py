@@ -34,8 +34,8 @@ OPERATIONS = {
 }  # fmt: skip
 """Whose operands have all the type of the instruction, and how many there are."""
 PLAIN = {"add": "+", "sub": "-", "mul_lo": "*", "and": "&", "or": "|", "xor": "^"}
-"""C++'s own operators, for unsigned integers. A template's name for each of them would take the compiler as long to look
-up and to put in place as all the rest."""
+"""C++'s own operators, for unsigned integers. A template's name for each of them would take the compiler as long to
+look up and to put in place as all the rest."""
 PLAIN_NUMBERS = {"add": "+", "sub": "-", "mul": "*"}
 PLAIN_COMPARISONS = {"eq": "==", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 """Which are false for NaN in C++ too."""
