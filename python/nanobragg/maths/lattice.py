@@ -35,13 +35,14 @@ def bounds_of(cell: Sequence[float], dmin: float) -> tuple[int, int, int]:
     return h, k, l
 
 
-def plane_of(
-    cell: Sequence[float], h: int, bounds: tuple[int, int, int], largest: float
+def planes_of(
+    cell: Sequence[float], planes: tuple[int, int], bounds: tuple[int, int, int], largest: float
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Indices (K, L, 3) of one plane of the box, and which of them have 1/d² ≤ ``largest``."""
+    """Indices (H, K, L, 3) of planes of the box, from one h to before another, and which have 1/d² ≤ ``largest``."""
     k, l = (np.arange(-bound, bound + 1, dtype=np.int32) for bound in bounds[1:])  # noqa: E741
-    indices = np.empty((len(k), len(l), 3), dtype=np.int32)
-    indices[..., 0], indices[..., 1], indices[..., 2] = h, k[:, None], l[None, :]
+    h = np.arange(*planes, dtype=np.int32)
+    indices = np.empty((len(h), len(k), len(l), 3), dtype=np.int32)
+    indices[..., 0], indices[..., 1], indices[..., 2] = h[:, None, None], k[:, None], l
     return indices, inverse_d2(cell, indices) <= largest
 
 

@@ -6,6 +6,7 @@ sphere, with its predicted centroid and its intensity integrated from the noisel
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.maths.absorption import mean_depth_in_layers
-from nanobragg.maths.lattice import bounds_of, plane_of
+from nanobragg.maths.lattice import bounds_of, planes_of
 from nanobragg.maths.projection import pixels_of_rays
 from nanobragg.maths.rotations import parts
 from nanobragg.records.panel import panel_views, rendered_part
@@ -48,7 +49,11 @@ COLUMNS = np.dtype(
     ]
 )
 _MOST_REFLECTIONS = 20_000_000
-_CHUNK = 200_000
+_CHUNK = 20_000
+_PIXELS = 60_000
+"""in windows around reflections that are summed together"""
+_FRAME = 3
+"""pixels, of the frame around a footprint whose median is the background"""
 _WIDTH = 0.886
 """full width at half maximum of (sin Nx / sin x)², in units of 1/N"""
 
@@ -158,11 +163,10 @@ def _indices(sample: Any, dmin: float) -> Any:
     bounds = bounds_of(sample.cell, dmin)
     if float(np.prod([2.0 * b + 1 for b in bounds])) > _MOST_REFLECTIONS * 100:
         raise InputError(f"truth: found indices to {bounds}, expected fewer: set -dmin")
-    for h in range(-bounds[0], bounds[0] + 1):
-        indices, inside = plane_of(sample.cell, h, bounds, dmin**-2)
-        if h == 0:
-            inside[bounds[1], bounds[2]] = False
-        chosen = indices[inside]
+    together = max(_CHUNK // ((2 * bounds[1] + 1) * (2 * bounds[2] + 1)), 1)
+    for h in range(-bounds[0], bounds[0] + 1, together):
+        indices, inside = planes_of(sample.cell, (h, min(h + together, bounds[0] + 1)), bounds, dmin**-2)
+        chosen = indices[inside & indices.any(axis=-1)]
         for start in range(0, len(chosen), _CHUNK):
             yield chosen[start : start + _CHUNK]
 
@@ -257,19 +261,43 @@ def _footprint(resolved: Resolved, panel: ScenePanel, width: float) -> int:
 def _integrate(rows: NDArray[Any], image: NDArray[np.float64], radius: int, panel: ScenePanel) -> None:
     """Sums over the footprints, less the median of a frame around each; what is not rendered does not count."""
     used = rendered_part(panel) & np.isfinite(image)
-    owners = np.zeros(image.shape, np.int32)
-    boxes = []
-    for row in rows:
-        f, s = int(row["fast"]), int(row["slow"])
-        box = (slice(max(s - radius, 0), s + radius + 1), slice(max(f - radius, 0), f + radius + 1))
-        owners[box] += 1
-        boxes.append((f, s, box))
-    for row, (f, s, box) in zip(rows, boxes, strict=True):
-        inside = used[box]
-        row["pixels"] = int(inside.sum())
-        row["overlap"] = bool((owners[box] > 1).any())
-        outer = radius + 3
-        frame = (slice(max(s - outer, 0), s + outer + 1), slice(max(f - outer, 0), f + outer + 1))
-        around = used[frame] & (owners[frame] == 0)
-        row["background"] = float(np.median(image[frame][around])) if around.any() else 0.0
-        row["intensity"] = float(image[box][inside].sum()) - row["background"] * row["pixels"]
+    outer = radius + _FRAME
+    owners = _owners(rows, image.shape, radius)
+    # What is beyond the edges is not used, and nobody's.
+    values = np.pad(np.where(used, image, 0.0), outer)
+    used, free = np.pad(used, outer), np.pad(owners == 0, outer)
+    several = np.pad(owners > 1, outer)
+    window = np.arange(2 * outer + 1)
+    box = (..., slice(_FRAME, -_FRAME), slice(_FRAME, -_FRAME))
+    many = max(_PIXELS // window.size**2, 1)
+    for start in range(0, len(rows), many):
+        some = rows[start : start + many]
+        fast, slow = some["fast"].astype(np.intp), some["slow"].astype(np.intp)
+        at = (slow[:, None, None] + window[:, None], fast[:, None, None] + window)
+        inside, light = used[at], values[at]
+        some["pixels"] = inside[box].sum(axis=(1, 2))
+        some["overlap"] = several[at][box].any(axis=(1, 2))
+        some["background"] = _medians(light, inside & free[at])
+        some["intensity"] = light[box].sum(axis=(1, 2)) - some["background"] * some["pixels"]
+
+
+def _owners(rows: NDArray[Any], shape: tuple[int, ...], radius: int) -> NDArray[np.intp]:
+    """(slow, fast): how many footprints each pixel is in, from where they begin and end."""
+    slow, fast = (rows[name].astype(np.intp) for name in ("slow", "fast"))
+    edges = np.zeros((shape[0] + 1, shape[1] + 1), np.intp)
+    ends = [
+        [(1, np.maximum(at - radius, 0)), (-1, np.minimum(at + radius + 1, size))]
+        for at, size in zip((slow, fast), shape, strict=True)
+    ]
+    for (sign, s), (other, f) in itertools.product(*ends):
+        np.add.at(edges, (s, f), sign * other)
+    return edges.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
+
+
+def _medians(values: NDArray[np.float64], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(n,): of the wanted ones of each (n, ...); 0 where there are none."""
+    order = np.sort(np.where(wanted, values, np.inf).reshape(len(values), -1), axis=1)
+    count = wanted.reshape(len(values), -1).sum(axis=1)
+    number = np.arange(len(values))
+    lower, upper = order[number, np.maximum(count - 1, 0) // 2], order[number, count // 2 % order.shape[1]]
+    return np.where(count > 0, 0.5 * (lower + upper), 0.0)
