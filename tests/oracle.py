@@ -14,6 +14,7 @@ import itertools
 import math
 import random
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,29 @@ FRAMES = {
 }
 
 
+@cache
+def _gauss_points() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes between -1 and 1, and weights, of C. F. Gauss's quadrature."""
+    return np.polynomial.legendre.leggauss(40)
+
+
+@cache
+def _table_of(rows: bytes) -> dict[tuple[int, int, int], float]:
+    """F by index, of h, k, l and F row after row."""
+    found = np.frombuffer(rows).reshape(-1, 4)
+    return dict(zip(map(tuple, found[:, :3].astype(int).tolist()), found[:, 3].tolist(), strict=True))
+
+
 def unit(v: Any) -> np.ndarray:
     """v/|v|"""
     v = np.asarray(v, float)
     return v / np.linalg.norm(v)
+
+
+def cross(a: Any, b: Any) -> np.ndarray:
+    """Cross product of two vectors. (NumPy's takes arrays of any shape, and thirty times as long.)"""
+    (ax, ay, az), (bx, by, bz) = (v.tolist() for v in (a, b))
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def turn(axis: Any, angle: float) -> np.ndarray:
@@ -84,7 +104,7 @@ def place(experiment: Experiment, quirks: frozenset[str]) -> Place:
         frame = [old if new is None else np.asarray(new, float) for old, new in zip(frame, vectors, strict=True)]
     b, f, s, o, axis, p, spindle = frame
     b, f, s, p, spindle = map(unit, (b, f, s, p, spindle))
-    o = o if np.linalg.norm(o) == 1.0 else unit(np.cross(f, s))
+    o = o if np.linalg.norm(o) == 1.0 else unit(cross(f, s))
     pixel = (det.pixel_size or 0.1) / 1000.0
     nslow, nfast = det.shape or (1024, 1024)
     size_f, size_s = nfast * pixel, nslow * pixel
@@ -147,9 +167,9 @@ def lattice(cell: Any, misset: Any, quirks: frozenset[str]) -> tuple[np.ndarray,
         star[2, 2] = np.linalg.norm(star[2]) * volume / (a * b * c * sin_gamma_star)
     if misset is not None:
         star = star @ turn_xyz(*misset).T
-    normals = (np.cross(star[1], star[2]), np.cross(star[2], star[0]), np.cross(star[0], star[1]))
+    normals = (cross(star[1], star[2]), cross(star[2], star[0]), cross(star[0], star[1]))
     direct = np.array([length * unit(v) for length, v in zip((a, b, c), normals, strict=True)])
-    again = (np.cross(direct[1], direct[2]), np.cross(direct[2], direct[0]), np.cross(direct[0], direct[1]))
+    again = (cross(direct[1], direct[2]), cross(direct[2], direct[0]), cross(direct[0], direct[1]))
     return direct, np.array(again) / volume
 
 
@@ -169,7 +189,7 @@ def sources_of(beam: Beam, at: Place, quirks: frozenset[str]) -> list[tuple[np.n
         rows = np.asarray(beam.sources, float)
         weights = np.ones(len(rows)) if "source_weights_ignored" in quirks else rows[:, 3] / rows[:, 3].mean()
         return [(-unit(row[:3]), row[4], w) for row, w in zip(rows, weights, strict=True)]
-    vertical = unit(np.cross(at.beam, at.polar))
+    vertical = unit(cross(at.beam, at.polar))
     h_range = (beam.horizontal_divergence or 0.0) / 1000.0
     v_range = (beam.vertical_divergence or 0.0) / 1000.0
     width = (beam.dispersion or 0.0) / 100.0
@@ -217,7 +237,7 @@ class Factors:
             return
         rows = np.asarray(self.crystal.structure_factors, float)
         self.low, self.high = rows[:, :3].min(0).astype(int), rows[:, :3].max(0).astype(int)
-        self.table = {(int(row[0]), int(row[1]), int(row[2])): row[3] for row in rows}
+        self.table = _table_of(rows.tobytes())
         said = self.crystal.interpolate
         self.interpolate = min(self.cells) <= 2 if said is None else said
 
@@ -342,7 +362,7 @@ class Oracle:
         if "layers_at_front_faces" in self.quirks or not self.layer_step:
             return front
         inverse_depth = self.mu / float(unit(self.position(*along, 0.0)) @ self.at.normal)
-        nodes, weights = np.polynomial.legendre.leggauss(40)
+        nodes, weights = _gauss_points()
         inside = 0.5 * (nodes + 1.0) * self.layer_step
         absorbed = weights * np.exp(-inverse_depth * inside)
         return front + float(absorbed @ inside / absorbed.sum())
@@ -353,8 +373,8 @@ class Oracle:
         square = cos2theta**2
         if beam.polarization == 0.0:
             return (1 + square) / 2
-        magnetic = unit(np.cross(self.at.polar, incident))
-        electric = unit(np.cross(incident, magnetic))
+        magnetic = unit(cross(self.at.polar, incident))
+        electric = unit(cross(incident, magnetic))
         psi = -math.atan2(float(d @ magnetic), float(d @ electric))
         return (1 + square - beam.polarization * math.cos(2 * psi) * (1 - square)) / 2
 
