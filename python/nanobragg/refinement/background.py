@@ -22,8 +22,8 @@ _PARTS = 8
 KINDS = {"none": 0, "constant": 1, "plane": 3, "radial": _PARTS + 3}
 """Numbers of each group, and of ``radial`` of the image."""
 _STEPS = 12
-_ENOUGH = 1e-4
-"""The fit of all groups ends where a step took less from the misfit."""
+_ENOUGH = 1e-5
+"""The fit of all groups ends where a step promises to take less from the misfit, or took less."""
 _LEAST = 1e-3
 """photons a pixel: no background is below it"""
 
@@ -64,10 +64,10 @@ class Background:
         away = x - self._spread(self._sums(x) / self._sizes)
         return away / self._spread(np.maximum(np.maximum.reduceat(np.abs(away), self._starts), 1.0))
 
-    def under(self, spots: Array, data: Array) -> Array:
-        """(m,): the background that explains the data best with these spots."""
+    def under(self, spots: Array, data: Array) -> tuple[Array, Terms]:
+        """(m,): the background that explains the data best with these spots; and what each pixel adds then."""
         if not self.numbers:
-            return np.zeros_like(spots)
+            return np.zeros_like(spots), self._likelihood.of(data, spots)
         found = self.found
         if found is None:
             found = self._first(data)
@@ -75,7 +75,9 @@ class Background:
         terms = self._likelihood.of(data, spots + below)
         misfit = self._sums(terms.misfit)
         for _ in range(_STEPS):
-            step = self._step(terms)
+            step, promise = self._step(terms)
+            if promise < _ENOUGH:
+                break
             ahead, ahead_terms, scale = found, terms, np.ones(len(misfit))
             for _ in range(_STEPS):
                 ahead = found + scale * step
@@ -86,12 +88,11 @@ class Background:
                     break
                 scale = np.where(worse, scale / 4.0, scale)
             found, terms = ahead, ahead_terms
-            gained = misfit - self._sums(terms.misfit)
-            misfit = misfit - gained
-            if gained.sum() < _ENOUGH:
+            before, misfit = misfit, self._sums(terms.misfit)
+            if (before - misfit).sum() < _ENOUGH:
                 break
         self.found = found
-        return below
+        return below, terms
 
     def _value(self, numbers: Array) -> Array:
         return np.maximum((self._spread(numbers) * self.basis).sum(axis=0), _LEAST)
@@ -114,11 +115,12 @@ class Background:
             return max(float(np.median(data)), _LEAST)
         return self._value(self._first(data))
 
-    def _step(self, terms: Terms) -> Array:
-        """(q, groups): Newton's, by Fisher's expected curvature."""
+    def _step(self, terms: Terms) -> tuple[Array, float]:
+        """(q, groups): Newton's, by Fisher's expected curvature; and what it promises to take from the misfit."""
         slopes = self._sums(self.basis * terms.score)
         step: Array = np.asarray(np.linalg.solve(self._normal(terms.weight), slopes.T[..., None]), dtype=np.float64)
-        return step[..., 0].T
+        step = step[..., 0].T
+        return step, float((slopes * step).sum())
 
     def _normal(self, weight: Array) -> Array:
         """(groups, q, q)"""

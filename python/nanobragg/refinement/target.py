@@ -84,15 +84,12 @@ class Target:
 
     def of(self, x: Array, spots: Array) -> Part:
         """The target at ``x``, whose spots are these."""
-        below = self.background.under(spots, self.data)
-        misfit = float(self.likelihood.of(self.data, spots + below).misfit.sum())
-        return Part(misfit + self._priors.misfit(x), spots, below)
+        below, terms = self.background.under(spots, self.data)
+        return Part(float(terms.misfit.sum()) + self._priors.misfit(x), spots, below)
 
     def empty(self) -> float:
         """The misfit without any spots."""
-        nothing = np.zeros(len(self.data))
-        below = self.background.under(nothing, self.data)
-        return float(self.likelihood.of(self.data, nothing + below).misfit.sum())
+        return float(self.background.under(np.zeros(len(self.data)), self.data)[1].misfit.sum())
 
     def slopes(self, x: Array, part: Part) -> Slopes:
         """The target's slopes there."""
