@@ -328,7 +328,7 @@ def test_columns_of_moves_are_those_one_by_one() -> None:
     truth, data = detector_shots(2, shots=1, edge=24)
     names = [*DETECTOR, "detector.panels[1].shift"]
     shot = recipes_of(truth, data, EACH, names, settings_of("test", {}))[0].made(threads=1)
-    model, point = shot.model, shot.model._start
+    model, point = shot.model, shot.model.start
     names = [name for name in shot.variables.names if name.startswith("detector.")]
     changes = list(tangents(choose(names, point), point))
     fewer = Fewer(changes)

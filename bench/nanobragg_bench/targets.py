@@ -76,7 +76,8 @@ _OTHER = {
         if value
     },
     **{
-        ("refine_still", f"{system} {shape} near"): Target("seconds", 0.3)
+        ("refine_still", f"{system} {shape} {start}"): Target("seconds", 0.3)
+        for start in ("near", "far")
         for system in ("P 1 2 1", "cubic", "triclinic")
         for shape in ("square", "gauss")
     },

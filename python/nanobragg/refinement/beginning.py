@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanobragg.maths.constants import DEGREES
 from nanobragg.records.shapes import Shape
 from nanobragg.refinement.fit import descend
 from nanobragg.refinement.model import widened
+from nanobragg.refinement.turning import MOST_CELLS, best_turn, fewest_cells, more_cells
 from nanobragg.refinement.variables import SCALES
 
 if TYPE_CHECKING:
@@ -26,17 +26,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MOST_CELLS = 8.0
-"""along an axis, of the crystal that the way down begins with"""
-_FEWEST_CELLS = 3.0
-_MOST_STARTS = 4000
 _STEPS = 2
 _EXPLAINED = 0.2
 """a part of the misfit without any spots: a start that leaves more than that has no spots where the data have them"""
 _WIDTHS = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
 _BRIGHT = 4096
-_SIZES = 8
-"""Crystals, each √2 times as large as the one before, that are tried in the end."""
+_SIZES, _WORSE = 8, 2
+"""Crystals, each √2 times as large as the one before, that are tried in the end, until so many one after the other are
+worse than the ones before them."""
 _OTHERS = 8
 """The scale is found by so many pixels, the brightest of data and model, and by each eighth other one."""
 
@@ -51,24 +48,24 @@ def begin(target: Joint, search: float, reach: float) -> State:
 
     """
     start = np.zeros(len(target.longest))
-    plain = _scaled(target, start)
-    few = MOST_CELLS
-    if search > 0.0:
-        few = min(max(0.75 / (reach * search / DEGREES), _FEWEST_CELLS), MOST_CELLS)
-    target.limit_cells(few)
-    x = start
     if search > 0.0 and target.turned:
-        step = 0.8 / (few * reach) * DEGREES
-        x = target.packed(np.array(target.over(lambda shot, _: _best_turn(shot, search, step), x)))
+        turned = target.packed(np.array(target.over(lambda shot, x: _turned(shot, x, search, reach), start)))
+        target.limit_cells(MOST_CELLS)
+        blurred = _scaled(target, turned)
+        target.limit_cells(np.inf)
+        return _grown(target, blurred.x)
+    few = fewest_cells(search, reach)
+    plain = _scaled(target, start)
     # Wide spots tell little of the cell, which indexing has left nearer to the truth than the orientation.
     held = (*_WIDTHS, "crystal.cell[", "crystal.cell.") if target.turned else _WIDTHS
     free = target.gathered([not v.name.startswith(held) for v in target.items]) > 0.0
-    blurred = _scaled(target, x)
+    target.limit_cells(few)
+    blurred = _scaled(target, start)
     while free.any():
         blurred = descend(target, blurred, free=free, steps=_STEPS if few == MOST_CELLS else 1, enough=1.0).state
         if few == MOST_CELLS:
             break
-        few = MOST_CELLS if 1.5 * few > MOST_CELLS else min(2.0 * few, MOST_CELLS)
+        few = more_cells(few)
         target.limit_cells(few)
         blurred = _scaled(target, blurred.x)
     target.limit_cells(np.inf)
@@ -77,36 +74,17 @@ def begin(target: Joint, search: float, reach: float) -> State:
     return _grown(target, blurred.x)
 
 
+def _turned(target: Target, x: Array, search: float, reach: float) -> Array:
+    """A shot's numbers with the turn that is found."""
+    found = x.copy()
+    found[target.variables.turns] = best_turn(target, search, reach)
+    return found
+
+
 def _shared(target: Joint, moves: Array) -> Array:
     """The moves (s, l + c) that shots would make, those of common numbers their median."""
     common = slice(target.own, None)
     return np.hstack([moves[:, : target.own], np.tile(np.median(moves[:, common], axis=0), (len(moves), 1))])
-
-
-def _best_turn(target: Target, radius: float, step: float) -> Array:
-    """The turn within a radius (degrees) whose image is most like the data."""
-    count = math.ceil(radius / step)
-    while (2 * count + 1) ** 3 > 2 * _MOST_STARTS:
-        count -= 1
-    ticks = np.linspace(-radius, radius, 2 * count + 1)
-    grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
-    grid = grid[np.linalg.norm(grid, axis=1) <= radius * 1.0001]
-    wanted = np.sqrt(np.maximum(target.data - target.background.typical(target.data), 0.0))
-    x = np.zeros(len(target.variables))
-    best, found = -np.inf, x
-    for turn in grid[np.argsort(np.linalg.norm(grid, axis=1), kind="stable")]:
-        tried = x.copy()
-        tried[target.variables.turns] = turn
-        like = _likeness(np.sqrt(target.model.spots(tried)), wanted)
-        if like > best:
-            best, found = like, tried
-    return found
-
-
-def _likeness(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    size = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
-    return float((a * b).sum()) / size if size > 0.0 else 0.0
 
 
 def _scaled(target: Joint, x: Array) -> State:
@@ -138,8 +116,8 @@ def _best_scale(target: Target, spots: Array) -> float:
     if not top > 0.0:
         return 0.0
     middle = math.log(max(float((data - below).max()), 1.0) / top)
-    for step in (1.0, 0.25, 0.06):
-        middle = min((middle + step * n for n in range(-8, 9)), key=misfit)
+    for step, count in ((1.0, 8), (0.25, 4), (0.06, 4)):
+        middle = min((middle + step * n for n in range(-count, count + 1)), key=misfit)
     return middle
 
 
@@ -153,9 +131,11 @@ def _grown(target: Joint, x: Array) -> State:
         return target.at(np.clip(x + target.packed(_shared(target, moves)), *target.limits))
 
     best = last = of_size(MOST_CELLS)
+    worse = 0
     for number in range(1, _SIZES):
         ahead = of_size(MOST_CELLS * 2.0 ** (number / 2.0))
-        if np.array_equal(ahead.x, last.x):
+        worse = worse + 1 if all(a.misfit > b.misfit for a, b in zip(ahead.parts, last.parts, strict=True)) else 0
+        if worse == _WORSE or np.array_equal(ahead.x, last.x):
             break
         best, last = target.best(best, ahead), ahead
     return best

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _TRIES = 12
 _MORE, _LONGER = 1.1, 3
 """A step that took so many times what it promised is made longer, so many times at most."""
+_CLOSE = 20.0
+"""times what is enough: where a step that promises so much takes less than enough, that is the lowest place, too"""
 _LEAST_DAMPING, _MOST_DAMPING = 1e-9, 1e12
 
 
@@ -68,12 +70,16 @@ def descend(
     for number in range(steps):
         slopes = target.slopes(state)
         inside = may_move & _inside(state.x, slopes.gradient, target.limits)
-        if _promise(slopes, inside) < enough:
+        promise = _promise(slopes, inside)
+        if promise < enough:
             last = _stepped(target, state, slopes, inside, damping) if leap else None
             return Path(state, misfits, True, slopes) if last is None else Path(last[0], misfits, True)
         found = _stepped(target, state, slopes, inside, damping)
-        if found is None:  # no step is better, to the last digits
-            return Path(state, misfits, damping <= 1.0, slopes)
+        close = promise < _CLOSE * enough
+        gained = 0.0 if found is None else state.misfit - found[0].misfit
+        # Where an image jumps (a pixel between two spots, of different structure factors) no step keeps promises.
+        if found is None or (not leap and gained < enough and (close or damping > 1.0)):
+            return Path(state, misfits, close or damping <= 1.0, slopes)
         state, damping = found
         misfits.append(state.misfit)
         if told is not None:

@@ -52,7 +52,7 @@ class Model:
         threads: int = 0,
         spreading: Callable[[NDArray[np.intp]], Spread] | None = None,
     ) -> None:
-        self._start, self._variables, self._threads = start, variables, threads
+        self.start, self._variables, self.threads = start, variables, threads
         self._spreading = spreading
         self._spread: Spread | None = None
         self.most_cells = np.inf
@@ -64,7 +64,7 @@ class Model:
     def look_at(self, pixels: Pixels) -> None:
         """From now on, want the spots on other pixels."""
         if self._spreading is None:
-            self._wanted = np.zeros(self._start.scene.image_shape, bool)
+            self._wanted = np.zeros(self.start.scene.image_shape, bool)
             self._wanted.reshape(-1)[pixels.index] = True
             order = np.searchsorted(np.flatnonzero(self._wanted), pixels.index)
             sorted_already = bool((np.diff(order) > 0).all())
@@ -73,7 +73,7 @@ class Model:
             spread = self._spread = self._spreading(pixels.index)
             self._wanted = spread.rendered
         self._index = pixels.index
-        ends = np.cumsum([int(np.prod(panel.shape)) for panel in self._start.scene.panels])
+        ends = np.cumsum([int(np.prod(panel.shape)) for panel in self.start.scene.panels])
         self._panels = np.searchsorted(ends, pixels.index, side="right")
 
     def spots(self, x: Array) -> Array:
@@ -97,19 +97,19 @@ class Model:
             chosen = full[self._wanted.ravel()]
         else:
             chosen = self._spread.back(weights)
-        change = render_vjp(self._scene(point), chosen, threads=self._threads, pixels=self._wanted)[1]
+        change = render_vjp(self._scene(point), chosen, threads=self.threads, pixels=self._wanted)[1]
         slopes = np.array([one.dot(change) for one in self._changes(point)])
         assert change.f_grid is not None
         return self._by_x(slopes, x), change.f_grid
 
     def with_factors(self, grid: Array) -> None:
         """From now on, of these structure factors (H, K, L)."""
-        self._start = self._start._replace(grid=self._start.grid._replace(values=grid))
+        self.start = self.start._replace(grid=self.start.grid._replace(values=grid))
 
     @property
     def factors(self) -> FactorGrid:
         """The structure factors."""
-        return self._start.grid
+        return self.start.grid
 
     def _changes(self, point: Point) -> list[SceneChange]:
         """How the Scene changes with the numbers that are free: plain ones first, then turns."""
@@ -129,7 +129,7 @@ class Model:
         return slopes[np.argsort([*others, *variables.turns], kind="stable")]
 
     def _point(self, x: Array) -> Point:
-        return moved(self._start, self._variables.at(x, self._start.said.experiment))
+        return moved(self.start, self._variables.at(x, self.start.said.experiment))
 
     def _scene(self, point: Point) -> Scene:
         """With a crystal that is not larger than wanted."""
@@ -140,7 +140,7 @@ class Model:
         return self._scene(self._point(x))
 
     def _image(self, scene: Scene, changes: list[SceneChange]) -> tuple[Array, Array]:
-        image, columns = render_jvp(scene, changes, threads=self._threads, pixels=self._wanted)
+        image, columns = render_jvp(scene, changes, threads=self.threads, pixels=self._wanted)
         if self._spread is not None:
             return self._spread(image), self._spread(columns)
         return image[self._order], columns[:, self._order]

@@ -112,7 +112,7 @@ def _nearest(resolved: Resolved, rows: NDArray[np.void]) -> NDArray[np.intp]:
     """(n, 3): whole indices that are nearest to the places of spots."""
     panels = resolved.scene.panels
     places = [panels[row["panel"]].at(row["fast"], row["slow"]) for row in rows]
-    return np.rint(_indices_at(resolved.scene, np.array(places))).astype(np.intp)
+    return np.rint(indices_at(resolved.scene, np.array(places))).astype(np.intp)
 
 
 def _boxed(resolved: Resolved, used: NDArray[np.bool_], rows: NDArray[np.void], boxes: NDArray[np.intp]) -> Pixels:
@@ -144,9 +144,9 @@ def _grouped(resolved: Resolved, owner: NDArray[np.intp], used: NDArray[np.bool_
     return Pixels(index, fast, slow, resolution, starts, numbers, rows[groups])
 
 
-def _indices(resolved: Resolved) -> NDArray[np.float64]:
+def indices_of(resolved: Resolved) -> NDArray[np.float64]:
     """(n, 3): h, k, l at the middles of all pixels, in the first orientation and at the first source."""
-    return _indices_at(resolved.scene, _places(resolved.scene))
+    return indices_at(resolved.scene, _places(resolved.scene))
 
 
 def _places(scene: Scene) -> NDArray[np.float64]:
@@ -154,7 +154,7 @@ def _places(scene: Scene) -> NDArray[np.float64]:
     return np.concatenate([p.at(*(np.indices(p.shape)[::-1] + 0.5)).reshape(-1, 3) for p in scene.panels])
 
 
-def _indices_at(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.float64]:
+def indices_at(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, 3): the same at places (n, 3) of the laboratory."""
     return _scattering(scene, places) @ scene.orientations[0].T
 
@@ -165,15 +165,14 @@ def _scattering(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.float64
     return (rays - scene.source_direction[0]) / scene.source_wavelength[0]
 
 
-def near_beam(resolved: Resolved) -> NDArray[np.bool_]:
-    """(``Scene.image_shape``) pixels of the spot 0 0 0, which no detector records and a beamstop hides."""
-    inside: NDArray[np.bool_] = np.abs(_indices(resolved)).max(axis=1) < 0.5
-    return inside.reshape(resolved.scene.image_shape)
+def near_beam(indices: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) of :func:`indices_of`: pixels of the spot 0 0 0, which no detector records and a beamstop hides."""
+    return np.asarray((np.abs(indices) < 0.5).all(axis=1))
 
 
-def reach_of(resolved: Resolved, pixels: Pixels) -> float:
-    """The largest Miller index on the pixels."""
-    return max(float(np.abs(_indices(resolved)[pixels.index]).max()), 1.0)
+def reach_of(indices: NDArray[np.float64], pixels: Pixels) -> float:
+    """The largest Miller index on the pixels, from :func:`indices_of`."""
+    return max(float(np.abs(indices[pixels.index]).max()), 1.0)
 
 
 def without(pixels: Pixels, out: NDArray[np.bool_]) -> Pixels:

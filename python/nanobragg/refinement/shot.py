@@ -14,7 +14,7 @@ from nanobragg.refinement.data import data_of
 from nanobragg.refinement.likelihood import LIKELIHOODS, LOSSES, Likelihood, rooted
 from nanobragg.refinement.model import Model
 from nanobragg.refinement.orientation import explicit, placed
-from nanobragg.refinement.pixels import near_beam, reach_of, without
+from nanobragg.refinement.pixels import indices_of, near_beam, reach_of, without
 from nanobragg.refinement.spread import Spread, kernels_of
 from nanobragg.refinement.target import Target
 from nanobragg.refinement.variables import Variables, expanded
@@ -76,12 +76,13 @@ class Shot:
         self.variables = Variables([*mine, *shared], point, settings.bounds, settings.priors)
         data = data_of(image, resolved, settings)
         self.notes += data.notes
-        beam = near_beam(resolved)
+        indices = indices_of(resolved)
+        beam = near_beam(indices).reshape(resolved.scene.image_shape)
         used = data.used & ~beam
         if not used.all():
             self.notes.append(f"{int((data.used & ~used).sum())} pixels left out: the spot of the direct beam")
         self.pixels = chosen(resolved, used, settings)
-        self.reach = reach_of(resolved, self.pixels)
+        self.reach = reach_of(indices, self.pixels)
         """the largest Miller index"""
         self.photons = data.photons.ravel()[self.pixels.index]
         """(m,) of the pixels that are compared"""
