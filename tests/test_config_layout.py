@@ -126,6 +126,32 @@ def test_new_keys_at_the_top_stand_between_the_comments_of_the_file_and_of_its_f
     assert written("-threads 2 -flux 3") == "threads = 2\n\n[beam]\nflux = 3.0\n"
 
 
+MOVED = '[[detector.moves]]\npanel = "a"\nshift = [1.0, 2.0, 3.0]\n'
+PANELS = (
+    '[[detector.panels]]\nname = "a"\norigin = [0.0, 0.0, 100.0]\n'
+    "fast_axis = [1.0, 0.0, 0.0]\nslow_axis = [0.0, 1.0, 0.0]\n"
+)
+
+
+@pytest.mark.parametrize("above", ["", "[detector]\n# mine\n\n", "[detector]\ndistance = 90\n"])
+def test_new_keys_of_a_section_stand_above_its_tables(folder: Path, above: str) -> None:
+    """Below their headers they would be the tables', and the file could not be read."""
+    Path("in.toml").write_text(above + MOVED)
+    text = written("-pixel 0.2")
+    assert text.endswith(f"\n{MOVED}")
+    assert read_config("out.toml").experiment.detector.pixel_size == 0.2
+
+
+def test_tables_that_become_a_line_stand_above_other_tables(folder: Path) -> None:
+    Path("in.toml").write_text(f"{PANELS}\n{MOVED}")
+    run = read_config("in.toml")
+    detector = run.experiment.detector
+    moved = replace(detector, moves=(replace(detector.moves[0], shift=(4.0, 5.0, 6.0)),))
+    changed = replace(run, experiment=replace(run.experiment, detector=moved))
+    write_config(changed, "out.toml", "in.toml")
+    assert contents(read_config("out.toml")) == contents(changed)
+
+
 def test_dotted_keys_and_inline_tables_stay_what_they_are(folder: Path) -> None:
     Path("in.toml").write_text("beam.wavelength = 1 # first\ncrystal = {cells = 3, fudge = 2.0} # all\nthreads = 1\n")
     # Before 0.15.1 tomlkit put no blank after the comma.

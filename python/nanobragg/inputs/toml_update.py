@@ -99,7 +99,10 @@ class _Update:
                 else:
                     changed.append((key, item))
             elif isinstance(item, AoT):
-                changed += self._change_tables((*above, key), item)
+                parts = self._change_tables((*above, key), item)
+                # Below the header of another table they would be that table's.
+                at = _first_header(changed) if parts[-1:] != [(key, item)] else len(changed)
+                changed[at:at] = parts
             else:
                 changed += self._change_value((*above, key), item)
         body[:] = changed
@@ -162,7 +165,7 @@ class _Update:
         if not values:
             return
         body = self.document.body
-        first = next((i for i, (key, item) in enumerate(body) if _has_header(key, item)), len(body))
+        first = _first_header(body)
         last = _last_key(body[:first])
         lines = [f"{key} = {value}" for key, value in values.items()]
         if last is None:
@@ -192,7 +195,9 @@ class _Update:
 
     def _add_to_table(self, table: Table, values: Mapping[str, str]) -> None:
         body = table.value.body
-        last = _last_key(body)
+        # What stands below the header of a table of the section's is that table's.
+        first = _first_header(body)
+        last = _last_key(body[:first])
         indent = "" if last is None else body[last][1].trivia.indent
         at = 0 if last is None else last + 1
         body[at:at] = self._parsed("".join(f"{indent}{key} = {value}{self.newline}" for key, value in values.items()))
@@ -237,9 +242,13 @@ def _is_array(item: Item | Array) -> bool:
 
 
 def _has_header(key: Key | None, item: Item) -> bool:
-    from tomlkit.items import Table
+    from tomlkit.items import AoT, Table
 
-    return key is not None and isinstance(item, Table) and not key.is_dotted()
+    return key is not None and isinstance(item, (AoT, Table)) and not key.is_dotted()
+
+
+def _first_header(body: Body) -> int:
+    return next((i for i, (key, item) in enumerate(body) if _has_header(key, item)), len(body))
 
 
 def _is_blank_line(entry: Entry) -> bool:
