@@ -348,7 +348,7 @@ NANOBRAGG_FN void accumulate(const StreamScene& g, const Job& job, int64_t block
         NANOBRAGG_UNROLL
         for (int p = 0; p < kPixels; ++p) {
             // A ray that is culled adds nothing, whatever its terms are.
-            if (factor[p] != 0.0) total[p] += factor[p] * (weight * unit * acc[p]);
+            if (factor[p] != 0.0) total[p] += with_factor(factor[p], weight * unit * acc[p]);
         }
     }
     double* sums = g.sums + slice * g.pixels;

@@ -70,6 +70,35 @@ TEST_CASE("a capture fraction of exactly 0 is computed again at the next subpixe
     }
 }
 
+TEST_CASE("a dark pixel stays dark where a capture fraction leaves the range of numbers") {
+    std::size_t dark = 0;
+    for (std::uint64_t seed = 2400; seed < 2440; seed += kEvery) {
+        RandomScene random(seed);
+        Scene& s = random.scene;
+        s.shape = Shape::tophat;  // whose terms are 0 nearly everywhere
+        s.fudge = 100;
+        s.background = s.background_sum = 0;
+        s.running_product = false;
+        s.capture = Factor::each;
+        s.attenuation = 1e6;  // from behind, exp(1000) is left of a ray
+        s.layers = {{0, 0, 1e-3, 0, 0}};
+        for (Panel& panel : s.panels) {
+            panel.layers.clear();
+            panel.normal = -1.0 * panel.normal;
+        }
+        RenderOptions reference, cpu;
+        reference.reference = true;
+        const auto expected = image_of(s, reference), got = image_of(s, cpu);
+        CAPTURE(seed);
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            CHECK(!std::isnan(got[i]));
+            CHECK((got[i] == 0) == (expected[i] == 0));
+            dark += got[i] == 0 ? 1 : 0;
+        }
+    }
+    CHECK(dark > 1000);
+}
+
 TEST_CASE("few cells stay accurate in mixed precision where the whole image is dark") {
     for (std::uint64_t seed = 1000; seed < 1200; seed += kEvery) {
         RandomScene random(seed);

@@ -133,7 +133,7 @@ void add_to_total(const Chunk& c, const Rays& rays, const KernelSource& source, 
         const ChunkPixels pixels{c, w.centre, p};
         const Doubles captured = s.capture_inside ? doubles_at(w.capture + p) : filled<Doubles>(1.0);
         const Doubles factor = inner_factor(s, pixels, ray_of(rays, p), source, captured);
-        Doubles sum = factor * doubles_at(w.acc + p);
+        Doubles sum = with_factor(factor, doubles_at(w.acc + p));
         // A ray that is culled adds nothing, whatever its terms are.
         if (s.dmin > 0) sum = factor == 0.0 ? Doubles{} : sum;
         doubles_at(w.total + p) += sum;

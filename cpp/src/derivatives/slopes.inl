@@ -82,7 +82,7 @@ struct Forwards {
             const ForwardColumn& column = task.columns[k];
             const Doubles sum = doubles_at(works[k].sum, r) + contracted(row, column, by);
             doubles_at(works[k].sum, r) = Doubles{};
-            doubles_at(works[k].total, r) += doubles_at(row.work.factor, r) * sum;
+            doubles_at(works[k].total, r) += with_factor(doubles_at(row.work.factor, r), sum);
         }
     }
 

@@ -197,7 +197,7 @@ class Row {
                 source(n, first ? task.first : s.orientations, first);
                 first = first && !seen;
                 for (int r = 0; r < registers; ++r) {
-                    doubles_at(work.total, r) += doubles_at(work.factor, r) * doubles_at(work.sum, r);
+                    doubles_at(work.total, r) += with_factor(doubles_at(work.factor, r), doubles_at(work.sum, r));
                 }
             }
             end();

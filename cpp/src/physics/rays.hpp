@@ -182,4 +182,11 @@ NANOBRAGG_FN Real inner_factor(const KernelScene& s, const At& pixel, const Ray<
     return factor;
 }
 
+// A sum of terms, times that. Where there is none, nothing, even if a capture fraction leaves the range of numbers, as
+// it may behind a curved detector.
+template <class Real>
+NANOBRAGG_FN Real with_factor(Real factor, Real sum) {
+    return sum == 0.0 ? filled<Real>(0.0) : factor * sum;
+}
+
 }  // namespace nanobragg

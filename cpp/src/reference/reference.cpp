@@ -290,10 +290,7 @@ class PixelWalk {
         bool interpolated = false;
         if (!skip) {
             F_cell = structure_factor(at, interpolated);
-            double term = F_cell * F_cell * at.F_latt * at.F_latt * weight;
-            if (!s_.running_product || s_.capture != Factor::each) term *= inner_capture();
-            if (s_.polar == Factor::centre || (s_.polar == Factor::each && !s_.running_product)) term *= polar_;
-            if (s_.omega == Factor::each && !s_.running_product) term *= omega_;
+            const double term = with_factors(F_cell * F_cell * at.F_latt * at.F_latt * weight);
             sum_ += term;
             now_.term = term;
             if (s_.running_product) {
@@ -330,6 +327,15 @@ class PixelWalk {
         return s_.capture == Factor::each || (s_.capture != Factor::off && !s_.one_capture());
     }
     double inner_capture() const { return capture_inside() ? capture_ : 1.0; }
+    // Times what the running product does not multiply it by. 0 stays 0, even if a capture fraction leaves the range of
+    // numbers.
+    double with_factors(double term) const {
+        if (term == 0.0) return term;
+        if (!s_.running_product || s_.capture != Factor::each) term *= inner_capture();
+        if (s_.polar == Factor::centre || (s_.polar == Factor::each && !s_.running_product)) term *= polar_;
+        if (s_.omega == Factor::each && !s_.running_product) term *= omega_;
+        return term;
+    }
 
     double structure_factor(const Lattice& at, bool& interpolated) {
         if (s_.interpolation != Interpolation::nearest && state_.interpolating) {
