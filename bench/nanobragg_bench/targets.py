@@ -57,7 +57,7 @@ _WITHIN = {
     "xfel_real N50": (15.0, 200.0, 200.0, 12.0),
     "xfel_real N100": (12.0, 200.0, 200.0, 12.0),
     "rotation_real": (2.0, 8.0, 0.0, 0.0),
-    "powder_20000": (2.5, 25.0, 25.0, 0.0),
+    "powder_20000": (2.5, 25.0, 25.0, 2.5),
     "mosaic_100": (8.0, 0.0, 0.0, 0.0),
 }
 """Within a tolerance of 0.01 photons: square, gauss, tophat, round; 0: none is set."""

@@ -218,6 +218,11 @@ void make_powder(RandomScene& random) {
         panel.first_fast = panel.first_slow = 0;
         if (random.chance(0.5)) RandomScene::resize(panel, random.whole(1, 12), random.whole(1, 40));
     }
+    if (random.chance(0.2)) {  // too far for a table of maxima
+        s.f_min[0] = 2'000'000;
+        s.default_F = 10;
+        s.interpolation = Interpolation::nearest;
+    }
     for (double& n : s.cells) n = static_cast<double>(random.whole(5, 60));
     keep_definite(s);
 }

@@ -26,6 +26,7 @@ namespace {
 #include "cpu/kernel_allowance.inl"
 #include "cpu/kernel_evaluator.inl"
 #include "cpu/kernel_together.inl"
+#include "cpu/kernel_powder.inl"
 #include "cpu/kernel_within.inl"
 #include "cpu/kernel_steps.inl"
 #include "cpu/kernel_spots.inl"

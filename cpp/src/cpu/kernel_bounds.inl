@@ -52,8 +52,10 @@ NANOBRAGG_FN Singles most_lattice(const Bounds& b, const Boxes& boxes) {
     }
 }
 
-// The largest F^2 in boxes of up to two indices along each axis; elsewhere the largest of all.
-NANOBRAGG_FN Singles most_structure(const Bounds& b, const Boxes& boxes) {
+// The largest F^2 in boxes of up to two indices along each axis; elsewhere the largest of all. `any`: 0 where boxes lie
+// in one index, whose F^2 it is.
+NANOBRAGG_FN Singles most_structure(const Bounds& b, const Boxes& boxes, Unsigned& any) {
+    any = Unsigned{} + 1u;
     if (b.maxima == nullptr) return filled<Singles>(b.largest);
     Unsigned low[3], wide[3];
     NANOBRAGG_UNROLL
@@ -64,7 +66,7 @@ NANOBRAGG_FN Singles most_structure(const Bounds& b, const Boxes& boxes) {
     }
     const auto inside =
         (low[0] < (uint32_t)b.shape[0]) & (low[1] < (uint32_t)b.shape[1]) & (low[2] < (uint32_t)b.shape[2]);
-    const Unsigned any = wide[0] | wide[1] | wide[2];
+    any = wide[0] | wide[1] | wide[2];
     const auto few = any < 2u;
     const Unsigned place =
         any * (uint32_t)b.size + ((low[0] * (uint32_t)b.shape[1] + low[1]) * (uint32_t)b.shape[2] + low[2]);
@@ -72,6 +74,10 @@ NANOBRAGG_FN Singles most_structure(const Bounds& b, const Boxes& boxes) {
     const Unsigned sound = (few & inside) ? place : Unsigned{};
     const Singles most = gathered(b.maxima, sound);
     return few ? most : filled<Singles>(b.largest);
+}
+NANOBRAGG_FN Singles most_structure(const Bounds& b, const Boxes& boxes) {
+    Unsigned any;
+    return most_structure(b, boxes, any);
 }
 
 // The highest of some thresholds below which all bounds, together, stay within what may be left out: powers of two,

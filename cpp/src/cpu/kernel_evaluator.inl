@@ -40,10 +40,13 @@ struct Evaluator {
         if constexpr (mixed) return Lattice::mixed_unit(scene);
         return Lattice::unit(scene);
     }
+    // F^2 of the next terms, which are not to be looked up then: in single precision.
+    NANOBRAGG_FN_MEMBER void know(Singles f_squared) { known.f_squared = f_squared; }
     // Weights stay in their order.
+    template <bool look = true>
     NANOBRAGG_FN_MEMBER void add(Halves h, Halves k, Halves l, Doubles weight, Doubles second_weight) {
         if constexpr (mixed) {
-            part += singles_of(weight, second_weight) * value(h, k, l);
+            part += singles_of(weight, second_weight) * value<look>(h, k, l);
             if (++terms == kMostTerms) join();
         } else {
             sum.first += weight * value(h.first, k.first, l.first);
@@ -78,10 +81,11 @@ struct Evaluator {
         return (Unsigned)wholes_in(nearest_whole(index.first) + kRoundingSum,
                                    nearest_whole(index.second) + kRoundingSum);
     }
+    template <bool look>
     NANOBRAGG_FN_MEMBER Singles value(Halves h, Halves k, Halves l) {
         if constexpr (radial) {
             using Radii = typename RadiiOf<Lattice>::Type;
-            if (lookup == Lookup::nearest) structure(nearest(h), nearest(k), nearest(l), 0);
+            if (look && lookup == Lookup::nearest) structure(nearest(h), nearest(k), nearest(l), 0);
             const Doubles first = radius_at<Radii>(s, h.first, k.first, l.first),
                           second = radius_at<Radii>(s, h.second, k.second, l.second);
             return known.f_squared * (Radii::squared(Radii::kept(first, second)) * Radii::kUnit);
@@ -89,7 +93,7 @@ struct Evaluator {
             const Halves a{h.first + kNearestShift, h.second + kNearestShift},
                 b{k.first + kNearestShift, k.second + kNearestShift},
                 c{l.first + kNearestShift, l.second + kNearestShift};
-            if (lookup == Lookup::nearest) {
+            if (look && lookup == Lookup::nearest) {
                 structure(wholes_of(a.first, a.second), wholes_of(b.first, b.second), wholes_of(c.first, c.second),
                           (uint32_t)kPhaseShiftBits);
             }

@@ -50,33 +50,6 @@ struct WithinTests {
         }
     }
 
-    static Singles test_blocks(Within& w, const Lines& lines, const Blocks& to, Singles& spent) {
-        const Singles length = (absolute(to.to.x) + absolute(to.to.y) + absolute(to.to.z)) * kIndexRounding;
-        Singles slack[3];
-        for (int i = 0; i < 3; ++i) {
-            slack[i] = (length + to.rest) * (lines.most * (float)(w.bounds.longest[i] * 1.00001)) + kIndexSlack;
-        }
-        Ladder ladder = ladder_of(to.allowed, w.turned);
-        for (int m = 0; m < w.turned; ++m) {
-            Boxes boxes;
-            NANOBRAGG_UNROLL
-            for (int i = 0; i < 3; ++i) {
-                Singles index, along, down;
-                to.to.along(w.single + 9 * m + 3 * i, index);
-                to.along.along(w.single + 9 * m + 3 * i, along);
-                to.down.along(w.single + 9 * m + 3 * i, down);
-                boxes.at[i] = index * lines.middle;
-                boxes.span[i] = absolute(index) * lines.half +
-                                (absolute(along) + absolute(down)) * (lines.most * 1.00001f) + slack[i];
-            }
-            Singles now = most_lattice<Lattice>(w.bounds, boxes) * lines.weight;
-            now *= most_structure(w.bounds, boxes);
-            singles_at(w.bound + m * kWidth) = now;
-            ladder.add(now);
-        }
-        return ladder.choose(to.allowed, spent);
-    }
-
     static Singles test_registers(Within& w, const Lines& lines, int p, Singles& spent) {
         const int tests = (w.turned + kWidth - 1) / kWidth;
         const Reach to = w.packed.reach(p);
@@ -248,13 +221,20 @@ WithinSteps steps_of(const KernelScene& s) {
     using Tests = WithinTests<Lattice>;
     using Evaluate = Evaluator<Lattice, mixed>;
     using Terms = WithinTerms<Evaluate>;
-    return {Tests::screen_blocks, Tests::screen_pixels,
-            Tests::test_blocks,   Tests::test_registers,
-            Tests::test_spectra,  Tests::test_groups,
-            Terms::of_pixels,     Terms::of_registers,
-            Terms::of_groups,     Evaluate::unit(s),
-            Lattice::unit(s),     Evaluate::kWork,
-            Evaluate::alternates, mixed};
+    return {Tests::screen_blocks,
+            Tests::screen_pixels,
+            Tests::test_registers,
+            Tests::test_spectra,
+            Tests::test_groups,
+            Terms::of_pixels,
+            Terms::of_registers,
+            Terms::of_groups,
+            powder_steps_of<Lattice, Evaluate>(s),
+            Evaluate::unit(s),
+            Lattice::unit(s),
+            Evaluate::kWork,
+            Evaluate::alternates,
+            mixed};
 }
 
 // Interpolation is in double precision only, and its terms take longer than all else.
@@ -263,6 +243,6 @@ WithinSteps choose_steps(const KernelScene& s, Lookup lookup, bool mixed) {
         return mixed && lookup != Lookup::tricubic ? steps_of<decltype(lattice), true>(s)
                                                    : steps_of<decltype(lattice), false>(s);
     });
-    if (lookup == Lookup::tricubic) steps.work = kTricubicTerm;
+    if (lookup == Lookup::tricubic) steps.work = steps.powder.work = kTricubicTerm;
     return steps;
 }

@@ -6,11 +6,11 @@
 constexpr int kFewLines = kWidth / 4 + 1;  // fewer are taken one by one
 constexpr int kFewTurns = 2 * kWidth;      // so few orientations are tested together only
 
-// kWidth blocks of kWidth pixels, of a straight row or parts of a tall chunk's squares: the ray to the middle of each,
-// how it changes to its ends along the row and down, and what is left of that (m of path over m of distance: the second
-// derivative of a direction along a straight line is at most 2/sqrt(3) over the distance squared).
+// kWidth blocks of kWidth pixels of a straight row: the ray to the middle of each, how it changes to its ends, and what
+// is left of that (m of path over m of distance: the second derivative of a direction along a straight line is at most
+// 2/sqrt(3) over the distance squared).
 struct Blocks {
-    Reach to, along, down;
+    Reach to, along;
     Singles rest, allowed;
     int count;
 };
@@ -23,9 +23,8 @@ struct WithinSteps {
     // it may lose is packed.
     Singles (*screen_blocks)(const Within&, const Lines&, const Blocks&);
     void (*screen_pixels)(Within&, const Lines&, int p, float together);
-    // Orientations, one by one, of blocks; registers full of them, and all wavelengths, of packed pixels; and groups of
-    // wavelengths of one packed pixel.
-    Singles (*test_blocks)(Within&, const Lines&, const Blocks&, Singles& spent);
+    // Registers full of orientations, and orientations at all wavelengths, of packed pixels; and groups of wavelengths
+    // of one packed pixel.
     Singles (*test_registers)(Within&, const Lines&, int p, Singles& spent);
     Singles (*test_spectra)(Within&, const Lines&, int p, Singles slack[3], Singles& spent);
     float (*test_groups)(Within&, const Lines&, int at, int lane, const float* slack, float allowed, float& spent);
@@ -33,6 +32,7 @@ struct WithinSteps {
     Halves (*of_pixels)(const Within&, const Lines&, const double* to[3], const uint16_t* which, int count);
     void (*of_registers)(Within&, const Lines&, int p);
     void (*of_groups)(Within&, const Lines&, int at, int lane, float threshold);
+    PowderSteps powder;
     double unit, unit_of_bounds;  // of sums; and of bounds, without the scale of mixed sums
     double work;                  // of kWidth terms
     bool alternates, mixed;       // Evaluator; and its precision
@@ -63,7 +63,6 @@ struct Within {
     alignas(64) float bound[kOrientationBatch * kWidth];
     uint16_t list[kWidth][kOrientationBatch];
     int listed[kWidth];
-    alignas(64) float unspent[kChunk / kWidth + kWidth] = {};  // by blocks
     alignas(64) Singles group_bound[kOrientationBatch * kMostGroups / kWidth];
 
     Within(const KernelScene& scene, Lookup from, const Bounds& b, const Beamline& beamline, int number, double* sums,
@@ -85,35 +84,24 @@ struct Within {
         }
     }
 
+    // Of a powder, batches whose orientations have nothing in common come last, and with a budget of their own.
     void run() {
+        const bool few = line.count < kFewLines, powder = few && line.rays.squares && bounds.unlike != nullptr;
+        const int64_t most = few ? 1 : kMostLines;
         for (int64_t m = 0; m < s.orientation_count; m += kOrientationBatch) {
+            if (powder && bounds.unlike[m / kOrientationBatch] != 0) continue;
             const int64_t rest = s.orientation_count - m;
             turned = rest < kOrientationBatch ? (int)rest : kOrientationBatch;
             turns = bounds.orientations + 9 * m;
             all.span(turns, turned, bounds.longest);
-            const bool few = line.count < kFewLines, by_block = few && line.rays.squares && unlike();
-            few && !by_block ? prepare_registers() : prepare_singles();
-            const int64_t most = few ? 1 : kMostLines;
+            few ? prepare_registers() : prepare_singles();
             for (int64_t w = 0; w < line.count; w += most) {
                 const int64_t lines_left = line.count - w;
-                const Lines lines(line.sources + w, (int)(lines_left < most ? lines_left : most), steps.alternates);
-                if (by_block) {
-                    for (int p = 0; p < n; p += kWidth * kWidth) blocks(lines, p);
-                    --allowance.calls;
-                    continue;
-                }
-                screen(lines);
-                --allowance.calls;
-                for (int p = 0; p < packed.count; p += kWidth) {
-                    if (!few) {
-                        spectra(lines, p);
-                    } else if (turned > kFewTurns) {
-                        registers(lines, p);
-                    } else {
-                        pixels(lines, p);
-                    }
-                }
+                together(Lines(line.sources + w, (int)(lines_left < most ? lines_left : most), steps.alternates), few);
             }
+        }
+        for (int64_t w = 0; powder && w < line.count; ++w) {
+            sum_powder(s, lookup, bounds, line.rays, line.incident, line.sources[w], n, steps.powder, allowance, acc);
         }
     }
 
@@ -127,6 +115,21 @@ struct Within {
     void spend(int p, Doubles lost) {
         doubles_at(allowance.left + p) -= lost;
         if (bounds.given_back > 0) doubles_at(acc + p) += lost * bounds.given_back;
+    }
+
+    // A batch of orientations at some wavelengths.
+    void together(const Lines& lines, bool few) {
+        screen(lines);
+        --allowance.calls;
+        for (int p = 0; p < packed.count; p += kWidth) {
+            if (!few) {
+                spectra(lines, p);
+            } else if (turned > kFewTurns) {
+                registers(lines, p);
+            } else {
+                pixels(lines, p);
+            }
+        }
     }
 
     void prepare_singles() {
@@ -147,48 +150,21 @@ struct Within {
         }
     }
 
-    // Whether the orientations of the batch differ so much that no test of all together can hold.
-    bool unlike() const {
-        bool wide = true;
-        for (int i = 0; i < 3; ++i) {
-            const float* away = all.away + 3 * i;
-            const float* mid = all.middle + 3 * i;
-            const float length = away[0] * away[0] + away[1] * away[1] + away[2] * away[2],
-                        most = mid[0] * mid[0] + mid[1] * mid[1] + mid[2] * mid[2];
-            wide &= length > kUnlike * (most + length);
-        }
-        return wide;
-    }
-
     [[gnu::noinline]] Blocks blocks_at(int p) const {
         Blocks out;
         const Row& row = line.rays.row;
-        const int across = row.tall ? kTall : kWidth, rows = kWidth / across;
-        const double half = 0.5 * (across - 1), half_down = 0.5 * (rows - 1);
-        const double reach = half * length3(row.step) + half_down * length3(row.down);
-        Halves at[3], change[3], change_down[3], rest;
+        const double half = 0.5 * (kWidth - 1), reach = half * length3(row.step);
+        Halves at[3], change[3], rest;
         for (int part = 0; part < 2; ++part) {
-            Doubles column = (kCount + (double)(part * kHalf)) * (double)kWidth + (double)p, below{};
-            for (int b = 0; row.tall && b < kHalf; ++b) {
-                // (Of blocks behind the last, anything.)
-                const int first = p + (part * kHalf + b) * kWidth, sound = first < n ? first : p;
-                column[b] = kTallPlaces.column[sound];
-                below[b] = kTallPlaces.row[sound];
-            }
-            column += half + row.first;
-            below += half_down;
+            const Doubles column = (kCount + (double)(part * kHalf)) * (double)kWidth + ((double)p + half + row.first);
             Doubles to[3];
-            for (int i = 0; i < 3; ++i) to[i] = row.start[i] + column * row.step[i] + below * row.down[i];
+            for (int i = 0; i < 3; ++i) to[i] = row.start[i] + column * row.step[i];
             const Doubles inverse = inverse_root(to[0] * to[0] + to[1] * to[1] + to[2] * to[2]);
             for (Doubles& each : to) each *= inverse;
-            const auto changes = [&](const double* step, double by, Halves* into) {
-                const Doubles along = to[0] * step[0] + to[1] * step[1] + to[2] * step[2];
-                for (int i = 0; i < 3; ++i) {
-                    (part == 0 ? into[i].first : into[i].second) = (step[i] - to[i] * along) * (inverse * by);
-                }
-            };
-            changes(row.step, half, change);
-            changes(row.down, half_down, change_down);
+            const Doubles along = to[0] * row.step[0] + to[1] * row.step[1] + to[2] * row.step[2];
+            for (int i = 0; i < 3; ++i) {
+                (part == 0 ? change[i].first : change[i].second) = (row.step[i] - to[i] * along) * (inverse * half);
+            }
             for (int i = 0; i < 3; ++i) (part == 0 ? at[i].first : at[i].second) = to[i] - line.incident[i];
             const Doubles angle = reach * inverse, near = angle / (1.0 - angle);
             const Doubles beyond = 0.5774 * (near * near);
@@ -199,7 +175,6 @@ struct Within {
         const auto joined_halves = [](const Halves& x) { return singles_of(x.first, x.second); };
         out.to = {joined_halves(at[0]), joined_halves(at[1]), joined_halves(at[2])};
         out.along = {joined_halves(change[0]), joined_halves(change[1]), joined_halves(change[2])};
-        out.down = {joined_halves(change_down[0]), joined_halves(change_down[1]), joined_halves(change_down[2])};
         out.rest = joined_halves(rest) * 1.0001f;
         // The share that any pixel of the block is given at least, whether it is seen or not: how a raster was cut into
         // panels changes nothing.
@@ -249,41 +224,10 @@ struct Within {
         if (packed.count > 0) packed.fill();
     }
 
-    // Orientations that have nothing in common, at one wavelength: for each block of pixels those that may matter.
-    void blocks(const Lines& lines, int p) {
-        Blocks to = blocks_at(p);
-        uint32_t seen = bits_of(to.allowed < __FLT_MAX__) & ((1u << to.count) - 1);
-        if (seen == 0) return;
-        allowance.work += 2.5 * turned * to.count / kWidth;
-        // What all pixels of a block have left, seen or not, since only blocks were left out of them.
-        Singles &rest = singles_at(unspent + p / kWidth), spent;
-        to.allowed += rest;
-        const Singles threshold = steps.test_blocks(*this, lines, to, spent);
-        rest = (to.allowed - spent) * (1 - 1e-6f);  // more than rounding may add
-        collect_many(turned, threshold);
-        for (; seen != 0; seen &= seen - 1) {
-            const int b = __builtin_ctz(seen);
-            spend_block(p + b * kWidth, spent[b]);
-            if (listed[b] > 0) block(lines, p + b * kWidth, list[b], listed[b]);
-        }
-    }
     void spend_block(int p, double most) {
         const Doubles lost = filled<Doubles>(most * unit_of_losses);
         for (int j = 0; j < kWidth; j += kHalf) spend(p + j, lost);
     }
-    // The terms of some orientations in a block of pixels.
-    void block(const Lines& lines, int p, const uint16_t* own, int count) {
-        const double* to[3] = {ray_x + p, ray_y + p, ray_z + p};
-        const Halves sum = steps.of_pixels(*this, lines, to, own, count);
-        int seen = 0;
-        for (int j = 0; j < kWidth; ++j) {
-            acc[p + j] += steps.unit * (j < kHalf ? sum.first[j] : sum.second[j - kHalf]);
-            seen += allowance.left[p + j] < __builtin_inf() ? 1 : 0;
-        }
-        allowance.terms += (int64_t)count * seen;
-        allowance.work += steps.work * count;
-    }
-
     void spend_packed(int at, double most) {
         const double lost = most * unit_of_losses;
         allowance.left[packed.number[at]] -= lost;
@@ -345,19 +289,6 @@ struct Within {
             for (; kept != 0; kept &= kept - 1) {
                 const int j = __builtin_ctz(kept);
                 list[j][listed[j]++] = (uint16_t)t;
-            }
-        }
-    }
-
-    // Likewise where many do: no branch, which processors would not foresee.
-    void collect_many(int tests, Singles threshold) {
-        for (auto& each : listed) each = 0;
-        for (int t = 0; t < tests; ++t) {
-            const uint32_t kept = bits_of(~(singles_at(bound + t * kWidth) <= threshold));
-            NANOBRAGG_UNROLL
-            for (int j = 0; j < kWidth; ++j) {
-                list[j][listed[j]] = (uint16_t)t;
-                listed[j] += (int)(kept >> j & 1);
             }
         }
     }

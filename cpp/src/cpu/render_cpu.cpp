@@ -168,7 +168,7 @@ class CpuRender {
         spots_.reset();
         bounds_->order_orientations(s_);
         const bool in_order = s_.interpolation == Interpolation::tricubic_sticky;
-        if (bounds_->unlike() && few_wavelengths() && !in_order) cut_tall(true);
+        if (few_wavelengths() && !in_order && bounds_->find_powder()) cut_tall(true);
         if (!only_if_faster_ || worthwhile()) return {};
         bounds_.reset();
         if (tall_) {

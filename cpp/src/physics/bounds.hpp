@@ -23,6 +23,10 @@ struct Bounds {
     double depth;                // of the sensor's layers, at most, m
     const double* orientations;  // as the scene's; where spots are not known, ordered so that neighbours are alike
     double longest[3];           // axes of any orientation, at most, m
+    // Of a powder, else null. For each batch of orientations: each element of their matrices, kOrientationBatch numbers
+    // of single precision; and whether they have nothing in common (1).
+    const float* elements;
+    const uint8_t* unlike;
     // Weights of the squared distances to the nearest indices: of squares, 1/N^2 for each axis, at most; else what the
     // squared distances in the transform of the block are at least made of.
     float weight[3];

@@ -69,7 +69,8 @@ double largest_factor(const Bounds& b, std::int32_t h, std::int32_t k, std::int3
     const std::int32_t at[3] = {h - b.first[0], k - b.first[1], l - b.first[2]};
     bool inside = true;
     for (int i = 0; i < 3; ++i) inside &= at[i] >= 0 && at[i] < b.shape[i];
-    return b.maxima[inside ? (at[0] * b.shape[1] + at[1]) * b.shape[2] + at[2] : 0];
+    const float most = b.maxima[inside ? (at[0] * b.shape[1] + at[1]) * b.shape[2] + at[2] : 0];
+    return most * (1 + 1e-6);  // which was rounded
 }
 
 // F^2 of an index.

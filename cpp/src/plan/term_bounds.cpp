@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <new>
 
 #include "nanobragg/enumerations.hpp"
 #include "physics/inlined.hpp"
@@ -128,10 +129,10 @@ void TermBounds::order_orientations(const Scene& scene) {
     bounds_.orientations = orientations_.data();
 }
 
-bool TermBounds::unlike() const {
+bool TermBounds::find_powder() {
     const auto all = static_cast<std::int64_t>(orientations_.size() / 9);
-    std::int64_t batches = 0, wide = 0;
-    for (std::int64_t begin = 0; begin < all; begin += kOrientationBatch, ++batches) {
+    std::int64_t wide = 0;
+    for (std::int64_t begin = 0; begin < all; begin += kOrientationBatch) {
         const std::int64_t end = std::min<std::int64_t>(begin + kOrientationBatch, all);
         bool apart = true;
         for (int axis = 0; axis < 3; ++axis) {
@@ -148,8 +149,19 @@ bool TermBounds::unlike() const {
             apart &= away > kUnlike * (middle + away);
         }
         wide += apart ? 1 : 0;
+        unlike_.push_back(apart ? 1 : 0);
     }
-    return 2 * wide > batches;
+    const std::size_t batches = unlike_.size();
+    if (2 * wide <= static_cast<std::int64_t>(batches)) return false;
+    constexpr std::size_t kBatch = kOrientationBatch;
+    elements_.reset(new (std::align_val_t{64}) float[batches * 9 * kBatch]());
+    for (std::size_t i = 0; i < orientations_.size(); ++i) {
+        const std::size_t number = i / 9, element = i % 9;
+        elements_[(number / kBatch * 9 + element) * kBatch + number % kBatch] = static_cast<float>(orientations_[i]);
+    }
+    bounds_.elements = elements_.get();
+    bounds_.unlike = unlike_.data();
+    return true;
 }
 
 void TermBounds::weigh_distances(const Scene& scene, const KernelScene& view) {
@@ -186,8 +198,8 @@ void TermBounds::weigh_distances(const Scene& scene, const KernelScene& view) {
 }
 
 // Element [h][k][l] is F^2 at most of an index whose nearest whole ones these are, from the index before the grid's
-// first to the one behind its last along each axis; behind them, in the same way, the largest F^2 of the eight indices
-// from (h, k, l) to (h + 1, k + 1, l + 1).
+// first to the one behind its last along each axis, as mixed precision rounds it; behind them, in the same way, the
+// largest F^2 of the eight indices from (h, k, l) to (h + 1, k + 1, l + 1).
 void TermBounds::find_maxima(const Scene& scene) {
     if (!scene.has_grid()) return;
     std::int64_t size = 1;
@@ -202,7 +214,7 @@ void TermBounds::find_maxima(const Scene& scene) {
         bounds_.first[i] = static_cast<std::int32_t>(scene.f_min[i] - 1);
     }
     bounds_.size = static_cast<std::int32_t>(size);
-    const auto other = static_cast<float>(scene.default_F * scene.default_F * (1 + 1e-6));
+    const auto other = static_cast<float>(scene.default_F * scene.default_F);
     const std::int64_t n[3] = {bounds_.shape[0], bounds_.shape[1], bounds_.shape[2]};
     const std::int64_t step[3] = {n[1] * n[2], n[2], 1};
     maxima_.reset(new float[static_cast<std::size_t>(2 * size)]);  // not set yet, which takes a third of all this
@@ -212,7 +224,7 @@ void TermBounds::find_maxima(const Scene& scene) {
     for (std::int64_t h = 1; h < n[0] - 1; ++h) {
         for (std::int64_t k = 1; k < n[1] - 1; ++k) {
             float* row = own + h * step[0] + k * step[1] + 1;
-            for (std::int64_t l = 0; l < n[2] - 2; ++l, ++f) row[l] = static_cast<float>(*f * *f * (1 + 1e-6));
+            for (std::int64_t l = 0; l < n[2] - 2; ++l, ++f) row[l] = static_cast<float>(*f * *f);
         }
     }
     if (interpolates(scene)) raise_to_interpolated(scene, own);

@@ -1,7 +1,9 @@
 // How much the terms of a scene can add, for images within a tolerance (specs/physics.md, "Within a stated error").
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "nanobragg/scene.hpp"
@@ -24,8 +26,8 @@ class TermBounds {
     const Bounds& bounds() const { return bounds_; }
     // Neighbours are alike from then on; before, orientations are in the scene's order.
     void order_orientations(const Scene& scene);
-    // Whether most of those that are taken together then have nothing in common.
-    bool unlike() const;
+    // Whether most of those that are taken together then have nothing in common, which the bounds say from then on.
+    bool find_powder();
 
   private:
     void weigh_distances(const Scene& scene, const KernelScene& view);
@@ -35,6 +37,11 @@ class TermBounds {
     Bounds bounds_{};
     std::vector<double> orientations_;
     std::unique_ptr<float[]> maxima_;
+    struct FreeAligned {
+        void operator()(float* numbers) const { ::operator delete[](numbers, std::align_val_t{64}); }
+    };
+    std::unique_ptr<float[], FreeAligned> elements_;
+    std::vector<std::uint8_t> unlike_;
 };
 
 // The least eigenvalue of a symmetric matrix with ones on its diagonal, {12, 23, 13} beside it, or a little less; at
