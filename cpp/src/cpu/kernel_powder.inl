@@ -125,7 +125,8 @@ struct Powder {
             int seen = 0;
             for (int i = p; i < p + kLanes; ++i) seen += allowance.left[i] < __builtin_inf() ? 1 : 0;
             allowance.terms += (int64_t)all * seen;
-            allowance.work += steps.work * all * (kLanes / kWidth);
+            constexpr int registers = kLanes / kWidth;
+            allowance.work += steps.work * all * registers;
         }
     }
 
@@ -141,7 +142,7 @@ struct Powder {
         const double angle = half * (length3(row.step) + length3(row.down)) * inverse, near = angle / (1.0 - angle);
         // (The second derivative of a direction along a straight line is at most 2/sqrt(3) over the distance squared.)
         // Next to the sample nothing is known.
-        const double rest = (angle < 0.5) & (inverse > 0.0) ? 0.5774 * near * near * 1.0001 : 4.0;
+        const double rest = ((angle < 0.5) & (inverse > 0.0)) ? 0.5774 * near * near * 1.0001 : 4.0;
         for (double& each : to) each *= inverse;
         const double on = dot3(to, row.step), below = dot3(to, row.down);
         double length = 0;
