@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 TOLERANCE = 0.01  # photons
+_UNCOUNTED, _SHORT = 3, 1.0
+"""pairs of images of less than so many seconds: their memory is new to the process, and a virtual machine may take longer
+to give it than a short image takes"""
 _1ORC = "-hkl 1orc.hkl -cell 34.77 39.17 48.31 90 90 90 -misset 10 20 30 -oversample 1 -nointerpolate -nopgm -nonoise"
 _BRIGHT = "-exposure 1 -beamsize 1"
 _SPECTRUM = f"{_1ORC} -mosaic 0.08 -mosaic_dom 25 -lambda 1.3 -dispersion 0.5 -dispsteps 100 {_BRIGHT} -flux 1e18"
@@ -46,7 +49,7 @@ def within(words: list[str], tolerance: float, pairs: int) -> dict[str, Any]:
     Args:
         words: the command line.
         tolerance: photons.
-        pairs: how often.
+        pairs: how often, after :data:`_UNCOUNTED` of short ones.
 
     """
     from nanobragg import resolve
@@ -59,7 +62,7 @@ def within(words: list[str], tolerance: float, pairs: int) -> dict[str, Any]:
     render_scene(full.cropped((0, 0, 0, 0)), precision="mixed", threads=1)
     times: tuple[list[float], list[float]] = ([], [])
     results: list[Any] = []
-    for _ in range(pairs):
+    while len(times[0]) < pairs + (_UNCOUNTED if times[0] and times[0][0] < _SHORT else 0):
         results = []
         for scene, own in zip(scenes, times, strict=True):
             started = time.perf_counter()
@@ -68,8 +71,8 @@ def within(words: list[str], tolerance: float, pairs: int) -> dict[str, Any]:
     images = [result.image.astype(float) for result in results]
     error = beyond_bar(images[1], images[0])
     return {
-        "full_seconds": times[0],
-        "seconds": times[1],
+        "full_seconds": times[0][-pairs:],
+        "seconds": times[1][-pairs:],
         "evaluations": int(evaluations(full)),
         "evaluated": results[1].evaluations / max(results[0].evaluations, 1),
         "outside": int((error > tolerance).sum()),
