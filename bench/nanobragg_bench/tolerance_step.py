@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.01  # photons
 _UNCOUNTED, _SHORT = 3, 1.0
-"""pairs of images of less than so many seconds: their memory is new to the process, and a virtual machine may take longer
-to give it than a short image takes"""
+"""pairs of images of less than so many seconds: their memory is new to the process, and a virtual machine may take
+longer to give it than a short image takes"""
 _1ORC = "-hkl 1orc.hkl -cell 34.77 39.17 48.31 90 90 90 -misset 10 20 30 -oversample 1 -nointerpolate -nopgm -nonoise"
 _BRIGHT = "-exposure 1 -beamsize 1"
 _SPECTRUM = f"{_1ORC} -mosaic 0.08 -mosaic_dom 25 -lambda 1.3 -dispersion 0.5 -dispsteps 100 {_BRIGHT} -flux 1e18"
