@@ -11,7 +11,7 @@ from nanobragg_bench.comparison import Agreement
 from nanobragg_bench.programs import ask_worker
 from nanobragg_bench.rows import Row, Settings
 
-REALISATIONS = {True: 1, False: 20}
+REALISATIONS = {True: 1, False: 60}
 """by ``quick``"""
 _FOUND = 4.0
 """standard deviations"""
