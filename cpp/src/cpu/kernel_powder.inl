@@ -60,7 +60,6 @@ struct Powder {
     const PowderSteps& steps;
     const double inverse_wavelength, weight;
     const float most_weight;
-    const bool alternates;
 
     // The batch.
     const float* elements = nullptr;
@@ -86,13 +85,13 @@ struct Powder {
           steps(its),
           inverse_wavelength(source.inverse_wavelength),
           weight(source.weight),
-          most_weight((float)(absolute(source.weight) * (1 + 1e-4))),
-          alternates(its.alternates) {
+          most_weight((float)(absolute(source.weight) * (1 + 1e-4))) {
         for (int p = 0; p < n; p += kLanes) prepare(p, incident, allowance, squares[p / kLanes]);
         const auto arrange = [&](const double* values, double less, double* out) {
             for (int p = 0; p < n; p += kWidth) {
-                const Halves own = arranged((doubles_at(values + p) - less) * inverse_wavelength,
-                                            (doubles_at(values + p + kHalf) - less) * inverse_wavelength, alternates);
+                const Halves own =
+                    arranged((doubles_at(values + p) - less) * inverse_wavelength,
+                             (doubles_at(values + p + kHalf) - less) * inverse_wavelength, steps.alternates);
                 doubles_at(out + p) = own.first;
                 doubles_at(out + p + kHalf) = own.second;
             }

@@ -357,11 +357,6 @@ NANOBRAGG_WORD T do_sub(T x, T y) {
     return static_cast<T>(static_cast<Wrapped<T>>(x) - static_cast<Wrapped<T>>(y));
 }
 template <class T>
-NANOBRAGG_WORD T do_mul(T x, T y) {
-    static_assert(std::is_floating_point_v<T>);
-    return x * y;
-}
-template <class T>
 NANOBRAGG_WORD T do_mul_lo(T x, T y) {
     return static_cast<T>(static_cast<Wrapped<T>>(x) * static_cast<Wrapped<T>>(y));
 }
