@@ -24,7 +24,7 @@ from nanobragg.refinement.far import FarCrew
 from nanobragg.refinement.joint import Joint
 from nanobragg.refinement.moves import Fewer
 from nanobragg.refinement.settings import settings_of
-from nanobragg.refinement.shot import LIKELY
+from nanobragg.refinement.shot import LIKELY, MILD
 from nanobragg.refinement.shots import found_of, recipes_of
 from nanobragg.refinement.work import Work
 from nanobragg.rendering.derivatives import render_jvp
@@ -297,6 +297,28 @@ def test_a_step_to_nowhere_is_forgotten() -> None:
             joint.targets[1] = held
         found.append([part.below.tobytes() for part in joint.at(start + 0.01).parts])
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("common", [(), ("crystal.cell",)], ids=["each", "common"])
+def test_a_cell_is_held_at_first_as_slopes_say(common: tuple[str, ...]) -> None:
+    """What holds it is a part of the misfit, of each shot's or of all; wrong slopes would end the way too early."""
+    truth = shots(2, 24)
+    data = [photons(each, seed) for seed, each in enumerate(truth)]
+    crew = Crew(1, 1)
+    free = EACH if common else [*EACH, "crystal.cell"]
+    own = crew.shots(recipes_of(truth, data, free, common, settings_of("test", {})))
+    shared = len(own[0].variables) - own[0].own
+    held = Joint(crew.targets(own, MILD), shared, crew, leashed=True)
+    every = [v.name for v in own[0].variables.items]
+    every = (every[own[0].own :] if common else []) + every[: own[0].own] * 2
+    cells = np.array([name.startswith("crystal.cell.") for name in every])
+    assert cells.sum() == (4 if common else 8)
+    x = np.where(cells, 0.4, 0.02)
+    slopes = held.slopes(held.at(x))
+    for i in range(len(x)):
+        step = np.where(np.arange(len(x)) == i, 1e-4, 0.0)
+        measured = (held.at(x + step).misfit - held.at(x - step).misfit) / 2e-4
+        assert -2.0 * slopes.gradient[i] == pytest.approx(measured, rel=2e-3, abs=1e-4 * np.abs(slopes.gradient).max())
 
 
 class Nowhere:

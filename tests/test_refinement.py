@@ -51,7 +51,7 @@ def distances(found: Any, truth: Experiment) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("turn", "search", "jacobians"), [((0.1, 0.05, -0.1), 0.0, 15), ((1.5, -1.4, 1.4), 3.0, 20)], ids=["near", "far"]
+    ("turn", "search", "jacobians"), [((0.1, 0.05, -0.1), 0.0, 12), ((1.5, -1.4, 1.4), 3.0, 12)], ids=["near", "far"]
 )
 def test_a_still_is_refined_to_what_its_photons_allow(
     turn: tuple[float, float, float], search: float, jacobians: int
@@ -92,7 +92,28 @@ def test_gaussian_spots_are_found_though_they_have_no_tails(system: str, start: 
     found = refined(system, "gauss", start, 1, 0)
     assert max(found["squares"][0]) < 16.0
     assert found["explained"] == [True]
-    assert found["jacobians"][0] <= 20
+    assert found["jacobians"][0] <= 15
+
+
+@pytest.mark.parametrize(
+    ("system", "start", "seed"),
+    [
+        ("cubic", "far", 65),
+        ("triclinic", "far", 84),
+        ("triclinic", "far", 47),
+        ("triclinic", "near", 31),
+        ("cubic", "near", 204),
+    ],
+    ids=["narrow", "held", "led-astray", "one-bright", "kept"],
+)
+def test_a_still_that_was_lost_is_found(system: str, start: str, seed: int) -> None:
+    """As many wide spots as of the right turn meet those of the data by a wrong one; the cell made up for it; a crystal
+    with one bright spot at its place explained most photons. Of a hundred stills one was lost, or took dozens of
+    Jacobians.
+    """
+    found = refined(system, "gauss", start, 1, 0, seed)
+    assert max(found["squares"][0]) < 16.0
+    assert found["jacobians"][0] <= 15
 
 
 def test_a_false_minimum_is_not_taken_for_the_crystal() -> None:

@@ -103,7 +103,9 @@ def true_values(names: tuple[str, ...], truth: Experiment) -> np.ndarray:
     return np.array(values, dtype=float)
 
 
-def refined(system: str, shape: str, start: str, realisations: int, threads: int) -> dict[str, Any]:
+def refined(
+    system: str, shape: str, start: str, realisations: int, threads: int, first_seed: int = 0
+) -> dict[str, Any]:
     """Refine stills of random orientations, with noise of their own.
 
     Args:
@@ -112,10 +114,11 @@ def refined(system: str, shape: str, start: str, realisations: int, threads: int
         start: one of :data:`OFF`.
         realisations: how many.
         threads: of each refinement.
+        first_seed: of the first still; the others' are the next ones.
 
     """
     squares, seconds, jacobians, explained = [], [], [], []
-    for seed in range(realisations):
+    for seed in range(first_seed, first_seed + realisations):
         rng = np.random.default_rng(7000 + seed)
         misset = tuple(misset_of_matrix(uniform_rotation(*rng.random(3))).tolist())
         truth = still(PEAKS[seed % len(PEAKS)], cell=CELLS[system], misset=misset, shape=shape)

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _STEPS = 2
-_EXPLAINED = 0.2
-"""a part of the misfit without any spots: a start that leaves more than that has no spots where the data have them"""
+_EXPLAINED, _BETTER = 0.2, 0.5
+"""The start itself is taken where it leaves no more than so much of the misfit without any spots (else it has no spots
+where the data have them), and of the misfit that was found from small crystals (one bright spot may be all that it
+explains)."""
+_CLEARLY = 0.8
+"""The start's orientation is left, where none was to be looked for, for one of no more than so much of the misfit."""
 _WIDTHS = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
 _BRIGHT = 4096
 _SIZES, _WORSE = 8, 2
@@ -48,17 +52,29 @@ def begin(target: Joint, search: float, reach: float) -> State:
 
     """
     start = np.zeros(len(target.longest))
-    if search > 0.0 and target.turned:
-        turned = target.packed(np.array(target.over(lambda shot, x: _turned(shot, x, search, reach), start)))
-        target.limit_cells(MOST_CELLS)
-        blurred = _scaled(target, turned)
-        target.limit_cells(np.inf)
-        return _grown(target, blurred.x)
-    few = fewest_cells(search, reach)
+    if target.turned:
+        turns = target.packed(np.array(target.over(lambda shot, x: _turned(shot, x, search, reach), start)))
+        found = _grown(target, _small(target, turns).x)
+        if search == 0.0:
+            found = target.best(_grown(target, _small(target, start).x), found, _CLEARLY)
+    else:
+        found = _grown(target, _moved(target, start, search, reach).x)
     plain = _scaled(target, start)
-    # Wide spots tell little of the cell, which indexing has left nearer to the truth than the orientation.
-    held = (*_WIDTHS, "crystal.cell[", "crystal.cell.") if target.turned else _WIDTHS
-    free = target.gathered([not v.name.startswith(held) for v in target.items]) > 0.0
+    return plain if plain.misfit < min(_BETTER * found.misfit, _EXPLAINED * target.empty()) else found
+
+
+def _small(target: Joint, x: Array) -> State:
+    """The state of a small crystal, with the scale that is best."""
+    target.limit_cells(MOST_CELLS)
+    found = _scaled(target, x)
+    target.limit_cells(np.inf)
+    return found
+
+
+def _moved(target: Joint, start: Array, search: float, reach: float) -> State:
+    """The same, some steps down from the start with everything free but the width."""
+    free = target.gathered([not v.name.startswith(_WIDTHS) for v in target.items]) > 0.0
+    few = fewest_cells(search, reach)
     target.limit_cells(few)
     blurred = _scaled(target, start)
     while free.any():
@@ -69,9 +85,7 @@ def begin(target: Joint, search: float, reach: float) -> State:
         target.limit_cells(few)
         blurred = _scaled(target, blurred.x)
     target.limit_cells(np.inf)
-    if plain.misfit < min(blurred.misfit, _EXPLAINED * target.empty()):
-        return plain
-    return _grown(target, blurred.x)
+    return blurred
 
 
 def _turned(target: Target, x: Array, search: float, reach: float) -> Array:

@@ -27,6 +27,8 @@ _MORE, _LONGER = 1.1, 3
 """A step that took so many times what it promised is made longer, so many times at most."""
 _CLOSE = 20.0
 """times what is enough: where a step that promises so much takes less than enough, that is the lowest place, too"""
+_SLIGHT, _KEPT, _STUCK = 20.0, 0.05, 2
+"""Steps, one after the other, that promise no more than so much and take no more than so much of it: no others will."""
 _LEAST_DAMPING, _MOST_DAMPING = 1e-9, 1e12
 
 
@@ -52,7 +54,8 @@ def descend(
     leap: bool = False,
     told: Callable[[State, int], object] | None = None,
 ) -> Path:
-    """Go down from ``state``.
+    """Go down from ``state``, until steps take no more. (Where an image jumps, as where a pixel between two spots comes
+    to the other one's structure factor, none keeps its promise.)
 
     Args:
         target: what is made small.
@@ -66,7 +69,7 @@ def descend(
 
     """
     may_move = np.ones(len(state.x), bool) if free is None else free
-    misfits = [state.misfit]
+    misfits, stuck = [state.misfit], 0
     for number in range(steps):
         slopes = target.slopes(state)
         inside = may_move & _inside(state.x, slopes.gradient, target.limits)
@@ -75,11 +78,11 @@ def descend(
             last = _stepped(target, state, slopes, inside, damping) if leap else None
             return Path(state, misfits, True, slopes) if last is None else Path(last[0], misfits, True)
         found = _stepped(target, state, slopes, inside, damping)
-        close = promise < _CLOSE * enough
         gained = 0.0 if found is None else state.misfit - found[0].misfit
-        # Where an image jumps (a pixel between two spots, of different structure factors) no step keeps promises.
-        if found is None or (not leap and gained < enough and (close or damping > 1.0)):
-            return Path(state, misfits, close or damping <= 1.0, slopes)
+        stuck = stuck + 1 if gained < _KEPT * promise < _KEPT * _SLIGHT else 0
+        close, short = promise < _CLOSE * enough, damping > 1.0
+        if found is None or (not leap and (stuck == _STUCK or (gained < enough and (close or short)))):
+            return Path(state, misfits, close or not (short or stuck == _STUCK), slopes)
         state, damping = found
         misfits.append(state.misfit)
         if told is not None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.refinement.arrow import Arrow
+from nanobragg.refinement.leash import Leash
 from nanobragg.refinement.priors import Priors
 from nanobragg.refinement.variables import SCALES
 
@@ -44,15 +45,19 @@ class Joint:
         targets: of each shot. Their variables have the same names: own ones first, then those that are common.
         common: how many are common.
         crew: who works on the shots.
+        leashed: whether common cells are kept near the start.
 
     """
 
-    def __init__(self, targets: Sequence[Target | FarTarget], common: int, crew: Crew | FarCrew) -> None:
+    def __init__(
+        self, targets: Sequence[Target | FarTarget], common: int, crew: Crew | FarCrew, *, leashed: bool = False
+    ) -> None:
         self.targets: list[Any] = list(targets)
         self.common, self._crew = common, crew
         variables = self.targets[0].variables
         self.own = len(variables) - common
-        self._priors = Priors(variables, range(self.own, len(variables)))
+        shared = range(self.own, len(variables))
+        self._priors, self._leash = Priors(variables, shared), Leash(variables, shared, holds=leashed)
         self.turned = variables.turned and all(i < self.own for i in variables.turns)
         """whether each shot has an orientation of its own that is free"""
         self.limits = (self._of_limits(0), self._of_limits(1))
@@ -110,17 +115,21 @@ class Joint:
 
     def of(self, x: Array, parts: list[Part]) -> State:
         """The state with these parts."""
-        return State(x, sum(part.misfit for part in parts) + self._priors.misfit(self.unpacked(x)[0]), parts)
+        first = self.unpacked(x)[0]
+        misfit = sum(part.misfit for part in parts) + self._priors.misfit(first)
+        return State(x, misfit * self._leash.factor(first), parts)
 
     def again(self, state: State) -> State:
         """The state of the same models, compared in another way than before."""
         return self.of(state.x, self.with_parts(lambda target, y, part: target.of(y, part.spots), state))
 
-    def best(self, one: State, other: State) -> State:
-        """The better one; where they differ in shots' own numbers alone, the better one for each shot."""
+    def best(self, one: State, other: State, clearly: float = 1.0) -> State:
+        """The better one; where they differ in shots' own numbers alone, the better one for each shot. The other has no
+        more than ``clearly`` of the misfit then.
+        """
         if not np.array_equal(one.x[: self.common], other.x[: self.common]):
-            return one if one.misfit <= other.misfit else other
-        better = np.array([b.misfit < a.misfit for a, b in zip(one.parts, other.parts, strict=True)])
+            return one if clearly * one.misfit <= other.misfit else other
+        better = np.array([b.misfit < clearly * a.misfit for a, b in zip(one.parts, other.parts, strict=True)])
         every = np.where(better[:, None], self.unpacked(other.x), self.unpacked(one.x))
         parts = [b if yes else a for a, b, yes in zip(one.parts, other.parts, better, strict=True)]
         return self.of(self.packed(every), parts)
@@ -136,15 +145,18 @@ class Joint:
         normals = np.array([slopes.normal for slopes in found])
         head = normals[:, self.own :, self.own :].sum(axis=0)
         gradient = gradients[:, self.own :].sum(axis=0)
-        surprise, slopes = self._priors.surprise(self.unpacked(state.x)[0])
+        first = self.unpacked(state.x)[0]
+        surprise, slopes = self._priors.surprise(first)
         known = self._priors.numbers - self.own
         gradient[known] -= surprise * slopes
         head[known, known] += slopes * slopes
+        factor = self._leash.factor(first)
+        held = state.misfit / factor * self._leash.weights[self.own :]
         return Arrow(
-            np.append(gradient, gradients[:, : self.own].ravel()),
-            head,
-            normals[:, : self.own, self.own :],
-            normals[:, : self.own, : self.own],
+            np.append(factor * gradient - held * first[self.own :], factor * gradients[:, : self.own].ravel()),
+            factor * head + np.diag(held),
+            factor * normals[:, : self.own, self.own :],
+            factor * normals[:, : self.own, : self.own],
         )
 
     def limit_cells(self, most: float) -> None:

@@ -101,12 +101,15 @@ class Shot:
     def target(self, kind: str) -> Target:
         """What is made small: ``MILD`` at the beginning, ``LIKELY`` in the end."""
         settings = self.settings
-        if kind == MILD:
+        mild = kind == MILD
+        if mild:
             likelihood = Likelihood(rooted, self.variance + _MILD_PART * self._bright())
         else:
             likelihood = Likelihood(LIKELIHOODS[settings.likelihood], self.variance, LOSSES.get(settings.loss))
         background = settings.background
-        return Target(self.model, self.variables, self.pixels, self.photons, likelihood, background, self.own)
+        return Target(
+            self.model, self.variables, self.pixels, self.photons, likelihood, background, self.own, leashed=mild
+        )
 
     def _bright(self) -> float:
         """Photons that one in a hundred pixels of spots has, or more; single ones (the direct beam) do not matter."""

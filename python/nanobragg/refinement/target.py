@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nanobragg.refinement.background import Background
+from nanobragg.refinement.leash import Leash
 from nanobragg.refinement.priors import Priors
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Target:
         likelihood: by which model and data are compared.
         background: its kind.
         own: how many numbers are the shot's own.
+        leashed: whether cells are kept near the start.
 
     """
 
@@ -63,11 +65,14 @@ class Target:
         likelihood: Likelihood,
         background: str,
         own: int,
+        *,
+        leashed: bool = False,
     ) -> None:
         self.model, self.variables, self.pixels, self.data = model, variables, pixels, data
         self.likelihood = likelihood
         self.background = Background(background, pixels, likelihood)
         self._priors = Priors(variables, range(own))
+        self._leash = Leash(variables, range(own), holds=leashed)
 
     @property
     def level(self) -> Array | None:
@@ -85,7 +90,8 @@ class Target:
     def of(self, x: Array, spots: Array) -> Part:
         """The target at ``x``, whose spots are these."""
         below, terms = self.background.under(spots, self.data)
-        return Part(float(terms.misfit.sum()) + self._priors.misfit(x), spots, below)
+        misfit = float(terms.misfit.sum()) + self._priors.misfit(x)
+        return Part(misfit * self._leash.factor(x), spots, below)
 
     def empty(self) -> float:
         """The misfit without any spots."""
@@ -101,7 +107,9 @@ class Target:
         gradient += self.pull(x)
         known, slopes = self._priors.numbers, self._priors.surprise(x)[1]
         normal[known, known] += slopes * slopes
-        return Slopes(gradient, normal)
+        factor, weights = self._leash.factor(x), self._leash.weights
+        held = part.misfit / factor * weights
+        return Slopes(factor * gradient - held * x, factor * normal + np.diag(held))
 
     def terms(self, part: Part) -> Terms:
         """What each pixel adds there."""

@@ -34,8 +34,11 @@ MOST_CELLS = 8.0
 _FEWEST_CELLS = 3.0
 _STEP = 0.8
 """The grid's, in parts of what moves the outermost spots by their width"""
-_FINER = (1.0, 0.5, 0.5)
-"""Steps around the best turn in the end, in parts of the grid's for so many cells."""
+_FINER = (1.0, 0.5)
+"""Steps around the best turn at the end of the grids, in parts of the grid's for so many cells."""
+_NARROW, _LAST = 1.5 * MOST_CELLS, 0.5
+"""Cells of a crystal whose narrower spots tell apart turns by which as many wide ones meet the data's; and the step
+around the turn, of the same grid's."""
 _MOST_STARTS = 4000
 _AROUND = np.stack(np.meshgrid(*[np.arange(-1.0, 2.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 _SQUARES = np.column_stack([_AROUND[:, i] * _AROUND[:, j] for i in range(3) for j in range(i, 3)])
@@ -70,9 +73,9 @@ def best_turn(target: Target, radius: float, reach: float) -> Array:
     while (cells := more_cells(cells)) < MOST_CELLS:
         turns = best + step / cells * _AROUND
         best = turns[np.argmax(look.likes(turns, cells))]
-    for part in _FINER:
+    for part in _FINER if radius > 0.0 else _FINER[1:]:
         best = _peak(look, best, part * step / MOST_CELLS, MOST_CELLS)
-    return best
+    return _peak(_Look(target, _NARROW), best, _LAST * step / MOST_CELLS, _NARROW)
 
 
 def _grid(radius: float, step: float) -> Array:
@@ -103,13 +106,14 @@ class _Look:
 
     Args:
         target: of the shot.
+        most: cells along an axis, of the largest crystals that are looked at.
 
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, most: float = MOST_CELLS) -> None:
         self._start, self._threads = target.model.start, target.model.threads
         scene, pixels = self._start.scene, target.pixels
-        size = _size(scene)
+        size = _size(scene, most)
         panels = [_coarse(panel, size) for panel in scene.panels]
         firsts = np.cumsum([0, *(math.prod(panel.shape) for panel in panels)])
         shapes = np.array([panel.shape for panel in panels])
@@ -143,12 +147,12 @@ def _coarse(panel: ScenePanel, size: int) -> ScenePanel:
     return replace(panel, shape=shape, pixel_size=(fast * size, slow * size), pixel_area=area, mask=None, roi=None)
 
 
-def _size(scene: Scene) -> int:
-    """How many pixels the spots of the largest of these crystals cover along an axis, in the middle of a panel."""
+def _size(scene: Scene, cells: float) -> int:
+    """How many pixels the spots of a crystal of so many cells cover along an axis, in the middle of a panel."""
     panel = scene.panels[0]
     slow, fast = panel.shape[0] / 2, panel.shape[1] / 2
     middle, *beside = indices_at(scene, panel.at([fast, fast + 1.0, fast], [slow, slow, slow + 1.0]))
-    return max(round(1.0 / (MOST_CELLS * float(np.abs(np.array(beside) - middle).max()))), 1)
+    return max(round(1.0 / (cells * float(np.abs(np.array(beside) - middle).max()))), 1)
 
 
 def _standard(photons: NDArray[np.floating]) -> Array:

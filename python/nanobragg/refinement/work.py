@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 _ENOUGH = 1e-3
 """The way down ends where a step would take no more from chi-squared: 0.03 standard deviations in all."""
-_NEAR = 1000.0
-"""a chi-squared: where the mild misfit gives way to the likelihood"""
+_NEAR, _NEAR_PART = 1000.0, 0.1
+"""What a step still promises where the mild misfit gives way to the likelihood: a chi-squared, and of a small image so
+much of the misfit that it begins with."""
 _ROUNDS = 4
 
 
@@ -85,7 +86,8 @@ class Work:
         settings = self.settings
         mild = self._joint(MILD)
         state = begin(mild, settings.search, max(shot.reach for shot in self.shots))
-        state = descend(mild, state, enough=_NEAR, leap=True, steps=settings.steps, told=self._told).state
+        near = min(_NEAR, _NEAR_PART * state.misfit)
+        state = descend(mild, state, enough=near, leap=True, steps=settings.steps, told=self._told).state
         target = self._joint(LIKELY)
         path = self._down(target, target.again(state))
         for _ in range(_ROUNDS if settings.outliers else 0):
@@ -101,7 +103,7 @@ class Work:
     def _joint(self, kind: str) -> Joint:
         first = self.shots[0]
         targets = self._crew.targets(self.shots, kind)
-        return Joint(targets, len(first.variables) - first.own, self._crew)
+        return Joint(targets, len(first.variables) - first.own, self._crew, leashed=kind == MILD)
 
     def _left_out(self, target: Joint, state: State) -> bool:
         return self._crew.left_out(self.shots, target.targets, state.parts)
