@@ -65,8 +65,7 @@ def _mosaic_spread(index: tuple[int, ...], point: Point) -> SceneChange:
     """Each domain is turned about an axis of its own by a share of the spread."""
     crystal, frame = point.crystal, point.detector.placement.frame
     domains = point.domains
-    logarithms = np.array([_logarithm(turn) for turn in domains])
-    slopes = logarithms @ domains / (crystal.mosaic.spread * DEGREES)
+    slopes = _logarithms(domains) @ domains / (crystal.mosaic.spread * DEGREES)
     phi = phi_cells(direct_cell(crystal.lattice), frame.spindle, crystal.rotation, point.quirks)
     first = phi.first if crystal.first_orientations.size else None
     return SceneChange(
@@ -75,13 +74,12 @@ def _mosaic_spread(index: tuple[int, ...], point: Point) -> SceneChange:
     )
 
 
-def _logarithm(turn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The antisymmetric matrix (3, 3) whose exponential a rotation below 180 degrees is."""
-    skew = (turn - turn.T) / 2.0
-    sine = float(np.sqrt((skew * skew).sum() / 2.0))
-    if sine == 0.0:
-        return skew
-    return skew * (np.arctan2(sine, (np.trace(turn) - 1.0) / 2.0) / sine)
+def _logarithms(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The antisymmetric matrices (n, 3, 3) whose exponentials rotations below 180 degrees are."""
+    skews = (turns - turns.transpose(0, 2, 1)) / 2.0
+    sines = np.sqrt((skews * skews).sum(axis=(1, 2)) / 2.0)
+    angles = np.arctan2(sines, (np.trace(turns, axis1=1, axis2=2) - 1.0) / 2.0)
+    return skews * np.divide(angles, sines, out=np.ones_like(sines), where=sines > 0.0)[:, None, None]
 
 
 _CHANGES: dict[str, Callable[[tuple[int, ...], Point], SceneChange]] = {
