@@ -231,6 +231,33 @@ def test_readers_that_never_end_are_ended_whoever_started_us(case: str, monkeypa
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGXCPU})
 
 
+SIDE_BY_SIDE = """
+import threading
+import numpy as np
+from nanobragg.io.support.apart import read_apart
+from nanobragg.refinement.crew import Crew
+
+table, turn = np.random.rand(300_000, 3), np.eye(3)
+
+def work(number):
+    for _ in range(10):
+        if number % 2:
+            assert read_apart("a.h5", lambda: number) == number
+        table @ turn
+
+Crew(8, 4).map(work, range(8))
+print("done")
+"""
+
+
+def test_threads_that_read_and_threads_that_multiply_do_not_stop_each_other() -> None:
+    """OpenBLAS's threads end as a process is copied to read a file; a refinement of many files waited for them for
+    ever. (In a process of its own, which can be ended.)
+    """
+    done = subprocess.run([sys.executable, "-c", SIDE_BY_SIDE], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "done\n"
+
+
 def test_without_another_process_files_are_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where processes are counted and there may be no more, or a lock of another thread is in the way."""
 

@@ -12,6 +12,7 @@ from nanobragg.cluster.client import client_of, result_of
 from nanobragg.ensemble.reading import plan_of
 from nanobragg.ensemble.shot import Maker
 from nanobragg.ensemble.shot_file import Nominal, nominal_of, shots_name, write_shots
+from nanobragg.io.support.apart import TURNS
 
 if TYPE_CHECKING:
     from nanobragg.ensemble.plan import Plan
@@ -57,7 +58,8 @@ def make_one(document: dict[str, Any], path: str, folder: str, identity: str, nu
             _KEPT.clear()
             _KEPT[identity] = Maker(plan, threads=1, device=_PLACE.get("device")), nominal_of(plan)
         maker, nominal = _KEPT[identity]
-    write_shots(maker, nominal, folder, number, identity)
+    with TURNS.computing():
+        write_shots(maker, nominal, folder, number, identity)
     return number
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from nanobragg import _core
+from nanobragg.io.support.apart import TURNS
 
 if TYPE_CHECKING:
     from nanobragg.refinement.shot import Recipe, Shot
@@ -45,10 +46,15 @@ class Crew:
 
     def map(self, work: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
         """What ``work`` makes of each, in order. The first error ends it, as Ctrl-C does."""
+
+        def done(item: Item) -> Found:
+            with TURNS.computing():
+                return work(item)
+
         if self._hands == 1 or len(items) == 1:
-            return [work(item) for item in items]
+            return [done(item) for item in items]
         with ThreadPoolExecutor(self._hands) as pool:
-            futures = [pool.submit(work, item) for item in items]
+            futures = [pool.submit(done, item) for item in items]
             try:
                 return [future.result() for future in futures]
             except BaseException:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nanobragg.errors import InputError
+from nanobragg.io.support.apart import TURNS
 from nanobragg.refinement.target import Part
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def carried_out(recipes: bytes, name: str, heap: int, orders: bytes) -> list[Ans
             del _KEPT[key]
         kept = _KEPT.setdefault((name, heap), _Kept())
     work, every = pickle.loads(orders)
-    with kept.working:
+    with kept.working, TURNS.computing():
         try:
             _make(kept.shots, every, recipes)
             return [kept.shots[order.number].done(work, order) for order in every]

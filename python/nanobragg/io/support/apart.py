@@ -8,8 +8,9 @@ import pickle
 import select
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
 from nanobragg.errors import InputError
@@ -24,6 +25,62 @@ _PATIENCE = 120.0
 """s; a process that has neither answered nor computed in the meantime waits for something that only its parent has"""
 
 
+class _Turns:
+    """Threads that compute, or one that copies this process: OpenBLAS ends its threads as a process is copied, and a
+    thread that waits for what they were to do waits for ever.
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._computing, self._wanted, self._copying = 0, 0, False
+        self._mine = threading.local()
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """What one of several threads does; the process is not copied meanwhile, but by this thread itself."""
+        if self._inside:
+            yield
+            return
+        with self._change:
+            self._change.wait_for(lambda: not (self._copying or self._wanted))
+            self._computing += 1
+        self._mine.inside = True
+        try:
+            yield
+        finally:
+            self._mine.inside = False
+            self._count(computing=-1)
+
+    @contextlib.contextmanager
+    def copying(self) -> Iterator[None]:
+        """The process is copied now, when all threads that compute have come to an end of it."""
+        inside = int(self._inside)
+        self._count(computing=-inside, wanted=1)
+        try:
+            with self._change:
+                self._change.wait_for(lambda: not (self._copying or self._computing))
+                self._copying = True
+            try:
+                yield
+            finally:
+                self._copying = False
+        finally:
+            self._count(computing=inside, wanted=-1)
+
+    @property
+    def _inside(self) -> bool:
+        return getattr(self._mine, "inside", False)
+
+    def _count(self, computing: int, wanted: int = 0) -> None:
+        with self._change:
+            self._computing += computing
+            self._wanted += wanted
+            self._change.notify_all()
+
+
+TURNS = _Turns()
+
+
 def read_apart(name: str, read: Callable[[], Value]) -> Value:
     """What ``read`` gives or raises, done by a copy of this process; nothing that it prints is seen.
 
@@ -32,15 +89,15 @@ def read_apart(name: str, read: Callable[[], Value]) -> Value:
     """
     here, there = os.pipe()
     try:
-        with warnings.catch_warnings():  # a copy has no other threads, and needs none of their locks
+        with TURNS.copying(), warnings.catch_warnings():  # a copy has no other threads, and needs none of their locks
             warnings.simplefilter("ignore")
             child = os.fork()
+            if child == 0:  # in which another thread may have held what ends this block
+                _answer(name, read, there)
     except OSError:
         os.close(here)
         os.close(there)
         return read()
-    if child == 0:
-        _answer(name, read, there)
     os.close(there)
     try:
         answer = _received(here, child, 2.0 * _limit(name))
