@@ -76,7 +76,7 @@ void check_axis(int cells, const AxisLimits& limits) {
         AxisSlopes<Number> at[2];
         slopes_along<degree, true, full, 2>(axis, d, at);
         const double value = at[0].value, square = unit * value * value * at[0].half,
-                     found = unit * slope_unit<Number>() * value * at[0].slope;
+                     found = 2 * unit * slope_unit<Number>() * value * at[0].slope;
         CHECK(at[1].value == at[0].value);
         CHECK(at[1].slope == -at[0].slope);
         if (i == 0) {

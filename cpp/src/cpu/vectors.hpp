@@ -264,6 +264,25 @@ NANOBRAGG_FN Doubles fraction_of(Doubles x) {
 #endif
 }
 
+// The same number, which stands in a register from here on: GCC 12 would load it anew for each instruction that has it.
+template <class Register>
+NANOBRAGG_FN Register held(Register x) {
+#if defined(__AVX512F__)
+    __asm__("" : "+v"(x));
+#endif
+    return x;
+}
+
+// x 2^n for whole n up to 1023; 0 where that is denormal.
+NANOBRAGG_FN Doubles scaled_by(Doubles x, Doubles n) {
+#if defined(__AVX512F__)
+    return (Doubles)_mm512_maskz_scalef_pd(0xff, (__m512d)x, (__m512d)n);
+#else
+    const Doubles bounded = n < -1021.0 ? Doubles{} - 1021.0 : n;
+    return n < -1021.0 ? Doubles{} : x * power_of_two(bounded);
+#endif
+}
+
 // x - root^2, rounded once.
 NANOBRAGG_FN Singles beyond_square(Singles x, Singles root) {
 #if defined(__AVX512F__)

@@ -4,11 +4,13 @@
 // The derivatives by q of one orientation's terms.
 template <class Number, class Real>
 void add_by_q(TermSums<Number>& sums, const Number* o, const Block<Real>& block) {
+    Real axes[9];
+    for (int i = 0; i < 9; ++i) axes[i] = held(filled<Real>(o[i]));
     for (int b = 0; b < block.count; ++b) {
-        const Real by[3] = {block.by_index[0][b], block.by_index[1][b], block.by_index[2][b]};
+        const Real by[3] = {held(block.by_index[0][b]), held(block.by_index[1][b]), held(block.by_index[2][b])};
         for (int j = 0; j < 3; ++j) {
             Real& sum = register_of(sums.by_q[j], block.begin + b);
-            sum = o[6 + j] * by[2] + (o[3 + j] * by[1] + (o[j] * by[0] + sum));
+            sum = axes[6 + j] * by[2] + (axes[3 + j] * by[1] + (axes[j] * by[0] + sum));
         }
     }
 }
@@ -148,6 +150,15 @@ void sweep_few(Row& row, const double* orientations, const Direction& direction)
     }
 }
 
+// Gaussians and a constant structure factor, in double.
+template <class Direction>
+void sweep_gauss(Row& row, const double* orientations, const Direction& direction) {
+    sweep_with<GaussTerms>(row, orientations, direction);
+    for (int i = 0; i < row.parameters; ++i) {
+        for (int r = 0; r < row.registers; ++r) doubles_at(row.work.by_shape[i], r) *= GaussTerms::shape_unit();
+    }
+}
+
 // Whether the polynomials of all axes have the highest power.
 bool has_all_powers(const CellPolynomials& few) {
     bool all = true;
@@ -165,6 +176,7 @@ void sweep(Row& row, const double* orientations, const Direction& direction) {
         if (s.few.any_even) return sweep_few<PolynomialSlopes<2, true, true>>(row, orientations, direction);
         return sweep_few<PolynomialSlopes<2, false, true>>(row, orientations, direction);
     }
+    if (s.shape == Shape::gauss && !has_grid(s) && !row.task.mixed) return sweep_gauss(row, orientations, direction);
     with_slopes(ShapesWithSlopes(), s.shape,
                 [&](auto shape) { sweep_shape<decltype(shape)>(row, orientations, direction); });
 }
@@ -283,9 +295,12 @@ struct BackwardSweep {
         Real by[9];
         for (int i = 0; i < 9; ++i) by[i] = local.by[i];
         for (int b = 0; b < block.count; ++b) {
-            for (int i = 0; i < 9; ++i) {
-                by[i] += block.by_index[i / 3][b] * register_of(term_by_q[i % 3], block.begin + b);
+            Real index[3], by_term[3];
+            for (int i = 0; i < 3; ++i) {
+                index[i] = held(block.by_index[i][b]);
+                by_term[i] = held(register_of(term_by_q[i], block.begin + b));
             }
+            for (int i = 0; i < 9; ++i) by[i] += index[i / 3] * by_term[i % 3];
         }
         for (int i = 0; i < 9; ++i) local.by[i] = by[i];
     }

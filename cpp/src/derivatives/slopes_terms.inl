@@ -195,6 +195,79 @@ NANOBRAGG_FN void fractions_of(const RowWork& w, const double* o, const Directio
     }
 }
 
+// 2^x/kExp2Unit for x <= 0, of some registers side by side; relative error 3e-14. Of the rest of x, which is scaled so
+// that both have the same highest coefficient, even and odd powers are polynomials of the square over that coefficient,
+// in the form of the fourth degree that has two multiplications instead of three: with z = (s + a) s + b, (z + s + c) z
+// + d (Knuth, 4.6.4).
+constexpr double kExp2Unit = 1076.4028315868775009;
+template <int count>
+NANOBRAGG_FN void exp2_beside(const Doubles x[count], Doubles out[count]) {
+    constexpr double even[4] = {-0.1558918863831264285, 0.09787286436716406754, 0.19043147222345915077,
+                                -0.027288151007334569412};
+    constexpr double odd[4] = {-0.057305943743880511025, 0.14245405320025241668, 0.22764946540225132851,
+                               -0.044356493298056733681};
+    Doubles whole[count], rest[count], square[count], z[count], w[count];
+    for (int i = 0; i < count; ++i) {
+        const Doubles left = fraction_of(x[i]);
+        whole[i] = x[i] - left;
+        rest[i] = 0.076969671701442919499 * left;
+        square[i] = rest[i] * rest[i];
+    }
+    for (int i = 0; i < count; ++i) {
+        z[i] = (square[i] + even[0]) * square[i] + even[1];
+        w[i] = (square[i] + odd[0]) * square[i] + odd[1];
+    }
+    for (int i = 0; i < count; ++i) {
+        z[i] = ((square[i] + even[2]) + z[i]) * z[i] + even[3];
+        w[i] = ((square[i] + odd[2]) + w[i]) * w[i] + odd[3];
+    }
+    for (int i = 0; i < count; ++i) out[i] = scaled_by(w[i] * rest[i] + z[i], whole[i]);
+}
+
+// The terms of Gaussians, F being constant, in double: in three loops, and the exponential of some registers side by
+// side, since each step of it waits for the one before. by_shape is ShapeUnit times what it should be.
+struct GaussTerms {
+    using Real = Doubles;
+    static constexpr double kLog2e = 1.4426950408889634074;
+    double metric[6];  // with which metric_slopes() gives the power of two
+
+    explicit GaussTerms(const KernelScene&, const double* shape) {
+        for (int i = 0; i < 6; ++i) metric[i] = shape[i] * (-kLog2e / 0.63);
+    }
+
+    static NANOBRAGG_FN_MEMBER double unit() { return kExp2Unit; }
+    static NANOBRAGG_FN_MEMBER double slope_unit() { return 2.0 / kLog2e * kExp2Unit; }
+    static NANOBRAGG_FN_MEMBER double shape_unit() { return -kLog2e / 0.63; }
+
+    template <class Direction>
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t,
+                                 Block<Doubles>& block) {
+        constexpr int kBeside = 4;  // registers
+        RowWork& w = row.work;
+        Doubles miss[3][kBlock], slopes[3][kBlock], power[kBlock], value[kBlock];
+        for (int b = 0; b < block.count; ++b) {
+            Doubles own[3], by[3];
+            fractions_of(w, o, direction, block, b, own);
+            power[b] = metric_slopes(metric, own, by);
+            for (int i = 0; i < 3; ++i) {
+                miss[i][b] = own[i];
+                slopes[i][b] = by[i];
+            }
+        }
+        for (int b = block.count; b % kBeside != 0; ++b) power[b] = Doubles{};
+        for (int b = 0; b < block.count; b += kBeside) exp2_beside<kBeside>(power + b, value + b);
+        for (int b = 0; b < block.count; ++b) {
+            const int r = block.begin + b;
+            const Doubles own[3] = {held(miss[0][b]), held(miss[1][b]), held(miss[2][b])};
+            const Doubles by[3] = {slopes[0][b], slopes[1][b], slopes[2][b]};
+            const auto all = metric_value(own, by, value[b], value[b]);
+            doubles_at(w.sum, r) += all.squared;
+            for (int i = 0; i < 6; ++i) doubles_at(w.by_shape[i], r) += all.by_shape[i];
+            for (int i = 0; i < 3; ++i) block.by_index[i][b] = all.by_index[i];
+        }
+    }
+};
+
 // The terms of few cells, axis by axis, in either precision. by_shape is N times what it should be.
 template <class Slopes, class Real_>
 struct FewTerms {

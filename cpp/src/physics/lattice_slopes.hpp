@@ -139,7 +139,7 @@ struct SquareSlopes {
 // A polynomial over its highest coefficient.
 template <class Number, int count>
 struct Monic {
-    Number highest, of[count - 1];  // of[0]: of the lowest power
+    Number highest, of[count - 1];  // of[0]: of the lowest power; or as monic_of() wants them
 };
 template <class Number, int count>
 NANOBRAGG_FN constexpr Monic<Number, count> monic(const Number (&given)[count]) {
@@ -153,9 +153,9 @@ NANOBRAGG_FN constexpr Monic<Number, count> monic(const Number (&given)[count]) 
 // alone depend on the latter); in single precision 2e-8 and 2e-7, plus rounding. (No templates and no members: what
 // those hold would be shared among instruction sets.)
 NANOBRAGG_FN const Monic<double, 7>& sine_series(double) {
-    static constexpr Monic<double, 7> of =
-        monic<double, 7>({3.1415926535895971029, -5.1677127799773077795, 2.5501640354191500338, -0.59926442573311411489,
-                          0.082144732097592454384, -0.0073637849723730736241, 0.00044720022978248568478});
+    static constexpr Monic<double, 7> of = {0.00044720022978248568478,
+                                            {-13.225178223574625443, 124.09518739614753594, 4.4919702755881560864,
+                                             -1592.9954396444446087, 1556.6784600160252585, 675181.08501695154323}};
     return of;
 }
 NANOBRAGG_FN const Monic<float, 5>& sine_series(float) {
@@ -165,9 +165,10 @@ NANOBRAGG_FN const Monic<float, 5>& sine_series(float) {
     return of;
 }
 NANOBRAGG_FN const Monic<double, 8>& cot_series(double) {
-    static constexpr Monic<double, 8> of = monic<double, 8>(
-        {7.9999999921569141686, 5.6810589035844063546, 5.4067198245970916744, 5.3609446135671953487,
-         5.1824702813663528571, 6.5848704011569105891, -0.039073184443880003827, 16.218555186735553475});
+    static constexpr Monic<double, 8> of = {
+        16.218555186735553475,
+        {0.49326218643074715387, 0.50558188333514331226, 0.58422555388904793907, -1.0067864661106742749,
+         1.1623019929657878476, -1.1593280437265978571, 0.35085031673058804677}};
     return of;
 }
 NANOBRAGG_FN const Monic<float, 6>& cot_series(float) {
@@ -175,6 +176,26 @@ NANOBRAGG_FN const Monic<float, 6>& cot_series(float) {
         {7.99999847801f, 5.68148673178f, 5.38742495389f, 5.67121504843f, 3.04697605135f, 12.2913971226f});
     return of;
 }
+// Polynomials over their highest coefficients, of some registers side by side, since each step of one waits for the one
+// before: from the coefficients in single precision, and in double from the numbers of Knuth's form for the sixth
+// degree (The Art of Computer Programming, 4.6.4), which has three multiplications instead of five: additions are done
+// beside them.
+template <int terms, int count, class Real>
+NANOBRAGG_FN void monic_of(const float* given, const Real y[count], Real out[count]) {
+    for (int i = 0; i < count; ++i) out[i] = y[i] + given[terms - 2];
+    for (int n = terms - 3; n >= 0; --n) {
+        for (int i = 0; i < count; ++i) out[i] = out[i] * y[i] + given[n];
+    }
+}
+template <int terms, int count, class Real>
+NANOBRAGG_FN void monic_of(const double* given, const Real y[count], Real out[count]) {
+    static_assert(terms == 7, "the sixth degree");
+    Real z[count], w[count];
+    for (int i = 0; i < count; ++i) z[i] = (y[i] + given[0]) * y[i] + given[1];
+    for (int i = 0; i < count; ++i) w[i] = (y[i] + given[2]) * z[i] + given[3];
+    for (int i = 0; i < count; ++i) out[i] = (w[i] + (z[i] + given[4])) * w[i] + given[5];
+}
+
 // p of w over its unit, a w over that of the sine's square.
 template <int degree, class Number = double>
 struct AxisPolynomial {
@@ -223,17 +244,9 @@ NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree, Number>& axis, const
     __asm__("" : "+r"(sine), "+r"(cot));
 #endif
     Real y[count], s[count], c[count], w[count];
-    for (int i = 0; i < count; ++i) {
-        y[i] = d[i] * d[i];
-        s[i] = y[i] + sine[sines - 2];
-        c[i] = y[i] + cot[cots - 2];
-    }
-    for (int n = sines - 3; n >= 0; --n) {
-        for (int i = 0; i < count; ++i) {
-            s[i] = s[i] * y[i] + sine[n];
-            c[i] = c[i] * y[i] + cot[n + cots - sines];
-        }
-    }
+    for (int i = 0; i < count; ++i) y[i] = d[i] * d[i];
+    monic_of<sines, count>(sine, y, s);
+    monic_of<cots - 1, count>(cot + 1, y, c);
     for (int i = 0; i < count; ++i) {
         c[i] = ((Number)0.25 - y[i]) * (c[i] * y[i] + cot[0]);
         s[i] = s[i] * s[i];
@@ -259,7 +272,7 @@ NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree, Number>& axis, const
 // What derivatives by PolynomialSlopes leave out.
 template <class Number>
 NANOBRAGG_FN double slope_unit() {
-    return 2.0 * (double)cot_series(Number()).highest;
+    return (double)cot_series(Number()).highest;
 }
 
 // Of all three axes, over the units of the values and slope_unit(). by_shape is N times the derivative by N, from
@@ -273,18 +286,16 @@ struct PolynomialSlopes {
 
     template <class Real>
     static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const Real miss[3], const AxisSlopes<Real> axes[3]) {
-        using Number = typename NumberOf<Real>::Type;
         LatticeValue<Real> out;
-        Real others[3];
-        for (int i = 0; i < 3; ++i) others[i] = axes[(i + 1) % 3].value * axes[(i + 2) % 3].value;
-        const Real amplitude = axes[0].value * others[0];
+        const Real first = axes[0].value * axes[1].value, amplitude = first * axes[2].value;
+        const Real twice = amplitude + amplitude, last = twice * axes[2].value;
+        Real others[3] = {last * axes[1].value, last * axes[0].value, twice * first};
         out.squared = amplitude * amplitude;
         if constexpr (even) out.squared *= axes[0].half * axes[1].half * axes[2].half;
-        const Real half = (Number)0.5 * out.squared;
         for (int i = 0; i < 3; ++i) {
             if constexpr (even) others[i] *= axes[(i + 1) % 3].half * axes[(i + 2) % 3].half;
-            out.by_index[i] = (amplitude * others[i]) * axes[i].slope;
-            out.by_shape[i] = miss[i] * out.by_index[i] + half * axes[i].twice_cot;
+            out.by_index[i] = others[i] * axes[i].slope;
+            out.by_shape[i] = miss[i] * out.by_index[i] + out.squared * axes[i].twice_cot;
         }
         return out;
     }
