@@ -152,16 +152,17 @@ pybind11::tuple jvp_of(const Differentiator& by, const BoundScene& bound, const 
 
 template <class Differentiator>
 pybind11::tuple vjp_of(const Differentiator& by, const BoundScene& bound, const pybind11::object& weights,
-                       const std::string& precision, int threads, bool grid, const pybind11::object& pixels) {
+                       const std::string& precision, int threads, bool grid, const pybind11::object& pixels,
+                       bool with_image) {
     const Scene& scene = bound.scene();
     DerivativeOptions options;
     const std::optional<Numbers> numbers = numbers_from_python(pixels);
     const pybind11::ssize_t chosen = choose(scene, numbers, options);
     const ContiguousDoubles given = doubles(weights, "weights", {chosen});
-    pybind11::array_t<double> image(chosen);
+    pybind11::array_t<double> image(with_image ? chosen : 0);
     options.threads = threads;
     options.precision = precision_of(precision);
-    options.image = image.mutable_data();
+    options.image = with_image ? image.mutable_data() : nullptr;
     options.grid = grid;
     SceneChange change;
     {
@@ -182,8 +183,9 @@ pybind11::class_<Differentiator> define_differentiator(pybind11::module_& m, con
              "Image (pixels,) float64, and how it changes along each direction (directions, pixels) float64; `pixels`: "
              "numbers of those that are wanted, ascending, None for all.")
         .def("vjp", &vjp_of<Differentiator>, py::arg("scene"), py::arg("weights"), py::arg("precision") = "double",
-             py::arg("threads") = 0, py::arg("grid") = true, py::arg("pixels") = py::none(),
-             "Image (pixels,) float64, and d(sum of weights x image)/d(each number of the scene); `pixels` as in jvp.");
+             py::arg("threads") = 0, py::arg("grid") = true, py::arg("pixels") = py::none(), py::arg("image") = true,
+             "Image (pixels,) float64, or (0,) if none is wanted, and d(sum of weights x image)/d(each number of the "
+             "scene); `pixels` as in jvp.");
 }
 
 }  // namespace nanobragg

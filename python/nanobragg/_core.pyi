@@ -55,6 +55,7 @@ class Differentiator:
         threads: int = 0,
         grid: bool = True,
         pixels: ArrayLike | None = None,
+        image: bool = True,
     ) -> tuple[NDArray[np.float64], dict[str, Any]]: ...
 
 # random numbers (register_random.cpp)

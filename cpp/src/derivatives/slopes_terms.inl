@@ -302,21 +302,27 @@ struct FewTerms {
         for (int b = block.count; b % kBeside != 0; ++b) {
             for (BlockAxis<Real>& axis : axes) axis.miss[b] = Real{};
         }
-        for (int i = 0; i < 3; ++i) {
+        for (int i = 0; i < 2; ++i) {
             for (int b = 0; b < block.count; b += kBeside) {
                 slopes_along<Slopes::degree, Slopes::even, kFull, kBeside>(polynomials[i], axes[i].miss + b,
                                                                            axes[i].slopes + b);
             }
         }
-        for (int b = 0; b < block.count; ++b) {
-            const int r = block.begin + b;
-            const AxisSlopes<Real> along[3] = {axes[0].slopes[b], axes[1].slopes[b], axes[2].slopes[b]};
-            const Real miss[3] = {axes[0].miss[b], axes[1].miss[b], axes[2].miss[b]};
-            const auto value = Slopes::of(miss, along);
-            register_of(sums.sum, r) += value.squared;
-            for (int i = 0; i < 3; ++i) {
-                register_of(sums.by_shape[i], r) += value.by_shape[i];
-                block.by_index[i][b] = value.by_index[i];
+        // The third one's stay in registers: stores take longer than multiplications.
+        for (int begin = 0; begin < block.count; begin += kBeside) {
+            AxisSlopes<Real> last[kBeside];
+            slopes_along<Slopes::degree, Slopes::even, kFull, kBeside>(polynomials[2], axes[2].miss + begin, last);
+            for (int i = 0; i < kBeside; ++i) {
+                const int b = begin + i, r = block.begin + b;
+                if (b >= block.count) break;
+                const AxisSlopes<Real> along[3] = {axes[0].slopes[b], axes[1].slopes[b], last[i]};
+                const Real miss[3] = {axes[0].miss[b], axes[1].miss[b], axes[2].miss[b]};
+                const auto value = Slopes::of(miss, along);
+                register_of(sums.sum, r) += value.squared;
+                for (int j = 0; j < 3; ++j) {
+                    register_of(sums.by_shape[j], r) += value.by_shape[j];
+                    block.by_index[j][b] = value.by_index[j];
+                }
             }
         }
     }

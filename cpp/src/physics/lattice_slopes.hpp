@@ -149,9 +149,9 @@ NANOBRAGG_FN constexpr Monic<Number, count> monic(const Number (&given)[count]) 
     return out;
 }
 
-// sin(pi d)/d and 2 pi d cot(pi d)/(1/4 - d^2) as polynomials of d^2: relative errors 7e-14 and 1e-9 (the derivatives
-// alone depend on the latter); in single precision 2e-8 and 2e-7, plus rounding. (No templates and no members: what
-// those hold would be shared among instruction sets.)
+// sin(pi d)/d and 2 pi d cot(pi d), the latter in single precision over 1/4 - d^2, as polynomials of d^2: relative
+// errors 7e-14 and 1e-9 (the derivatives alone depend on the latter); in single precision 2e-8 and 2e-7, plus rounding.
+// (No templates and no members: what those hold would be shared among instruction sets.)
 NANOBRAGG_FN const Monic<double, 7>& sine_series(double) {
     static constexpr Monic<double, 7> of = {0.00044720022978248568478,
                                             {-13.225178223574625443, 124.09518739614753594, 4.4919702755881560864,
@@ -164,11 +164,11 @@ NANOBRAGG_FN const Monic<float, 5>& sine_series(float) {
                          -0.59824212930563712307f, 0.077560391389719789201f});
     return of;
 }
-NANOBRAGG_FN const Monic<double, 8>& cot_series(double) {
-    static constexpr Monic<double, 8> of = {
-        16.218555186735553475,
-        {0.49326218643074715387, 0.50558188333514331226, 0.58422555388904793907, -1.0067864661106742749,
-         1.1623019929657878476, -1.1593280437265978571, 0.35085031673058804677}};
+NANOBRAGG_FN const Monic<double, 9>& cot_series(double) {
+    static constexpr Monic<double, 9> of = {
+        -16.218555186735553475,
+        {1.0289280964134457977, 2.1466849059025654958, -2.1695967273956996592, 5.491266908661970317,
+         -2.6740196944520098509, -0.38364524943986122369, -1.4397063994053306201, -0.032762561138862180639}};
     return of;
 }
 NANOBRAGG_FN const Monic<float, 6>& cot_series(float) {
@@ -176,10 +176,11 @@ NANOBRAGG_FN const Monic<float, 6>& cot_series(float) {
         {7.99999847801f, 5.68148673178f, 5.38742495389f, 5.67121504843f, 3.04697605135f, 12.2913971226f});
     return of;
 }
+
 // Polynomials over their highest coefficients, of some registers side by side, since each step of one waits for the one
-// before: from the coefficients in single precision, and in double from the numbers of Knuth's form for the sixth
-// degree (The Art of Computer Programming, 4.6.4), which has three multiplications instead of five: additions are done
-// beside them.
+// before: from the coefficients in single precision. In double precision from the numbers of Knuth's form for the sixth
+// degree (The Art of Computer Programming, 4.6.4), which has three multiplications instead of five, as additions are
+// done beside them; and for the eighth, which goes on in the same way, four instead of seven.
 template <int terms, int count, class Real>
 NANOBRAGG_FN void monic_of(const float* given, const Real y[count], Real out[count]) {
     for (int i = 0; i < count; ++i) out[i] = y[i] + given[terms - 2];
@@ -189,11 +190,12 @@ NANOBRAGG_FN void monic_of(const float* given, const Real y[count], Real out[cou
 }
 template <int terms, int count, class Real>
 NANOBRAGG_FN void monic_of(const double* given, const Real y[count], Real out[count]) {
-    static_assert(terms == 7, "the sixth degree");
+    static_assert(terms == 7 || terms == 9, "the sixth and the eighth degree");
     Real z[count], w[count];
     for (int i = 0; i < count; ++i) z[i] = (y[i] + given[0]) * y[i] + given[1];
     for (int i = 0; i < count; ++i) w[i] = (y[i] + given[2]) * z[i] + given[3];
     for (int i = 0; i < count; ++i) out[i] = (w[i] + (z[i] + given[4])) * w[i] + given[5];
+    for (int i = 0; i < count && terms == 9; ++i) out[i] = out[i] * (z[i] + given[terms - 3]) + given[terms - 2];
 }
 
 // p of w over its unit, a w over that of the sine's square.
@@ -236,7 +238,8 @@ struct AxisSlopes {
 template <int degree, bool even, bool full, int count, class Number, class Real>
 NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree, Number>& axis, const Real d[count],
                                AxisSlopes<Real> out[count]) {
-    constexpr int sines = sizeof(Number) == sizeof(float) ? 5 : 7, cots = sines + 1;
+    constexpr bool single = sizeof(Number) == sizeof(float);
+    constexpr int sines = single ? 5 : 7, cots = single ? 6 : 9;
     // Read anew for each register's pixels, of which compilers cannot know that they stay: kept in registers, they
     // would drive the numbers of the pixels out of them.
     const Number *sine = sine_series(Number()).of, *cot = cot_series(Number()).of;
@@ -246,9 +249,9 @@ NANOBRAGG_FN void slopes_along(const AxisPolynomial<degree, Number>& axis, const
     Real y[count], s[count], c[count], w[count];
     for (int i = 0; i < count; ++i) y[i] = d[i] * d[i];
     monic_of<sines, count>(sine, y, s);
-    monic_of<cots - 1, count>(cot + 1, y, c);
+    monic_of<cots, count>(cot, y, c);
     for (int i = 0; i < count; ++i) {
-        c[i] = ((Number)0.25 - y[i]) * (c[i] * y[i] + cot[0]);
+        if (single) c[i] = ((Number)0.25 - y[i]) * c[i];
         s[i] = s[i] * s[i];
         w[i] = y[i] * s[i];
     }

@@ -89,7 +89,8 @@ def slopes_at(
     veil, given = None if point.veil is None else point.veil.of(pixels), np.asarray(weights, dtype=np.float64)
     # Weights of another shape are refused there.
     behind = given if veil is None or given.shape != veil.passed.shape else given * veil.passed
-    spots, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, **how)
+    seen = veil is not None
+    spots, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, image=seen, **how)
     numbers = [number for target in targets for number in target.numbers]
     if veil is None:
         slopes = iter([tangent.dot(change) for tangent in tangents(numbers, point)])
