@@ -105,11 +105,8 @@ def render_vjp(
         InputError, DeviceError, KeyboardInterrupt: as :func:`render_jvp` does.
 
     """
-    given = np.asarray(weights, dtype=np.float64)
     numbers, shape = _chosen(scene, pixels)
-    if given.shape != shape:
-        raise InputError(f"weights: found an array of shape {given.shape}, expected the image's, {shape}")
-    flat, held = given.reshape(-1), bound(scene)
+    flat, held = _flat(weights, shape), bound(scene)
     by, most = _differentiator(scene, device)
     pieces = _pieces(scene, numbers, 4.0, most)
 
@@ -119,6 +116,14 @@ def render_vjp(
 
     seen, change = sweep(flat, numbers) if len(pieces) == 1 else _vjp_of(sweep, flat, pieces, numbers, progress)
     return seen.reshape(shape) if image else seen, change
+
+
+def _flat(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The weights of an image of this shape, in a row."""
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != shape:
+        raise InputError(f"weights: found an array of shape {given.shape}, expected the image's, {shape}")
+    return given.reshape(-1)
 
 
 def _jvp_of(
