@@ -210,8 +210,11 @@ void backward(const BackwardTask& task) {
                 }
             }
             const double unit = task.task.mixed ? single_terms(row, term) : 1.0;
+            Doubles shapes[kShapeParameters];
+            clear_numbers<kShapeParameters>(shapes);
             sweep(row, orientations,
-                  BackwardSweep{term, first ? sums.first_orientations : sums.orientations, sums, unit});
+                  BackwardSweep{term, first ? sums.first_orientations : sums.orientations, sums, unit, shapes});
+            for (int i = 0; i < row.parameters; ++i) common.shape[i] += shapes[i];
             for (int r = 0; r < row.registers && !only; ++r) {
                 shape_edges(Backward(), row, r, in, doubles_at(seeds, r));
                 term_edges(Backward(), row, r, source, in, terms[r], doubles_at(seeds, r));

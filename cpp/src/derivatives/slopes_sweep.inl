@@ -155,7 +155,11 @@ template <class Direction>
 void sweep_gauss(Row& row, const double* orientations, const Direction& direction) {
     sweep_with<GaussTerms>(row, orientations, direction);
     for (int i = 0; i < row.parameters; ++i) {
-        for (int r = 0; r < row.registers; ++r) doubles_at(row.work.by_shape[i], r) *= GaussTerms::shape_unit();
+        if constexpr (Direction::kWeighs) {
+            direction.shapes[i] *= GaussTerms::slope_unit() * GaussTerms::shape_unit();
+        } else {
+            for (int r = 0; r < row.registers; ++r) doubles_at(row.work.by_shape[i], r) *= GaussTerms::shape_unit();
+        }
     }
 }
 
@@ -189,6 +193,7 @@ struct ForwardSweep {
     Work* works;
     bool first, strained, turned;  // whether any column has a strain, or changes of orientations
     bool geometry;                 // whether any moves scattering vectors
+    static constexpr bool kWeighs = false;
 
     template <class Real>
     struct Local {};
@@ -261,6 +266,10 @@ struct BackwardSweep {
     double* orientations;
     BackwardSums& sums;
     double single_unit;  // of term_by_q in single precision
+    // What belongs to the shape's parameters, where terms add it up over the pixels themselves: six sums for each pixel
+    // would be loaded and stored again and again.
+    static constexpr bool kWeighs = true;
+    Doubles* shapes;
 
     template <class Real>
     struct Local {

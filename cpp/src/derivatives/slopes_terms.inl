@@ -225,7 +225,7 @@ NANOBRAGG_FN void exp2_beside(const Doubles x[count], Doubles out[count]) {
 }
 
 // The terms of Gaussians, F being constant, in double: in three loops, and the exponential of some registers side by
-// side, since each step of it waits for the one before. by_shape is ShapeUnit times what it should be.
+// side, since each step of it waits for the one before. What belongs to the shape is over shape_unit(), too.
 struct GaussTerms {
     using Real = Doubles;
     static constexpr double kLog2e = 1.4426950408889634074;
@@ -256,14 +256,32 @@ struct GaussTerms {
         }
         for (int b = block.count; b % kBeside != 0; ++b) power[b] = Doubles{};
         for (int b = 0; b < block.count; b += kBeside) exp2_beside<kBeside>(power + b, value + b);
+        Doubles shapes[6];
+        clear_numbers<6>(shapes);
+        if constexpr (Direction::kWeighs) {
+            for (int i = 0; i < 6; ++i) shapes[i] = direction.shapes[i];
+        }
         for (int b = 0; b < block.count; ++b) {
             const int r = block.begin + b;
             const Doubles own[3] = {held(miss[0][b]), held(miss[1][b]), held(miss[2][b])};
             const Doubles by[3] = {slopes[0][b], slopes[1][b], slopes[2][b]};
-            const auto all = metric_value(own, by, value[b], value[b]);
-            doubles_at(w.sum, r) += all.squared;
-            for (int i = 0; i < 6; ++i) doubles_at(w.by_shape[i], r) += all.by_shape[i];
-            for (int i = 0; i < 3; ++i) block.by_index[i][b] = all.by_index[i];
+            doubles_at(w.sum, r) += value[b];
+            if constexpr (Direction::kWeighs) {
+                const Doubles weighted = value[b] * doubles_at(direction.term, r);
+                for (int i = 0; i < 3; ++i) {
+                    const Doubles part = weighted * own[i];
+                    shapes[i] += part * own[i];
+                    shapes[3 + i] += part * own[(i + 1) % 3];
+                    block.by_index[i][b] = value[b] * by[i];
+                }
+            } else {
+                const auto all = metric_value(own, by, value[b], value[b]);
+                for (int i = 0; i < 6; ++i) doubles_at(w.by_shape[i], r) += all.by_shape[i];
+                for (int i = 0; i < 3; ++i) block.by_index[i][b] = all.by_index[i];
+            }
+        }
+        if constexpr (Direction::kWeighs) {
+            for (int i = 0; i < 6; ++i) direction.shapes[i] = shapes[i];
         }
     }
 };
