@@ -232,7 +232,6 @@ def test_readers_that_never_end_are_ended_whoever_started_us(case: str, monkeypa
 
 
 SIDE_BY_SIDE = """
-import threading
 import numpy as np
 from nanobragg.io.support.apart import read_apart
 from nanobragg.refinement.crew import Crew

@@ -232,7 +232,7 @@ struct GaussTerms {
     double metric[6];  // with which metric_slopes() gives the power of two
 
     explicit GaussTerms(const KernelScene&, const double* shape) {
-        for (int i = 0; i < 6; ++i) metric[i] = shape[i] * (-kLog2e / 0.63);
+        for (int i = 0; i < 6; ++i) metric[i] = shape[i] * shape_unit();
     }
 
     static NANOBRAGG_FN_MEMBER double unit() { return kExp2Unit; }

@@ -150,10 +150,10 @@ class Joint:
         known = self._priors.numbers - self.own
         gradient[known] -= surprise * slopes
         head[known, known] += slopes * slopes
-        factor = self._leash.factor(first)
-        held = state.misfit / factor * self._leash.weights[self.own :]
+        factor, held = self._leash.slopes(first, state.misfit)
+        pull, held = (held * first)[self.own :], held[self.own :]
         return Arrow(
-            np.append(factor * gradient - held * first[self.own :], factor * gradients[:, : self.own].ravel()),
+            np.append(factor * gradient - pull, factor * gradients[:, : self.own].ravel()),
             factor * head + np.diag(held),
             factor * normals[:, : self.own, self.own :],
             factor * normals[:, : self.own, : self.own],

@@ -36,14 +36,20 @@ class Leash:
     """
 
     def __init__(self, variables: Variables, numbers: Sequence[int], *, holds: bool) -> None:
-        self.weights = np.array(
+        self._weights = np.array(
             [_weight(v) if holds and i in numbers else 0.0 for i, v in enumerate(variables.items)], dtype=float
         )
-        """(n,)"""
 
     def factor(self, x: Array) -> float:
         """What the misfit at ``x`` (n,) is multiplied by."""
-        return 1.0 + float(self.weights @ (x * x))
+        return 1.0 + float(self._weights @ (x * x))
+
+    def slopes(self, x: Array, misfit: float) -> tuple[float, Array]:
+        """The factor, by which slopes of the misfit without it are multiplied, and the curvatures (n,) that it adds;
+        those times ``x`` are taken from half of minus the gradient. ``misfit``: with the factor.
+        """
+        factor = self.factor(x)
+        return factor, misfit / factor * self._weights
 
 
 def _weight(v: Variable) -> float:

@@ -107,8 +107,7 @@ class Target:
         gradient += self.pull(x)
         known, slopes = self._priors.numbers, self._priors.surprise(x)[1]
         normal[known, known] += slopes * slopes
-        factor, weights = self._leash.factor(x), self._leash.weights
-        held = part.misfit / factor * weights
+        factor, held = self._leash.slopes(x, part.misfit)
         return Slopes(factor * gradient - held * x, factor * normal + np.diag(held))
 
     def terms(self, part: Part) -> Terms:
