@@ -90,7 +90,7 @@ def test_tensors_on_a_device_have_their_images_and_gradients_there() -> None:
 
     if cuda_system().reason or not torch.cuda.is_available():
         pytest.skip(cuda_system().reason or "PyTorch finds no CUDA device")
-    for missets in (MISSETS, MISSETS[0]):
+    for missets in (MISSETS, MISSETS[0], MISSETS[:0]):
         gradients = {}
         for device in ("cuda", "cpu"):
             value = torch.tensor(missets, device=device, requires_grad=True)
@@ -244,6 +244,105 @@ def test_jax_differentiates_backward() -> None:
     np.testing.assert_allclose(jax.jacrev(image)(missets[0]), columns[0], rtol=1e-9, atol=1e-12 * scale)
     with pytest.raises(InputError, match=r"crystal.misset: found values of shape \(2,\)"):
         image(jnp.ones(2))
+
+
+@needs_jax
+@pytest.mark.cuda
+def test_arrays_on_a_device_have_their_images_and_gradients_there() -> None:
+    """A loop on a GPU gets what it gets on the processors; compiled, too, where the device has to be said."""
+    import jax
+    import jax.numpy as jnp
+
+    from nanobragg.jax import simulate
+    from nanobragg.rendering.cuda_system import cuda_system
+
+    if cuda_system().reason or jax.default_backend() != "gpu":
+        pytest.skip(cuda_system().reason or "JAX finds no CUDA device")
+    jax.config.update("jax_enable_x64", True)
+
+    def half_square(misset: Any, device: str | None = None) -> Any:
+        return (simulate(STILL, device=device, **{"crystal.misset": misset}) ** 2).sum() / 2
+
+    for missets in (MISSETS, MISSETS[0], MISSETS[:0]):
+        value = jnp.asarray(missets)
+        assert simulate(STILL, **{"crystal.misset": value}).devices() == value.devices()
+        expected = jax.grad(half_square)(value, "cpu")
+        for slope in (jax.grad(half_square)(value), jax.jit(jax.grad(half_square), static_argnums=1)(value, "cuda")):
+            assert slope.devices() == value.devices()
+            np.testing.assert_allclose(slope, expected, rtol=1e-8)
+
+
+@pytest.fixture
+def arrays_there(played: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JAX's arrays say what they say where they are on the CUDA device that the CPU plays."""
+    import jax.numpy as jnp
+
+    def interface(array: Any) -> dict[str, Any]:
+        place = array.unsafe_buffer_pointer(), True
+        return {"shape": array.shape, "typestr": array.dtype.str, "data": place, "version": 2}
+
+    kind = type(jnp.zeros(1))
+    monkeypatch.setattr(kind, "__dlpack_device__", lambda array: (2, 0))
+    monkeypatch.setattr(kind, "__cuda_array_interface__", property(interface))
+
+
+@needs_jax
+@pytest.mark.parametrize("wide", [True, False], ids=["float64", "float32"])
+@pytest.mark.parametrize("missets", [MISSETS, MISSETS[0], MISSETS[:0]], ids=["batch", "one", "none"])
+def test_images_of_arrays_on_a_device_do_not_go_by_the_host(
+    arrays_there: None, monkeypatch: pytest.MonkeyPatch, missets: np.ndarray, wide: bool
+) -> None:
+    """A loop on a GPU copies nothing but parameters, in both of JAX's precisions, and no device has to be said."""
+    import jax
+    import jax.numpy as jnp
+
+    from nanobragg.jax import simulate
+
+    if missets.size > 0:
+        monkeypatch.delattr(jax, "pure_callback")
+    jax.config.update("jax_enable_x64", wide)
+    value, distance = jnp.asarray(missets), jnp.asarray(80.0)
+    dtype, rtol = (np.float64, 1e-8) if wide else (np.float32, 1e-5)
+
+    def half_square(misset: Any, distance: Any) -> tuple[Any, Any]:
+        image = simulate(STILL, **{"crystal.misset": misset, "detector.distance": distance})
+        return (image**2).sum() / 2, image
+
+    ((_, image), slopes) = jax.value_and_grad(half_square, (0, 1), has_aux=True)(value, distance)
+    assert [array.dtype for array in (image, *slopes)] == [dtype] * 3
+    here = ImageFunction(STILL, ["crystal.misset", "detector.distance"], [missets.shape, ()])
+    values = [np.asarray(array, dtype=float) for array in (value, distance)]
+    expected = here.image(values)
+    np.testing.assert_allclose(image, expected, rtol=rtol)
+    for slope, known in zip(slopes, here.slopes(values, expected, [True, True]), strict=True):
+        np.testing.assert_allclose(slope, known, rtol=10 * rtol)
+
+
+@needs_jax
+def test_compiled_images_are_the_processors_unless_said(arrays_there: None) -> None:
+    """Compiled, arrays do not tell where they are: no device is taken by chance, and one that is said is taken."""
+    import jax
+    import jax.numpy as jnp
+
+    from nanobragg.jax import simulate
+
+    jax.config.update("jax_enable_x64", True)
+    images, columns = columns_of(MISSETS)
+    there = ImageFunction(STILL, ["crystal.misset"], [MISSETS.shape], device="cuda").image([MISSETS])
+    assert not np.array_equal(there, images)
+
+    def image(misset: Any, device: str | None = None) -> Any:
+        return simulate(STILL, device=device, **{"crystal.misset": misset})
+
+    missets = jnp.asarray(MISSETS)
+    np.testing.assert_array_equal(image(missets), there)
+    np.testing.assert_array_equal(image(missets, "cpu"), images)
+    compiled = jax.jit(image, static_argnums=1)
+    np.testing.assert_array_equal(compiled(missets), images)
+    np.testing.assert_array_equal(compiled(missets, "cuda"), there)
+    np.testing.assert_array_equal(jax.vmap(image)(missets), images)
+    scale = float(np.abs(columns).max())
+    np.testing.assert_allclose(jax.jacrev(image)(missets[0]), columns[0], rtol=1e-8, atol=1e-9 * scale)
 
 
 # ---- without them -----------------------------------------------------------------------------------------

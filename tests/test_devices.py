@@ -260,8 +260,12 @@ def test_images_for_other_libraries(played: None) -> None:
     assert (view == expected).all()
     assert (np.asarray(other) != expected).any()
     assert np.asarray(other, dtype=float).dtype == np.float64
+    for stream in (None, 1, 2, 0x55D0_0000_0000):  # what is handed out is done: there is no stream that has to wait
+        assert other.__dlpack__(stream=stream, max_version=(1, 1), dl_device=(1, 0), copy=False) is not None
     with pytest.raises(BufferError):
         other.__dlpack__(dl_device=(2, 0))
+    with pytest.raises(BufferError, match="no copy is made"):
+        other.__dlpack__(copy=True)
     assert not hasattr(other, "__cuda_array_interface__")
 
 

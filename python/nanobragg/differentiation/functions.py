@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,8 @@ class ImageFunction:
         shapes: of the values.
         precision: ``double`` or ``mixed``.
         threads: 0 for all processors.
-        device: where it is computed, as :func:`nanobragg.derivatives.jacobian` has it.
+        device: where it is computed, as :func:`nanobragg.derivatives.jacobian` has it; ``None``: on the processors,
+            unless :meth:`beside` is told of another.
         roi: fast first, fast last, slow first, slow last.
 
     Raises:
@@ -52,13 +54,14 @@ class ImageFunction:
         *,
         precision: str = "double",
         threads: int = 0,
-        device: Device = "cpu",
+        device: Device | None = "cpu",
         roi: tuple[int, int, int, int] | None = None,
     ) -> None:
         if precision not in ("double", "mixed"):
             raise InputError(f"precision: found {precision}, expected double or mixed")
         self._threads, self._roi = threads, roi
-        self._how: dict[str, Any] = {"precision": precision, "device": device}
+        self._is_asked_for = device is not None
+        self._how: dict[str, Any] = {"precision": precision, "device": device or "cpu"}
         self._experiment, self._point = experiment, point_of(experiment, roi, around=True)
         self._targets = targets_of(names, self._point)
         self._new_factors = any(target.of_grid for target in self._targets)
@@ -75,6 +78,23 @@ class ImageFunction:
         self.shape: tuple[int, ...] = one if self._length is None else (self._length, *one)
         """Shape of the image; with a batch, of one image after the other."""
 
+    def beside(self, numbers: Sequence[int]) -> ImageFunction:
+        """The function of arrays on CUDA devices of these numbers: unless a device was asked for, it is computed on the
+        first of them if this installation can, else on the processors.
+        """
+        from nanobragg.rendering.cuda_system import cuda_system
+
+        if self._is_asked_for or not numbers or numbers[0] not in [one.number for one in cuda_system().devices]:
+            return self
+        other = copy(self)
+        other._how = {**self._how, "device": f"cuda:{numbers[0]}"}
+        return other
+
+    @property
+    def place(self) -> int | None:
+        """The number of the CUDA device where images stay; ``None`` where they do not."""
+        return None if self._point.veil is not None else stays(self._point.scene, self._how["device"])
+
     def image(self, values: Arrays) -> NDArray[np.float64]:
         """The image, or images, at some values."""
         out = np.empty(self.shape)
@@ -86,10 +106,11 @@ class ImageFunction:
 
     def images_there(self, values: Arrays) -> list[Any] | None:
         """The images of a batch one by one (of none: of one), each in the memory of the CUDA device that it is computed
-        on (:func:`~nanobragg.rendering.derivatives.render_there`); ``None`` where they do not stay there.
+        on (:func:`~nanobragg.rendering.derivatives.render_there`); ``None`` where they do not stay there, or there are
+        none.
         """
-        number = None if self._point.veil is not None else stays(self._point.scene, self._how["device"])
-        if number is None:
+        number = self.place
+        if number is None or self._count == 0:
             return None
         return [render_there(self._at(values, which).scene, number) for which in range(self._count)]
 

@@ -50,22 +50,12 @@ def simulate(
 
     """
     given = [torch.as_tensor(value) for value in tensors.values()]
-    shapes, where = [tuple(t.shape) for t in given], _device_of(given) if device is None else device
+    shapes = [tuple(tensor.shape) for tensor in given]
     function = ImageFunction(
-        experiment, list(tensors), shapes, precision=precision, threads=threads, device=where, roi=roi
+        experiment, list(tensors), shapes, precision=precision, threads=threads, device=device, roi=roi
     )
-    return _Image.apply(function, *given)
-
-
-def _device_of(tensors: list[torch.Tensor]) -> Device:
-    """That of the tensors, where it can be used."""
-    numbers = [tensor.device.index for tensor in tensors if tensor.device.type == "cuda"]
-    if not numbers:
-        return "cpu"
-    from nanobragg.rendering.cuda_system import cuda_system
-
-    there = [device.number for device in cuda_system().devices]
-    return f"cuda:{numbers[0]}" if numbers[0] in there else "cpu"
+    numbers = [tensor.device.index for tensor in given if tensor.is_cuda]
+    return _Image.apply(function.beside(numbers), *given)
 
 
 class _Image(torch.autograd.Function):
