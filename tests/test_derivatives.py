@@ -247,6 +247,26 @@ def test_values_of_panels_go_into_their_moves(name: str, value: Any, expected: d
         assert vars(move) == vars(expected.get(number, before[min(number, 2)])), number
 
 
+def test_panels_and_groups_are_told_apart_whatever_their_names() -> None:
+    """A panel that is called 0 and is not the first took the place of the first one; and groups may have brackets."""
+    panels = [replace(panel, name=name) for panel, name in zip(PANELS.detector.panels or (), "201", strict=True)]
+    panels[2] = replace(panels[2], group="back[0]")
+    experiment = replace(PANELS, detector=replace(PANELS.detector, panels=tuple(panels), moves=None))
+    image, columns = jacobian(experiment, [f"detector.panels[{number}].shift[0]" for number in range(3)])
+    for number, (column, size) in enumerate(zip(columns, (48, 48, 35), strict=True)):
+        its = slice(48 * number, 48 * number + size)
+        assert column[its].any()
+        assert not np.delete(column, its).any()
+        moves = with_values(experiment, {f"detector.panels[{number}].shift[0]": 1.0}).detector.moves
+        assert moves is not None
+        assert moves[-1].panel == "201"[number]
+    found = gradient(experiment, np.ones(image.shape))
+    shifts = [np.asarray(found[f"detector.panels[{number}].shift"])[0] for number in range(3)]
+    np.testing.assert_allclose(shifts, columns.sum(axis=1), rtol=1e-11)
+    (column,) = jacobian(experiment, ["detector.groups[back[0]].shift[0]"])[1]
+    np.testing.assert_allclose(column, columns[2], rtol=1e-12)
+
+
 def test_values_are_set_by_name() -> None:
     """One number, all of a field, those of a cell that are equal, and factors of a list."""
     experiment = experiment_of(f"{STILL} -cell 50 50 70 90 90 90")
@@ -267,6 +287,10 @@ def test_values_are_set_by_name() -> None:
     one = resolve(with_values(with_factors(), {"crystal.structure_factors[-9,-9,-8]": 3.0})).scene
     assert one.f_grid[0, 0, 1] == 3.0
     assert np.count_nonzero(one.f_grid != grid) == 1
+    with pytest.raises(InputError, match=r"beam\.wavelength: found 'long', expected a number"):
+        with_values(experiment, {"beam.wavelength": "long"})
+    with pytest.raises(InputError, match="values: found None, expected a mapping of names to values"):
+        with_values(experiment, None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"crystal.misset: found values of shape \(2,\), expected \(3,\)"):
         with_values(experiment, {"crystal.misset": (1, 2)})
     with pytest.raises(InputError, match=r"-lambda \(beam.wavelength\): found inf"):
@@ -544,6 +568,52 @@ def test_weights_precision_and_device_are_checked() -> None:
         jacobian(experiment, "beam.wavelength")
 
 
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"names": 5}, "names: found 5, expected a list of names"),
+        ({"names": ["beam.wavelength", None]}, "names: found None among them, expected texts"),
+        ({"weights": "abc"}, "weights: found an array of <U3, expected real numbers in the image's shape"),
+        ({"weights": [[1, 2], [3]]}, "weights: found no array of numbers, expected real numbers in the image's shape"),
+        ({"weights": np.ones((12, 12), complex)}, "weights: found an array of complex128, expected real numbers"),
+        ({"roi": (0, 3)}, "roi: found (0, 3), expected four whole numbers"),
+        ({"roi": (0, 3, 0, math.nan)}, "roi: found (0, 3, 0, nan), expected four whole numbers"),
+        ({"threads": -1}, "threads: found -1, expected a positive number, or 0 for all processors"),
+        ({"threads": 1.5}, "threads: found 1.5, expected a positive number, or 0 for all processors"),
+        ({"precision": None}, "precision: found None, expected double or mixed"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(said: dict[str, Any], sentence: str) -> None:
+    """Not by a traceback of NumPy or of the extension's."""
+    arguments: dict[str, Any] = {"names": ["beam.wavelength"], "weights": np.ones((12, 12)), **said}
+    with pytest.raises(InputError) as caught:
+        gradient(experiment_of(STILL), **arguments)
+    assert str(caught.value).startswith(sentence)
+    if "weights" not in said:
+        del arguments["weights"]
+        with pytest.raises(InputError) as caught:
+            jacobian(experiment_of(STILL), **arguments)
+        assert str(caught.value).startswith(sentence)
+
+
+def test_names_may_be_made_on_the_way() -> None:
+    """Whoever writes ``(f"crystal.misset[{i}]" for i in range(3))`` gets three columns, not an empty array."""
+    experiment, names = experiment_of(STILL), [f"crystal.misset[{i}]" for i in range(3)]
+    image, columns = jacobian(experiment, (name for name in names))
+    np.testing.assert_array_equal(columns, jacobian(experiment, names)[1])
+    assert list(gradient(experiment, np.ones(image.shape), iter(names))) == names
+
+
+def test_any_number_of_threads_will_do() -> None:
+    """Tens of thousands, which a typing error or another program's setting may say, ended the process."""
+    experiment, names = experiment_of(STILL), ["crystal.misset[0]"]
+    image, columns = jacobian(experiment, names)
+    for threads in (100_000, 10**30):
+        np.testing.assert_array_equal(jacobian(experiment, names, threads=threads)[1], columns)
+    weights = np.ones(image.shape)
+    assert gradient(experiment, weights, names, threads=100_000) == gradient(experiment, weights, names)
+
+
 @pytest.mark.parametrize("words", [STILL, TURNED, BEAM, XDS, PANELS], ids=["still", "turned", "beam", "xds", "panels"])
 def test_a_device_differentiates_as_the_cpu_does(words: str | Experiment, gpu: str) -> None:
     """Whoever has a GPU gets the same image, columns and gradient from it, in whatever precision."""
@@ -602,6 +672,20 @@ def test_parameters_say_what_they_are() -> None:
     assert "crystal.fudge" not in found  # it says nothing about square crystals
     assert "detector.beam_x" not in found  # said, it would move the pivot
     assert "steps" in parameters(experiment_of(XDS))["crystal.misset"].why
+
+
+def test_interpolated_structure_factors_have_kinks_at_whole_indices() -> None:
+    """A symmetric detector may have pixels just there: the column is the slope to one side, and parameters say so."""
+    experiment = with_factors(interpolate=True, misset=(0, 0, 0), cell=(55, 65, 75, 90, 90, 90), cells=2)
+    detector = replace(experiment.detector, beam_x=5.5, beam_y=5.5, convention="denzo")
+    experiment = replace(experiment, detector=detector)
+    image, (column,) = jacobian(experiment, ["crystal.misset[0]"])
+    sides = [(exact_image(with_values(experiment, {"crystal.misset[0]": s})) - image) / s for s in (1e-6, -1e-6)]
+    kinks = np.abs(sides[0] - sides[1]) > 0.01 * np.abs(column).max()
+    assert kinks.any()
+    nearest = np.minimum(*(np.abs(side - column) for side in sides))
+    assert nearest.max() < 1e-4 * np.abs(column).max()
+    assert "whole indices" in parameters(experiment)["crystal.misset"].why
 
 
 def test_dual_numbers_are_differentiated_as_their_formulas() -> None:

@@ -18,7 +18,9 @@ int thread_count(int threads) {
     [[maybe_unused]] static const int watched = pthread_atfork(nullptr, nullptr, [] { orphaned = started.load(); });
 #endif
     if (orphaned) return 1;
-    const int wanted = threads > 0 ? threads : std::max(1, omp_get_num_procs());
+    const int processors = std::max(1, omp_get_num_procs());
+    // Many more are of no use, and tens of thousands overflow the stack of the one that starts them.
+    const int wanted = threads > 0 ? std::min(threads, std::max(64, 4 * processors)) : processors;
     if (wanted > 1) started = true;
     return wanted;
 }

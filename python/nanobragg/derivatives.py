@@ -9,7 +9,7 @@ Both are exact: nothing is a difference of two images. Parameters have the names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +43,7 @@ def parameters(experiment: Experiment) -> Mapping[str, Parameter]:
 
 def jacobian(
     experiment: Experiment,
-    names: Sequence[str],
+    names: Iterable[str],
     *,
     precision: str = "double",
     threads: int = 0,
@@ -88,7 +88,7 @@ def jacobian(
 def gradient(
     experiment: Experiment,
     weights: ArrayLike,
-    names: Sequence[str] | None = None,
+    names: Iterable[str] | None = None,
     *,
     precision: str = "double",
     threads: int = 0,

@@ -3,8 +3,8 @@
 
 namespace nanobragg {
 
-// Threads that `threads` stands for (0: one for each processor this process may use); one in a forked child of a
-// process that had several.
+// Threads that `threads` stands for (0: one for each processor this process may use; never more than 64 or four for
+// each processor); one in a forked child of a process that had several.
 int thread_count(int threads);
 
 }  // namespace nanobragg

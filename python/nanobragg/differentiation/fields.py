@@ -50,10 +50,10 @@ class Row(NamedTuple):
 
 
 WHY = {
-    "indices": "half-integer Miller indices, dmin, and the range of interpolated structure factors",
+    "indices": "half-integer Miller indices, dmin; whole indices, and the range, of interpolated structure factors",
     "tophat": "the edge of the spots, which are steps: nothing else changes with indices",
-    "model": "half-integer Miller indices, dmin, and the range of interpolated structure factors; those of a model are "
-    "held",
+    "model": "half-integer Miller indices, dmin; whole indices, and the range, of interpolated structure factors; "
+    "those of a model are held",
     "none": "",
     "cells": "1, below which there are none; whole numbers of cells are no steps on the way",
     "first": "a value of 0, where no spread is drawn; half-integer Miller indices",

@@ -14,6 +14,7 @@ from nanobragg.differentiation.slopes import image_at, slopes_at, slopes_there
 from nanobragg.differentiation.values import replaced
 from nanobragg.errors import InputError
 from nanobragg.rendering.derivatives import render_there, stays
+from nanobragg.rendering.devices import checked_precision, checked_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,11 +58,9 @@ class ImageFunction:
         device: Device | None = "cpu",
         roi: tuple[int, int, int, int] | None = None,
     ) -> None:
-        if precision not in ("double", "mixed"):
-            raise InputError(f"precision: found {precision}, expected double or mixed")
-        self._threads, self._roi = threads, roi
+        self._threads, self._roi = checked_threads(threads), roi
         self._is_asked_for = device is not None
-        self._how: dict[str, Any] = {"precision": precision, "device": device or "cpu"}
+        self._how: dict[str, Any] = {"precision": checked_precision(precision), "device": device or "cpu"}
         self._experiment, self._point = experiment, point_of(experiment, roi, around=True)
         self._targets = targets_of(names, self._point)
         self._new_factors = any(target.of_grid for target in self._targets)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.differentiation.fields import MOVES, PROPORTIONAL, ROWS, SENSORS, Parameter, Row, known, sensor_rows
 from nanobragg.differentiation.systems import free_number, whole_cell
 from nanobragg.errors import InputError
-from nanobragg.records.panel import panel_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nanobragg.differentiation.point import Point
 
 _NAME = re.compile(
-    rf"(?P<field>\w+\.\w+(?:\[[^\]]*\]\.(?:{'|'.join((*MOVES, *SENSORS, *PROPORTIONAL))}))?)"
+    rf"(?P<field>\w+\.\w+(?:\[.*\]\.(?:{'|'.join((*MOVES, *SENSORS, *PROPORTIONAL))}))?)"
     r"(?:\[(?P<index>[^\]]*)\])?(?:\.(?P<rest>\w+\.\w+))?"
 )
 
@@ -56,7 +54,7 @@ class Target(NamedTuple):
         return self.row.name in ("crystal.structure_factors", "crystal.default_F")
 
 
-def targets_of(names: Sequence[str], point: Point) -> list[Target]:
+def targets_of(names: Iterable[str], point: Point) -> list[Target]:
     """What these names stand for; without an index, a field of several numbers stands for all.
 
     Raises:
@@ -77,7 +75,7 @@ def targets_of(names: Sequence[str], point: Point) -> list[Target]:
     return found
 
 
-def choose(names: Sequence[str], point: Point) -> list[Chosen]:
+def choose(names: Iterable[str], point: Point) -> list[Chosen]:
     """The numbers that have these names.
 
     Raises:
@@ -89,21 +87,28 @@ def choose(names: Sequence[str], point: Point) -> list[Chosen]:
 
 
 def _by_number(name: str, point: Point) -> str:
-    """A name with its panel's number, where it has its name: ``detector.panels[left].shift[0]``."""
+    """A name with its panel's number, where it has its name: ``detector.panels[left].shift[0]``. A number is one also
+    where another panel has it for its name: it is what :func:`known` calls that panel.
+    """
     match = _PANEL.fullmatch(name)
     if match is None or point.path is None:
         return name
-    number = panel_number([panel.name for panel in point.scene.panels], match[1])
-    return name if number is None else f"detector.panels[{number}].{match[2]}"
+    names = [panel.name for panel in point.scene.panels]
+    by_name = match[1] in names and match[1] not in map(str, range(len(names)))
+    return f"detector.panels[{names.index(match[1])}].{match[2]}" if by_name else name
 
 
-def _list(names: Sequence[str]) -> Sequence[str]:
+def _list(names: Iterable[str]) -> list[str]:
+    """All of them; what can be gone through only once is, here."""
     if isinstance(names, str):
         raise InputError(f"names: found the text {names!r}, expected a list of names")
-    wrong = next((name for name in names if not isinstance(name, str)), None)
-    if wrong is not None:
-        raise InputError(f"names: found {wrong!r} among them, expected texts")
-    return names
+    if not isinstance(names, Iterable):
+        raise InputError(f"names: found {names!r}, expected a list of names")
+    every = list(names)
+    for name in every:
+        if not isinstance(name, str):
+            raise InputError(f"names: found {name!r} among them, expected texts")
+    return every
 
 
 def _chosen(name: str, there: dict[str, tuple[Row, Parameter]], point: Point) -> Chosen:

@@ -12,6 +12,7 @@ from nanobragg.differentiation.panels import PanelPath
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import checked
+from nanobragg.records.kinds import REGION
 from nanobragg.rendering.surroundings import passed_and_added
 from nanobragg.resolver.around import surroundings_of
 from nanobragg.resolver.mosaic import domains_of
@@ -89,6 +90,7 @@ def point_of(experiment: Experiment, roi: tuple[int, int, int, int] | None = Non
 
     """
     experiment = checked(Experiment, experiment)
+    roi = None if roi is None else REGION.checked(roi, "roi")
     if isinstance(experiment.crystal.misset, str) and experiment.crystal.misset_seed is None:
         raise InputError("-misset (crystal.misset): found 'random' without a seed, expected a misset_seed")
     return _point(*said_of(experiment), roi, around=around)

@@ -10,7 +10,7 @@ import numpy as np
 from nanobragg.differentiation.fields import PROPORTIONAL, material_of
 from nanobragg.differentiation.surroundings import veil_change
 from nanobragg.differentiation.tangents import tangents
-from nanobragg.rendering.derivatives import render_jvp, render_vjp, render_vjp_there
+from nanobragg.rendering.derivatives import checked_weights, render_jvp, render_vjp, render_vjp_there
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -81,12 +81,12 @@ def slopes_at(
     """The derivatives of Σ weights · image by each target; ``how``: see
     :func:`~nanobragg.rendering.derivatives.render_vjp`. Pixels of no weight are left out, if most are.
     """
-    given = np.asarray(weights)
+    given = checked_weights(weights)
     if pixels is None and given.shape == tuple(point.scene.image_shape) and 2 * np.count_nonzero(given) < given.size:
         pixels = given != 0
-        weights = given[pixels]
+        given = given[pixels]
     grid = any(target.of_grid for target in targets)
-    veil, given = None if point.veil is None else point.veil.of(pixels), np.asarray(weights, dtype=np.float64)
+    veil = None if point.veil is None else point.veil.of(pixels)
     # Weights of another shape are refused there.
     behind = given if veil is None or given.shape != veil.passed.shape else given * veil.passed
     seen = veil is not None

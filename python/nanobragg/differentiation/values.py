@@ -34,6 +34,8 @@ def with_values(experiment: Experiment, values: Mapping[str, ArrayLike]) -> Expe
         InputError: for a name that there is not, a value of another shape, and values that a field cannot have.
 
     """
+    if not isinstance(values, Mapping):
+        raise InputError(f"values: found {values!r}, expected a mapping of names to values")
     point = point_of(experiment, around=True)
     return checked(Experiment, replaced(experiment, targets_of(list(values), point), list(values.values()), point))
 
@@ -43,7 +45,7 @@ def replaced(
 ) -> Experiment:
     """The experiment with a value for each target; ``point`` is where its names were looked up."""
     for target, value in zip(targets, values, strict=True):
-        numbers = np.asarray(value, dtype=np.float64)
+        numbers = _numbers(target, value)
         if numbers.shape != target.shape:
             raise InputError(
                 f"{target.name}: found values of shape {numbers.shape}, expected {target.shape or 'one number'}"
@@ -57,6 +59,14 @@ def replaced(
         else:
             experiment = _with_field(experiment, target, numbers)
     return experiment
+
+
+def _numbers(target: Target, value: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        expected = "numbers" if target.shape else "a number"
+        raise InputError(f"{target.name}: found {value!r}, expected {expected}") from error
 
 
 def _with_field(experiment: Experiment, target: Target, numbers: NDArray[np.float64]) -> Experiment:

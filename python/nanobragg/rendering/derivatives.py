@@ -11,7 +11,7 @@ from nanobragg import _core
 from nanobragg.errors import InputError
 from nanobragg.records.scene_change import SceneChange
 from nanobragg.rendering.binding import bound
-from nanobragg.rendering.devices import Device, choose_device
+from nanobragg.rendering.devices import Device, checked_precision, checked_threads, choose_device
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -59,13 +59,13 @@ def render_jvp(
         KeyboardInterrupt: on Ctrl-C, within seconds.
 
     """
-    numbers, shape = _chosen(scene, pixels)
+    (numbers, shape), how = _chosen(scene, pixels), (checked_precision(precision), checked_threads(threads))
     given, held = list(directions), bound(scene)
     by, most = _differentiator(scene, device)
     pieces = _pieces(scene, numbers, 1 + len(given) / 4, most)
 
     def sweep(those: NDArray[np.intp] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return by.jvp(held, given, precision, threads, those)
+        return by.jvp(held, given, *how, those)
 
     image, columns = sweep(numbers) if len(pieces) == 1 else _jvp_of(sweep, len(given), pieces, numbers, progress)
     return image.reshape(shape), columns.reshape(len(given), *shape)
@@ -105,22 +105,37 @@ def render_vjp(
         InputError, DeviceError, KeyboardInterrupt: as :func:`render_jvp` does.
 
     """
-    numbers, shape = _chosen(scene, pixels)
+    (numbers, shape), how = _chosen(scene, pixels), (checked_precision(precision), checked_threads(threads))
     flat, held = _flat(weights, shape), bound(scene)
     by, most = _differentiator(scene, device)
     pieces = _pieces(scene, numbers, 4.0, most)
 
     def sweep(own: NDArray[np.float64], those: NDArray[np.intp] | None) -> tuple[NDArray[np.float64], SceneChange]:
-        pixels_of, found = by.vjp(held, own, precision, threads, grid, those, image)
+        pixels_of, found = by.vjp(held, own, *how, grid, those, image)
         return pixels_of, SceneChange(**found)
 
     seen, change = sweep(flat, numbers) if len(pieces) == 1 else _vjp_of(sweep, flat, pieces, numbers, progress)
     return seen.reshape(shape) if image else seen, change
 
 
+def checked_weights(weights: ArrayLike) -> NDArray[np.float64]:
+    """Weights as numbers, of whatever shape.
+
+    Raises :class:`InputError` for texts, complex numbers, and rows of several lengths.
+    """
+    try:
+        given = np.asarray(weights)
+        if given.dtype.kind in "biufO":
+            return np.asarray(given, dtype=np.float64)
+        found = f"an array of {given.dtype}"
+    except (TypeError, ValueError):
+        found = "no array of numbers"
+    raise InputError(f"weights: found {found}, expected real numbers in the image's shape")
+
+
 def _flat(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """The weights of an image of this shape, in a row."""
-    given = np.asarray(weights, dtype=np.float64)
+    given = checked_weights(weights)
     if given.shape != shape:
         raise InputError(f"weights: found an array of shape {given.shape}, expected the image's, {shape}")
     return given.reshape(-1)

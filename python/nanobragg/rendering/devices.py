@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import operator
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 from nanobragg.errors import DeviceError, InputError
 from nanobragg.records.kinds import DEVICE
@@ -40,6 +41,23 @@ def evaluations(scene: Scene) -> float:
 def only_cpu(scene: Scene) -> str:
     """Why only the CPU renders ``scene``; empty if a GPU does too."""
     return bound(scene).reason_for_reference
+
+
+def checked_threads(threads: object) -> int:
+    """A number of threads, 0 for all processors; results do not depend on it, and thousands are of no use.
+
+    Raises :class:`InputError` for anything else.
+    """
+    if not isinstance(threads, SupportsIndex) or operator.index(threads) < 0:
+        raise InputError(f"threads: found {threads!r}, expected a positive number, or 0 for all processors")
+    return min(operator.index(threads), 2**31 - 1)
+
+
+def checked_precision(precision: object) -> str:
+    """The precision of derivatives; raises :class:`InputError` for another one."""
+    if precision not in ("double", "mixed"):
+        raise InputError(f"precision: found {precision}, expected double or mixed")
+    return str(precision)
 
 
 def choose_device(device: str, scene: Scene) -> ChosenDevice:

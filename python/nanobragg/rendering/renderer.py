@@ -11,7 +11,7 @@ from nanobragg import _core
 from nanobragg.errors import DeviceError, InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.rendering.binding import bound
-from nanobragg.rendering.devices import ChosenDevice, Device, choose_device
+from nanobragg.rendering.devices import ChosenDevice, Device, checked_threads, choose_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,12 +77,10 @@ class Renderer:
         precision: Precision = "double",
         threads: int = 0,
     ) -> None:
-        if not hasattr(threads, "__index__") or threads < 0:
-            raise InputError(f"threads: found {threads!r}, expected a positive number, or 0 for all processors")
+        self._threads = checked_threads(threads)
         self._scene = _scene_of(scene)
         self._bound = bound(self._scene)
         self._precision: Precision = precision
-        self._threads = threads
         self._wanted = device
         self.place: ChosenDevice = choose_device(device, self._scene)
         """Where it renders, and why ``auto`` took the CPU."""
