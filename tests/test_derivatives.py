@@ -484,6 +484,16 @@ def test_what_is_around_the_crystal_is_in_image_columns_and_gradient() -> None:
     np.testing.assert_array_equal(jacobian(SURROUNDED, names, pixels=chosen)[1], columns[:, chosen])
 
 
+def test_no_light_has_derivatives_with_something_around() -> None:
+    """A fit that tries a fluence of 0 stopped in a division; by the fluence itself there is a sentence."""
+    dark = replace(SURROUNDED, beam=replace(SURROUNDED.beam, fluence=0.0))
+    image, columns = jacobian(dark, ["detector.distance", "around.materials[0].thickness"])
+    assert not image.any()
+    assert not columns.any()
+    with pytest.raises(InputError, match=r"-fluence \(beam.fluence\): found 0 with something around the crystal"):
+        gradient(dark, np.ones(image.shape))
+
+
 AROUND_ALONE = replace(
     SURROUNDED,
     beam=replace(SURROUNDED.beam, horizontal_divergence=4.0, horizontal_divergence_steps=2, polarization=0.7),

@@ -10,6 +10,7 @@ import numpy as np
 from nanobragg.differentiation.fields import PROPORTIONAL, material_of
 from nanobragg.differentiation.surroundings import veil_change
 from nanobragg.differentiation.tangents import tangents
+from nanobragg.errors import InputError
 from nanobragg.rendering.derivatives import checked_weights, render_jvp, render_vjp, render_vjp_there
 
 if TYPE_CHECKING:
@@ -55,12 +56,21 @@ def _of_veil(
 ) -> NDArray[np.float64]:
     """How the image changes by what is around the crystal, where the Scene changes so."""
     assert point.surroundings is not None
-    brighter = change.scale / point.scene.scale * veil.total
+    brighter = _brighter(change, point) * veil.total
     moved = veil_change(change, point.scene, point.surroundings, point.said.experiment)
     if moved is None:
         return brighter
     passed, added = moved if pixels is None else (each[np.asarray(pixels)] for each in moved)
     return brighter + spots * passed + added
+
+
+def _brighter(change: SceneChange, point: Point) -> float:
+    """How a material's photons, which are in proportion to the fluence, change by what there is of them."""
+    if change.scale == 0.0:
+        return 0.0
+    if point.scene.scale == 0.0:
+        raise InputError("-fluence (beam.fluence): found 0 with something around the crystal, expected another fluence")
+    return change.scale / point.scene.scale
 
 
 def _of_material(one: Chosen, veil: Veil) -> NDArray[np.float64]:
