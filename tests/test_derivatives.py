@@ -469,10 +469,10 @@ def test_what_is_around_the_crystal_is_in_image_columns_and_gradient() -> None:
     simulated = simulate(SURROUNDED).data
     np.testing.assert_allclose(image, simulated, rtol=1e-6, atol=1e-7 * float(simulated.max()))
     for name, value, column in zip(names, values_of(SURROUNDED, names), columns, strict=True):
-        step = 1e-2 * max(abs(value), 1e-2) if name.startswith(("around", "beam")) else 1e-5 * max(abs(value), 1e-2)
+        step = 1e-2 * max(abs(value), 1e-2) if name == "beam.fluence" else 1e-5 * max(abs(value), 1e-2)
         more, less = (jacobian(with_values(SURROUNDED, {name: value + s}), [])[0] for s in (step, -step))
         off = float(np.linalg.norm(column - (more - less) / (2 * step)))
-        assert off <= 3e-4 * float(np.linalg.norm(column)) + 1e-14 * float(np.linalg.norm(image)) / step, name
+        assert off <= 1e-7 * float(np.linalg.norm(column)) + 1e-14 * float(np.linalg.norm(image)) / step, name
     weights = np.random.default_rng(1).normal(size=image.shape)
     chosen = weights > 0
     for pixels, of_pixels in ((None, np.ones_like(chosen)), (chosen, chosen)):
@@ -497,7 +497,7 @@ def test_no_light_has_derivatives_with_something_around() -> None:
 AROUND_ALONE = replace(
     SURROUNDED,
     beam=replace(SURROUNDED.beam, horizontal_divergence=4.0, horizontal_divergence_steps=2, polarization=0.7),
-    crystal=replace(SURROUNDED.crystal, default_F=1e-20),
+    crystal=replace(SURROUNDED.crystal, default_F=1e-20, water=0.0),
 )
 
 
@@ -515,8 +515,8 @@ AROUND_ALONE = replace(
     ],
 )
 def test_what_is_around_moves_with_beam_and_detector(experiment: Experiment) -> None:
-    """Columns of the background alone, against differences of the same formulas in double precision, which give the
-    image; and the gradient.
+    """Columns of the background alone, against differences of the same formulas, which give the image; and the
+    gradient.
     """
 
     def background(one: Experiment) -> np.ndarray:
@@ -524,7 +524,7 @@ def test_what_is_around_moves_with_beam_and_detector(experiment: Experiment) -> 
         assert point.surroundings is not None
         return moved_veil(SceneChange(), point.scene, point.surroundings, one)[1].real
 
-    np.testing.assert_allclose(background(experiment), jacobian(experiment, [])[0], rtol=1e-6)
+    np.testing.assert_allclose(background(experiment), jacobian(experiment, [])[0], rtol=1e-12)
     names = [name for name in numbers_of(experiment) if name.startswith(("detector", "beam"))]
     assert {"beam.wavelength", "beam.polarization", "detector.distance", "detector.rotx"} <= set(names)
     image, columns = jacobian(experiment, names)
@@ -538,7 +538,7 @@ def test_what_is_around_moves_with_beam_and_detector(experiment: Experiment) -> 
         smooth = np.abs(once - twice) <= 1e-6 * np.abs(once).max() + noise  # no edge of the stop, no point of a profile
         off = np.linalg.norm((column - once)[smooth])
         assert smooth.mean() > 0.6, name
-        assert off <= 2e-6 * np.linalg.norm(once) + noise, name
+        assert off <= 1e-7 * np.linalg.norm(once) + noise, name
         products = weights * column
         assert found[name] == pytest.approx(products.sum(), abs=1e-11 * float(np.abs(products).sum())), name
 

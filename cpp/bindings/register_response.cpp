@@ -82,10 +82,11 @@ auto data_of(const AmorphousScene& scene, Array& array, const char* name) {
     return array.mutable_data();
 }
 
-void render_rows(AmorphousRenderer& renderer, std::size_t first, std::size_t end, Image& image, int threads,
-                 const py::object& facts) {
+template <class Pixel>
+void render_rows(AmorphousRenderer& renderer, std::size_t first, std::size_t end,
+                 py::array_t<Pixel, py::array::c_style>& image, int threads, const py::object& facts) {
     const AmorphousScene& scene = renderer.scene();
-    float* pixels = data_of(scene, image, "image");
+    Pixel* pixels = data_of(scene, image, "image");
     if (end > scene.slow || first > end) throw InputError("rows: expected a part of the panel");
     PixelFacts where;
     if (!facts.is_none()) {
@@ -338,8 +339,11 @@ void register_response(py::module_& module) {
     py::class_<AmorphousRenderer>(module, "AmorphousRenderer", "Renders an AmorphousScene, rows at a time.")
         .def(py::init([](const py::object& scene) { return AmorphousRenderer(scene_of(scene), profile_of(scene)); }),
              py::arg("scene"))
-        .def("rows", &render_rows, py::arg("first"), py::arg("end"), py::arg("image"), py::arg("threads") = 0,
-             py::arg("facts") = py::none(), "Fills the rows first ... end - 1 of `image` (slow, fast) float32.")
+        .def("rows", &render_rows<float>, py::arg("first"), py::arg("end"), py::arg("image").noconvert(),
+             py::arg("threads") = 0, py::arg("facts") = py::none(),
+             "Fills the rows first ... end - 1 of `image` (slow, fast), float32 or float64.")
+        .def("rows", &render_rows<double>, py::arg("first"), py::arg("end"), py::arg("image").noconvert(),
+             py::arg("threads") = 0, py::arg("facts") = py::none(), "The same.")
         .def_property_readonly("solid_angle", &AmorphousRenderer::solid_angle,
                                "Steradian, of all subpixels rendered so far.")
         .def_property_readonly("outside", &AmorphousRenderer::outside, "Evaluations so far outside the table.");

@@ -116,7 +116,12 @@ def pixel_poisson(mean: float, seed: int, first: int, count: int) -> list[float]
 class AmorphousRenderer:
     def __init__(self, scene: Any) -> None: ...
     def rows(
-        self, first: int, end: int, image: NDArray[np.float32], threads: int = 0, facts: Any | None = None
+        self,
+        first: int,
+        end: int,
+        image: NDArray[np.float32] | NDArray[np.float64],
+        threads: int = 0,
+        facts: Any | None = None,
     ) -> None: ...
     @property
     def solid_angle(self) -> float: ...

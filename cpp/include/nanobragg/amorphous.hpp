@@ -87,8 +87,10 @@ class AmorphousRenderer {
     AmorphousRenderer(AmorphousScene scene, Profile profile);
 
     /// Rows [first, end): `image` and `facts` have the whole panel's shape; pixels outside the region are left alone.
-    /// Where the profile is not in order, rows must come in order. The result does not depend on the threads.
-    void rows(std::size_t first, std::size_t end, int threads, float* image, const PixelFacts* facts);
+    /// Where the profile is not in order, rows must come in order. The result does not depend on the threads. Pixels
+    /// are float or double.
+    template <class Pixel>
+    void rows(std::size_t first, std::size_t end, int threads, Pixel* image, const PixelFacts* facts);
 
     const AmorphousScene& scene() const { return scene_; }
 

@@ -327,7 +327,8 @@ Passes choose_passes() {
 }
 
 // Pixels of a run from its sums.
-void store(const Sight& sight, const Run& run, const Bench& bench, float* image, const PixelFacts* facts) {
+template <class Pixel>
+void store(const Sight& sight, const Run& run, const Bench& bench, Pixel* image, const PixelFacts* facts) {
     const AmorphousScene& s = sight.scene;
     const std::size_t at = run.slow * s.fast + run.fast;
     const Sums& sums = bench.sums;
@@ -335,7 +336,7 @@ void store(const Sight& sight, const Run& run, const Bench& bench, float* image,
         double value = sums.intensity[i] * s.cross_section * s.fluence * s.molecules / s.steps;
         if (s.show == AmorphousScene::Show::last_amplitude) value = bench.now.amplitude[i];
         if (s.show == AmorphousScene::Show::mean_amplitude) value = sums.amplitude[i] / sight.weights;
-        image[at + i] = static_cast<float>(0.0 + value);
+        image[at + i] = static_cast<Pixel>(0.0 + value);
     }
     if (facts == nullptr) return;
     for (std::size_t i = 0; i < run.count; ++i) {
@@ -388,7 +389,8 @@ AmorphousRenderer::AmorphousRenderer(AmorphousScene scene, Profile profile)
     }
 }
 
-void AmorphousRenderer::rows(std::size_t first, std::size_t end, int threads, float* image, const PixelFacts* facts) {
+template <class Pixel>
+void AmorphousRenderer::rows(std::size_t first, std::size_t end, int threads, Pixel* image, const PixelFacts* facts) {
     const Sight sight(scene_, profile_);
     const Passes passes = choose_passes();
     const std::size_t evaluations = sight.evaluations();
@@ -464,6 +466,9 @@ void AmorphousRenderer::rows(std::size_t first, std::size_t end, int threads, fl
         outside_ += outside;
     }
 }
+
+template void AmorphousRenderer::rows(std::size_t, std::size_t, int, float*, const PixelFacts*);
+template void AmorphousRenderer::rows(std::size_t, std::size_t, int, double*, const PixelFacts*);
 
 OrderedStatistics ordered_statistics(const float* image, const Frame& frame, std::int64_t count, bool shifted) {
     const std::vector<FrameRow> rows = frame.rows();

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nanobragg.records.scene import Scene
 
     Floats = NDArray[np.float32]
+    Pixels = NDArray[Any]  # float32 or float64
     Doubles = NDArray[np.float64]
 
 _BLOCK = 1 << 17
@@ -49,24 +50,24 @@ def surrounded(image: Floats, resolved: Resolved, *, threads: int = 0) -> Floats
     """
     if resolved.surroundings is None:
         return image
-    return _surrounded(image, resolved.scene, resolved.surroundings, threads)
+    return _surrounded(np.asarray(image, np.float32), resolved.scene, resolved.surroundings, threads)
 
 
 def passed_and_added(scene: Scene, surroundings: Surroundings, *, threads: int = 0) -> tuple[Doubles, list[Doubles]]:
     """Which part of a photon of the crystal arrives at each pixel, and the photons of each material that do; in
-    ``Scene.image_shape``, to the digits of float32.
+    ``Scene.image_shape``, in double precision.
     """
-    nothing = np.zeros(scene.image_shape, np.float32)
-    passed = _surrounded(nothing + np.float32(1.0), scene, replace(surroundings, scatterers=()), threads)
+    nothing = np.zeros(scene.image_shape)
+    passed = _surrounded(nothing + 1.0, scene, replace(surroundings, scatterers=()), threads)
     alone = [replace(surroundings, scatterers=(one,)) for one in surroundings.scatterers]
-    added = [_surrounded(nothing, scene, one, threads).astype(np.float64) for one in alone]
-    return passed.astype(np.float64), added
+    return passed, [_surrounded(nothing, scene, one, threads) for one in alone]
 
 
-def _surrounded(image: Floats, scene: Scene, surroundings: Surroundings, threads: int) -> Floats:
-    result = np.array(image, np.float32)
+def _surrounded(image: Pixels, scene: Scene, surroundings: Surroundings, threads: int) -> Pixels:
+    """In the precision of the image."""
+    result = np.array(image)
     for number, (pixels, panel) in enumerate(zip(panel_views(result, scene.panels), scene.panels, strict=True)):
-        veil = veil_before(panel, scene, surroundings, threads=threads)
+        veil = veil_before(panel, scene, surroundings, threads=threads, dtype=result.dtype.type)
         pixels += veil.added
         if veil.passed is not None:
             pixels *= veil.passed
@@ -80,36 +81,48 @@ def _surrounded(image: Floats, scene: Scene, surroundings: Surroundings, threads
 class Veil(Record):
     """What is before a panel, whatever the crystal; arrays (slow, fast)."""
 
-    added: Floats
+    added: Pixels
     """Photons of the materials."""
-    passed: Floats | None
+    passed: Pixels | None
     """The part that gas and beamstop let through."""
 
 
-def veil_before(panel: ScenePanel, scene: Scene, surroundings: Surroundings, *, threads: int = 0) -> Veil:
-    """What is before a panel; it is kept."""
+def veil_before(
+    panel: ScenePanel,
+    scene: Scene,
+    surroundings: Surroundings,
+    *,
+    threads: int = 0,
+    dtype: type[np.floating] = np.float32,
+) -> Veil:
+    """What is before a panel, in float32 or float64; it is kept."""
     materials = [amorphous_scene(scene, panel, surroundings, scatterer) for scatterer in surroundings.scatterers]
     absorber = scene.sensor_of(panel)
     sensor = (scene.capture, absorber.depth, absorber.attenuation, panel.normal.tolist())
     way = (surroundings.attenuation, surroundings.start, surroundings.stop, scene.polarization_axis.tolist())
     placed = (panel.shape, panel.pixel_size, panel.origin.tolist(), panel.fast.tolist(), panel.slow.tolist())
     curved = (scene.curved_distance, scene.beam_direction.tolist())
-    key = repr((materials, sensor, way, placed, curved))  # numbers with all their digits
-    return VEILS.get(key, lambda: _computed(materials, scene, panel, surroundings, threads))
+    key = repr((materials, sensor, way, placed, curved, dtype))  # numbers with all their digits
+    return VEILS.get(key, lambda: _computed(materials, scene, panel, surroundings, threads, dtype))
 
 
 def _computed(
-    materials: list[AmorphousScene], scene: Scene, panel: ScenePanel, surroundings: Surroundings, threads: int
+    materials: list[AmorphousScene],
+    scene: Scene,
+    panel: ScenePanel,
+    surroundings: Surroundings,
+    threads: int,
+    dtype: type[np.floating],
 ) -> Veil:
-    added = np.zeros(panel.shape, np.float32)
+    added = np.zeros(panel.shape, dtype)
     for material in materials:
-        added += scatter(material, threads=threads).image
+        added += scatter(material, threads=threads, dtype=dtype).image
     if materials and scene.capture is not Factor.OFF:
-        _multiply(added, scene, panel, threads, lambda rays: captured_part(scene, panel, rays).astype(np.float32))
+        _multiply(added, scene, panel, threads, lambda rays: captured_part(scene, panel, rays).astype(dtype))
     if surroundings.attenuation == 0.0 and surroundings.stop is None:
         return Veil(added=added, passed=None)
-    passed = np.ones(panel.shape, np.float32)
-    _multiply(passed, scene, panel, threads, lambda rays: passed_part(surroundings, scene, rays).astype(np.float32))
+    passed = np.ones(panel.shape, dtype)
+    _multiply(passed, scene, panel, threads, lambda rays: passed_part(surroundings, scene, rays).astype(dtype))
     return Veil(added=added, passed=passed)
 
 
@@ -176,7 +189,7 @@ class Rays:
         return x * vector[0] + y * vector[1] + z * vector[2]
 
 
-def _multiply(image: Floats, scene: Scene, panel: ScenePanel, threads: int, factor: Callable[[Rays], Floats]) -> None:
+def _multiply(image: Pixels, scene: Scene, panel: ScenePanel, threads: int, factor: Callable[[Rays], Pixels]) -> None:
     """Multiply an image by what a function gives for the rays to its pixels, some rows at a time."""
     step = max(_BLOCK // max(panel.shape[1], 1), 1)
 

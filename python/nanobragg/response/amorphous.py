@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,8 @@ class PixelFacts(Record):
 class Scattered(NamedTuple):
     """A rendered image."""
 
-    image: NDArray[np.float32]
-    """(slow, fast), photons per pixel; 0 outside the region of interest."""
+    image: NDArray[Any]
+    """(slow, fast), photons per pixel; 0 outside the region of interest. float32, or float64 where that is wanted."""
     solid_angle: float
     """sr, the sum over all subpixels."""
     outside: int
@@ -54,16 +54,18 @@ def scatter(
     threads: int = 0,
     facts: bool = False,
     means: bool = False,
+    dtype: type[np.floating] = np.float32,
     progress: Callable[[float], object] | None = None,
 ) -> Scattered:
     """Render ``scene``; the result does not depend on ``threads`` (0: all processors).
 
-    ``facts``: also what its pixels had, ``means``: as means. ``progress`` is called with the fraction done.
+    ``facts``: also what its pixels had, ``means``: as means. ``dtype``: of the image, which is computed in double
+    precision. ``progress`` is called with the fraction done.
     """
     from nanobragg import _core
 
     slow, fast = scene.shape
-    image = np.zeros(scene.shape, np.float32)
+    image = np.zeros(scene.shape, dtype)
     kept = _no_facts(scene.shape, means) if facts else None
     renderer = _core.AmorphousRenderer(scene)
     in_row = fast * max(len(scene.source_weight), 1) * scene.oversample**2
