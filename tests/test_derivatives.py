@@ -494,6 +494,26 @@ def test_no_light_has_derivatives_with_something_around() -> None:
         gradient(dark, np.ones(image.shape))
 
 
+@pytest.mark.parametrize("around", [Around(), SURROUNDED.around])
+def test_weights_of_pixels_that_are_not_rendered_do_not_count(around: Around) -> None:
+    """Masked pixels of measured images are often NaN, and so are weights made of them; with something around the
+    crystal that was the gradient as well.
+    """
+    mask = np.ones((12, 12))
+    mask[3:5, 2:9] = 0
+    detector = replace(SURROUNDED.detector, mask=mask, roi=(1, 10, 0, 11))
+    experiment = replace(SURROUNDED, detector=detector, around=around)
+    weights = np.random.default_rng(2).normal(size=(12, 12))
+    out = mask == 0
+    out[:, [0, 11]] = True
+    expected = gradient(experiment, np.where(out, 0.0, weights))
+    for pixels in (None, np.ones((12, 12), bool)):
+        nowhere = np.where(out, np.nan, weights)
+        found = gradient(experiment, nowhere if pixels is None else nowhere[pixels], pixels=pixels)
+        for name, slope in found.items():
+            np.testing.assert_allclose(slope, expected[name], rtol=1e-12)
+
+
 AROUND_ALONE = replace(
     SURROUNDED,
     beam=replace(SURROUNDED.beam, horizontal_divergence=4.0, horizontal_divergence_steps=2, polarization=0.7),

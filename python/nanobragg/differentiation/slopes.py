@@ -11,6 +11,7 @@ from nanobragg.differentiation.fields import PROPORTIONAL, material_of
 from nanobragg.differentiation.surroundings import veil_change
 from nanobragg.differentiation.tangents import tangents
 from nanobragg.errors import InputError
+from nanobragg.records.panel import rendered_part
 from nanobragg.rendering.derivatives import checked_weights, render_jvp, render_vjp, render_vjp_there
 
 if TYPE_CHECKING:
@@ -97,8 +98,10 @@ def slopes_at(
         given = given[pixels]
     grid = any(target.of_grid for target in targets)
     veil = None if point.veil is None else point.veil.of(pixels)
-    # Weights of another shape are refused there.
-    behind = given if veil is None or given.shape != veil.passed.shape else given * veil.passed
+    behind = given
+    if veil is not None and given.shape == veil.passed.shape:  # those of another shape are refused
+        given = np.where(_rendered(point, pixels), given, 0.0)  # spots leave the others out, too, and be they NaN
+        behind = given * veil.passed
     seen = veil is not None
     spots, change = render_vjp(point.scene, behind, threads=threads, grid=grid, pixels=pixels, image=seen, **how)
     numbers = [number for target in targets for number in target.numbers]
@@ -107,6 +110,13 @@ def slopes_at(
     else:
         slopes = iter(_slopes_behind(numbers, point, veil, given, (spots, pixels), change))
     return [_taken(target, slopes, change) for target in targets]
+
+
+def _rendered(point: Point, pixels: ArrayLike | None) -> NDArray[np.bool_]:
+    """Which of the chosen pixels are in the region of interest, and not masked."""
+    every = np.concatenate([rendered_part(panel).ravel() for panel in point.scene.panels])
+    every = every.reshape(point.scene.image_shape)
+    return every if pixels is None else every[np.asarray(pixels)]
 
 
 def slopes_there(point: Point, targets: Sequence[Target], weights: Any, number: int) -> list[Slope]:
