@@ -348,6 +348,30 @@ def test_cells_of_all_crystal_systems_keep_their_shape(system: str) -> None:
         np.testing.assert_allclose(column, single[list(numbers)].sum(axis=0), rtol=1e-9, atol=1e-12 * single.max())
 
 
+@pytest.mark.parametrize("said", [(55.0,), (55.0, 55.0, 55.0), (55.0, 0.0, 55.0, 0.0, 0.0, 0.0)])
+def test_free_numbers_of_a_cell_need_not_be_said(said: tuple[float, ...]) -> None:
+    """A cell may be said by its edges; an angle that is refined then starts at 90 degrees, and ended in a TypeError or
+    had a column of zeros.
+    """
+    still = experiment_of(f"{CRYSTAL} -default_F 10 -distance 80 -oversample 1")
+    short, whole = (replace(still, crystal=replace(still.crystal, cell=cell)) for cell in (said, CELLS["cubic"]))
+    free = [f"crystal.cell.{system}.{name}" for system in ("triclinic", "rhombohedral") for name in SYSTEMS[system]]
+    image, columns = jacobian(whole, free)
+    np.testing.assert_allclose(jacobian(short, free)[1], columns, rtol=1e-9, atol=1e-12 * columns.max())
+    # Beside a number that is said, whose followers go with it.
+    _, (first, angle) = jacobian(short, ["crystal.cell[0]", "crystal.cell.monoclinic.beta"])
+    _, (alone,) = jacobian(short, ["crystal.cell[0]"])
+    np.testing.assert_allclose(first, alone, rtol=1e-9, atol=1e-12 * columns.max())
+    np.testing.assert_allclose(angle, columns[4], rtol=1e-9, atol=1e-12 * columns.max())
+    weights = np.ones(image.shape)
+    found, expected = (gradient(one, weights, free) for one in (short, whole))
+    assert list(found.values()) == pytest.approx(list(expected.values()), rel=1e-9)
+    both = {"crystal.cell[0]": 56.0, "crystal.cell.monoclinic.beta": 91.0}
+    edges = [56.0 if i == 0 or i >= len(said) or said[i] == 0.0 else said[i] for i in range(3)]
+    for values in (both, dict(reversed(both.items()))):
+        assert with_values(short, values).crystal.cell == (*edges, 90.0, 91.0, 90.0)
+
+
 def test_a_region_of_interest_is_that_part_of_the_image() -> None:
     """Shoeboxes around spots are what refinement looks at."""
     experiment = experiment_of(STILL)

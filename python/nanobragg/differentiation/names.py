@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from nanobragg.differentiation.fields import MOVES, PROPORTIONAL, ROWS, SENSORS, Parameter, Row, known, sensor_rows
@@ -124,8 +125,9 @@ def _chosen(name: str, there: dict[str, tuple[Row, Parameter]], point: Point) ->
     if match["rest"] is not None:
         if row.name != "crystal.cell" or match["index"] is not None:
             raise InputError(f"{name}: found {match['rest']} after a field, expected it after crystal.cell")
-        whole = free_number(name, match["rest"], whole_cell(parameter.value))
-        return Chosen(name, row, parameter, tuple(i for i in whole if i < len(parameter.value)))
+        cell = whole_cell(parameter.value)
+        index = free_number(name, match["rest"], cell)
+        return Chosen(name, row, replace(parameter, value=cell, shape=(6,)), index)
     return Chosen(name, row, parameter, _index(name, match["index"], parameter, point))
 
 

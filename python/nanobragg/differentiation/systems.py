@@ -27,6 +27,13 @@ def whole_cell(said: Sequence[float]) -> tuple[float, ...]:
     return (*lengths, *(angle if angle > 0.0 else 90.0 for angle in six[3:]))
 
 
+def followed(said: Sequence[float], number: int) -> tuple[int, ...]:
+    """Which numbers of the whole cell change with one that is said: none with one that is left out, as 0 is."""
+    if not said[number] > 0.0:
+        return ()
+    return (number, *(i for i in (1, 2) if number == 0 and (i >= len(said) or not said[i] > 0.0)))
+
+
 def belongs_to(cell: Sequence[float], system: str) -> bool:
     """Whether a whole cell has the shape of a crystal system."""
     free = SYSTEMS[system]

@@ -13,6 +13,7 @@ import numpy as np
 from nanobragg import _core
 from nanobragg.differentiation.fields import with_said
 from nanobragg.differentiation.scene_numbers import change_of
+from nanobragg.differentiation.systems import followed
 from nanobragg.maths.constants import THOMSON
 from nanobragg.maths.duals import Dual, slopes
 from nanobragg.records.scene_change import SceneChange
@@ -69,13 +70,19 @@ def tangents(chosen: Sequence[Chosen], point: Point) -> Iterator[SceneChange]:
 
 def _dual_said(chosen: Sequence[Chosen], point: Point) -> Said:
     """What is said, with dual numbers in place of those that are chosen."""
+    values = {one.parameter.name: one.parameter.value for one in chosen}
+    # Free numbers of a cell are of all six, said or not; with one of them, what is said of the cell is of six, too.
+    said = point.said.experiment.crystal.cell
+    whole = [one.parameter.value for one in chosen if one.row.name == "crystal.cell" and one.parameter.value != said]
+    values |= {"crystal.cell": whole[0]} if whole else {}
     seeds: dict[str, dict[int | None, tuple[float, ...]]] = {}
     for number, one in enumerate(chosen):
-        unit = np.eye(len(chosen))[number]
+        unit, index = np.eye(len(chosen))[number], one.index if one.parameter.shape else (None,)
+        if whole and one.row.name == "crystal.cell" and one.parameter.value == said:
+            index = followed(one.parameter.value, *one.index)
         places = seeds.setdefault(one.parameter.name, {})
-        for index in one.index or (None,):
-            places[index] = tuple((np.array(places.get(index, (0.0,) * len(chosen))) + unit).tolist())
-    values = {one.parameter.name: one.parameter.value for one in chosen}
+        for i in index:
+            places[i] = tuple((np.array(places.get(i, (0.0,) * len(chosen))) + unit).tolist())
     experiment = point.said.experiment
     for name, places in seeds.items():
         experiment = with_said(experiment, name, _seeded(values[name], places))

@@ -11,6 +11,7 @@ import numpy as np
 from nanobragg.differentiation.fields import material_of, with_said
 from nanobragg.differentiation.names import Target, targets_of
 from nanobragg.differentiation.point import Point, point_of
+from nanobragg.differentiation.systems import followed, whole_cell
 from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.records.fields import checked
@@ -75,8 +76,23 @@ def _with_field(experiment: Experiment, target: Target, numbers: NDArray[np.floa
         part, _, field = name.partition(".")
         now = getattr(getattr(experiment, part), field)
     # What an earlier target changed is in the record; what nobody said is in the parameter.
+    if name == "crystal.cell" and now is not None and not target.whole:
+        return with_said(experiment, name, _cell(now, target, float(numbers)))
     value = _set(target.parameter.value if _is_another(now, target) else now, target, numbers)
     return with_said(experiment, name, value)
+
+
+def _cell(now: Sequence[float], target: Target, value: float) -> tuple[float, ...]:
+    """A cell with another number; ``now``: what an earlier target may have made a whole one."""
+    index = target.numbers[0].index
+    if target.name.startswith("crystal.cell."):
+        new = list(whole_cell(now))
+    else:
+        new = list(now)
+        index = (*index, *(i for i in followed(target.parameter.value, *index) if i < len(new) and new[i] > 0.0))
+    for i in index:
+        new[i] = value
+    return tuple(new)
 
 
 def _is_another(now: Any, target: Target) -> bool:
