@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -48,6 +49,29 @@ def test_functions_of_tensors_take_a_precision() -> None:
     np.testing.assert_allclose(slope, columns.sum((1, 2)), rtol=1e-5)
     with pytest.raises(InputError, match="precision: found half, expected double or mixed"):
         ImageFunction(STILL, ["crystal.misset"], [(3,)], precision="half")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"crystal.misset": [1, math.nan, 2]}, "crystal.misset: found nan or inf, expected finite numbers"),
+        ({"detector.distance": math.inf}, "detector.distance: found nan or inf, expected finite numbers"),
+        (
+            {"crystal.misset": [1, 2, 3], "crystal.misset[1]": 5},
+            "crystal.misset[1]: found the same number in crystal.misset, expected one of the two",
+        ),
+        (
+            {"crystal.cell[0]": 60, "crystal.cell.tetragonal.a": 60},
+            "crystal.cell.tetragonal.a: found the same number in crystal.cell[0], expected one of the two",
+        ),
+    ],
+)
+def test_values_that_cannot_be_are_named(values: dict[str, Any], sentence: str) -> None:
+    """What a diverging optimiser gives, and a value that would be in vain but for its gradient."""
+    arrays = [np.array(value, dtype=float) for value in values.values()]
+    with pytest.raises(InputError) as caught:
+        ImageFunction(STILL, list(values), [array.shape for array in arrays]).image(arrays)
+    assert str(caught.value) == sentence
 
 
 def test_functions_of_tensors_are_computed_on_a_device(gpu: str) -> None:
@@ -118,6 +142,16 @@ def test_gradcheck_passes() -> None:
 
     assert torch.autograd.gradcheck(image, tensors, eps=1e-6, atol=1e-3, rtol=1e-5)
     assert float(image(*tensors).detach().max()) > 1e3  # against which that tolerance is small
+
+
+@needs_torch
+@pytest.mark.parametrize("value", ["long", None, 1j])
+def test_tensors_are_of_real_numbers(value: Any) -> None:
+    """Others are named; of complex ones the imaginary part was lost."""
+    from nanobragg.torch import simulate
+
+    with pytest.raises(InputError, match=r"beam\.wavelength: found .*, expected"):
+        simulate(STILL, **{"beam.wavelength": value})
 
 
 @needs_torch

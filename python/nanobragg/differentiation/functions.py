@@ -63,6 +63,7 @@ class ImageFunction:
         self._how: dict[str, Any] = {"precision": checked_precision(precision), "device": device or "cpu"}
         self._experiment, self._point = experiment, point_of(experiment, roi, around=True)
         self._targets = targets_of(names, self._point)
+        _apart(self._targets)
         self._new_factors = any(target.of_grid for target in self._targets)
         self._batched = [_batched(target, tuple(shape)) for target, shape in zip(self._targets, shapes, strict=True)]
         lengths = {shape[0] for shape, batched in zip(shapes, self._batched, strict=True) if batched}
@@ -138,9 +139,25 @@ class ImageFunction:
     def _at(self, values: Arrays, number: int) -> Point:
         """Where a member of the batch is."""
         own = [value[number] if batched else value for value, batched in zip(values, self._batched, strict=True)]
+        for target, value in zip(self._targets, own, strict=True):
+            if not np.isfinite(value).all():
+                raise InputError(f"{target.name}: found nan or inf, expected finite numbers")
         if self._new_factors:
             return point_of(replaced(self._experiment, self._targets, own, self._point), self._roi, around=True)
         return moved(self._point, replaced(self._point.said.experiment, self._targets, own, self._point), self._roi)
+
+
+def _apart(targets: Sequence[Target]) -> None:
+    """Raises :class:`InputError` for a number that two of the targets are: one of their values would be in vain."""
+    taken: dict[tuple[str, tuple[int, ...]], str] = {}
+    for target in targets:
+        of_grid = target.row.name == "crystal.structure_factors"  # h, k, l; of others one index or several
+        numbers = target.numbers
+        places = {one.index for one in numbers} if of_grid else {(i,) for one in numbers for i in one.index}
+        for place in places or {()}:
+            first = taken.setdefault((target.row.name, place), target.name)
+            if first != target.name:
+                raise InputError(f"{target.name}: found the same number in {first}, expected one of the two")
 
 
 def _batched(target: Target, shape: tuple[int, ...]) -> bool:

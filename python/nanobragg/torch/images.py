@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nanobragg.differentiation.functions import ImageFunction
+from nanobragg.errors import InputError
 from nanobragg.records.experiment import Experiment
 from nanobragg.rendering.devices import Device
 
@@ -49,13 +50,23 @@ def simulate(
         InputError: for a name or precision that there is not, a value of another shape, and one that cannot be.
 
     """
-    given = [torch.as_tensor(value) for value in tensors.values()]
+    given = [_tensor(name, value) for name, value in tensors.items()]
     shapes = [tuple(tensor.shape) for tensor in given]
     function = ImageFunction(
         experiment, list(tensors), shapes, precision=precision, threads=threads, device=device, roi=roi
     )
     numbers = [tensor.device.index for tensor in given if tensor.is_cuda]
     return _Image.apply(function.beside(numbers), *given)
+
+
+def _tensor(name: str, value: Any) -> torch.Tensor:
+    try:
+        found = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name}: found {value!r:.60}, expected a tensor of numbers") from error
+    if found.is_complex():
+        raise InputError(f"{name}: found complex numbers, expected real ones")
+    return found
 
 
 class _Image(torch.autograd.Function):
