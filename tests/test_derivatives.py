@@ -382,6 +382,18 @@ def test_a_region_of_interest_is_that_part_of_the_image() -> None:
     assert image.sum() == pytest.approx(whole[3:10, 2:7].sum())
 
 
+def test_a_region_of_interest_is_of_the_panels_that_are_rendered() -> None:
+    """Others came back with it: whoever refines one panel in shoeboxes had the pixels of all."""
+    one = replace(PANELS, detector=replace(PANELS.detector, rendered="right"))
+    names = ["crystal.misset[0]", "detector.distance"]
+    image, columns = jacobian(one, names, roi=(1, 4, 2, 3))
+    whole, all_columns = jacobian(PANELS, names, roi=(1, 4, 2, 3))
+    right = slice(48, 96)
+    np.testing.assert_array_equal(image[right], whole[right])
+    np.testing.assert_array_equal(columns[:, right], all_columns[:, right])
+    assert np.count_nonzero(image) == np.count_nonzero(image[right]) == 8
+
+
 @pytest.mark.parametrize("words", EXPERIMENTS.values(), ids=EXPERIMENTS)
 def test_chosen_pixels_are_those_of_the_whole_image(words: str) -> None:
     """Shoeboxes of a large image, at the price of their pixels."""

@@ -120,8 +120,7 @@ def _point(
     stages = stages_of(said, quirks, grid=grid)
     table = _core.RandomTable()
     misset_of(experiment.crystal, table, quirks)  # the domains are drawn after it
-    scene = _with_own_sensors(scene_of(stages), said)
-    scene = scene if roi is None else scene.cropped(roi)
+    scene = _with_own_sensors(scene_of(stages, roi), said)
     surroundings, _ = surroundings_of(experiment, scene, stages.light.fluence)
     if surroundings is not None and not around:
         raise InputError("around: found something around the crystal, expected nothing: the derivatives are the spots'")

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from nanobragg.resolver.stages import Stages
 
 
-def scene_of(stages: Stages) -> Scene:
-    """Everything that the renderers need, in SI units."""
+def scene_of(stages: Stages, roi: tuple[int, int, int, int] | None = None) -> Scene:
+    """Everything that the renderers need, in SI units. ``roi``: a region of interest instead of the detector's."""
     scene = Scene(**_detector(stages), **_factors(stages), **_beam(stages), **_crystal(stages), **_sampling(stages))
-    return _of_chosen_panels(scene.cropped(stages.detector.roi), stages.said.experiment.detector.rendered)
+    region = stages.detector.roi if roi is None else roi
+    return _of_chosen_panels(scene.cropped(region), stages.said.experiment.detector.rendered)
 
 
 def _of_chosen_panels(scene: Scene, wanted: str | None) -> Scene:
