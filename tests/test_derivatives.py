@@ -737,7 +737,13 @@ def test_parameters_say_what_they_are() -> None:
     assert found["beam.fluence"].smoothness == "smooth"
     assert "crystal.fudge" not in found  # it says nothing about square crystals
     assert "detector.beam_x" not in found  # said, it would move the pivot
-    assert "steps" in parameters(experiment_of(XDS))["crystal.misset"].why
+    of_steps = parameters(experiment_of(f"{XDS} -mosaic 1"))
+    for name in ("crystal.misset", "crystal.cells", "crystal.fudge", "crystal.mosaic_spread", "detector.distance"):
+        assert of_steps[name].smoothness == "piecewise smooth"
+        assert "steps" in of_steps[name].why
+    assert of_steps["beam.fluence"].smoothness == "smooth"
+    # Layers stand deeper in a thicker sensor, and see other indices.
+    assert "half-integer" in parameters(experiment_of(TURNED))["detector.thickness"].why
 
 
 def test_interpolated_structure_factors_have_kinks_at_whole_indices() -> None:

@@ -55,7 +55,8 @@ WHY = {
     "model": "half-integer Miller indices, dmin; whole indices, and the range, of interpolated structure factors; "
     "those of a model are held",
     "none": "",
-    "cells": "1, below which there are none; whole numbers of cells are no steps on the way",
+    "cells": "1, below which there are none, and 2, up to which structure factors are interpolated where that is not "
+    "said; whole numbers of cells are no steps on the way",
     "first": "a value of 0, where no spread is drawn; half-integer Miller indices",
     "size": "numbers of pixels and half-integer Miller indices",
 }
@@ -168,11 +169,14 @@ ROWS: tuple[Row, ...] = (
     Row("detector.rotz", _said("detector.rotz")),
     Row("detector.twotheta", _said("detector.twotheta")),
     _of_one_panel("detector.pixel_size")._replace(why="size"),
-    Row("detector.attenuation_depth", _positive("detector.attenuation_depth"), smoothness="smooth", why="none"),
-    Row("detector.thickness", _positive("detector.thickness"), smoothness="smooth", why="none"),
+    Row("detector.attenuation_depth", _positive("detector.attenuation_depth")),
+    Row("detector.thickness", _positive("detector.thickness")),
     Row("sampling.phi", _phi),
     Row("sampling.oscillation", _positive("sampling.oscillation")),
 )
+
+_OF_EDGE = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")
+"""Numbers of the Scene with which the edge of TOPHAT's spots goes."""
 
 _UNITS = {place.name: place.row.unit for place in places(Experiment)}
 MOVES = {place.name: place.row.unit for place in own_places(Move) if place.row.unit and place.name != "pivot"}
@@ -206,7 +210,7 @@ def _of_sensor(number: int, field: str, point: Point) -> Any:
 def sensor_rows(point: Point) -> list[Row]:
     """What is said of the sensor of each panel that a user says."""
     return [
-        Row(f"detector.panels[{number}].{field}", partial(_of_sensor, number, field), "sensor", "smooth", "none")
+        Row(f"detector.panels[{number}].{field}", partial(_of_sensor, number, field), "sensor")
         for number in range(len(_experiment(point).detector.panels or ()))
         for field in SENSORS
     ]
@@ -273,15 +277,16 @@ def parameter_of(row: Row, point: Point) -> Parameter | None:
         return None
     grid = row.name == "crystal.structure_factors"
     shape = point.grid.values.shape if grid else (len(value),) if isinstance(value, (tuple, list)) else ()
-    why = WHY[row.why]
-    if row.kind in ("said", "move") and row.smoothness != "smooth" and _experiment(point).crystal.shape == "tophat":
-        why = WHY["tophat"]
+    smoothness, why = row.smoothness, WHY[row.why]
+    moving = row.smoothness != "smooth" and row.kind in ("said", "move", "sensor")
+    if _experiment(point).crystal.shape == "tophat" and (moving or row.name in _OF_EDGE):
+        smoothness, why = "piecewise smooth", WHY["tophat"]
     return Parameter(
         name=row.name,
         value=None if grid else value,
         unit=_unit(row),
         shape=shape,
-        smoothness=row.smoothness,
+        smoothness=smoothness,
         why=why,
     )
 
