@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -190,14 +190,19 @@ SENSORS = {
 _OF_PANEL = re.compile(r"detector\.panels\[(\d+)\]\.(\w+)")
 
 
-def with_said(experiment: Experiment, name: str, value: Any) -> Experiment:
-    """The experiment that says another value of a field, or of a panel's sensor; it may be a dual number."""
-    if match := _OF_PANEL.fullmatch(name):
-        panels, number = list(experiment.detector.panels or ()), int(match[1])
-        panels[number] = replace(panels[number], **{match[2]: value})
-        name, value = "detector.panels", tuple(panels)
-    part, _, field = name.partition(".")
-    return replace(experiment, **{part: replace(getattr(experiment, part), **{field: value})})
+def with_said(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+    """The experiment that says other values, by the names of fields or of panels' sensors; they may be dual numbers."""
+    parts: dict[str, dict[str, Any]] = {}
+    panels = list(experiment.detector.panels or ())
+    for name, value in values.items():
+        if match := _OF_PANEL.fullmatch(name):
+            number = int(match[1])
+            panels[number] = replace(panels[number], **{match[2]: value})
+            parts.setdefault("detector", {})["panels"] = tuple(panels)
+        else:
+            part, _, field = name.partition(".")
+            parts.setdefault(part, {})[field] = value
+    return replace(experiment, **{part: replace(getattr(experiment, part), **said) for part, said in parts.items()})
 
 
 def _of_sensor(number: int, field: str, point: Point) -> Any:

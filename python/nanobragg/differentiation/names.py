@@ -55,8 +55,8 @@ class Target(NamedTuple):
         return self.row.name in ("crystal.structure_factors", "crystal.default_F")
 
 
-def targets_of(names: Iterable[str], point: Point) -> list[Target]:
-    """What these names stand for; without an index, a field of several numbers stands for all.
+def targets_of(names: Iterable[str] | None, point: Point) -> list[Target]:
+    """What these names stand for; without an index, a field of several numbers stands for all. ``None``: all names.
 
     Raises:
         InputError: as :func:`choose` does.
@@ -64,7 +64,7 @@ def targets_of(names: Iterable[str], point: Point) -> list[Target]:
     """
     there = known(point)
     found = []
-    for name in _list(names):
+    for name in there if names is None else _list(names):
         row, parameter = there.get(_by_number(name, point), (None, None))
         if row is None or parameter is None or not parameter.shape:
             one = _chosen(name, there, point)

@@ -77,9 +77,9 @@ def _with_field(experiment: Experiment, target: Target, numbers: NDArray[np.floa
         now = getattr(getattr(experiment, part), field)
     # What an earlier target changed is in the record; what nobody said is in the parameter.
     if name == "crystal.cell" and now is not None and not target.whole:
-        return with_said(experiment, name, _cell(now, target, float(numbers)))
+        return with_said(experiment, {name: _cell(now, target, float(numbers))})
     value = _set(target.parameter.value if _is_another(now, target) else now, target, numbers)
-    return with_said(experiment, name, value)
+    return with_said(experiment, {name: value})
 
 
 def _cell(now: Sequence[float], target: Target, value: float) -> tuple[float, ...]:

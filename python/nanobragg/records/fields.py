@@ -185,7 +185,11 @@ def _checked(record: type[AnyRecord], value: object, name: str, prefix: str) -> 
     for attribute, place, inner, named in _members(record):
         read = found = getattr(value, attribute)
         if place is not None:
-            read = place._replace(name=prefix + place.name).checked(found)
+            try:
+                read = place.checked(found)
+            except InputError:  # which is to say where the record is
+                place._replace(name=prefix + place.name).checked(found)
+                raise
         elif inner is not None:
             read = _checked(inner, found, prefix + attribute, f"{prefix}{attribute}." if named else prefix)
         if read is not found:

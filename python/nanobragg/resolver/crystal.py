@@ -10,7 +10,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.maths.constants import DEGREES
-from nanobragg.maths.duals import cos, isfinite, number, sin, sqrt
+from nanobragg.maths.duals import cos, isfinite, number, plain, sin, sqrt
 from nanobragg.maths.vectors import Vec, cross, dot, norm, rescale, rotate, scale
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def reciprocal_of(cell: Cell, quirks: frozenset[str]) -> tuple[Vec, Vec, Vec]:
 
 
 def changes_angles(cell: Cell) -> bool:
-    """Whether the quirk cell_angles matters to a cell."""
+    """Whether the quirk cell_angles matters to a cell; its derivatives do not."""
+    cell = Cell(*(tuple(plain(x) for x in numbers) for numbers in cell[:2]), plain(cell.volume))  # type: ignore
     return reciprocal_of(cell, frozenset({"cell_angles"})) != reciprocal_of(cell, frozenset())
 
 

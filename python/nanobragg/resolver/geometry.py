@@ -9,6 +9,7 @@ import numpy as np
 
 from nanobragg.errors import InputError
 from nanobragg.records.panel import ScenePanel
+from nanobragg.records.pivots import pivot_of
 from nanobragg.resolver.detector import Pixels, Placement, pixels_of, place
 from nanobragg.resolver.log import Log, which
 from nanobragg.resolver.sensor import Sensor, sensor_of, sensors_of, with_sensors
@@ -82,7 +83,11 @@ def _placement(said: Said, pixels: Pixels, quirks: frozenset[str]) -> Placement:
 
 def _touched(said: Said, pixels: Pixels, placement: Placement, quirks: frozenset[str]) -> frozenset[str]:
     """Quirks without which the detector would be elsewhere."""
-    movers = quirks & {"pivot_overridden", "pix0_ignored"}
+    detector, movers = said.experiment.detector, quirks & {"pivot_overridden", "pix0_ignored"}
+    if detector.pix0 is None:
+        movers -= {"pix0_ignored"}
+    if placement.pivot == (said.header.pivot or pivot_of(placement.convention, detector, overridden=False)):
+        movers -= {"pivot_overridden"}
     return frozenset(name for name in movers if not _same_place(_placement(said, pixels, quirks - {name}), placement))
 
 

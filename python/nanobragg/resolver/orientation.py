@@ -225,12 +225,14 @@ def phi_cells(cell: np.ndarray, spindle: Vec, rotation: Rotation, quirks: frozen
     before, or, at the start of a sweep, the last step of the sweep before.
     """
     angles = rotation.angles
-    # Many steps cost microseconds each otherwise; NumPy's own sine may differ in the last bit.
-    sines, cosines = np.array([sin(angle) for angle in angles]), np.array([cos(angle) for angle in angles])
-    x, y, z = cell.T[:, :, None]
-    turned = np.stack(turn_about((x, y, z), tuple(np.array(spindle)[:, None, None]), sines, cosines), axis=-1)
-    turned = turned.swapaxes(0, 1)
     moved = np.array([angle != 0.0 for angle in angles])
+    turned = np.repeat(cell[None], len(angles), axis=0)
+    if moved.any():
+        # Many steps cost microseconds each otherwise; NumPy's own sine may differ in the last bit.
+        sines, cosines = np.array([sin(angle) for angle in angles]), np.array([cos(angle) for angle in angles])
+        x, y, z = cell.T[:, :, None]
+        axes = turn_about((x, y, z), tuple(np.array(spindle)[:, None, None]), sines, cosines)
+        turned = np.stack(axes, axis=-1).swapaxes(0, 1)
     true = np.where(moved[:, None, None], turned, cell)
     turns = which(phi_at_step_starts=rotation.step != 0.0)
     if "stale_phi_zero" not in quirks or moved.all():
