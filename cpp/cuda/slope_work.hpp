@@ -293,6 +293,7 @@ NANOBRAGG_FN void forward_pixel(const ForwardJob& job, int64_t piece, int pixel,
     const OnePixelTask one(job.tasks[piece], pixel);
     RowWork work;
     Row row(one.task, work);
+    row.begin();
     PixelColumns columns(job, begin);
     row.strained = columns.strained;
     row.visit([] {},
@@ -415,6 +416,7 @@ class BackwardTeam {
         const OnePixelTask one(piece, pixel);
         RowWork work;
         Row row(one.task, work);
+        row.begin();
         layers_.begin(row.g.first_layer);
         const ThreadSlopes in{panel_, sources_, layers_, common_};
         double weight = own ? job_.weights[one.run.place] : 0.0, seed = weight * row.outer_factor(0);

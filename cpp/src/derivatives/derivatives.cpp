@@ -32,6 +32,14 @@ std::int64_t part_count(const SlopePieces& pieces, bool with_grid) {
     return std::clamp(static_cast<std::int64_t>(most), std::int64_t{1}, std::max<std::int64_t>(1, pieces.size()));
 }
 
+// How many numbers a thread keeps the orientations' sums in, as registers have them, until a part of the image is done
+// (BackwardSums); 0: none. That pays where a part has several pieces, and a processor holds them beside all else.
+std::size_t lane_count(const Scene& scene, const SlopePieces& pieces, std::int64_t parts) {
+    constexpr std::size_t most = 2048;  // orientations: 1.2 MB
+    const std::size_t orientations = scene.orientations.size();
+    return orientations <= most && pieces.size() >= 8 * parts ? 9 * kSumLanes * orientations : 0;
+}
+
 // Memory for one thread, where full registers begin.
 class Scratch {
   public:
@@ -47,6 +55,18 @@ class Scratch {
     void* start_ = nullptr;
 };
 
+// Adds these to the orientations' sums, and begins anew.
+void add_lanes(double* lanes, std::vector<double>& sums) {
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+        double* own = lanes + kSumLanes * i;
+        for (int n = kSumLanes / 2; n > 0; n /= 2) {
+            for (int j = 0; j < n; ++j) own[j] += own[j + n];
+        }
+        sums[i] += own[0];
+        std::fill(own, own + kSumLanes, 0.0);
+    }
+}
+
 }  // namespace
 
 SceneChange render_vjp(const Scene& scene, const double* weights, const DerivativeOptions& options) {
@@ -59,12 +79,22 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
     const std::int64_t count = part_count(pieces, grid);
     std::vector<std::unique_ptr<SlopePart>> parts;
     for (std::int64_t i = 0; i < count; ++i) parts.push_back(std::make_unique<SlopePart>(scene, grid));
-#pragma omp parallel for schedule(dynamic, 1) num_threads(thread_count(options.threads))
-    for (std::int64_t number = 0; number < count; ++number) {
-        BackwardSums& sums = parts[static_cast<std::size_t>(number)]->sums;
-        for (std::int64_t i = number; i < pieces.size(); i += count) {
-            bool interpolating = true;
-            kernels.backward({pieces.task(i, interpolating, options.image), weights, &sums});
+    const std::size_t lanes = lane_count(scene, pieces, count);
+#pragma omp parallel num_threads(thread_count(options.threads))
+    {
+        Scratch scratch(static_cast<std::int64_t>(lanes * sizeof(double)));
+        auto* own = static_cast<double*>(scratch.data());
+        std::fill(own, own + lanes, 0.0);
+#pragma omp for schedule(dynamic, 1)
+        for (std::int64_t number = 0; number < count; ++number) {
+            SlopePart& part = *parts[static_cast<std::size_t>(number)];
+            part.sums.lanes = lanes > 0 ? own : nullptr;
+            const std::int64_t begin = number * pieces.size() / count, end = (number + 1) * pieces.size() / count;
+            for (std::int64_t i = begin; i < end; ++i) {  // as their weights lie in memory
+                bool interpolating = true;
+                kernels.backward({pieces.task(i, interpolating, options.image), weights, &part.sums});
+            }
+            if (lanes > 0) add_lanes(own, part.orientations);
         }
     }
     return gathered(scene, pieces.view(), parts, grid);

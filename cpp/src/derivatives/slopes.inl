@@ -29,6 +29,42 @@ constexpr bool kInStep = false;
 #include "derivatives/slopes_pixel.inl"
 // clang-format on
 
+// ---- what is known --------------------------------------------------------------------------------------
+
+// A scene of one source and one subpixel whose factors are those of most: polarization and solid angle, and each once.
+bool is_plain(const Row& row) {
+    const KernelScene& s = row.s;
+    return row.central && s.source_count == 1 && s.polar == Factor::first && s.omega == Factor::first &&
+           s.capture == Factor::off && !s.capture_inside && !s.point_pixel && !(s.dmin > 0) && s.curved_distance == 0 &&
+           !row.lit();
+}
+
+// The scene of a row that has one source and one subpixel, in which compilers see what is known of it.
+template <bool plain>
+NANOBRAGG_FN KernelScene known_scene(const KernelScene& s) {
+    KernelScene out = s;
+    out.source_count = out.layer_count = out.oversample = 1;
+    if constexpr (plain) {
+        out.polar = out.omega = Factor::first;
+        out.capture = Factor::off;
+        out.capture_inside = out.point_pixel = 0;
+        out.dmin = out.curved_distance = out.background_sum = out.background = 0;
+    }
+    return out;
+}
+
+// Rays and factors. (All calls are inlined.)
+template <bool plain>
+[[gnu::flatten]] void begin_known(Row& given) {
+    const KernelScene known = known_scene<plain>(given.s);
+    Row row(given, known, plain || given.central);
+    row.begin();
+}
+void begin(Row& row) {
+    if (is_plain(row)) return begin_known<true>(row);
+    row.begin();
+}
+
 // ---- forward ----------------------------------------------------------------------------------------------
 
 // What a column keeps of a piece.
@@ -77,7 +113,9 @@ struct Forwards {
     void contract(int r) {
         Doubles by[9 + kShapeParameters] = {};
         for (int i = 0; i < 9 && strained; ++i) by[i] = doubles_at(row.work.by_strain[i], r);
-        for (int i = 0; i < row.parameters; ++i) by[9 + i] = doubles_at(row.work.by_shape[i], r);
+        for (int i = 0; i < row.parameters; ++i) {
+            by[9 + i] = row.shape_unit[i] * doubles_at(row.work.by_shape[i], r);
+        }
         for (int64_t k = 0; k < task.column_count; ++k) {
             const ForwardColumn& column = task.columns[k];
             const Doubles sum = doubles_at(works[k].sum, r) + contracted(row, column, by);
@@ -125,8 +163,9 @@ struct Forwards {
 };
 
 void forward(const ForwardTask& task) {
-    RowWork work;
+    alignas(kPage) RowWork work;
     Row row(task.task, work);
+    begin(row);
     Forwards columns(task, row);
     row.visit([&] { columns.begin_subpixel(); },
               [&](int64_t source, const double* orientations, bool first) {
@@ -143,22 +182,11 @@ int64_t forward_scratch(int64_t columns) { return columns * (int64_t)(sizeof(Col
 
 // ---- backward ---------------------------------------------------------------------------------------------
 
+constexpr int kTermNumbers = sizeof(TermSlopes) / sizeof(Doubles);
+
 template <template <class> class Slopes>
 NANOBRAGG_FN void join(const Slopes<Doubles>& from, Slopes<Sum>& to) {
     add_sums<(int)(sizeof to / sizeof(Sum))>((const Doubles*)&from, (double*)&to);
-}
-
-// All that a register's pixels depend on but the orientations, where there is one subpixel and one source. (All calls
-// are inlined, so that what belongs to rays stays in registers.)
-[[gnu::flatten]] void edges_of_only(const Row& row, int r, const OwnSlopes& in, const PixelFactors& factors,
-                                    Doubles& weights, Doubles& seeds) {
-    TermSlopes own;
-    clear_numbers<(int)(sizeof own / sizeof(Doubles))>((Doubles*)&own);
-    Doubles sum{};
-    shape_edges(Backward(), row, r, in, seeds);
-    term_edges(Backward(), row, r, 0, in, own, seeds);
-    pixel_edges(Backward(), row, r, factors, in, &own, true, sum, weights);
-    subpixel_edges(Backward(), row, r, in, own);
 }
 
 // The same as term_by_q of one source in single precision, over the unit that is returned: of weights and photons, no
@@ -181,42 +209,101 @@ double single_terms(Row& row, const PixelNumbers& term) {
     return unit;
 }
 
-void backward(const BackwardTask& task) {
-    BackwardSums& sums = *task.sums;
-    RowWork work;
-    Row row(task.task, work);
+// The terms of a source: their derivatives by orientations and structure factors, and by the shape's parameters.
+// `seeds`: how much the weighted sum depends on the pixels' sums of terms.
+void sweep_back(Row& row, BackwardSums& sums, const PixelNumbers& seeds, const double* orientations, bool first,
+                Doubles* shapes) {
+    RowWork& work = row.work;
+    PixelNumbers& term = work.term;
+    for (int r = 0; r < row.registers; ++r) {
+        doubles_at(term, r) = doubles_at(seeds, r) * doubles_at(work.factor, r);
+        for (int j = 0; j < 3; ++j) {
+            doubles_at(work.term_by_q[j], r) = doubles_at(term, r) * doubles_at(work.q[j], r);
+        }
+    }
+    const double unit = row.task.mixed ? single_terms(row, term) : 1.0;
+    Doubles own[kShapeParameters];
+    clear_numbers<kShapeParameters>(own);
+    sweep(row, orientations,
+          BackwardSweep{term, first ? sums.first_orientations : sums.orientations, first ? nullptr : sums.lanes, sums,
+                        unit, own});
+    for (int i = 0; i < row.parameters; i += 3) {  // three side by side: each sum waits for the one before
+        Doubles sum[3] = {own[i], own[i + 1], own[i + 2]};
+        for (int r = 0; r < row.registers; ++r) {
+            for (int j = 0; j < 3; ++j) sum[j] += doubles_at(term, r) * doubles_at(work.by_shape[i + j], r);
+        }
+        for (int j = 0; j < 3; ++j) shapes[i + j] += row.shape_unit[i + j] * sum[j];
+    }
+}
+
+// What belongs to the numbers of a scene of one source and one layer.
+struct OnlySlopes {
+    PanelSlopes<Doubles>& panel;
+    SourceSlopes<Doubles>* sources;
+    LayerSlopes<Doubles>* layers;
+    CommonSlopes<Doubles>& common;
+};
+
+// All that pixels depend on but the orientations and the shape, where there is one subpixel and one source: in two
+// loops, each of which keeps most of its sums in registers. (Hence all calls are inlined.)
+template <bool plain>
+[[gnu::flatten]] void edges_of_only(const Row& given, BackwardSums& sums, const PixelNumbers& weights,
+                                    const PixelNumbers& seeds) {
+    const KernelScene known = known_scene<plain>(given.s);
+    const Row row(given, known, plain || given.central);
+    PanelSlopes<Doubles> panel;
+    SourceSlopes<Doubles> source;
+    LayerSlopes<Doubles> layer;
+    CommonSlopes<Doubles> common;
+    RaySlopes<Doubles> rays[kRegisters], centres[kRegisters];
+    Doubles captures[kRegisters];
+    clear_numbers<kPanelNumbers>((Doubles*)&panel);
+    clear_numbers<kSourceNumbers>((Doubles*)&source);
+    clear_numbers<kLayerNumbers>((Doubles*)&layer);
+    clear_numbers<kCommonNumbers>((Doubles*)&common);
+    const OnlySlopes in{panel, &source, &layer, common};
+    for (int r = 0; r < row.registers; ++r) {
+        TermSlopes own;
+        clear_numbers<kTermNumbers>((Doubles*)&own);
+        Doubles sum{}, seed = doubles_at(seeds, r), weight = doubles_at(weights, r);
+        term_edges(Backward(), row, r, 0, in, own, seed);
+        pixel_edges(Backward(), row, r, pixel_factors(row, r, true), in, &own, true, sum, weight);
+        rays[r] = own.ray;
+        if (row.uses_centre()) centres[r] = own.centre;
+        if (known.capture_inside) captures[r] = own.capture;
+    }
+    for (int r = 0; r < row.registers; ++r) {
+        TermSlopes own;
+        clear_numbers<kTermNumbers>((Doubles*)&own);
+        own.ray = rays[r];
+        if (row.uses_centre()) own.centre = centres[r];
+        if (known.capture_inside) own.capture = captures[r];
+        subpixel_edges(Backward(), row, r, in, own);
+    }
+    join(panel, sums.panels[row.task.panel_number]);
+    join(source, sums.sources[0]);
+    join(layer, sums.layers[row.g.first_layer]);
+    join(common, sums.common);
+}
+
+// The same in general. `shapes`: what belongs to the shape's parameters.
+void visit_back(Row& row, BackwardSums& sums, PixelNumbers& weights, PixelNumbers& seeds, Doubles* shapes) {
     PanelSlopes<Doubles> panel{};
     CommonSlopes<Doubles> common{};
     Held<SourceSlopes> sources(sums.sources);
     Held<LayerSlopes> layers(sums.layers + row.g.first_layer);
     const OwnSlopes in{panel, sources, layers, common};
-    PixelNumbers weights, seeds, term, values;
     TermSlopes terms[kRegisters];
-    read_pixels(row, task.weights, weights.of);
-    for (int r = 0; r < row.registers; ++r) doubles_at(seeds, r) = doubles_at(weights, r) * row.outer_factor(r);
-    const bool only = row.single && row.s.source_count == 1;
     const auto end_subpixel = [&] {
         for (int r = 0; r < row.registers; ++r) subpixel_edges(Backward(), row, r, in, terms[r]);
     };
     row.visit(
         [&] {
-            for (int r = 0; r < row.registers && !only; ++r) terms[r] = TermSlopes{};
+            for (int r = 0; r < row.registers; ++r) terms[r] = TermSlopes{};
         },
         [&](int64_t source, const double* orientations, bool first) {
+            sweep_back(row, sums, seeds, orientations, first, shapes);
             for (int r = 0; r < row.registers; ++r) {
-                doubles_at(term, r) = doubles_at(seeds, r) * doubles_at(work.factor, r);
-                for (int j = 0; j < 3; ++j) {
-                    doubles_at(work.term_by_q[j], r) = doubles_at(term, r) * doubles_at(work.q[j], r);
-                }
-            }
-            const double unit = task.task.mixed ? single_terms(row, term) : 1.0;
-            Doubles shapes[kShapeParameters];
-            clear_numbers<kShapeParameters>(shapes);
-            sweep(row, orientations,
-                  BackwardSweep{term, first ? sums.first_orientations : sums.orientations, sums, unit, shapes});
-            for (int i = 0; i < row.parameters; ++i) common.shape[i] += shapes[i];
-            for (int r = 0; r < row.registers && !only; ++r) {
-                shape_edges(Backward(), row, r, in, doubles_at(seeds, r));
                 term_edges(Backward(), row, r, source, in, terms[r], doubles_at(seeds, r));
             }
         },
@@ -224,22 +311,48 @@ void backward(const BackwardTask& task) {
             if (!row.single) end_subpixel();
         });
     for (int r = 0; r < row.registers; ++r) {
-        const PixelFactors factors = pixel_factors(row, r, true);
         Doubles sum{};
-        if (only) {
-            edges_of_only(row, r, in, factors, doubles_at(weights, r), doubles_at(seeds, r));
-        } else {
-            pixel_edges(Backward(), row, r, factors, in, row.single ? &terms[r] : nullptr, true, sum,
-                        doubles_at(weights, r));
-        }
-        doubles_at(values, r) = pixel_value(row, r, factors);
+        pixel_edges(Backward(), row, r, pixel_factors(row, r, true), in, row.single ? &terms[r] : nullptr, true, sum,
+                    doubles_at(weights, r));
     }
-    if (row.single && !only) end_subpixel();
+    if (row.single) end_subpixel();
     sources.join();
     layers.join();
-    join(panel, sums.panels[task.task.panel_number]);
+    join(panel, sums.panels[row.task.panel_number]);
     join(common, sums.common);
-    if (task.task.image != nullptr) write_pixels(row, values.of, task.task.image);
+}
+
+void backward(const BackwardTask& task) {
+    BackwardSums& sums = *task.sums;
+    alignas(kPage) RowWork work;
+    Row row(task.task, work);
+    begin(row);
+    PixelNumbers weights, seeds;
+    Doubles shapes[kShapeParameters];
+    clear_numbers<kShapeParameters>(shapes);
+    read_pixels(row, task.weights, weights.of);
+    for (int r = 0; r < row.registers; ++r) doubles_at(seeds, r) = doubles_at(weights, r) * row.outer_factor(r);
+    if (row.single && row.s.source_count == 1) {
+        row.visit([] {},
+                  [&](int64_t, const double* orientations, bool first) {
+                      sweep_back(row, sums, seeds, orientations, first, shapes);
+                  },
+                  [] {});
+        if (is_plain(row)) {
+            edges_of_only<true>(row, sums, weights, seeds);
+        } else {
+            edges_of_only<false>(row, sums, weights, seeds);
+        }
+    } else {
+        visit_back(row, sums, weights, seeds, shapes);
+    }
+    for (int i = 0; i < row.parameters; ++i) sums.common.shape[i] += shapes[i];
+    if (task.task.image == nullptr) return;
+    PixelNumbers values;
+    for (int r = 0; r < row.registers; ++r) {
+        doubles_at(values, r) = pixel_value(row, r, pixel_factors(row, r, true));
+    }
+    write_pixels(row, values.of, task.task.image);
 }
 
 }  // namespace

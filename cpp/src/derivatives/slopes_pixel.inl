@@ -105,8 +105,7 @@ NANOBRAGG_SHARED Central central_of(const Row& row, int r) {
     const Ray<Doubles>& ray = row.work.centre[r].ray;
     const Doubles one = filled<Doubles>(1.0);
     Central out{one, one, one};
-    // Where the only ray is that to the centre, its factors are known.
-    if (row.central && row.outer_omega() && s.polar == Factor::first && s.source_count == 1 && !(s.dmin > 0)) {
+    if (row.knows_centre()) {
         out.omega = doubles_at(row.work.omega, r);
         out.polar = s.sources[0].weight / s.weight_sum * doubles_at(row.work.polar, r);
     } else {

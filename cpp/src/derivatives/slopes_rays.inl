@@ -52,6 +52,7 @@ struct TermSums {
 struct RowWork : Scattering, TermSums<double> {
     TermSums<float> singles;  // mixed precision: of some orientations, before they join those in double
     PixelNumbers factor, total, omega, polar;
+    PixelNumbers term;  // backward: how much a sum depends on the terms
     PixelNumbers fast, slow;  // of the pixels in the raster
     Aim<Doubles> centre[kRegisters], aim[kRegisters];
     Capture capture[kRegisters];  // of a subpixel where it stays in the sum, else of the pixel
@@ -82,8 +83,27 @@ class Row {
         parameters = with_slopes(ShapesWithSlopes(), s.shape,
                                  [](auto shape) { return parameters_of(decltype(shape)::depends); });
         place_pixels();
+    }
+
+    // The same pixels in a scene of one source and one subpixel, of which a compiler sees more.
+    NANOBRAGG_HOST_DEVICE Row(const Row& other, const KernelScene& known, bool is_central)
+        : task(other.task),
+          s(known),
+          g(other.g),
+          corner(other.corner),
+          scale(other.scale),
+          work(other.work),
+          strained(other.strained),
+          inverse_wavelength(other.inverse_wavelength),
+          single(true),
+          central(is_central),
+          registers(other.registers),
+          parameters(other.parameters) {}
+
+    // The rays, and the factors that left the sum.
+    NANOBRAGG_LARGE void begin() {
         for (int r = 0; r < registers; ++r) {
-            aim_at(r, 0.5, 0.5, -1, false, work.centre[r]);
+            if (needs_centre()) aim_at(r, 0.5, 0.5, -1, false, work.centre[r]);
             doubles_at(work.total, r) = Doubles{};
         }
         if (single) aim_at_subpixel(subpixel_of(s, 0, 0));
@@ -168,6 +188,15 @@ class Row {
         return s.polar == Factor::centre || (single && (s.omega == Factor::centre || lit()));
     }
 
+    // Whether the only ray is that to the centre, and its factors are known.
+    NANOBRAGG_HOST_DEVICE bool knows_centre() const {
+        return central && outer_omega() && s.polar == Factor::first && s.source_count == 1 && !(s.dmin > 0);
+    }
+    // Whether the ray to the centre is asked for besides that to the only subpixel.
+    NANOBRAGG_HOST_DEVICE bool needs_centre() const {
+        return !knows_centre() || uses_centre() || s.capture != Factor::off;
+    }
+
     // Whether something is added once per pixel.
     NANOBRAGG_HOST_DEVICE bool lit() const { return s.background_sum != 0 || s.background != 0; }
 
@@ -228,7 +257,8 @@ class Row {
     const bool single;              // one subpixel
     const bool central;             // which is the pixel's centre
     int registers;
-    int parameters;  // how many the shape has
+    int parameters;                       // how many the shape has
+    double shape_unit[kShapeParameters];  // what a sweep's sums by these are to be multiplied by
 
   private:
     // Where `value` is still 0, it becomes the polarization of the first source that the ray shows; whether it has one
@@ -269,7 +299,7 @@ class Row {
 
     NANOBRAGG_HOST_DEVICE void aim_at_subpixel(const Subpixel& sub) {
         for (int r = 0; r < registers; ++r) {
-            if (central) {
+            if (central && needs_centre()) {
                 work.aim[r] = work.centre[r];
                 work.aim[r].layer = 0;
             } else {

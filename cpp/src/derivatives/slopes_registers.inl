@@ -1,9 +1,12 @@
 // Sums over a register's pixels, and the way between registers and arrays of all chosen pixels. A part of slopes.inl.
 
 NANOBRAGG_FN double sum_of(Doubles x) {
-    double sum = 0;
-    for (int i = 0; i < kHalf; ++i) sum += x[i];
-    return sum;
+    double part[kHalf];
+    for (int i = 0; i < kHalf; ++i) part[i] = x[i];
+    for (int n = kHalf / 2; n > 0; n /= 2) {
+        for (int i = 0; i < n; ++i) part[i] += part[i + n];
+    }
+    return part[0];
 }
 
 // The sums of kHalf registers, in their order.
@@ -84,6 +87,9 @@ struct OwnSlopes {
 // The pixels' numbers in an array of all chosen pixels; 0 in a register's places that have no pixel.
 void read_pixels(const Row& row, const double* all, double* numbers) {
     const SlopeTask& task = row.task;
+    // The next piece's come from memory while this one is computed.
+    const PixelRun& last = task.runs[task.run_count - 1];
+    for (int i = 0; i < kRowPixels; i += 8) __builtin_prefetch(all + last.place + last.count + i);
     for (int p = 0, run = 0; run < task.run_count; ++run) {
         for (int i = 0; i < task.runs[run].count; ++i) numbers[p++] = all[task.runs[run].place + i];
     }

@@ -15,8 +15,8 @@ void add_by_q(TermSums<Number>& sums, const Number* o, const Block<Real>& block)
     }
 }
 
-// use(sums in single precision, sums in double precision, what they are multiplied by) for all that a sweep adds up:
-// terms, their derivatives, and those by q, which are wanted where something moves scattering vectors.
+// use(sums in single precision, sums in double precision, what they are multiplied by) for all that a sweep adds up by
+// pixel: terms, their derivatives, and those by q, which are wanted where something moves scattering vectors.
 template <class Use>
 void each_sum(Row& row, bool geometry, double unit, double slope_unit, double q_unit, const Use& use) {
     RowWork& w = row.work;
@@ -68,12 +68,16 @@ class SingleSums {
     int waiting_ = 0;
 };
 
-// Gives the sums of one sweep their units.
+// Gives the sums of one sweep their units; those by the shape's parameters are used once, and keep theirs.
 void scale_sums(Row& row, bool geometry, double unit, double slope_unit) {
+    for (int i = 0; i < row.parameters; ++i) row.shape_unit[i] *= slope_unit;
     if (unit == 1 && slope_unit == 1) return;
-    each_sum(row, geometry, unit, slope_unit, slope_unit, [&](Numbers<float>&, PixelNumbers& numbers, double factor) {
+    const auto scale = [&](PixelNumbers& numbers, double factor) {
         for (int r = 0; r < row.registers; ++r) doubles_at(numbers, r) *= factor;
-    });
+    };
+    scale(row.work.sum, unit);
+    for (int i = 0; i < 3 && geometry; ++i) scale(row.work.by_q[i], slope_unit);
+    for (int i = 0; i < 9 && row.strained; ++i) scale(row.work.by_strain[i], slope_unit);
 }
 
 template <class Terms, class Direction>
@@ -83,7 +87,8 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
     for (int i = 0; i < kShapeParameters; ++i) shape[i] = row.task.shape[i];
     Terms terms(s, shape);
     const double unit = terms.slope_unit();
-    Block<Doubles> block;
+    Placed<Block<Doubles>, 1536> placed;
+    Block<Doubles>& block = placed.here;
     for (int64_t m = 0; m < s.orientation_count; ++m) {
         const double* o = orientations + 9 * m;
         typename Direction::template Local<Doubles> local{};
@@ -105,7 +110,8 @@ void sweep_mixed(Row& row, const double* orientations, const Direction& directio
     Terms terms(s, row.task.shape);
     SingleSums sums(row, direction.geometry, terms.unit(), terms.slope_unit());
     const double unit = terms.slope_unit();
-    Block<Singles> block;
+    Placed<Block<Singles>, 1536> placed;
+    Block<Singles>& block = placed.here;
     const int registers = row.registers / 2;
     for (int64_t m = 0; m < s.orientation_count; ++m) {
         const double* o = orientations + 9 * m;
@@ -145,22 +151,7 @@ void sweep_few(Row& row, const double* orientations, const Direction& direction)
     } else {
         sweep_with<FewTerms<Polynomial, Doubles>>(row, orientations, direction);
     }
-    for (int axis = 0; axis < 3; ++axis) {
-        for (int r = 0; r < row.registers; ++r) doubles_at(row.work.by_shape[axis], r) *= 1.0 / row.s.cells[axis];
-    }
-}
-
-// Gaussians and a constant structure factor, in double.
-template <class Direction>
-void sweep_gauss(Row& row, const double* orientations, const Direction& direction) {
-    sweep_with<GaussTerms>(row, orientations, direction);
-    for (int i = 0; i < row.parameters; ++i) {
-        if constexpr (Direction::kWeighs) {
-            direction.shapes[i] *= GaussTerms::slope_unit() * GaussTerms::shape_unit();
-        } else {
-            for (int r = 0; r < row.registers; ++r) doubles_at(row.work.by_shape[i], r) *= GaussTerms::shape_unit();
-        }
-    }
+    for (int axis = 0; axis < 3; ++axis) row.shape_unit[axis] /= row.s.cells[axis];
 }
 
 // Whether the polynomials of all axes have the highest power.
@@ -173,6 +164,7 @@ bool has_all_powers(const CellPolynomials& few) {
 template <class Direction>
 void sweep(Row& row, const double* orientations, const Direction& direction) {
     const KernelScene& s = row.s;
+    for (int i = 0; i < row.parameters; ++i) row.shape_unit[i] = 1;
     if (s.shape == Shape::square && s.few.degree >= 0 && !has_grid(s)) {
         if (!has_all_powers(s.few) || s.few.degree != 2) {
             return sweep_few<PolynomialSlopes<3, true, false>>(row, orientations, direction);
@@ -180,7 +172,11 @@ void sweep(Row& row, const double* orientations, const Direction& direction) {
         if (s.few.any_even) return sweep_few<PolynomialSlopes<2, true, true>>(row, orientations, direction);
         return sweep_few<PolynomialSlopes<2, false, true>>(row, orientations, direction);
     }
-    if (s.shape == Shape::gauss && !has_grid(s) && !row.task.mixed) return sweep_gauss(row, orientations, direction);
+    if (s.shape == Shape::gauss && !has_grid(s) && !row.task.mixed) {
+        sweep_with<GaussTerms>(row, orientations, direction);
+        for (int i = 0; i < row.parameters; ++i) row.shape_unit[i] *= GaussTerms::shape_unit();
+        return;
+    }
     with_slopes(ShapesWithSlopes(), s.shape,
                 [&](auto shape) { sweep_shape<decltype(shape)>(row, orientations, direction); });
 }
@@ -264,6 +260,7 @@ struct BackwardSweep {
     static constexpr bool geometry = true;
     const PixelNumbers& term;  // how much it depends on each pixel's sum of this source
     double* orientations;
+    double* lanes;  // or null (BackwardSums)
     BackwardSums& sums;
     double single_unit;  // of term_by_q in single precision
     // What belongs to the shape's parameters, where terms add it up over the pixels themselves: six sums for each pixel
@@ -316,13 +313,17 @@ struct BackwardSweep {
     NANOBRAGG_FN_MEMBER void end(const Local<Doubles>& local, double unit, int64_t m) const {
         Doubles by[9];
         for (int i = 0; i < 9; ++i) by[i] = unit * local.by[i];
-        add_sums<9>(by, orientations + 9 * m);
+        add(by, m);
     }
     NANOBRAGG_FN_MEMBER void end(const Local<Singles>& local, double unit, int64_t m) const {
         Doubles by[9];
         for (int i = 0; i < 9; ++i) {
             by[i] = (unit * single_unit) * (first_half(local.by[i]) + second_half(local.by[i]));
         }
-        add_sums<9>(by, orientations + 9 * m);
+        add(by, m);
+    }
+    NANOBRAGG_FN_MEMBER void add(const Doubles by[9], int64_t m) const {
+        if (lanes == nullptr) return add_sums<9>(by, orientations + 9 * m);
+        for (int i = 0; i < 9; ++i) *(Doubles*)(lanes + (9 * m + i) * kSumLanes) += by[i];
     }
 };

@@ -37,6 +37,9 @@ struct Sum {
     }
 };
 
+// How many sums of an orientation's number a thread may keep side by side, as registers have them.
+constexpr int kSumLanes = 8;
+
 // How much the weighted sum of pixels depends on each number.
 struct BackwardSums {
     PanelSlopes<Sum>* panels;
@@ -44,6 +47,7 @@ struct BackwardSums {
     LayerSlopes<Sum>* layers;
     CommonSlopes<Sum> common;
     double *orientations, *first_orientations;  // 9 each
+    double* lanes;                              // kSumLanes of each number of `orientations`, instead of these; or null
     double* f_grid;                             // null: not asked for
     double default_F;
 };

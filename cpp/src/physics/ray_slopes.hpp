@@ -226,9 +226,16 @@ NANOBRAGG_FN void polarization_edges(const Pass& pass, const KernelScene& s, con
     const Real cos2psi = total > 0 ? (ee - mm) * inverse : one, rest = 1.0 - c * c;
     // (The ray, incidence, E and B have one length: rest is total, and next to the beam nothing but rounding.)
     const Real share = total > 1e-6 ? rest * inverse : one;
+    pass(d_common.kahn_factor, d_out, -0.5 * cos2psi * rest);
+    if (s.kahn_factor == 0) {  // wherever E and B point
+        for (int i = 0; i < 3; ++i) {
+            pass(d_ray.direction[i], d_out, c * source.direction[i]);
+            pass(d_source.direction[i], d_out, c * d[i]);
+        }
+        return;
+    }
     const Real turn = total > 0 ? (-2.0 * s.kahn_factor) * share * inverse : zero;
     const Real by_c = c * (1.0 + s.kahn_factor * cos2psi), by_e = turn * e * mm, by_m = -turn * m * ee;
-    pass(d_common.kahn_factor, d_out, -0.5 * cos2psi * rest);
     for (int i = 0; i < 3; ++i) {
         pass(d_ray.direction[i], d_out,
              by_c * source.direction[i] + by_e * source.electric[i] + by_m * source.magnetic[i]);
