@@ -52,7 +52,7 @@ struct TermSums {
 struct RowWork : Scattering, TermSums<double> {
     TermSums<float> singles;  // mixed precision: of some orientations, before they join those in double
     PixelNumbers factor, total, omega, polar;
-    PixelNumbers term;  // backward: how much a sum depends on the terms
+    PixelNumbers term;        // backward: how much a sum depends on the terms
     PixelNumbers fast, slow;  // of the pixels in the raster
     Aim<Doubles> centre[kRegisters], aim[kRegisters];
     Capture capture[kRegisters];  // of a subpixel where it stays in the sum, else of the pixel
