@@ -49,6 +49,13 @@ TURNED = (
 BEAM = f"{CRYSTAL} -default_F 10 -Xbeam 5 -Ybeam 6.5 -distance 90 -round_xtal -oversample_omega -quirks none"
 DENZO = f"{CRYSTAL} -default_F 10 -Xclose 5 -Yclose 6 -denzo -vdiv 2 -vdivsteps 2 -polar 0.5 -fluence 1e20"
 XDS = f"{CRYSTAL} -default_F 10 -ORGX 5 -ORGY 6 -xds -distance 100 -curved_det -tophat_spots -fudge 1"
+VECTORS = (
+    f"{CRYSTAL} -default_F 20 -lambda 1.1 -distance 85 -fdet_vector 0 0.02 1 -sdet_vector 0.01 -1 0 "
+    "-beam_vector 1 0.01 0.02 -polar_vector 0 0.1 1 -spindle_axis 0.05 0.1 1 -twotheta_axis 0.1 0 1 -twotheta 5 "
+    "-phi 1 -osc 2 -phisteps 3 -polar 0.7 -hdiv 2 -hdivsteps 2 -flux 1e12 -exposure 0.1 -beamsize 0.05 -blocks 3 "
+    "-water 10 -oversample 1 -quirks none"
+)
+PIX0 = f"{CRYSTAL} -default_F 20 -pix0_vector 0.085 0.007 -0.006 -detector_rotx 3 -oversample 1 -quirks none"
 PANELS = Experiment(
     beam=Beam(wavelength=1.1, polarization=0.7),
     crystal=Crystal(cell=(55, 65, 75, 80, 95, 100), cells=5, misset=(10, 20, 30), default_F=100),
@@ -92,7 +99,16 @@ NAMED = Experiment(
     detector=Detector(name="EIGER2 1M", close_distance=70, orgx=500, orgy=250, twotheta=10, rotz=3),
     sampling=Sampling(oversample=1),
 )
-EXPERIMENTS = {"still": STILL, "turned": TURNED, "beam": BEAM, "denzo": DENZO, "xds": XDS, "panels": PANELS}
+EXPERIMENTS = {
+    "still": STILL,
+    "turned": TURNED,
+    "beam": BEAM,
+    "denzo": DENZO,
+    "xds": XDS,
+    "vectors": VECTORS,
+    "pix0": PIX0,
+    "panels": PANELS,
+}
 SCENES = {**EXPERIMENTS, "named": NAMED}
 
 
@@ -568,6 +584,11 @@ AROUND_ALONE = replace(
             detector=replace(AROUND_ALONE.detector, rotx=3.0),  # no pixel on the stop's diagonals
         ),
         replace(AROUND_ALONE, detector=replace(AROUND_ALONE.detector, curved=True, thickness=None)),
+        replace(
+            AROUND_ALONE,
+            beam=replace(AROUND_ALONE.beam, direction=(1.0, 0.02, -0.01), polarization_axis=(0.0, 0.1, 1.0)),
+            detector=replace(AROUND_ALONE.detector, fast_axis=(0.0, 0.02, 1.0), slow_axis=(0.01, -1.0, 0.0)),
+        ),
     ],
 )
 def test_what_is_around_moves_with_beam_and_detector(experiment: Experiment) -> None:
@@ -737,6 +758,9 @@ def test_parameters_say_what_they_are() -> None:
     assert found["beam.fluence"].smoothness == "smooth"
     assert "crystal.fudge" not in found  # it says nothing about square crystals
     assert "detector.beam_x" not in found  # said, it would move the pivot
+    assert not {"beam.exposure", "beam.direction", "detector.pix0"} & set(found)  # which say nothing here
+    of_flux = parameters(experiment_of(f"{STILL} -flux 1e12"))
+    assert (of_flux["beam.exposure"].value, of_flux["beam.size"].value, of_flux["beam.size"].unit) == (1.0, 0.1, "mm")
     of_steps = parameters(experiment_of(f"{XDS} -mosaic 1"))
     for name in ("crystal.misset", "crystal.cells", "crystal.fudge", "crystal.mosaic_spread", "detector.distance"):
         assert of_steps[name].smoothness == "piecewise smooth"

@@ -59,6 +59,7 @@ WHY = {
     "said; whole numbers of cells are no steps on the way",
     "first": "a value of 0, where no spread is drawn; half-integer Miller indices",
     "size": "numbers of pixels and half-integer Miller indices",
+    "clipped": "whole numbers of cells, of a crystal that the beam clips",
 }
 
 
@@ -104,6 +105,32 @@ def _fluence(point: Point) -> Any:
     return point.light.fluence if beam.fluence is None else beam.fluence
 
 
+def _of_flux(name: str, default: float) -> Callable[[Point], Any]:
+    """What makes a fluence of a flux."""
+    said = _said(name)
+
+    def value(point: Point) -> Any:
+        found = default if said(point) is None else said(point)
+        return found if _flux(point) and found > 0.0 else None
+
+    return value
+
+
+def _vector(name: str) -> Row:
+    """A direction or a place that is said of the one flat panel, and counts: named conventions have their own."""
+    said = _said(name)
+
+    def value(point: Point) -> Any:
+        own = point.said.body is None and point.detector.placement.convention == "custom"
+        return said(point) if own else None
+
+    return Row(name, value)
+
+
+def _pix0(point: Point) -> Any:
+    return None if point.said.body is not None or "pix0_ignored" in point.quirks else _experiment(point).detector.pix0
+
+
 def _phi(point: Point) -> Any:
     said = _experiment(point).sampling.phi
     stale = point.crystal.first_orientations.size or 0.0 in point.crystal.rotation.angles
@@ -143,10 +170,14 @@ ROWS: tuple[Row, ...] = (
     Row("beam.energy", _said("beam.energy"), why="model"),
     Row("beam.fluence", _fluence, smoothness="smooth", why="none"),
     Row("beam.flux", _flux, smoothness="smooth", why="none"),
+    Row("beam.exposure", _of_flux("beam.exposure", 1.0), smoothness="smooth", why="none"),
+    Row("beam.size", _of_flux("beam.size", 0.1), why="clipped"),
     Row("beam.dispersion", _positive("beam.dispersion")),
     Row("beam.horizontal_divergence", _positive("beam.horizontal_divergence")),
     Row("beam.vertical_divergence", _positive("beam.vertical_divergence")),
     Row("beam.polarization", _said("beam.polarization"), "scene", "smooth", "none"),
+    _vector("beam.direction"),
+    _vector("beam.polarization_axis")._replace(smoothness="smooth", why="none"),
     Row("crystal.cell", _said("crystal.cell"), why="model"),
     Row("crystal.misset", _misset),
     Row("crystal.cells", _cells, "scene", "piecewise smooth", "cells"),
@@ -156,6 +187,7 @@ ROWS: tuple[Row, ...] = (
     Row("crystal.default_F", _said("crystal.default_F"), "scene", "smooth", "none"),
     Row("crystal.mosaic_spread", _spread, "scene", why="first"),
     Row("crystal.water", _said("crystal.water"), smoothness="smooth", why="none"),
+    _vector("crystal.spindle_axis"),
     Row("detector.distance", _said("detector.distance")),
     Row("detector.close_distance", _said("detector.close_distance")),
     Row("detector.beam_x", _said("detector.beam_x")),
@@ -168,6 +200,10 @@ ROWS: tuple[Row, ...] = (
     Row("detector.roty", _said("detector.roty")),
     Row("detector.rotz", _said("detector.rotz")),
     Row("detector.twotheta", _said("detector.twotheta")),
+    Row("detector.pix0", _pix0),
+    _vector("detector.fast_axis"),
+    _vector("detector.slow_axis"),
+    _vector("detector.twotheta_axis"),
     _of_one_panel("detector.pixel_size")._replace(why="size"),
     Row("detector.attenuation_depth", _positive("detector.attenuation_depth")),
     Row("detector.thickness", _positive("detector.thickness")),

@@ -38,6 +38,7 @@ POSITIVE = frozenset(
         *("beam.fluence", "beam.flux", "beam.dispersion", "beam.horizontal_divergence", "beam.vertical_divergence"),
         *("crystal.cells", "crystal.mosaic_spread", "crystal.fudge", "crystal.water", "sampling.oscillation"),
         *("detector.thickness", "detector.attenuation_depth", "detector.pixel_size"),
+        *("beam.exposure", "beam.size"),
     )
 )
 """Refined by their logarithms."""

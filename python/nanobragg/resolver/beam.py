@@ -191,7 +191,7 @@ def listed_sources(table: np.ndarray, beam: Beam, wavelength: float, travel: Vec
         wave = wavelength if math.isnan(row[4]) else row[4]
         if not 0.0 < wave < math.inf:
             raise InputError(f"source {number}: found a wavelength of {wave:g} m, expected a positive number")
-        if (x, y, z) == (0.0, 0.0, 0.0) or not all(math.isfinite(c) for c in (x, y, z, weight)):
+        if (x, y, z) == (0.0, 0.0, 0.0) or not all(isfinite(c) for c in (x, y, z, weight)):
             raise InputError(
                 f"source {number}: found position {x:g} {y:g} {z:g}, weight {weight:g}, expected a direction"
             )
