@@ -66,9 +66,11 @@ def targets_of(names: Iterable[str] | None, point: Point) -> list[Target]:
     found = []
     for name in there if names is None else _list(names):
         row, parameter = there.get(_by_number(name, point), (None, None))
-        if row is None or parameter is None or not parameter.shape:
+        if row is None or parameter is None:
             one = _chosen(name, there, point)
             found.append(Target(name, one.row, one.parameter, False, (one,)))
+        elif not parameter.shape:
+            found.append(Target(name, row, parameter, False, (Chosen(name, row, parameter, ()),)))
         else:
             many = range(parameter.shape[0]) if len(parameter.shape) == 1 else ()
             numbers = tuple(Chosen(f"{name}[{i}]", row, parameter, (i,)) for i in many)

@@ -76,6 +76,10 @@ def _cosine(x: float) -> float:
     return 1.0 if x * x > 1.0 else x
 
 
+_ALIKE = 1e-9
+"""Up to which two sines of gamma are one."""
+
+
 def reciprocal_of(cell: Cell, quirks: frozenset[str]) -> tuple[Vec, Vec, Vec]:
     """a*, b*, c* (1/Å) in the default orientation: a* along x, b* in the xy plane."""
     a, b, c = cell.lengths
@@ -92,7 +96,7 @@ def reciprocal_of(cell: Cell, quirks: frozenset[str]) -> tuple[Vec, Vec, Vec]:
     # c* . c = 1 with c along z: with the sine of gamma the z component is 1/c. Where the two agree but for rounding,
     # there is no quirk, and images without it are those with it to the last bit.
     sine = sin(gamma)
-    if "cell_angles" in quirks or abs(sin_gamma - sine) < 1e-9:
+    if "cell_angles" in quirks or abs(sin_gamma - sine) < _ALIKE:
         sine = sin_gamma
     return (
         (length_a, 0.0, 0.0),
@@ -106,9 +110,10 @@ def reciprocal_of(cell: Cell, quirks: frozenset[str]) -> tuple[Vec, Vec, Vec]:
 
 
 def changes_angles(cell: Cell) -> bool:
-    """Whether the quirk cell_angles matters to a cell; its derivatives do not."""
-    cell = Cell(*(tuple(plain(x) for x in numbers) for numbers in cell[:2]), plain(cell.volume))  # type: ignore
-    return reciprocal_of(cell, frozenset({"cell_angles"})) != reciprocal_of(cell, frozenset())
+    """Whether the quirk cell_angles matters to a cell (:func:`reciprocal_of`); how it changes does not."""
+    a, b, c, alpha, beta, gamma = (plain(x) for x in (*cell.lengths, *cell.angles))
+    sin_gamma = _clamp(plain(cell.volume) / (a * b * c * sin(alpha) * sin(beta)))
+    return not abs(sin_gamma - sin(gamma)) < _ALIKE
 
 
 def lattice_of(
