@@ -182,8 +182,10 @@ int64_t forward_scratch(int64_t columns) { return columns * (int64_t)(sizeof(Col
 
 // ---- backward ---------------------------------------------------------------------------------------------
 
-constexpr int kTermNumbers = sizeof(TermSlopes) / sizeof(Doubles);
-
+template <class Slopes>
+NANOBRAGG_FN void clear_slopes(Slopes& slopes) {
+    clear_numbers<(int)(sizeof slopes / sizeof(Doubles))>((Doubles*)&slopes);
+}
 template <template <class> class Slopes>
 NANOBRAGG_FN void join(const Slopes<Doubles>& from, Slopes<Sum>& to) {
     add_sums<(int)(sizeof to / sizeof(Sum))>((const Doubles*)&from, (double*)&to);
@@ -257,14 +259,14 @@ template <bool plain>
     CommonSlopes<Doubles> common;
     RaySlopes<Doubles> rays[kRegisters], centres[kRegisters];
     Doubles captures[kRegisters];
-    clear_numbers<kPanelNumbers>((Doubles*)&panel);
-    clear_numbers<kSourceNumbers>((Doubles*)&source);
-    clear_numbers<kLayerNumbers>((Doubles*)&layer);
-    clear_numbers<kCommonNumbers>((Doubles*)&common);
+    clear_slopes(panel);
+    clear_slopes(source);
+    clear_slopes(layer);
+    clear_slopes(common);
     const OnlySlopes in{panel, &source, &layer, common};
     for (int r = 0; r < row.registers; ++r) {
         TermSlopes own;
-        clear_numbers<kTermNumbers>((Doubles*)&own);
+        clear_slopes(own);
         Doubles sum{}, seed = doubles_at(seeds, r), weight = doubles_at(weights, r);
         term_edges(Backward(), row, r, 0, in, own, seed);
         pixel_edges(Backward(), row, r, pixel_factors(row, r, true), in, &own, true, sum, weight);
@@ -274,7 +276,7 @@ template <bool plain>
     }
     for (int r = 0; r < row.registers; ++r) {
         TermSlopes own;
-        clear_numbers<kTermNumbers>((Doubles*)&own);
+        clear_slopes(own);
         own.ray = rays[r];
         if (row.uses_centre()) own.centre = centres[r];
         if (known.capture_inside) own.capture = captures[r];

@@ -65,7 +65,6 @@ struct CommonSlopes {  // for KernelScene
 constexpr int kPanelNumbers = sizeof(PanelSlopes<double>) / sizeof(double);
 constexpr int kSourceNumbers = sizeof(SourceSlopes<double>) / sizeof(double);
 constexpr int kLayerNumbers = sizeof(LayerSlopes<double>) / sizeof(double);
-constexpr int kCommonNumbers = sizeof(CommonSlopes<double>) / sizeof(double);
 
 template <class Real>
 struct RaySlopes {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from nanobragg.records.around import Material
 from nanobragg.records.experiment import Experiment, Move, Panel
 from nanobragg.records.fields import own_places, places
+from nanobragg.resolver.beam import DEFAULT_EXPOSURE, DEFAULT_SIZE
 from nanobragg.resolver.materials import SUBSTANCES
 
 if TYPE_CHECKING:
@@ -83,9 +84,15 @@ def _positive(name: str) -> Callable[[Point], Any]:
     return value
 
 
-def _of_one_panel(name: str) -> Row:
+def _of_one_panel(name: str, counts: Callable[[Point], bool] = lambda point: True) -> Row:
+    """What is said of the one flat panel, where it counts."""
     found = _said(name)
-    return Row(name, lambda point: found(point) if point.said.body is None else None)
+    return Row(name, lambda point: found(point) if point.said.body is None and counts(point) else None)
+
+
+def _vector(name: str) -> Row:
+    """A direction: named conventions have their own."""
+    return _of_one_panel(name, lambda point: point.detector.placement.convention == "custom")
 
 
 def _misset(point: Point) -> Any:
@@ -110,25 +117,11 @@ def _of_flux(name: str, default: float) -> Callable[[Point], Any]:
     said = _said(name)
 
     def value(point: Point) -> Any:
-        found = default if said(point) is None else said(point)
+        found = said(point)
+        found = default if found is None else found
         return found if _flux(point) and found > 0.0 else None
 
     return value
-
-
-def _vector(name: str) -> Row:
-    """A direction or a place that is said of the one flat panel, and counts: named conventions have their own."""
-    said = _said(name)
-
-    def value(point: Point) -> Any:
-        own = point.said.body is None and point.detector.placement.convention == "custom"
-        return said(point) if own else None
-
-    return Row(name, value)
-
-
-def _pix0(point: Point) -> Any:
-    return None if point.said.body is not None or "pix0_ignored" in point.quirks else _experiment(point).detector.pix0
 
 
 def _phi(point: Point) -> Any:
@@ -170,8 +163,8 @@ ROWS: tuple[Row, ...] = (
     Row("beam.energy", _said("beam.energy"), why="model"),
     Row("beam.fluence", _fluence, smoothness="smooth", why="none"),
     Row("beam.flux", _flux, smoothness="smooth", why="none"),
-    Row("beam.exposure", _of_flux("beam.exposure", 1.0), smoothness="smooth", why="none"),
-    Row("beam.size", _of_flux("beam.size", 0.1), why="clipped"),
+    Row("beam.exposure", _of_flux("beam.exposure", DEFAULT_EXPOSURE), smoothness="smooth", why="none"),
+    Row("beam.size", _of_flux("beam.size", DEFAULT_SIZE), why="clipped"),
     Row("beam.dispersion", _positive("beam.dispersion")),
     Row("beam.horizontal_divergence", _positive("beam.horizontal_divergence")),
     Row("beam.vertical_divergence", _positive("beam.vertical_divergence")),
@@ -200,7 +193,7 @@ ROWS: tuple[Row, ...] = (
     Row("detector.roty", _said("detector.roty")),
     Row("detector.rotz", _said("detector.rotz")),
     Row("detector.twotheta", _said("detector.twotheta")),
-    Row("detector.pix0", _pix0),
+    _of_one_panel("detector.pix0", lambda point: "pix0_ignored" not in point.quirks),
     _vector("detector.fast_axis"),
     _vector("detector.slow_axis"),
     _vector("detector.twotheta_axis"),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nanobragg.resolver.files import Said
     from nanobragg.resolver.headers import HeaderValues
 
+DEFAULT_EXPOSURE, DEFAULT_SIZE = 1.0, 0.1
+"""s, mm; they count where a flux is said"""
 DEFAULT_FLUENCE = 125932015286227086360700780544.0
 SOURCE_DISTANCE = 10.0
 """m; shows in the list of sources only."""
@@ -99,13 +101,13 @@ def wavelength_of(beam: Beam, header: HeaderValues) -> float:
 
 def beam_size_of(beam: Beam) -> float:
     """Edge of the beam, m."""
-    return (0.1 if beam.size is None else beam.size) / 1000
+    return (DEFAULT_SIZE if beam.size is None else beam.size) / 1000
 
 
 def fluence_of(beam: Beam) -> float:
     """photons/m²; a flux wins over a fluence."""
     fluence = DEFAULT_FLUENCE if beam.fluence is None else beam.fluence
-    exposure = 1.0 if beam.exposure is None else beam.exposure
+    exposure = DEFAULT_EXPOSURE if beam.exposure is None else beam.exposure
     size = beam_size_of(beam)
     if beam.flux and exposure > 0.0 and size >= 0:
         if size == 0:
