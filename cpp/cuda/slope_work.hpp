@@ -464,6 +464,8 @@ class BackwardTeam {
             add_up(shared, count, sums + 9 * begin);
         }
         terms.put_down(row);
+        NANOBRAGG_UNROLL
+        for (int i = 0; i < 3; ++i) doubles_at(row.work.by_q[i], 0) *= term;
     }
 
     NANOBRAGG_FN_MEMBER void take_factors(const KernelScene& s, double by_factor, const GridPoints& points) {

@@ -191,24 +191,26 @@ NANOBRAGG_FN void join(const Slopes<Doubles>& from, Slopes<Sum>& to) {
     add_sums<(int)(sizeof to / sizeof(Sum))>((const Doubles*)&from, (double*)&to);
 }
 
-// The same as term_by_q of one source in single precision, over the unit that is returned: of weights and photons, no
-// float would hold some.
-double single_terms(Row& row, const PixelNumbers& term) {
+NANOBRAGG_FN void to_singles(const PixelNumbers& from, int registers, double unit, Numbers<float>& to) {
+    for (int r = 0; 2 * r < registers; ++r) {
+        register_of(to, r) =
+            singles_of(doubles_at(from, 2 * r) * (1.0 / unit), doubles_at(from, 2 * r + 1) * (1.0 / unit));
+    }
+}
+
+// The terms of one source and q in single precision, the former over the unit that is returned: of weights and photons,
+// no float would hold some.
+double single_terms(Row& row) {
+    RowWork& work = row.work;
     double largest = 0;
     for (int i = 0; i < row.registers * kHalf; ++i) {
-        const double size = absolute(term.of[i]);
+        const double size = absolute(work.term.of[i]);
         largest = size > largest ? size : largest;
     }
     if (!(largest > 0)) largest = 1;
-    const double unit = largest * row.inverse_wavelength;
-    for (int j = 0; j < 3; ++j) {
-        for (int r = 0; 2 * r < row.registers; ++r) {
-            register_of(row.work.singles.term_by_q[j], r) =
-                singles_of(doubles_at(row.work.term_by_q[j], 2 * r) * (1.0 / unit),
-                           doubles_at(row.work.term_by_q[j], 2 * r + 1) * (1.0 / unit));
-        }
-    }
-    return unit;
+    to_singles(work.term, row.registers, largest, work.singles.term);
+    for (int j = 0; j < 3; ++j) to_singles(work.q[j], row.registers, row.inverse_wavelength, work.single_q[j]);
+    return largest;
 }
 
 // The terms of a source: their derivatives by orientations and structure factors, and by the shape's parameters.
@@ -216,26 +218,16 @@ double single_terms(Row& row, const PixelNumbers& term) {
 void sweep_back(Row& row, BackwardSums& sums, const PixelNumbers& seeds, const double* orientations, bool first,
                 Doubles* shapes) {
     RowWork& work = row.work;
-    PixelNumbers& term = work.term;
     for (int r = 0; r < row.registers; ++r) {
-        doubles_at(term, r) = doubles_at(seeds, r) * doubles_at(work.factor, r);
-        for (int j = 0; j < 3; ++j) {
-            doubles_at(work.term_by_q[j], r) = doubles_at(term, r) * doubles_at(work.q[j], r);
-        }
+        doubles_at(work.term, r) = doubles_at(seeds, r) * doubles_at(work.factor, r);
     }
-    const double unit = row.task.mixed ? single_terms(row, term) : 1.0;
+    const double unit = row.task.mixed ? single_terms(row) : 1.0;
     Doubles own[kShapeParameters];
     clear_numbers<kShapeParameters>(own);
     sweep(row, orientations,
-          BackwardSweep{term, first ? sums.first_orientations : sums.orientations, first ? nullptr : sums.lanes, sums,
-                        unit, own});
-    for (int i = 0; i < row.parameters; i += 3) {  // three side by side: each sum waits for the one before
-        Doubles sum[3] = {own[i], own[i + 1], own[i + 2]};
-        for (int r = 0; r < row.registers; ++r) {
-            for (int j = 0; j < 3; ++j) sum[j] += doubles_at(term, r) * doubles_at(work.by_shape[i + j], r);
-        }
-        for (int j = 0; j < 3; ++j) shapes[i + j] += row.shape_unit[i + j] * sum[j];
-    }
+          BackwardSweep{first ? sums.first_orientations : sums.orientations, first ? nullptr : sums.lanes, sums, unit,
+                        row.inverse_wavelength, own});
+    for (int i = 0; i < row.parameters; ++i) shapes[i] += row.shape_unit[i] * own[i];
 }
 
 // What belongs to the numbers of a scene of one source and one layer.
@@ -328,6 +320,7 @@ void backward(const BackwardTask& task) {
     BackwardSums& sums = *task.sums;
     alignas(kPage) RowWork work;
     Row row(task.task, work);
+    row.shaped = false;
     begin(row);
     PixelNumbers weights, seeds;
     Doubles shapes[kShapeParameters];

@@ -90,7 +90,7 @@ NANOBRAGG_LARGE void term_edges(const Pass& pass, const Row& row, int r, int64_t
                   [&] {
                       pass(d_factor, d_sum, sum);
                       for (int j = 0; j < 3; ++j) {
-                          pass(d_q[j], d_sum, doubles_at(row.work.factor, r) * doubles_at(row.work.by_q[j], r));
+                          pass.swept(d_q[j], d_sum, doubles_at(row.work.factor, r), doubles_at(row.work.by_q[j], r));
                       }
                   });
 }

@@ -44,15 +44,16 @@ struct Scattering {
 };
 template <class Number>
 struct TermSums {
-    Numbers<Number> term_by_q[3];  // backward: how much a sum depends on the terms, times q
-    Numbers<Number> by_q[3], sum, by_shape[kShapeParameters];
+    Numbers<Number> term;     // backward: how much a sum depends on the terms
+    Numbers<Number> by_q[3];  // derivatives by q; backward: times that
+    Numbers<Number> sum, by_shape[kShapeParameters];
     Numbers<Number> by_strain[9];  // derivative by each index times each index
 };
 
 struct RowWork : Scattering, TermSums<double> {
-    TermSums<float> singles;  // mixed precision: of some orientations, before they join those in double
+    TermSums<float> singles;    // mixed precision: of some orientations, before they join those in double
+    Numbers<float> single_q[3];  // in inverse wavelengths
     PixelNumbers factor, total, omega, polar;
-    PixelNumbers term;        // backward: how much a sum depends on the terms
     PixelNumbers fast, slow;  // of the pixels in the raster
     Aim<Doubles> centre[kRegisters], aim[kRegisters];
     Capture capture[kRegisters];  // of a subpixel where it stays in the sum, else of the pixel
@@ -94,6 +95,7 @@ class Row {
           scale(other.scale),
           work(other.work),
           strained(other.strained),
+          shaped(other.shaped),
           inverse_wavelength(other.inverse_wavelength),
           single(true),
           central(is_central),
@@ -253,6 +255,7 @@ class Row {
     const double scale;  // of photons
     RowWork& work;
     bool strained = false;          // whether by_strain is wanted
+    bool shaped = true;             // whether by_shape is
     double inverse_wavelength = 0;  // of the source
     const bool single;              // one subpixel
     const bool central;             // which is the pixel's centre
@@ -357,7 +360,7 @@ class Row {
         inverse_wavelength = source.inverse_wavelength;
         clear(work.sum);
         for (PixelNumbers& numbers : work.by_q) clear(numbers);
-        for (int i = 0; i < parameters; ++i) clear(work.by_shape[i]);
+        for (int i = 0; i < parameters && shaped; ++i) clear(work.by_shape[i]);
         for (int i = 0; i < 9 && strained; ++i) clear(work.by_strain[i]);
         for (int r = 0; r < registers; ++r) {
             const Ray<Doubles>& ray = work.aim[r].ray;

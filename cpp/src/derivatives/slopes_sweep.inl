@@ -22,7 +22,7 @@ void each_sum(Row& row, bool geometry, double unit, double slope_unit, double q_
     RowWork& w = row.work;
     use(w.singles.sum, w.sum, unit);
     for (int i = 0; i < 3 && geometry; ++i) use(w.singles.by_q[i], w.by_q[i], q_unit);
-    for (int i = 0; i < row.parameters; ++i) use(w.singles.by_shape[i], w.by_shape[i], slope_unit);
+    for (int i = 0; i < row.parameters && row.shaped; ++i) use(w.singles.by_shape[i], w.by_shape[i], slope_unit);
     for (int i = 0; i < 9 && row.strained; ++i) use(w.singles.by_strain[i], w.by_strain[i], slope_unit);
 }
 
@@ -30,9 +30,9 @@ void each_sum(Row& row, bool geometry, double unit, double slope_unit, double q_
 // inverse wavelengths.
 class SingleSums {
   public:
-    // `geometry`: whether derivatives by q are wanted; units of the terms and of their derivatives.
-    SingleSums(Row& row, bool geometry, double unit, double slope_unit)
-        : row_(row), geometry_(geometry), unit_(unit), slope_unit_(slope_unit) {
+    // `geometry`: whether derivatives by q are wanted; units of the terms, of their derivatives, and of those by q.
+    SingleSums(Row& row, bool geometry, double unit, double slope_unit, double q_unit)
+        : row_(row), geometry_(geometry), unit_(unit), slope_unit_(slope_unit), q_unit_(q_unit) {
         visit([&](Numbers<float>& from, PixelNumbers&, double) {
             for (int r = 0; 2 * r < row_.registers; ++r) register_of(from, r) = Singles{};
         });
@@ -59,12 +59,12 @@ class SingleSums {
 
     template <class Visit>
     void visit(const Visit& use) {
-        each_sum(row_, geometry_, unit_, slope_unit_, slope_unit_ / row_.inverse_wavelength, use);
+        each_sum(row_, geometry_, unit_, slope_unit_, q_unit_, use);
     }
 
     Row& row_;
     const bool geometry_;
-    const double unit_, slope_unit_;
+    const double unit_, slope_unit_, q_unit_;
     int waiting_ = 0;
 };
 
@@ -91,10 +91,11 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
     Block<Doubles>& block = placed.here;
     for (int64_t m = 0; m < s.orientation_count; ++m) {
         const double* o = orientations + 9 * m;
-        typename Direction::template Local<Doubles> local{};
+        typename Direction::template Local<Doubles> local;
+        local.clear();
         for (block.begin = 0; block.begin < row.registers; block.begin += kBlock) {
             block.count = row.registers - block.begin < kBlock ? row.registers - block.begin : kBlock;
-            terms.add(row, o, direction, m, block);
+            terms.add(row, o, direction, m, block, local);
             if (direction.geometry) add_by_q(sums_of<double>(row.work), o, block);
             direction.take(row, m, block, unit, local);
         }
@@ -108,8 +109,8 @@ template <class Terms, class Direction>
 void sweep_mixed(Row& row, const double* orientations, const Direction& direction) {
     const KernelScene s = row.s;
     Terms terms(s, row.task.shape);
-    SingleSums sums(row, direction.geometry, terms.unit(), terms.slope_unit());
     const double unit = terms.slope_unit();
+    SingleSums sums(row, direction.geometry, terms.unit(), unit, unit * direction.single_unit / row.inverse_wavelength);
     Placed<Block<Singles>, 1536> placed;
     Block<Singles>& block = placed.here;
     const int registers = row.registers / 2;
@@ -117,10 +118,11 @@ void sweep_mixed(Row& row, const double* orientations, const Direction& directio
         const double* o = orientations + 9 * m;
         float axes[9];
         for (int i = 0; i < 9; ++i) axes[i] = (float)(o[i] * row.inverse_wavelength);
-        typename Direction::template Local<Singles> local{};
+        typename Direction::template Local<Singles> local;
+        local.clear();
         for (block.begin = 0; block.begin < registers; block.begin += kBlock) {
             block.count = registers - block.begin < kBlock ? registers - block.begin : kBlock;
-            terms.add(row, o, direction, m, block);
+            terms.add(row, o, direction, m, block, local);
             if (direction.geometry) add_by_q(row.work.singles, axes, block);
             direction.take(row, m, block, unit, local);
         }
@@ -190,9 +192,19 @@ struct ForwardSweep {
     bool first, strained, turned;  // whether any column has a strain, or changes of orientations
     bool geometry;                 // whether any moves scattering vectors
     static constexpr bool kWeighs = false;
+    static constexpr double single_unit = 1;
 
     template <class Real>
-    struct Local {};
+    struct Local {
+        void clear() {}
+    };
+
+    template <int parameters, class Number, class Real>
+    NANOBRAGG_FN_MEMBER void put(TermSums<Number>& sums, Block<Real>& block, int b, const LatticeValue<Real>& value,
+                                 Local<Real>&) const {
+        for (int i = 0; i < parameters; ++i) register_of(sums.by_shape[i], block.begin + b) += value.by_shape[i];
+        for (int i = 0; i < 3; ++i) block.by_index[i][b] = value.by_index[i];
+    }
 
     NANOBRAGG_FN_MEMBER bool wants_indices() const { return strained; }
 
@@ -258,25 +270,40 @@ struct ForwardSweep {
 // Orientations and structure factors get what the weighted sum of pixels depends on them.
 struct BackwardSweep {
     static constexpr bool geometry = true;
-    const PixelNumbers& term;  // how much it depends on each pixel's sum of this source
     double* orientations;
     double* lanes;  // or null (BackwardSums)
     BackwardSums& sums;
-    double single_unit;  // of term_by_q in single precision
-    // What belongs to the shape's parameters, where terms add it up over the pixels themselves: six sums for each pixel
-    // would be loaded and stored again and again.
+    double single_unit;  // of terms in single precision
+    double inverse_wavelength;
+    Doubles* shapes;  // what belongs to the shape's parameters
+    // Terms multiply their derivatives by how much the sum of pixels depends on them.
     static constexpr bool kWeighs = true;
-    Doubles* shapes;
 
+    // Of one orientation, summed over the pixels. What belongs to the shape's parameters joins `shapes` at once, but in
+    // single precision. (Local numbers compilers would keep in registers over all blocks.)
     template <class Real>
     struct Local {
-        Real by[9];
+        Real by[9], shapes[kShapeParameters];
+        void clear() {
+            clear_numbers<9>(by);
+            if (sizeof(typename NumberOf<Real>::Type) == sizeof(float)) clear_numbers<kShapeParameters>(shapes);
+        }
     };
+    Doubles* shapes_in(Local<Doubles>&) const { return shapes; }
+    Singles* shapes_in(Local<Singles>& local) const { return local.shapes; }
+
+    template <int parameters, class Number, class Real>
+    NANOBRAGG_FN_MEMBER void put(TermSums<Number>& sums_, Block<Real>& block, int b, const LatticeValue<Real>& value,
+                                 Local<Real>& local) const {
+        const Real term = register_of(sums_.term, block.begin + b);
+        for (int i = 0; i < parameters; ++i) shapes_in(local)[i] += term * value.by_shape[i];
+        for (int i = 0; i < 3; ++i) block.by_index[i][b] = term * value.by_index[i];
+    }
 
     static NANOBRAGG_FN_MEMBER bool wants_indices() { return false; }
 
     void take_factors(const Row& row, int r, int64_t, Doubles by_factor, const GridFactors& f) const {
-        by_factor *= doubles_at(term, r);
+        by_factor *= doubles_at(row.work.term, r);
         for (int i = 0; i < kHalf; ++i) {
             if (by_factor[i] == 0) continue;
             visit_points(row.s, f.points[i], [&](int64_t place, double weight) {
@@ -290,23 +317,22 @@ struct BackwardSweep {
     }
 
     void take(Row& row, int64_t, const Block<Doubles>& block, double, Local<Doubles>& local) const {
-        take_orientation(row.work.term_by_q, block, local);
+        take_orientation(row.work.q, block, local);
     }
     void take(Row& row, int64_t, const Block<Singles>& block, double, Local<Singles>& local) const {
-        take_orientation(row.work.singles.term_by_q, block, local);
+        take_orientation(row.work.single_q, block, local);
     }
     template <class Number, class Real>
-    NANOBRAGG_FN_MEMBER void take_orientation(Numbers<Number>* term_by_q, const Block<Real>& block,
-                                              Local<Real>& local) const {
+    NANOBRAGG_FN_MEMBER void take_orientation(Numbers<Number>* q, const Block<Real>& block, Local<Real>& local) const {
         Real by[9];
         for (int i = 0; i < 9; ++i) by[i] = local.by[i];
         for (int b = 0; b < block.count; ++b) {
-            Real index[3], by_term[3];
+            Real index[3], own[3];
             for (int i = 0; i < 3; ++i) {
                 index[i] = held(block.by_index[i][b]);
-                by_term[i] = held(register_of(term_by_q[i], block.begin + b));
+                own[i] = held(register_of(q[i], block.begin + b));
             }
-            for (int i = 0; i < 9; ++i) by[i] += index[i / 3] * by_term[i % 3];
+            for (int i = 0; i < 9; ++i) by[i] += index[i / 3] * own[i % 3];
         }
         for (int i = 0; i < 9; ++i) local.by[i] = by[i];
     }
@@ -316,10 +342,10 @@ struct BackwardSweep {
         add(by, m);
     }
     NANOBRAGG_FN_MEMBER void end(const Local<Singles>& local, double unit, int64_t m) const {
+        const auto sum = [&](Singles x) { return (unit * single_unit) * (first_half(x) + second_half(x)); };
         Doubles by[9];
-        for (int i = 0; i < 9; ++i) {
-            by[i] = (unit * single_unit) * (first_half(local.by[i]) + second_half(local.by[i]));
-        }
+        for (int i = 0; i < 9; ++i) by[i] = inverse_wavelength * sum(local.by[i]);
+        for (int i = 0; i < kShapeParameters; ++i) shapes[i] += sum(local.shapes[i]);
         add(by, m);
     }
     NANOBRAGG_FN_MEMBER void add(const Doubles by[9], int64_t m) const {

@@ -44,12 +44,16 @@ struct alignas(kPage) Placed {
 // other, each of which keeps its numbers in registers.
 constexpr int kBlock = 8;
 
-// Derivatives of F^2 F_latt^2 by h, k and l; and these, where a direction wants them.
+// Derivatives of F^2 F_latt^2 by h, k and l, as a direction puts them down; and these, where it wants them.
 template <class Real>
 struct Block {
     int begin, count;  // which registers of the row
     Real by_index[3][kBlock], h[3][kBlock];
 };
+
+// What a direction keeps of one orientation.
+template <class Direction, class Real>
+using LocalOf = typename Direction::template Local<Real>;
 
 // The indices of a register's pixels.
 NANOBRAGG_FN void indices_of(const RowWork& w, const double* o, int r, Doubles h[3]) {
@@ -84,7 +88,7 @@ struct Terms {
 
     template <class Direction>
     NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t m,
-                                 Block<Doubles>& block) {
+                                 Block<Doubles>& block, LocalOf<Direction, Doubles>& local) {
         RowWork& w = row.work;
         for (int b = 0; b < block.count; ++b) {
             const int r = block.begin + b;
@@ -104,8 +108,7 @@ struct Terms {
                 value.squared *= square;
             }
             doubles_at(w.sum, r) += value.squared;
-            for (int i = 0; i < kParameters; ++i) doubles_at(w.by_shape[i], r) += value.by_shape[i];
-            for (int i = 0; i < 3; ++i) block.by_index[i][b] = value.by_index[i];
+            direction.template put<kParameters>(sums_of<double>(w), block, b, value, local);
         }
     }
 };
@@ -128,7 +131,7 @@ struct MixedTerms {
 
     template <class Direction>
     NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t m,
-                                 Block<Singles>& block) {
+                                 Block<Singles>& block, LocalOf<Direction, Singles>& local) {
         TermSums<float>& sums = row.work.singles;
         for (int b = 0; b < block.count; ++b) {
             const int r = block.begin + b;
@@ -147,8 +150,7 @@ struct MixedTerms {
             LatticeValue<Singles> value = shape.of(s, miss);
             if constexpr (lookup != Lookup::constant) take_grid(row, direction, r, m, h, whole, value);
             register_of(sums.sum, r) += value.squared;
-            for (int i = 0; i < kParameters; ++i) register_of(sums.by_shape[i], r) += value.by_shape[i];
-            for (int i = 0; i < 3; ++i) block.by_index[i][b] = value.by_index[i];
+            direction.template put<kParameters>(sums, block, b, value, local);
         }
     }
 
@@ -250,7 +252,7 @@ struct GaussTerms {
 
     template <class Direction>
     NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t,
-                                 Block<Doubles>& block) {
+                                 Block<Doubles>& block, LocalOf<Direction, Doubles>& local) {
         constexpr int kBeside = 4;  // registers
         RowWork& w = row.work;
         Doubles miss[3][kBlock], slopes[3][kBlock], power[kBlock], value[kBlock];
@@ -276,17 +278,15 @@ struct GaussTerms {
             const Doubles by[3] = {slopes[0][b], slopes[1][b], slopes[2][b]};
             doubles_at(w.sum, r) += value[b];
             if constexpr (Direction::kWeighs) {
-                const Doubles weighted = value[b] * doubles_at(direction.term, r);
+                const Doubles weighted = value[b] * doubles_at(w.term, r);
                 for (int i = 0; i < 3; ++i) {
                     const Doubles part = weighted * own[i];
                     shapes[i] += part * own[i];
                     shapes[3 + i] += part * own[(i + 1) % 3];
-                    block.by_index[i][b] = value[b] * by[i];
+                    block.by_index[i][b] = weighted * by[i];
                 }
             } else {
-                const auto all = metric_value(own, by, value[b], value[b]);
-                for (int i = 0; i < 6; ++i) doubles_at(w.by_shape[i], r) += all.by_shape[i];
-                for (int i = 0; i < 3; ++i) block.by_index[i][b] = all.by_index[i];
+                direction.template put<6>(sums_of<double>(w), block, b, metric_value(own, by, value[b], value[b]), local);
             }
         }
         if constexpr (Direction::kWeighs) {
@@ -316,7 +316,8 @@ struct FewTerms {
     double slope_unit() const { return nanobragg::slope_unit<Number>() * unit_; }
 
     template <class Direction>
-    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t, Block<Real>& block) {
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t, Block<Real>& block,
+                                 LocalOf<Direction, Real>& local) {
         constexpr int kBeside = 4;  // registers
         static_assert(kBlock % kBeside == 0, "whole groups");
         TermSums<Number>& sums = sums_of<Number>(row.work);
@@ -336,6 +337,8 @@ struct FewTerms {
                                                                            axes[i].slopes + b);
             }
         }
+        Real shapes[3];
+        clear_numbers<3>(shapes);
         // The third one's stay in registers: stores take longer than multiplications.
         for (int begin = 0; begin < block.count; begin += kBeside) {
             AxisSlopes<Real> last[kBeside];
@@ -345,13 +348,20 @@ struct FewTerms {
                 if (b >= block.count) break;
                 const AxisSlopes<Real> along[3] = {axes[0].slopes[b], axes[1].slopes[b], last[i]};
                 const Real miss[3] = {axes[0].miss[b], axes[1].miss[b], axes[2].miss[b]};
-                const auto value = Slopes::of(miss, along);
-                register_of(sums.sum, r) += value.squared;
-                for (int j = 0; j < 3; ++j) {
-                    register_of(sums.by_shape[j], r) += value.by_shape[j];
-                    block.by_index[j][b] = value.by_index[j];
+                if constexpr (Direction::kWeighs) {
+                    Real by_index[3];
+                    register_of(sums.sum, r) +=
+                        Slopes::weighted(miss, along, register_of(sums.term, r), by_index, shapes);
+                    for (int j = 0; j < 3; ++j) block.by_index[j][b] = by_index[j];
+                } else {
+                    const auto value = Slopes::of(miss, along);
+                    register_of(sums.sum, r) += value.squared;
+                    direction.template put<3>(sums, block, b, value, local);
                 }
             }
+        }
+        if constexpr (Direction::kWeighs) {
+            for (int i = 0; i < 3; ++i) direction.shapes_in(local)[i] += shapes[i];
         }
     }
 

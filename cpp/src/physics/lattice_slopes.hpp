@@ -291,16 +291,45 @@ struct PolynomialSlopes {
     static NANOBRAGG_FN_MEMBER LatticeValue<Real> of(const Real miss[3], const AxisSlopes<Real> axes[3]) {
         LatticeValue<Real> out;
         const Real first = axes[0].value * axes[1].value, amplitude = first * axes[2].value;
-        const Real twice = amplitude + amplitude, last = twice * axes[2].value;
-        Real others[3] = {last * axes[1].value, last * axes[0].value, twice * first};
         out.squared = amplitude * amplitude;
         if constexpr (even) out.squared *= axes[0].half * axes[1].half * axes[2].half;
+        by_indices(axes, first, amplitude, out.by_index);
         for (int i = 0; i < 3; ++i) {
-            if constexpr (even) others[i] *= axes[(i + 1) % 3].half * axes[(i + 2) % 3].half;
-            out.by_index[i] = others[i] * axes[i].slope;
             out.by_shape[i] = miss[i] * out.by_index[i] + out.squared * axes[i].twice_cot;
         }
         return out;
+    }
+
+    // The value; its derivatives by the indices, times `weight`; and those by N times that join `by_shape`.
+    template <class Real>
+    static NANOBRAGG_FN_MEMBER Real weighted(const Real miss[3], const AxisSlopes<Real> axes[3], Real weight,
+                                             Real by_index[3], Real by_shape[3]) {
+        const Real first = axes[0].value * axes[1].value, amplitude = first * axes[2].value;
+        const Real own = weight * amplitude;
+        Real value = amplitude * amplitude, squared = amplitude * own;
+        if constexpr (even) {
+            const Real half = axes[0].half * axes[1].half * axes[2].half;
+            value *= half;
+            squared *= half;
+        }
+        by_indices(axes, first, own, by_index);
+        for (int i = 0; i < 3; ++i) {
+            by_shape[i] = squared * axes[i].twice_cot + (miss[i] * by_index[i] + by_shape[i]);
+        }
+        return value;
+    }
+
+  private:
+    // `first`: the product of two axes' values. `amplitude`: that of all three, or a multiple.
+    template <class Real>
+    static NANOBRAGG_FN_MEMBER void by_indices(const AxisSlopes<Real> axes[3], Real first, Real amplitude,
+                                               Real by_index[3]) {
+        const Real twice = amplitude + amplitude, last = twice * axes[2].value;
+        Real others[3] = {last * axes[1].value, last * axes[0].value, twice * first};
+        for (int i = 0; i < 3; ++i) {
+            if constexpr (even) others[i] *= axes[(i + 1) % 3].half * axes[(i + 2) % 3].half;
+            by_index[i] = others[i] * axes[i].slope;
+        }
     }
 };
 

@@ -12,6 +12,11 @@ struct Forward {
     NANOBRAGG_FN_MEMBER void operator()(const In& in, Out& out, Real partial) const {
         out += partial * in;
     }
+    // Of a sum over orientations that changes by `slope`, times a factor.
+    template <class In, class Out, class Real>
+    NANOBRAGG_FN_MEMBER void swept(const In& in, Out& out, Real factor, Real slope) const {
+        out += factor * slope * in;
+    }
     template <class... Steps>
     NANOBRAGG_FN_MEMBER void in_order(const Steps&... steps) const {
         (steps(), ...);
@@ -23,6 +28,11 @@ struct Backward {
     template <class In, class Out, class Real>
     NANOBRAGG_FN_MEMBER void operator()(In& in, const Out& out, Real partial) const {
         in += partial * out;
+    }
+    // The sweep over the orientations has multiplied its slopes by the factor and by what belongs to the sum.
+    template <class In, class Out, class Real>
+    NANOBRAGG_FN_MEMBER void swept(In& in, const Out&, Real, Real weighted) const {
+        in += weighted;
     }
     NANOBRAGG_FN_MEMBER void in_order() const {}
     template <class First, class... Others>
@@ -77,7 +87,7 @@ template <int count, class Real>
 NANOBRAGG_FN void clear_numbers(Real* numbers) {
     if constexpr (count > 0) {
         clear_numbers<count - 1>(numbers);
-        numbers[count - 1] = filled<Real>(0.0);
+        numbers[count - 1] = Real{};
     }
 }
 
