@@ -139,15 +139,24 @@ _ALONG_AXIS = {
     "double": Count(fused=3 + 4, plain=4 + 5) + Count(plain=1 + 2 + 3) + Count(fused=1, plain=2),
     "single": Count(fused=3 + 4, plain=2) + Count(plain=1 + 2 + 2 + 3) + Count(fused=3),
 }
-_THREE_AXES = Count(plain=4 + 3 + 1) + Count(plain=2, fused=1) * 3 + Count(plain=1 + 3)
-_METRIC_VALUE = Count(plain=3 + 6 + 3) + Count(plain=1 + 6)
+# A gradient multiplies derivatives by what a pixel's term weighs, and adds those by the shape up at once.
+_THREE_AXES = {
+    "jacobian": Count(plain=4 + 3 + 1) + Count(plain=2, fused=1) * 3 + Count(plain=1 + 3),
+    "gradient": Count(plain=5 + 3 + 2) + Count(plain=1, fused=2) * 3 + Count(plain=1),
+}
+_METRIC_VALUE = {
+    ("jacobian", "double"): Count(plain=3 + 6 + 3) + Count(plain=1 + 6),
+    ("jacobian", "mixed"): Count(plain=3 + 6 + 3) + Count(plain=1 + 6),
+    ("gradient", "double"): Count(plain=1 + 3 + 3, fused=6) + Count(plain=1),
+    ("gradient", "mixed"): Count(plain=3 + 6 + 3) + Count(plain=3, fused=6) + Count(plain=1),
+}
 SLOPES: dict[tuple[str, str], dict[str, Count]] = {
     ("square", "double"): {
-        "double": _SLOPE_INDICES + _ALONG_AXIS["double"] * 3 + _THREE_AXES,
+        "double": _SLOPE_INDICES + _ALONG_AXIS["double"] * 3,
     },
     ("square", "mixed"): {
         "double": _SLOPE_INDICES,
-        "single": _ALONG_AXIS["single"] * 3 + _THREE_AXES,
+        "single": _ALONG_AXIS["single"] * 3,
     },
     # the miss with its slopes, and the exponential
     ("gauss", "double"): {
@@ -155,20 +164,23 @@ SLOPES: dict[tuple[str, str], dict[str, Count]] = {
         + Count(fused=2, plain=1) * 3
         + Count(fused=2, plain=1)
         + Count(fused=2 + 2 + 1, plain=2 + 2 + 3 + 3 + 1)
-        + _METRIC_VALUE
     },
     ("gauss", "mixed"): {
         "double": _SLOPE_INDICES,
-        "single": Count(fused=5, plain=5 + 1)
-        + Count(fused=6, plain=1 + 3 + 1 + 1)
-        + Count(fused=3, plain=5 + 1)
-        + _METRIC_VALUE,
+        "single": Count(fused=5, plain=5 + 1) + Count(fused=6, plain=1 + 3 + 1 + 1) + Count(fused=3, plain=5 + 1),
     },
 }
-"""The bench's derivatives from q on, with a constant F, for N = 5 of the square shape, by shape and precision."""
+"""The bench's derivatives from q to what all axes share, with a constant F, for N = 5 of the square shape, by shape and
+precision."""
 
-SLOPE_SUMS = {"gradient": Count(fused=9 + 9), "jacobian": Count(fused=9)}
-"""What the sums of a gradient (by q, and by the orientation) and of columns that strain all orientations add."""
+SLOPE_SUMS = {
+    ("gradient", "double"): Count(fused=12, plain=3),
+    ("gradient", "mixed"): Count(fused=9 + 9),
+    ("jacobian", "double"): Count(fused=9),
+    ("jacobian", "mixed"): Count(fused=9),
+}
+"""What the sums of a gradient (along a row; by q, and by the orientation) and of columns that strain all orientations
+add."""
 
 
 def slope_operations(kind: str, shape: str, precision: str) -> dict[str, Count]:
@@ -180,9 +192,10 @@ def slope_operations(kind: str, shape: str, precision: str) -> dict[str, Count]:
         precision: ``double`` or ``mixed``.
 
     """
-    counted = SLOPES[shape.removesuffix("_index"), precision]
+    shape = shape.removesuffix("_index")
     sums = "single" if precision == "mixed" else "double"
-    return {number: count + (SLOPE_SUMS[kind] if number == sums else Count()) for number, count in counted.items()}
+    last = SLOPE_SUMS[kind, precision] + (_THREE_AXES[kind] if shape == "square" else _METRIC_VALUE[kind, precision])
+    return {number: count + (last if number == sums else Count()) for number, count in SLOPES[shape, precision].items()}
 
 
 def operations(

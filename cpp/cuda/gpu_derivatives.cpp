@@ -287,19 +287,19 @@ std::shared_ptr<Buffer> forward(const std::shared_ptr<Device>& device, const Slo
 
 SceneChange render_vjp(const std::shared_ptr<Device>& device, const Scene& scene, const double* weights,
                        const DerivativeOptions& options) {
-    const SlopePieces pieces(scene, in_double(options));
+    const SlopePieces pieces(scene, in_double(options), kSlopeChunk);
     const auto there = uploaded(device, weights, static_cast<std::size_t>(pieces.chosen()));
     return backward(device, pieces, there->as<double>(), options);
 }
 
 SceneChange render_vjp_there(const std::shared_ptr<Device>& device, const Scene& scene, const double* weights,
                              const DerivativeOptions& options) {
-    return backward(device, SlopePieces(scene, in_double(options)), weights, options);
+    return backward(device, SlopePieces(scene, in_double(options), kSlopeChunk), weights, options);
 }
 
 void render_jvp(const std::shared_ptr<Device>& device, const Scene& scene, const std::vector<SceneChange>& directions,
                 double* changes, const DerivativeOptions& options) {
-    const SlopePieces pieces(scene, in_double(options));
+    const SlopePieces pieces(scene, in_double(options), kSlopeChunk);
     const SlopeColumns columns(scene, pieces.view(), directions);
     const auto image = image_for(device, pieces.chosen(), options.image != nullptr);
     const auto count = static_cast<std::int64_t>(directions.size()) * pieces.chosen();
@@ -312,7 +312,7 @@ void render_jvp(const std::shared_ptr<Device>& device, const Scene& scene, const
 
 std::shared_ptr<Buffer> render_there(const std::shared_ptr<Device>& device, const Scene& scene,
                                      const DerivativeOptions& options) {
-    const SlopePieces pieces(scene, in_double(options));
+    const SlopePieces pieces(scene, in_double(options), kSlopeChunk);
     auto image = image_for(device, pieces.chosen(), true);
     (void)forward(device, pieces, SlopeColumns(scene, pieces.view(), {}), image);
     device->wait();

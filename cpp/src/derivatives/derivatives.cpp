@@ -32,12 +32,12 @@ std::int64_t part_count(const SlopePieces& pieces, bool with_grid) {
     return std::clamp(static_cast<std::int64_t>(most), std::int64_t{1}, std::max<std::int64_t>(1, pieces.size()));
 }
 
-// How many numbers a thread keeps the orientations' sums in, as registers have them, until a part of the image is done
-// (BackwardSums); 0: none. That pays where a part has several pieces, and a processor holds them beside all else.
-std::size_t lane_count(const Scene& scene, const SlopePieces& pieces, std::int64_t parts) {
-    constexpr std::size_t most = 2048;  // orientations: 1.2 MB
+// How many orientations' sums a thread keeps as registers have them, until a row or a part of the image is done
+// (BackwardSums): all or none. That pays where a part has several pieces, and a processor holds them beside all else.
+std::size_t kept_orientations(const Scene& scene, const SlopePieces& pieces, std::int64_t parts) {
+    constexpr std::size_t most = 1024;  // 0.6 MB, and 1 MB along a row
     const std::size_t orientations = scene.orientations.size();
-    return orientations <= most && pieces.size() >= 8 * parts ? 9 * kSumLanes * orientations : 0;
+    return orientations <= most && pieces.size() >= 4 * parts ? orientations : 0;
 }
 
 // Memory for one thread, where full registers begin.
@@ -70,7 +70,7 @@ void add_lanes(double* lanes, std::vector<double>& sums) {
 }  // namespace
 
 SceneChange render_vjp(const Scene& scene, const double* weights, const DerivativeOptions& options) {
-    const SlopePieces pieces(scene, options);
+    const SlopePieces pieces(scene, options, kSlopeChunkCpu);
     const SlopeTable& kernels = chosen_slopes();
     const bool grid = options.grid && scene.has_grid();
     if (options.image != nullptr && pieces.pixels() < pieces.chosen()) {  // the others are 0
@@ -79,7 +79,7 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
     const std::int64_t count = part_count(pieces, grid);
     std::vector<std::unique_ptr<SlopePart>> parts;
     for (std::int64_t i = 0; i < count; ++i) parts.push_back(std::make_unique<SlopePart>(scene, grid));
-    const std::size_t lanes = lane_count(scene, pieces, count);
+    const std::size_t kept = kept_orientations(scene, pieces, count), lanes = kSumLanes * (9 + kMoments) * kept;
 #pragma omp parallel num_threads(thread_count(options.threads))
     {
         Scratch scratch(static_cast<std::int64_t>(lanes * sizeof(double)));
@@ -89,11 +89,13 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
         for (std::int64_t number = 0; number < count; ++number) {
             SlopePart& part = *parts[static_cast<std::size_t>(number)];
             part.sums.lanes = lanes > 0 ? own : nullptr;
+            part.sums.straight.lanes = lanes > 0 ? own + kSumLanes * 9 * kept : nullptr;
             const std::int64_t begin = number * pieces.size() / count, end = (number + 1) * pieces.size() / count;
             for (std::int64_t i = begin; i < end; ++i) {  // as their weights lie in memory
                 bool interpolating = true;
                 kernels.backward({pieces.task(i, interpolating, options.image), weights, &part.sums});
             }
+            kernels.finish(part.sums);
             if (lanes > 0) add_lanes(own, part.orientations);
         }
     }
@@ -102,7 +104,7 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
 
 void render_jvp(const Scene& scene, const std::vector<SceneChange>& directions, double* changes,
                 const DerivativeOptions& options) {
-    const SlopePieces pieces(scene, options);
+    const SlopePieces pieces(scene, options, kSlopeChunkCpu);
     const SlopeTable& kernels = chosen_slopes();
     const SlopeColumns columns(scene, pieces.view(), directions);
     const auto count = static_cast<std::int64_t>(directions.size());

@@ -24,7 +24,7 @@ void check_differentiable(const Scene& scene) {
 
 }  // namespace
 
-SlopePieces::SlopePieces(const Scene& scene, const DerivativeOptions& options)
+SlopePieces::SlopePieces(const Scene& scene, const DerivativeOptions& options, int most)
     : s((check_differentiable(scene), scene)),
       sources_(sources_of(scene)),
       layers_(scene.all_layers()),
@@ -35,7 +35,8 @@ SlopePieces::SlopePieces(const Scene& scene, const DerivativeOptions& options)
       first_(locate_first_evaluation(scene)),
       out_of_range_(locate_out_of_range(scene, thread_count(options.threads))),
       chosen_(options.pixels == nullptr ? scene.pixels() : options.pixel_count),
-      mixed_(options.precision == Precision::mixed && mixed_slopes_suffice(scene)) {
+      mixed_(options.precision == Precision::mixed && mixed_slopes_suffice(scene)),
+      most_(most) {
     check_chosen(options);
     for (const PixelRow& row : scene.rows()) divide(row, options);
 }
@@ -116,7 +117,7 @@ void SlopePieces::add(const PixelRow& row, std::int64_t fast, std::int64_t end, 
         }
         if (alone) next = fast + 1;
         SlopePiece& piece = open(row.panel, alone ? pixel : -1, out_of_range_ < 0 || pixel <= out_of_range_);
-        next = std::min(next, fast + kSlopeChunk - piece.count);
+        next = std::min(next, fast + most_ - piece.count);
         const auto count = static_cast<int>(next - fast);
         runs_.push_back({panel.first_slow + row.slow, panel.first_fast + fast, start + fast, count});
         ++piece.run_count;
@@ -127,7 +128,7 @@ void SlopePieces::add(const PixelRow& row, std::int64_t fast, std::int64_t end, 
 // The last piece, if it has room for such a pixel; or a new one.
 SlopePiece& SlopePieces::open(std::int64_t panel, std::int64_t alone, bool interpolated) {
     const bool fits = !pieces_.empty() && pieces_.back().panel == panel && pieces_.back().alone < 0 && alone < 0 &&
-                      pieces_.back().interpolated == interpolated && pieces_.back().count < kSlopeChunk;
+                      pieces_.back().interpolated == interpolated && pieces_.back().count < most_;
     if (!fits) pieces_.push_back({panel, alone, runs_.size(), 0, 0, interpolated});
     return pieces_.back();
 }

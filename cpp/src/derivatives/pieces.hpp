@@ -22,7 +22,8 @@ struct SlopePiece {
 // Throws InputError for a scene without derivatives, and for pixels that there are not.
 class SlopePieces {
   public:
-    SlopePieces(const Scene& scene, const DerivativeOptions& options);
+    // `most`: how many pixels a piece has at most.
+    SlopePieces(const Scene& scene, const DerivativeOptions& options, int most);
     SlopePieces(const SlopePieces&) = delete;  // its parts point to one another
     SlopePieces& operator=(const SlopePieces&) = delete;
 
@@ -56,6 +57,7 @@ class SlopePieces {
     double unit_;
     std::int64_t first_, out_of_range_, chosen_;
     bool mixed_;
+    int most_;
     std::vector<PixelRun> runs_;
     std::vector<SlopePiece> pieces_;
 };

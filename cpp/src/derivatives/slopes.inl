@@ -17,7 +17,7 @@ namespace NANOBRAGG_KERNEL_NAMESPACE {
 namespace {
 
 // Of a row's numbers (slopes_rays.inl): pixels, bytes.
-constexpr int kRowPixels = kSlopeChunk, kRowGap = 256, kRowAlignment = 64;
+constexpr int kRowPixels = kSlopeChunkCpu, kRowGap = 256, kRowAlignment = 64;
 constexpr bool kInStep = false;
 
 // clang-format off: in this order
@@ -27,6 +27,7 @@ constexpr bool kInStep = false;
 #include "derivatives/slopes_terms.inl"
 #include "derivatives/slopes_sweep.inl"
 #include "derivatives/slopes_pixel.inl"
+#include "derivatives/slopes_straight.inl"
 // clang-format on
 
 // ---- what is known --------------------------------------------------------------------------------------
@@ -225,8 +226,8 @@ void sweep_back(Row& row, BackwardSums& sums, const PixelNumbers& seeds, const d
     Doubles own[kShapeParameters];
     clear_numbers<kShapeParameters>(own);
     sweep(row, orientations,
-          BackwardSweep{first ? sums.first_orientations : sums.orientations, first ? nullptr : sums.lanes, sums, unit,
-                        row.inverse_wavelength, own});
+          BackwardSweep{!row.straight, first ? sums.first_orientations : sums.orientations,
+                        first ? nullptr : sums.lanes, sums, unit, row.inverse_wavelength, own});
     for (int i = 0; i < row.parameters; ++i) shapes[i] += row.shape_unit[i] * own[i];
 }
 
@@ -322,6 +323,7 @@ void backward(const BackwardTask& task) {
     Row row(task.task, work);
     row.shaped = false;
     begin(row);
+    row.straight = is_plain(row) && go_straight(row, sums);
     PixelNumbers weights, seeds;
     Doubles shapes[kShapeParameters];
     clear_numbers<kShapeParameters>(shapes);
@@ -355,7 +357,7 @@ void backward(const BackwardTask& task) {
 #define NANOBRAGG_QUOTE(name) #name
 #define NANOBRAGG_NAME(name) NANOBRAGG_QUOTE(name)
 extern const SlopeTable kSlopeTable;
-const SlopeTable kSlopeTable = {NANOBRAGG_NAME(NANOBRAGG_KERNEL_NAMESPACE), forward, backward, forward_scratch};
+const SlopeTable kSlopeTable = {NANOBRAGG_NAME(NANOBRAGG_KERNEL_NAMESPACE), forward, backward, finish, forward_scratch};
 
 }  // namespace NANOBRAGG_KERNEL_NAMESPACE
 }  // namespace nanobragg

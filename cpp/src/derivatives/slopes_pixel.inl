@@ -78,7 +78,7 @@ NANOBRAGG_LARGE void term_edges(const Pass& pass, const Row& row, int r, int64_t
             polarization_edges(pass, s, centre, source, in.sources[n], in.common, d.centre, d_polar);
         }
         if (s.omega == Factor::each) solid_angle_edges(pass, s, row.g, ray, in.panel, d.ray, d_omega);
-        scattering_edges(pass, source, ray, d.ray, in.sources[n], d_q);
+        if (!row.straight) scattering_edges(pass, source, ray, d.ray, in.sources[n], d_q);
     };
     const auto product = [&] {
         pass(in.sources[n].weight, d_factor, alive * captured * polar * omega);
@@ -89,7 +89,7 @@ NANOBRAGG_LARGE void term_edges(const Pass& pass, const Row& row, int r, int64_t
     pass.in_order([&] { pass.in_order(factors, product); },
                   [&] {
                       pass(d_factor, d_sum, sum);
-                      for (int j = 0; j < 3; ++j) {
+                      for (int j = 0; j < 3 && !row.straight; ++j) {
                           pass.swept(d_q[j], d_sum, doubles_at(row.work.factor, r), doubles_at(row.work.by_q[j], r));
                       }
                   });

@@ -51,8 +51,9 @@ struct TermSums {
 };
 
 struct RowWork : Scattering, TermSums<double> {
-    TermSums<float> singles;    // mixed precision: of some orientations, before they join those in double
+    TermSums<float> singles;     // mixed precision: of some orientations, before they join those in double
     Numbers<float> single_q[3];  // in inverse wavelengths
+    PixelNumbers basis[4];       // straight rows: (1 + x^2)^-3/2 and that times x, x^2, x^3 (slopes_straight.inl)
     PixelNumbers factor, total, omega, polar;
     PixelNumbers fast, slow;  // of the pixels in the raster
     Aim<Doubles> centre[kRegisters], aim[kRegisters];
@@ -96,6 +97,7 @@ class Row {
           work(other.work),
           strained(other.strained),
           shaped(other.shaped),
+          straight(other.straight),
           inverse_wavelength(other.inverse_wavelength),
           single(true),
           central(is_central),
@@ -256,6 +258,7 @@ class Row {
     RowWork& work;
     bool strained = false;          // whether by_strain is wanted
     bool shaped = true;             // whether by_shape is
+    bool straight = false;          // whether sums along the row stand for by_q
     double inverse_wavelength = 0;  // of the source
     const bool single;              // one subpixel
     const bool central;             // which is the pixel's centre

@@ -269,7 +269,7 @@ struct ForwardSweep {
 
 // Orientations and structure factors get what the weighted sum of pixels depends on them.
 struct BackwardSweep {
-    static constexpr bool geometry = true;
+    bool geometry;  // whether derivatives by q are wanted pixel by pixel: else sums along the row stand for them
     double* orientations;
     double* lanes;  // or null (BackwardSums)
     BackwardSums& sums;
@@ -283,9 +283,9 @@ struct BackwardSweep {
     // single precision. (Local numbers compilers would keep in registers over all blocks.)
     template <class Real>
     struct Local {
-        Real by[9], shapes[kShapeParameters];
+        Real by[kMoments], shapes[kShapeParameters];
         void clear() {
-            clear_numbers<9>(by);
+            clear_numbers<kMoments>(by);
             if (sizeof(typename NumberOf<Real>::Type) == sizeof(float)) clear_numbers<kShapeParameters>(shapes);
         }
     };
@@ -317,7 +317,8 @@ struct BackwardSweep {
     }
 
     void take(Row& row, int64_t, const Block<Doubles>& block, double, Local<Doubles>& local) const {
-        take_orientation(row.work.q, block, local);
+        if (geometry) return take_orientation(row.work.q, block, local);
+        take_moments(row.work.basis, block, local);
     }
     void take(Row& row, int64_t, const Block<Singles>& block, double, Local<Singles>& local) const {
         take_orientation(row.work.single_q, block, local);
@@ -336,7 +337,28 @@ struct BackwardSweep {
         }
         for (int i = 0; i < 9; ++i) local.by[i] = by[i];
     }
+    NANOBRAGG_FN_MEMBER void take_moments(PixelNumbers* basis, const Block<Doubles>& block,
+                                          Local<Doubles>& local) const {
+        Doubles by[kMoments];
+        for (int i = 0; i < kMoments; ++i) by[i] = local.by[i];
+        for (int b = 0; b < block.count; ++b) {
+            Doubles index[3], own[4];
+            for (int i = 0; i < 3; ++i) index[i] = held(block.by_index[i][b]);
+            for (int k = 0; k < 4; ++k) own[k] = held(doubles_at(basis[k], block.begin + b));
+            for (int i = 0; i < 3; ++i) {
+                for (int k = 0; k < 4; ++k) by[5 * i + k] += index[i] * own[k];
+                by[5 * i + 4] += index[i];
+            }
+        }
+        for (int i = 0; i < kMoments; ++i) local.by[i] = by[i];
+    }
     NANOBRAGG_FN_MEMBER void end(const Local<Doubles>& local, double unit, int64_t m) const {
+        if (!geometry) {
+            double* row = sums.straight.lanes + m * kMoments * kSumLanes;
+            for (int i = 0; i < kMoments; ++i) *(Doubles*)(row + i * kSumLanes) += local.by[i];
+            sums.straight.unit = unit;
+            return;
+        }
         Doubles by[9];
         for (int i = 0; i < 9; ++i) by[i] = unit * local.by[i];
         add(by, m);

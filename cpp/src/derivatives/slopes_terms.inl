@@ -251,8 +251,8 @@ struct GaussTerms {
     static NANOBRAGG_FN_MEMBER double shape_unit() { return -kLog2e / 0.63; }
 
     template <class Direction>
-    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t,
-                                 Block<Doubles>& block, LocalOf<Direction, Doubles>& local) {
+    NANOBRAGG_FN_MEMBER void add(Row& row, const double* o, const Direction& direction, int64_t, Block<Doubles>& block,
+                                 LocalOf<Direction, Doubles>& local) {
         constexpr int kBeside = 4;  // registers
         RowWork& w = row.work;
         Doubles miss[3][kBlock], slopes[3][kBlock], power[kBlock], value[kBlock];
@@ -286,7 +286,8 @@ struct GaussTerms {
                     block.by_index[i][b] = weighted * by[i];
                 }
             } else {
-                direction.template put<6>(sums_of<double>(w), block, b, metric_value(own, by, value[b], value[b]), local);
+                direction.template put<6>(sums_of<double>(w), block, b, metric_value(own, by, value[b], value[b]),
+                                          local);
             }
         }
         if constexpr (Direction::kWeighs) {

@@ -9,8 +9,8 @@
 
 namespace nanobragg {
 
-// Most pixels that are computed together.
-constexpr int kSlopeChunk = 128;
+// Most pixels that are computed together: by a team of the GPU, and by registers of the CPU.
+constexpr int kSlopeChunk = 128, kSlopeChunkCpu = 256;
 
 // One direction in which the numbers of a scene change, as kernels see them.
 struct ForwardColumn {
@@ -40,6 +40,21 @@ struct Sum {
 // How many sums of an orientation's number a thread may keep side by side, as registers have them.
 constexpr int kSumLanes = 8;
 
+// How many sums an orientation has along a row of pixels: five by each index.
+constexpr int kMoments = 15;
+
+// Sums over the pixels of one row of a flat panel, whose places are a straight line (slopes_straight.inl).
+struct StraightRow {
+    double* lanes;             // kSumLanes of each of an orientation's kMoments; null: none are kept
+    const KernelScene* scene;  // null: no row has begun
+    const KernelPanel* panel;
+    int64_t panel_number;
+    double foot[3], along[3];    // unit vectors: to the line's place that is next to the sample, and along it
+    double distance, pixel;      // m: of that place, and from pixel to pixel
+    double foot_fast, own_slow;  // pixels from the panel's corner: of that place
+    double unit;                 // of the sums
+};
+
 // How much the weighted sum of pixels depends on each number.
 struct BackwardSums {
     PanelSlopes<Sum>* panels;
@@ -50,6 +65,7 @@ struct BackwardSums {
     double* lanes;                              // kSumLanes of each number of `orientations`, instead of these; or null
     double* f_grid;                             // null: not asked for
     double default_F;
+    StraightRow straight;
 };
 
 // Pixels side by side in a row.
@@ -95,6 +111,7 @@ struct SlopeTable {
     const char* name;
     void (*forward)(const ForwardTask&);
     void (*backward)(const BackwardTask&);
+    void (*finish)(BackwardSums&);  // after the last piece that adds to these sums
     int64_t (*forward_scratch)(int64_t columns);
 };
 

@@ -1,0 +1,95 @@
+// Gradients of large images, which sum along rows of pixels what smaller ones sum pixel by pixel (specs/derivatives.md,
+// "By structure").
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nanobragg/derivatives.hpp"
+#include "random_scene.hpp"
+#include "scene_numbers.hpp"
+
+using namespace nanobragg;
+
+namespace {
+
+// One source, one subpixel, and each factor once: scenes as most are, with more pixels than 1024 pieces.
+void make_plain(RandomScene& random) {
+    Scene& s = random.scene;
+    make_differentiable(s);
+    s.running_product = s.point_pixel = false;
+    s.curved_distance = s.dmin = s.background = s.background_sum = 0;
+    s.omega = s.polar = Factor::first;
+    s.capture = Factor::off;
+    s.oversample = 1;
+    s.sources.resize(1);
+    s.first_orientations.clear();
+    if (s.orientations.size() > 4) s.orientations.resize(4);
+    RandomScene::keep_layers(s, 1);
+    const auto flatten = [](std::vector<Layer>& layers) {
+        for (Layer& layer : layers) layer.depth = layer.thickness = layer.incidence_depth = 0;
+    };
+    flatten(s.layers);
+    for (Panel& panel : s.panels) {
+        flatten(panel.layers);
+        panel.pixel_fast /= 40;
+        panel.pixel_slow /= 20;
+        RandomScene::resize(panel, 180, random.whole(1500, 1700));
+        panel.roi[0] = random.whole(0, 9);
+        if (random.chance(0.5)) continue;
+        auto& mask = random.masks.emplace_back(static_cast<std::size_t>(panel.pixels()), std::uint8_t{1});
+        for (std::size_t i = 0; i < mask.size(); i += 997) mask[i] = 0;
+        panel.mask = mask.data();
+    }
+}
+
+// The sum of gradients of some pixels each, and of their sizes.
+struct Banded {
+    std::vector<double> sums, sizes;
+
+    Banded(const Scene& s, const std::vector<double>& weights, std::vector<Number>& numbers)
+        : sums(numbers.size()), sizes(numbers.size()) {
+        constexpr std::int64_t most = 50000;
+        for (std::int64_t begin = 0; begin < s.pixels(); begin += most) {
+            std::vector<std::int64_t> chosen;
+            for (std::int64_t i = begin; i < std::min(begin + most, s.pixels()); ++i) chosen.push_back(i);
+            DerivativeOptions some;
+            some.pixels = chosen.data();
+            some.pixel_count = static_cast<std::int64_t>(chosen.size());
+            SceneChange part = render_vjp(s, weights.data() + begin, some);
+            for (std::size_t i = 0; i < numbers.size(); ++i) {
+                sums[i] += numbers[i].change(part);
+                sizes[i] += std::abs(numbers[i].change(part));
+            }
+        }
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the gradient of a large image is that of its bands, and fits the changes along a direction") {
+    for (std::uint64_t seed = 100; seed < 112; seed += kEvery) {
+        RandomScene random(seed);
+        make_plain(random);
+        const Scene& s = random.scene;
+        CAPTURE(seed);
+        std::vector<Number> numbers = numbers_of(s);
+        SceneChange direction = random_step(random, numbers);
+        const auto pixels = static_cast<std::size_t>(s.pixels());
+        std::vector<double> change(pixels), weights(pixels);
+        for (double& w : weights) w = random.between(-1, 1);
+        const std::vector<std::string> sets = available_instruction_sets();
+        const ForcedIsa forced(sets[seed % sets.size()]);
+        SceneChange gradient = render_vjp(s, weights.data(), {});
+        const Banded banded(s, weights, numbers);
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            CAPTURE(numbers[i].name);
+            CHECK(std::abs(numbers[i].change(gradient) - banded.sums[i]) <= 1e-11 * banded.sizes[i]);
+        }
+        render_jvp(s, {direction}, change.data(), {});
+        const double backward = along(numbers, gradient, direction), forward = weighted(weights, change.data());
+        CHECK(std::abs(forward - backward) <= 1e-11 * weighted_size(weights, change.data()));
+    }
+}
