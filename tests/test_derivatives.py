@@ -56,6 +56,15 @@ VECTORS = (
     "-water 10 -oversample 1 -quirks none"
 )
 PIX0 = f"{CRYSTAL} -default_F 20 -pix0_vector 0.085 0.007 -0.006 -detector_rotx 3 -oversample 1 -quirks none"
+STOPPED = Experiment(
+    crystal=Crystal(cell=(55, 65, 75, 80, 95, 100), cells=5, default_F=100),
+    detector=Detector(shape=(12, 12), pixel_size=1, distance=80),
+    around=Around(beamstop=4.0),
+)
+STEPS = (
+    f"{CRYSTAL} -default_F 20 -lambda 1.1 -distance 85 -hdiv 3 -hdivstep 0.8 -vdivstep 1.2 -osc 2 -phistep 0.7 "
+    "-oversample 1 -quirks none"
+)
 PANELS = Experiment(
     beam=Beam(wavelength=1.1, polarization=0.7),
     crystal=Crystal(cell=(55, 65, 75, 80, 95, 100), cells=5, misset=(10, 20, 30), default_F=100),
@@ -107,6 +116,7 @@ EXPERIMENTS = {
     "xds": XDS,
     "vectors": VECTORS,
     "pix0": PIX0,
+    "steps": STEPS,
     "panels": PANELS,
 }
 SCENES = {**EXPERIMENTS, "named": NAMED}
@@ -489,6 +499,17 @@ def test_images_of_many_rows_have_columns_to_the_last() -> None:
         ),
         (PANELS, "detector.panels[0]", "detector.panels[0]: found no parameter of this name, expected one of beam"),
         (f"{STILL} -phi 0 -osc 1 -phisteps 3", "sampling.phi", "sampling.phi: found that the image"),
+        (STEPS, "sampling.oscillation", "sampling.oscillation: found that the image of this experiment does not"),
+        (
+            replace(PANELS, beam=replace(PANELS.beam, sources=np.ones((2, 5)), dispersion=1.0)),
+            "beam.dispersion",
+            "beam.dispersion: found that the image of this experiment does not",
+        ),
+        (
+            replace(STOPPED, around=replace(STOPPED.around, beamstop_penumbra=0.0)),
+            "around.beamstop",
+            "around.beamstop: found that the image of this experiment does not",
+        ),
     ],
 )
 def test_what_there_is_not_is_refused_in_a_sentence(words: str | Experiment, name: str, sentence: str) -> None:
@@ -504,6 +525,7 @@ SURROUNDED = replace(
     around=Around(
         materials=(Material(name="water", thickness=0.2), Material(name="air", thickness=50, density=1.1e-3)),
         flight_path="air",
+        flight_start=20.0,
         beamstop=4.0,
         beamstop_penumbra=2.0,
         shadow=np.linspace(0.5, 1.0, 144).reshape(12, 12),
@@ -516,7 +538,7 @@ def test_what_is_around_the_crystal_is_in_image_columns_and_gradient() -> None:
     names = [name for name in numbers_of(SURROUNDED) if not name.startswith("crystal.structure")]
     expected = ["beam.fluence", "crystal.misset[0]", "around.materials[0].thickness", "around.materials[1].density"]
     assert set(expected) <= set(names)
-    names = [name for name in names if not name.startswith(("detector", "beam.w", "beam.p"))]  # see below
+    names = [name for name in names if not name.startswith(("detector", "beam.w", "beam.p", "around.b"))]  # see below
     image, columns = jacobian(SURROUNDED, names)
     simulated = simulate(SURROUNDED).data
     np.testing.assert_allclose(image, simulated, rtol=1e-6, atol=1e-7 * float(simulated.max()))
@@ -577,7 +599,11 @@ AROUND_ALONE = replace(
     "experiment",
     [
         AROUND_ALONE,
-        replace(AROUND_ALONE, around=replace(AROUND_ALONE.around, beamstop_penumbra=None, flight_start=20.0)),
+        replace(
+            AROUND_ALONE,
+            beam=replace(AROUND_ALONE.beam, fluence=None, flux=1e18, size=0.5),
+            around=replace(AROUND_ALONE.around, beamstop_penumbra=None),
+        ),
         replace(
             AROUND_ALONE,
             around=replace(AROUND_ALONE.around, beamstop_shape="square", flight_path="helium"),
@@ -602,13 +628,15 @@ def test_what_is_around_moves_with_beam_and_detector(experiment: Experiment) -> 
         return moved_veil(SceneChange(), point.scene, point.surroundings, one)[1].real
 
     np.testing.assert_allclose(background(experiment), jacobian(experiment, [])[0], rtol=1e-12)
-    names = [name for name in numbers_of(experiment) if name.startswith(("detector", "beam"))]
+    names = [name for name in numbers_of(experiment) if name.startswith(("detector", "beam", "around"))]
     assert {"beam.wavelength", "beam.polarization", "detector.distance", "detector.rotx"} <= set(names)
+    assert {"around.flight_start", "around.beamstop", "around.beamstop_distance"} <= set(names)
+    assert ("around.beamstop_penumbra" in names) == (experiment.around.beamstop_penumbra is not None)
     image, columns = jacobian(experiment, names)
     weights = np.random.default_rng(1).normal(size=image.shape)
     found = gradient(experiment, weights, names)
     for name, value, column in zip(names, values_of(experiment, names), columns, strict=True):
-        step = 1e-5 * abs(value) if name == "beam.fluence" else 1e-5 * max(abs(value), 1e-2)
+        step = 1e-5 * (abs(value) if name in ("beam.fluence", "beam.flux") else max(abs(value), 1e-2))
         moved = [background(with_values(experiment, {name: value + s})) for s in (step, -step, 2 * step, -2 * step)]
         once, twice = (moved[0] - moved[1]) / (2 * step), (moved[2] - moved[3]) / (4 * step)
         noise = 1e-14 * float(np.linalg.norm(image)) / step

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from nanobragg.maths.constants import DEGREES
 from nanobragg.records.around import Material
 from nanobragg.records.experiment import Experiment, Move, Panel
 from nanobragg.records.fields import own_places, places
@@ -42,10 +43,11 @@ class Row(NamedTuple):
     name: str
     value: Callable[[Point], Any]
     """As users say it; ``None``: the image is not differentiated by it, since it is not said, or in vain."""
-    kind: Literal["said", "scene", "move", "material", "sensor"] = "said"
+    kind: Literal["said", "scene", "move", "material", "around", "sensor"] = "said"
     """``said``: by dual numbers through the resolver; ``scene``: it is a number of the Scene (``scene_numbers.py``);
-    ``move``: of a panel, or of a group of them (``panels.py``); ``material``: of one around the crystal;
-    ``sensor``: of a panel's own, by dual numbers as well."""
+    ``move``: of a panel, or of a group of them (``panels.py``); ``material``: of one around the crystal; ``around``: of
+    what else is around it, and moves nothing of the Scene (``surroundings.py``); ``sensor``: of a panel's own, by dual
+    numbers as well."""
     smoothness: Smoothness = "piecewise smooth"
     why: str = "indices"
 
@@ -60,7 +62,11 @@ WHY = {
     "said; whole numbers of cells are no steps on the way",
     "first": "a value of 0, where no spread is drawn; half-integer Miller indices",
     "size": "numbers of pixels and half-integer Miller indices",
-    "clipped": "whole numbers of cells, of a crystal that the beam clips",
+    "clipped": "whole numbers of cells, of a crystal that the beam clips; the edges of a beamstop's penumbra",
+    "steps": "half-integer Miller indices, dmin; whole indices, and the range, of interpolated structure factors; "
+    "whole numbers of steps in a range, where a step is said",
+    "gas": "0, and where pixels are nearer than the gas begins",
+    "stop": "the edges of the beamstop's penumbra",
 }
 
 
@@ -82,6 +88,19 @@ def _positive(name: str) -> Callable[[Point], Any]:
         return found if found is not None and 0.0 < found < float("inf") else None
 
     return value
+
+
+def _of_grid(name: str) -> Callable[[Point], Any]:
+    """A width of a beam whose sources nobody lists."""
+    found = _positive(name)
+    return lambda point: None if point.light.sources.from_file else found(point)
+
+
+def _oscillation(point: Point) -> Any:
+    """Where a step is said, it decides how many there are, and nothing else."""
+    step = _experiment(point).sampling.phi_step
+    decided = step is not None and point.crystal.rotation.step == step / DEGREES
+    return None if decided else _positive("sampling.oscillation")(point)
 
 
 def _of_one_panel(name: str, counts: Callable[[Point], bool] = lambda point: True) -> Row:
@@ -158,6 +177,22 @@ def _flux(point: Point) -> Any:
     return _experiment(point).beam.flux or None
 
 
+def _flight_start(point: Point) -> Any:
+    around = point.surroundings
+    return None if around is None or around.attenuation == 0.0 else _experiment(point).around.flight_start
+
+
+def _of_stop(name: str) -> Callable[[Point], Any]:
+    """What is said of a beamstop whose shadow has an edge with a width: one without is a step."""
+    found = _said(name)
+
+    def value(point: Point) -> Any:
+        stop = None if point.surroundings is None else point.surroundings.stop
+        return None if stop is None or stop.penumbra <= 0.0 else found(point)
+
+    return value
+
+
 ROWS: tuple[Row, ...] = (
     Row("beam.wavelength", _wavelength, why="model"),
     Row("beam.energy", _said("beam.energy"), why="model"),
@@ -165,9 +200,11 @@ ROWS: tuple[Row, ...] = (
     Row("beam.flux", _flux, smoothness="smooth", why="none"),
     Row("beam.exposure", _of_flux("beam.exposure", DEFAULT_EXPOSURE), smoothness="smooth", why="none"),
     Row("beam.size", _of_flux("beam.size", DEFAULT_SIZE), why="clipped"),
-    Row("beam.dispersion", _positive("beam.dispersion")),
-    Row("beam.horizontal_divergence", _positive("beam.horizontal_divergence")),
-    Row("beam.vertical_divergence", _positive("beam.vertical_divergence")),
+    Row("beam.dispersion", _of_grid("beam.dispersion")),
+    Row("beam.horizontal_divergence", _of_grid("beam.horizontal_divergence"), why="steps"),
+    Row("beam.vertical_divergence", _of_grid("beam.vertical_divergence"), why="steps"),
+    Row("beam.horizontal_divergence_step", _of_grid("beam.horizontal_divergence_step"), why="steps"),
+    Row("beam.vertical_divergence_step", _of_grid("beam.vertical_divergence_step"), why="steps"),
     Row("beam.polarization", _said("beam.polarization"), "scene", "smooth", "none"),
     _vector("beam.direction"),
     _vector("beam.polarization_axis")._replace(smoothness="smooth", why="none"),
@@ -201,7 +238,12 @@ ROWS: tuple[Row, ...] = (
     Row("detector.attenuation_depth", _positive("detector.attenuation_depth")),
     Row("detector.thickness", _positive("detector.thickness")),
     Row("sampling.phi", _phi),
-    Row("sampling.oscillation", _positive("sampling.oscillation")),
+    Row("sampling.oscillation", _oscillation, why="steps"),
+    Row("sampling.phi_step", _positive("sampling.phi_step"), why="steps"),
+    Row("around.flight_start", _flight_start, "around", why="gas"),
+    Row("around.beamstop", _of_stop("around.beamstop"), "around", why="stop"),
+    Row("around.beamstop_distance", _of_stop("around.beamstop_distance"), "around", why="stop"),
+    Row("around.beamstop_penumbra", _of_stop("around.beamstop_penumbra"), "around", why="stop"),
 )
 
 _OF_EDGE = ("crystal.cells", "crystal.fudge", "crystal.mosaic_spread")

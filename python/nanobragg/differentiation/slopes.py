@@ -12,6 +12,7 @@ from nanobragg.differentiation.surroundings import veil_change
 from nanobragg.differentiation.tangents import slopes_by, tangents
 from nanobragg.errors import InputError
 from nanobragg.records.panel import rendered_part
+from nanobragg.records.scene_change import SceneChange
 from nanobragg.rendering.derivatives import checked_weights, render_jvp, render_vjp, render_vjp_there
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from nanobragg.differentiation.names import Chosen, Target
     from nanobragg.differentiation.point import Point, Veil
-    from nanobragg.records.scene_change import SceneChange
 
+_AROUND = ("material", "around")
+"""Kinds of what moves nothing of the Scene."""
 Slope = float | np.ndarray
 """By a target: a number, or an array of its shape."""
 
@@ -37,7 +39,7 @@ def columns_at(
     """The image, and its derivatives by the chosen numbers. ``pixels``, ``how``: see
     :func:`~nanobragg.rendering.derivatives.render_jvp`.
     """
-    changes = list(tangents([one for one in chosen if one.row.kind != "material"], point))
+    changes = list(tangents([one for one in chosen if one.row.kind not in _AROUND], point))
     image, columns = render_jvp(point.scene, changes, threads=threads, pixels=pixels, **how)
     if point.veil is None:
         return image, columns
@@ -47,18 +49,19 @@ def columns_at(
         if one.row.kind == "material":
             column[...] = _of_material(one, veil)
         else:
-            of_spots, change = next(changed)
-            column[...] = of_spots * veil.passed + _of_veil(change, point, veil, image, pixels)
+            of_spots, change = (0.0, SceneChange()) if one.row.kind == "around" else next(changed)
+            column[...] = of_spots * veil.passed + _of_veil(one, change, point, veil, image, pixels)
     return image * veil.passed + veil.total, found
 
 
 def _of_veil(
-    change: SceneChange, point: Point, veil: Veil, spots: NDArray[np.float64], pixels: ArrayLike | None
+    one: Chosen, change: SceneChange, point: Point, veil: Veil, spots: NDArray[np.float64], pixels: ArrayLike | None
 ) -> NDArray[np.float64]:
-    """How the image changes by what is around the crystal, where the Scene changes so."""
+    """How the image changes with a number by what is around the crystal, where the Scene changes so."""
     assert point.surroundings is not None
     brighter = _brighter(change, point) * veil.total
-    moved = veil_change(change, point.scene, point.surroundings, point.said.experiment)
+    number = one.parameter.name if one.row.kind == "around" or one.row.name == "beam.size" else None
+    moved = veil_change(change, point.scene, point.surroundings, point.said.experiment, number)
     if moved is None:
         return brighter
     passed, added = moved if pixels is None else (each[np.asarray(pixels)] for each in moved)
@@ -145,14 +148,14 @@ def _slopes_behind(
     """The derivatives by some numbers where something is around the crystal. ``seen``: the crystal's photons, and which
     pixels they are of; ``change``: what the sum depends on the Scene by those that arrive.
     """
-    moving = tangents([number for number in numbers if number.row.kind != "material"], point)
+    moving = tangents([number for number in numbers if number.row.kind not in _AROUND], point)
     found = []
     for number in numbers:
         if number.row.kind == "material":
             found.append(float((weights * _of_material(number, veil)).sum()))
         else:
-            tangent = next(moving)
-            found.append(tangent.dot(change) + float((weights * _of_veil(tangent, point, veil, *seen)).sum()))
+            tangent = SceneChange() if number.row.kind == "around" else next(moving)
+            found.append(tangent.dot(change) + float((weights * _of_veil(number, tangent, point, veil, *seen)).sum()))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nanobragg.differentiation.fields import with_said
 from nanobragg.maths.constants import ENERGY, THOMSON
 from nanobragg.records.panel import panel_views
 from nanobragg.records.scene import Factor
@@ -22,7 +23,7 @@ from nanobragg.resolver.beam import beam_size_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nanobragg.records.around import Around, Scatterer, Surroundings
+    from nanobragg.records.around import Scatterer, Surroundings
     from nanobragg.records.experiment import Experiment
     from nanobragg.records.panel import ScenePanel
     from nanobragg.records.scene import Scene
@@ -44,7 +45,9 @@ class VeilChange(NamedTuple):
     """The photons of all materials that arrive."""
 
 
-def veil_change(change: SceneChange, scene: Scene, surroundings: Surroundings, said: Experiment) -> VeilChange | None:
+def veil_change(
+    change: SceneChange, scene: Scene, surroundings: Surroundings, said: Experiment, number: str | None = None
+) -> VeilChange | None:
     """How what is around the crystal changes where a Scene changes so; ``None``: not at all.
 
     Args:
@@ -52,10 +55,14 @@ def veil_change(change: SceneChange, scene: Scene, surroundings: Surroundings, s
         scene: what is rendered.
         surroundings: what is around the crystal.
         said: the experiment that both are made of.
+        number: the name of one of its fields that changes besides, and that the surroundings are made of.
 
     """
     arrays = [getattr(change, name) for name in _PLACED]
-    if not any(array is not None and array.any() for array in arrays) and not any(
+    if number is not None:
+        part, _, field = number.partition(".")
+        said = with_said(said, {number: _plus(getattr(getattr(said, part), field), 1.0)})
+    elif not any(array is not None and array.any() for array in arrays) and not any(
         getattr(change, name) for name in _PLAIN
     ):
         return None
@@ -65,7 +72,9 @@ def veil_change(change: SceneChange, scene: Scene, surroundings: Surroundings, s
 def moved_veil(
     change: SceneChange, scene: Scene, surroundings: Surroundings, said: Experiment
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """What is passed and added, complex: as it is, and its change times the step. As :func:`veil_change` has them."""
+    """What is passed and added, complex: as it is, and its change times the step. As :func:`veil_change` has them;
+    ``said`` may have complex numbers.
+    """
     moved = _moved_scene(scene, change)
     veil = _moved_surroundings(moved, surroundings, said)
     out = np.zeros(scene.image_shape, complex), np.zeros(scene.image_shape, complex)
@@ -128,14 +137,17 @@ def _moved_panel(panel: ScenePanel, row: NDArray[np.float64], common: Any) -> An
 
 def _moved_surroundings(scene: Any, surroundings: Surroundings, said: Experiment) -> Any:
     """What the formulas read of the surroundings, as they follow from the Scene."""
-    around: Around = said.around
-    stop = surroundings.stop
+    around: Any = said.around
+    size: Any = beam_size_of(said.beam)
+    stop: Any = surroundings.stop
     if stop is not None:
-        penumbra: Any = stop.penumbra
+        penumbra, distance = stop.penumbra, around.beamstop_distance / 1000.0
         far = min((panel.close_distance for panel in scene.panels), key=lambda distance: distance.real)
-        if around.beamstop_penumbra is None and penumbra > 0.0:
-            penumbra = beam_size_of(said.beam) * (1.0 - stop.distance / far)
-        stop = SimpleNamespace(half=stop.half, square=stop.square, distance=stop.distance, penumbra=penumbra)
+        if around.beamstop_penumbra is not None:
+            penumbra = around.beamstop_penumbra / 1000.0
+        elif penumbra > 0.0:
+            penumbra = size * (1.0 - distance / far)
+        stop = SimpleNamespace(half=around.beamstop / 2000.0, square=stop.square, distance=distance, penumbra=penumbra)
     attenuation: Any = surroundings.attenuation
     if attenuation != 0.0:
         from nanobragg.resolver.materials import attenuation_power
@@ -145,10 +157,10 @@ def _moved_surroundings(scene: Any, surroundings: Surroundings, said: Experiment
         attenuation = attenuation * (1.0 - 1j * power * wavelength.imag / wavelength.real)
     return SimpleNamespace(
         scatterers=surroundings.scatterers,
-        fluence=surroundings.fluence,
+        fluence=surroundings.fluence * (size / size.real) ** 2,  # there are more molecules in a wider beam
         beam=scene.beam_direction,
         attenuation=attenuation,
-        start=surroundings.start,
+        start=around.flight_start / 1000.0,
         stop=stop,
     )
 

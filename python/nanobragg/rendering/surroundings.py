@@ -264,4 +264,4 @@ def beside_stop(stop: BeamStop, beam: Doubles, edge: Doubles, rays: Rays) -> Dou
             part = np.where(part.real < 1.0, np.where(part.real > 0.0, part, 0.0), 1.0)
         else:
             part = (off.real > stop.half).astype(np.float64)
-    return np.where((rays.length * forward).real > stop.distance, part, 1.0)
+    return np.where((rays.length * forward).real > stop.distance.real, part, 1.0)
