@@ -105,7 +105,7 @@ def gradient(
             derivative by the pixel.
         names: as :func:`jacobian` has them; without an index, of all numbers of a field; ``None``: everything in
             :func:`parameters`.
-        precision: ``double``, or ``mixed``: shapes and their derivatives in single precision, 0.7 to 1 of the time.
+        precision: ``double``, or ``mixed``: shapes and their derivatives in single precision, 0.7 to 1.1 of the time.
         threads: 0 for all processors. The result does not depend on it.
         device: ``cpu``, ``cuda``, ``cuda:NUMBER`` or ``auto`` (a GPU if there is one and the work is worth it). A CUDA
             device computes in double precision whichever is asked for.
