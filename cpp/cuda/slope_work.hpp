@@ -424,7 +424,7 @@ class BackwardTeam {
         row.visit([&] { terms = TermSlopes{}; },
                   [&](int64_t source, const double* orientations, bool first) {
                       sweep<lookup>(shared, row, orientations, first, seed * doubles_at(work.factor, 0));
-                      shape_edges(Backward(), row, 0, in, seed);
+                      add_shape(row, seed);
                       term_edges(Backward(), row, 0, source, in, terms, seed);
                   },
                   [&] {
@@ -435,6 +435,13 @@ class BackwardTeam {
         pixel_edges(Backward(), row, 0, factors, in, row.single ? &terms : nullptr, true, sum, weight);
         if (row.single) subpixel_edges(Backward(), row, 0, in, terms);
         if (own && one.task.image != nullptr) one.task.image[one.run.place] = pixel_value(row, 0, factors);
+    }
+
+    // What belongs to the shape's parameters.
+    NANOBRAGG_FN_MEMBER void add_shape(const Row& row, double seed) {
+        for (int i = 0; i < row.parameters; ++i) {
+            common_.shape[i] += seed * doubles_at(row.work.factor, 0) * doubles_at(row.work.by_shape[i], 0);
+        }
     }
 
     // `term`: how much the weighted sum depends on the terms.

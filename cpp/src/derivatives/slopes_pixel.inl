@@ -49,13 +49,6 @@ NANOBRAGG_FN Doubles contracted(const Row& row, const ForwardColumn& column, con
     return sum;
 }
 
-template <class Pass, class Slopes>
-NANOBRAGG_FN void shape_edges(const Pass& pass, const Row& row, int r, const Slopes& in, Doubles& d_sum) {
-    for (int i = 0; i < row.parameters; ++i) {
-        pass(in.common.shape[i], d_sum, doubles_at(row.work.factor, r) * doubles_at(row.work.by_shape[i], r));
-    }
-}
-
 // The terms of one source, summed over the orientations.
 template <class Pass, class Slopes>
 NANOBRAGG_LARGE void term_edges(const Pass& pass, const Row& row, int r, int64_t n, const Slopes& in, TermSlopes& d,
