@@ -11,15 +11,19 @@ from nanobragg_bench.peak import ideal_seconds
 from nanobragg_bench.programs import ask_worker
 from nanobragg_bench.rows import Row, Settings
 
-WORDS = (
-    "-lambda 1 -cell 100 100 100 90 90 90 -N 5 -default_F 100 -distance 100 -oversample 1 -mosaic 0.5 -misset 5 10 15"
-)
+WORDS = "-lambda 1 -cell 100 100 100 90 90 90 -N 5 -default_F 100 -distance 100 -misset 5 10 15"
 EDGE = {True: 24, False: 1024}
 """pixels, by ``quick``"""
 DOMAINS, DEVICE_DOMAINS = 25, 1000
 NAMES = tuple(
     f"crystal.{field}[{n}]" for field, count in (("misset", 3), ("cell", 6), ("cells", 3)) for n in range(count)
 )
+MANY = {
+    "directions": ("-oversample 1 -hdiv 1 -hdivsteps 5 -vdiv 1 -vdivsteps 5 -square_div", 25),
+    "wavelengths": ("-oversample 1 -dispersion 1 -dispsteps 25", 25),
+    "subpixels": ("-oversample 5", 25),
+}
+"""What there are many of instead of mosaic domains, and how many evaluations a pixel has."""
 SHAPES = {"square": "", "gauss": "-gauss_xtal -fudge 0.01", "gauss_index": "-gauss_index -Ndef 1 -1 1"}
 
 
@@ -31,11 +35,23 @@ class Way:
     """``gradient`` (of a weighted sum of pixels, by everything) or ``jacobian`` (columns of :data:`NAMES`)"""
     shape: str
     precision: str
+    many: str = "domains"
+    """one of :data:`MANY`, or domains"""
 
     @property
     def variant(self) -> str:
         """The name of this way in the table."""
-        return f"{self.kind} {self.shape}" + (" mixed" if self.precision == "mixed" else "")
+        many = "" if self.many == "domains" else f", {self.many}"
+        return f"{self.kind} {self.shape}" + (" mixed" if self.precision == "mixed" else "") + many
+
+    def words(self, edge: int, domains: int) -> list[str]:
+        """The command line."""
+        many = f"-oversample 1 -mosaic 0.5 -mosaic_dom {domains}" if self.many == "domains" else MANY[self.many][0]
+        return f"{WORDS} {many} -detpixels {edge} {SHAPES[self.shape]}".split()
+
+    def evaluations(self, edge: int, domains: int) -> int:
+        """How many one image takes."""
+        return edge * edge * (domains if self.many == "domains" else MANY[self.many][1])
 
 
 WAYS = tuple(
@@ -43,7 +59,7 @@ WAYS = tuple(
     for precision in ("double", "mixed")
     for kind in ("gradient", "jacobian")
     for shape in SHAPES
-)
+) + tuple(Way("gradient", "square", "double", many) for many in MANY)
 
 
 def measure_derivatives(settings: Settings) -> list[Row]:
@@ -52,15 +68,15 @@ def measure_derivatives(settings: Settings) -> list[Row]:
     folder.mkdir(parents=True)
     edge, rows, gpu = EDGE[settings.quick], [], settings.device.gpu
     domains = DOMAINS if gpu is None else DEVICE_DOMAINS
-    evaluations = edge * edge * domains
     for way in WAYS:
-        if gpu is not None and way.precision == "mixed":
-            continue  # a device computes in double
+        if gpu is not None and (way.precision == "mixed" or way.many != "domains"):
+            continue  # a device computes in double, and takes many more evaluations
         settings.say(f"derivatives: {way.variant}")
+        evaluations = way.evaluations(edge, domains)
         answer = ask_worker(
             folder,
             "derivatives",
-            words=f"{WORDS} -mosaic_dom {domains} -detpixels {edge} {SHAPES[way.shape]}".split(),
+            words=way.words(edge, domains),
             kind=way.kind,
             names=list(NAMES),
             pairs=settings.repeat,

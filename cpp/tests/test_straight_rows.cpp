@@ -2,6 +2,7 @@
 // "By structure").
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -15,25 +16,34 @@ using namespace nanobragg;
 
 namespace {
 
-// One source, one subpixel, and each factor once: scenes as most are, with more pixels than 1024 pieces.
-void make_plain(RandomScene& random) {
-    Scene& s = random.scene;
-    make_differentiable(s);
-    s.running_product = s.point_pixel = false;
-    s.curved_distance = s.dmin = s.background = s.background_sum = 0;
+// As most scenes are: one source and one subpixel, and each factor once.
+void make_plain(Scene& s) {
+    s.dmin = s.background = s.background_sum = 0;
     s.omega = s.polar = Factor::first;
     s.capture = Factor::off;
     s.oversample = 1;
     s.sources.resize(1);
-    s.first_orientations.clear();
-    if (s.orientations.size() > 4) s.orientations.resize(4);
     RandomScene::keep_layers(s, 1);
-    const auto flatten = [](std::vector<Layer>& layers) {
-        for (Layer& layer : layers) layer.depth = layer.thickness = layer.incidence_depth = 0;
-    };
-    flatten(s.layers);
+    for (Layer& layer : s.layers) layer.depth = layer.incidence_depth = 0;
     for (Panel& panel : s.panels) {
-        flatten(panel.layers);
+        for (Layer& layer : panel.layers) layer.depth = layer.incidence_depth = 0;
+    }
+}
+
+// Rows of pixels in straight lines, of more pixels than 1024 pieces have.
+void straighten(RandomScene& random) {
+    Scene& s = random.scene;
+    make_differentiable(s);
+    s.running_product = s.point_pixel = false;
+    s.curved_distance = 0;
+    s.oversample = std::min<std::int64_t>(s.oversample, 2);
+    if (s.sources.size() > 2) s.sources.resize(2);
+    s.first_orientations.clear();
+    if (s.orientations.size() > 3) s.orientations.resize(3);
+    RandomScene::keep_layers(s, std::min<std::size_t>(s.layers.size(), 2));
+    for (Layer& layer : s.layers) layer.thickness = 0;
+    for (Panel& panel : s.panels) {
+        for (Layer& layer : panel.layers) layer.thickness = 0;
         panel.pixel_fast /= 40;
         panel.pixel_slow /= 20;
         RandomScene::resize(panel, 180, random.whole(1500, 1700));
@@ -43,6 +53,7 @@ void make_plain(RandomScene& random) {
         for (std::size_t i = 0; i < mask.size(); i += 997) mask[i] = 0;
         panel.mask = mask.data();
     }
+    if (random.chance(0.5)) make_plain(s);
 }
 
 // The sum of gradients of some pixels each, and of their sizes.
@@ -70,9 +81,9 @@ struct Banded {
 }  // namespace
 
 TEST_CASE("the gradient of a large image is that of its bands, and fits the changes along a direction") {
-    for (std::uint64_t seed = 100; seed < 112; seed += kEvery) {
+    for (std::uint64_t seed = 100; seed < 108; seed += kEvery) {
         RandomScene random(seed);
-        make_plain(random);
+        straighten(random);
         const Scene& s = random.scene;
         CAPTURE(seed);
         std::vector<Number> numbers = numbers_of(s);

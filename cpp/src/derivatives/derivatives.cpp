@@ -2,6 +2,7 @@
 #include "nanobragg/derivatives.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -32,13 +33,34 @@ std::int64_t part_count(const SlopePieces& pieces, bool with_grid) {
     return std::clamp(static_cast<std::int64_t>(most), std::int64_t{1}, std::max<std::int64_t>(1, pieces.size()));
 }
 
-// How many orientations' sums a thread keeps as registers have them, until a row or a part of the image is done
-// (BackwardSums): all or none. That pays where a part has several pieces, and a processor holds them beside all else.
-std::size_t kept_orientations(const Scene& scene, const SlopePieces& pieces, std::int64_t parts) {
-    constexpr std::size_t most = 1024;  // 0.6 MB, and 1 MB along a row
-    const std::size_t orientations = scene.orientations.size();
-    return orientations <= most && pieces.size() >= 4 * parts ? orientations : 0;
-}
+// What a thread keeps of a part of the image, as registers have it, until a row or the part is done (BackwardSums).
+// That pays where a part has several pieces, and a processor holds it beside all else: else there is none.
+class Lanes {
+  public:
+    Lanes(const Scene& scene, const SlopePieces& pieces, std::int64_t parts) {
+        constexpr std::size_t most = 1024;  // 0.6 MB, and 1 MB along a row
+        const KernelScene& view = pieces.view();
+        const auto lines = static_cast<std::size_t>(view.layer_count * view.oversample * view.oversample);
+        const std::size_t orientations = scene.orientations.size(), sums = orientations * lines * scene.sources.size();
+        if (pieces.size() < 4 * parts) return;
+        if (orientations <= most) by_orientation_ = kSumLanes * 9 * orientations;
+        if (sums > most) return;
+        along_rows_ = kSumLanes * kMoments * sums;
+        lines_.resize(lines);
+    }
+
+    std::int64_t bytes() const { return static_cast<std::int64_t>((by_orientation_ + along_rows_) * sizeof(double)); }
+    // `memory`: that many bytes, of zeros.
+    void lend(double* memory, BackwardSums& sums) {
+        sums.lanes = by_orientation_ > 0 ? memory : nullptr;
+        sums.straight.lanes = along_rows_ > 0 ? memory + by_orientation_ : nullptr;
+        sums.straight.lines = lines_.data();
+    }
+
+  private:
+    std::size_t by_orientation_ = 0, along_rows_ = 0;
+    std::vector<StraightLine> lines_;
+};
 
 // Memory for one thread, where full registers begin.
 class Scratch {
@@ -79,24 +101,22 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
     const std::int64_t count = part_count(pieces, grid);
     std::vector<std::unique_ptr<SlopePart>> parts;
     for (std::int64_t i = 0; i < count; ++i) parts.push_back(std::make_unique<SlopePart>(scene, grid));
-    const std::size_t kept = kept_orientations(scene, pieces, count), lanes = kSumLanes * (9 + kMoments) * kept;
 #pragma omp parallel num_threads(thread_count(options.threads))
     {
-        Scratch scratch(static_cast<std::int64_t>(lanes * sizeof(double)));
-        auto* own = static_cast<double*>(scratch.data());
-        std::fill(own, own + lanes, 0.0);
+        Lanes lanes(scene, pieces, count);
+        Scratch scratch(lanes.bytes());
+        std::memset(scratch.data(), 0, static_cast<std::size_t>(lanes.bytes()));
 #pragma omp for schedule(dynamic, 1)
         for (std::int64_t number = 0; number < count; ++number) {
             SlopePart& part = *parts[static_cast<std::size_t>(number)];
-            part.sums.lanes = lanes > 0 ? own : nullptr;
-            part.sums.straight.lanes = lanes > 0 ? own + kSumLanes * 9 * kept : nullptr;
+            lanes.lend(static_cast<double*>(scratch.data()), part.sums);
             const std::int64_t begin = number * pieces.size() / count, end = (number + 1) * pieces.size() / count;
             for (std::int64_t i = begin; i < end; ++i) {  // as their weights lie in memory
                 bool interpolating = true;
                 kernels.backward({pieces.task(i, interpolating, options.image), weights, &part.sums});
             }
             kernels.finish(part.sums);
-            if (lanes > 0) add_lanes(own, part.orientations);
+            if (part.sums.lanes != nullptr) add_lanes(part.sums.lanes, part.orientations);
         }
     }
     return gathered(scene, pieces.view(), parts, grid);

@@ -216,8 +216,9 @@ double single_terms(Row& row) {
 
 // The terms of a source: their derivatives by orientations and structure factors, and by the shape's parameters.
 // `seeds`: how much the weighted sum depends on the pixels' sums of terms.
-void sweep_back(Row& row, BackwardSums& sums, const PixelNumbers& seeds, const double* orientations, bool first,
-                Doubles* shapes) {
+// `line`: of the subpixel; `n`: of the source.
+void sweep_back(Row& row, BackwardSums& sums, const PixelNumbers& seeds, int64_t line, int64_t n,
+                const double* orientations, bool first, Doubles* shapes) {
     RowWork& work = row.work;
     for (int r = 0; r < row.registers; ++r) {
         doubles_at(work.term, r) = doubles_at(seeds, r) * doubles_at(work.factor, r);
@@ -226,8 +227,9 @@ void sweep_back(Row& row, BackwardSums& sums, const PixelNumbers& seeds, const d
     Doubles own[kShapeParameters];
     clear_numbers<kShapeParameters>(own);
     sweep(row, orientations,
-          BackwardSweep{!row.straight, first ? sums.first_orientations : sums.orientations,
-                        first ? nullptr : sums.lanes, sums, unit, row.inverse_wavelength, own});
+          BackwardSweep{row.straight ? lanes_of(sums.straight, row.s, line, n) : nullptr,
+                        first ? sums.first_orientations : sums.orientations, first ? nullptr : sums.lanes, sums, unit,
+                        row.inverse_wavelength, own});
     for (int i = 0; i < row.parameters; ++i) shapes[i] += row.shape_unit[i] * own[i];
 }
 
@@ -281,6 +283,13 @@ template <bool plain>
     join(common, sums.common);
 }
 
+// What belongs to a source's weight, where all other factors left the sum of terms.
+void add_weight(const Row& row, const PixelNumbers& seeds, SourceSlopes<Sum>& source) {
+    Doubles sum{};
+    for (int r = 0; r < row.registers; ++r) sum += doubles_at(seeds, r) * doubles_at(row.work.sum, r);
+    source.weight += sum;
+}
+
 // The same in general. `shapes`: what belongs to the shape's parameters.
 void visit_back(Row& row, BackwardSums& sums, PixelNumbers& weights, PixelNumbers& seeds, Doubles* shapes) {
     PanelSlopes<Doubles> panel{};
@@ -289,21 +298,25 @@ void visit_back(Row& row, BackwardSums& sums, PixelNumbers& weights, PixelNumber
     Held<LayerSlopes> layers(sums.layers + row.g.first_layer);
     const OwnSlopes in{panel, sources, layers, common};
     TermSlopes terms[kRegisters];
+    const bool summed = row.straight && row.factors_left();
+    int64_t line = -1;
     const auto end_subpixel = [&] {
         for (int r = 0; r < row.registers; ++r) subpixel_edges(Backward(), row, r, in, terms[r]);
     };
     row.visit(
         [&] {
-            for (int r = 0; r < row.registers; ++r) terms[r] = TermSlopes{};
+            if (row.straight) find_basis(row, sums.straight.lines[++line]);
+            for (int r = 0; r < row.registers && (row.single || !summed); ++r) clear_numbers<9>((Doubles*)&terms[r]);
         },
         [&](int64_t source, const double* orientations, bool first) {
-            sweep_back(row, sums, seeds, orientations, first, shapes);
+            sweep_back(row, sums, seeds, line, source, orientations, first, shapes);
+            if (summed) return add_weight(row, seeds, sums.sources[source]);
             for (int r = 0; r < row.registers; ++r) {
                 term_edges(Backward(), row, r, source, in, terms[r], doubles_at(seeds, r));
             }
         },
         [&] {
-            if (!row.single) end_subpixel();
+            if (!row.single && !summed) end_subpixel();
         });
     for (int r = 0; r < row.registers; ++r) {
         Doubles sum{};
@@ -323,16 +336,17 @@ void backward(const BackwardTask& task) {
     Row row(task.task, work);
     row.shaped = false;
     begin(row);
-    row.straight = is_plain(row) && go_straight(row, sums);
+    row.straight = go_straight(row, sums);
     PixelNumbers weights, seeds;
     Doubles shapes[kShapeParameters];
     clear_numbers<kShapeParameters>(shapes);
     read_pixels(row, task.weights, weights.of);
     for (int r = 0; r < row.registers; ++r) doubles_at(seeds, r) = doubles_at(weights, r) * row.outer_factor(r);
     if (row.single && row.s.source_count == 1) {
+        if (row.straight) find_basis(row, sums.straight.lines[0]);
         row.visit([] {},
                   [&](int64_t, const double* orientations, bool first) {
-                      sweep_back(row, sums, seeds, orientations, first, shapes);
+                      sweep_back(row, sums, seeds, 0, 0, orientations, first, shapes);
                   },
                   [] {});
         if (is_plain(row)) {

@@ -170,6 +170,10 @@ class Row {
     NANOBRAGG_HOST_DEVICE bool outer_capture() const { return !s.capture_inside && s.capture != Factor::off; }
     NANOBRAGG_HOST_DEVICE bool outer_omega() const { return s.omega == Factor::first || s.omega == Factor::centre; }
     NANOBRAGG_HOST_DEVICE bool polar_inside() const { return s.polar == Factor::each || s.polar == Factor::centre; }
+    // Whether terms have no factor but their source's weight.
+    NANOBRAGG_HOST_DEVICE bool factors_left() const {
+        return outer_omega() && !polar_inside() && !s.capture_inside && !(s.dmin > 0);
+    }
 
     // use(the ray that decides the solid angle where it left the sum).
     template <class Use>
@@ -303,7 +307,7 @@ class Row {
         }
     }
 
-    NANOBRAGG_HOST_DEVICE void aim_at_subpixel(const Subpixel& sub) {
+    NANOBRAGG_FLATTENED void aim_at_subpixel(const Subpixel& sub) {
         for (int r = 0; r < registers; ++r) {
             if (central && needs_centre()) {
                 work.aim[r] = work.centre[r];
@@ -362,7 +366,7 @@ class Row {
         bool seen = !(s.dmin > 0);
         inverse_wavelength = source.inverse_wavelength;
         clear(work.sum);
-        for (PixelNumbers& numbers : work.by_q) clear(numbers);
+        for (int i = 0; i < 3 && !straight; ++i) clear(work.by_q[i]);
         for (int i = 0; i < parameters && shaped; ++i) clear(work.by_shape[i]);
         for (int i = 0; i < 9 && strained; ++i) clear(work.by_strain[i]);
         for (int r = 0; r < registers; ++r) {

@@ -96,12 +96,12 @@ void sweep_with(Row& row, const double* orientations, const Direction& direction
         for (block.begin = 0; block.begin < row.registers; block.begin += kBlock) {
             block.count = row.registers - block.begin < kBlock ? row.registers - block.begin : kBlock;
             terms.add(row, o, direction, m, block, local);
-            if (direction.geometry) add_by_q(sums_of<double>(row.work), o, block);
+            if (direction.geometry()) add_by_q(sums_of<double>(row.work), o, block);
             direction.take(row, m, block, unit, local);
         }
         direction.end(local, unit, m);
     }
-    scale_sums(row, direction.geometry, terms.unit(), unit);
+    scale_sums(row, direction.geometry(), terms.unit(), unit);
 }
 
 // The same in mixed precision.
@@ -110,7 +110,8 @@ void sweep_mixed(Row& row, const double* orientations, const Direction& directio
     const KernelScene s = row.s;
     Terms terms(s, row.task.shape);
     const double unit = terms.slope_unit();
-    SingleSums sums(row, direction.geometry, terms.unit(), unit, unit * direction.single_unit / row.inverse_wavelength);
+    SingleSums sums(row, direction.geometry(), terms.unit(), unit,
+                    unit * direction.single_unit / row.inverse_wavelength);
     Placed<Block<Singles>, 1536> placed;
     Block<Singles>& block = placed.here;
     const int registers = row.registers / 2;
@@ -123,7 +124,7 @@ void sweep_mixed(Row& row, const double* orientations, const Direction& directio
         for (block.begin = 0; block.begin < registers; block.begin += kBlock) {
             block.count = registers - block.begin < kBlock ? registers - block.begin : kBlock;
             terms.add(row, o, direction, m, block, local);
-            if (direction.geometry) add_by_q(row.work.singles, axes, block);
+            if (direction.geometry()) add_by_q(row.work.singles, axes, block);
             direction.take(row, m, block, unit, local);
         }
         direction.end(local, unit, m);
@@ -190,7 +191,7 @@ struct ForwardSweep {
     int64_t count;
     Work* works;
     bool first, strained, turned;  // whether any column has a strain, or changes of orientations
-    bool geometry;                 // whether any moves scattering vectors
+    bool moved;                    // whether any moves scattering vectors
     static constexpr bool kWeighs = false;
     static constexpr double single_unit = 1;
 
@@ -207,6 +208,7 @@ struct ForwardSweep {
     }
 
     NANOBRAGG_FN_MEMBER bool wants_indices() const { return strained; }
+    NANOBRAGG_FN_MEMBER bool geometry() const { return moved; }
 
     // Of a register, how much terms change with F.
     void take_factors(const Row& row, int r, int64_t, Doubles by_factor, const GridFactors& f) const {
@@ -269,7 +271,7 @@ struct ForwardSweep {
 
 // Orientations and structure factors get what the weighted sum of pixels depends on them.
 struct BackwardSweep {
-    bool geometry;  // whether derivatives by q are wanted pixel by pixel: else sums along the row stand for them
+    double* row_lanes;  // sums along the row, which stand for those by q pixel by pixel; or null
     double* orientations;
     double* lanes;  // or null (BackwardSums)
     BackwardSums& sums;
@@ -301,6 +303,7 @@ struct BackwardSweep {
     }
 
     static NANOBRAGG_FN_MEMBER bool wants_indices() { return false; }
+    NANOBRAGG_FN_MEMBER bool geometry() const { return row_lanes == nullptr; }
 
     void take_factors(const Row& row, int r, int64_t, Doubles by_factor, const GridFactors& f) const {
         by_factor *= doubles_at(row.work.term, r);
@@ -317,7 +320,7 @@ struct BackwardSweep {
     }
 
     void take(Row& row, int64_t, const Block<Doubles>& block, double, Local<Doubles>& local) const {
-        if (geometry) return take_orientation(row.work.q, block, local);
+        if (row_lanes == nullptr) return take_orientation(row.work.q, block, local);
         take_moments(row.work.basis, block, local);
     }
     void take(Row& row, int64_t, const Block<Singles>& block, double, Local<Singles>& local) const {
@@ -353,8 +356,8 @@ struct BackwardSweep {
         for (int i = 0; i < kMoments; ++i) local.by[i] = by[i];
     }
     NANOBRAGG_FN_MEMBER void end(const Local<Doubles>& local, double unit, int64_t m) const {
-        if (!geometry) {
-            double* row = sums.straight.lanes + m * kMoments * kSumLanes;
+        if (row_lanes != nullptr) {
+            double* row = row_lanes + m * kMoments * kSumLanes;
             for (int i = 0; i < kMoments; ++i) *(Doubles*)(row + i * kSumLanes) += local.by[i];
             sums.straight.unit = unit;
             return;

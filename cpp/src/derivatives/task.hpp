@@ -43,16 +43,21 @@ constexpr int kSumLanes = 8;
 // How many sums an orientation has along a row of pixels: five by each index.
 constexpr int kMoments = 15;
 
-// Sums over the pixels of one row of a flat panel, whose places are a straight line (slopes_straight.inl).
+// The places of a row's pixels on a flat panel, at one offset in them and at one depth: a straight line.
+struct StraightLine {
+    double foot[3], along[3];           // unit vectors: to the line's place that is next to the sample, and along it
+    double distance, pixel;             // m: of that place, and from pixel to pixel
+    double foot_fast, own_slow, depth;  // pixels from the panel's corner: of that place; m
+};
+
+// Sums over the pixels of one row (slopes_straight.inl).
 struct StraightRow {
-    double* lanes;             // kSumLanes of each of an orientation's kMoments; null: none are kept
+    double* lanes;             // kSumLanes of each of an orientation's kMoments, for each line and source; or null
+    StraightLine* lines;       // of each layer and subpixel
     const KernelScene* scene;  // null: no row has begun
     const KernelPanel* panel;
-    int64_t panel_number;
-    double foot[3], along[3];    // unit vectors: to the line's place that is next to the sample, and along it
-    double distance, pixel;      // m: of that place, and from pixel to pixel
-    double foot_fast, own_slow;  // pixels from the panel's corner: of that place
-    double unit;                 // of the sums
+    int64_t panel_number, slow;
+    double unit;  // of the sums
 };
 
 // How much the weighted sum of pixels depends on each number.

@@ -4,6 +4,7 @@
 // NANOBRAGG_CALLED: what is done once for many evaluations is called and not inlined on the GPU, where it would be
 // copied into every instance of the kernel, and for every pixel of a thread. NANOBRAGG_LARGE: the same, for what a
 // compiler may do with on the CPU what it likes. NANOBRAGG_SHARED: for what is to be inlined on the CPU alone.
+// NANOBRAGG_FLATTENED: on the CPU all that it calls is inlined.
 #if defined(__CUDACC__)
 #define NANOBRAGG_FN static __host__ __device__ __forceinline__
 #define NANOBRAGG_FN_MEMBER __host__ __device__ __forceinline__
@@ -12,6 +13,7 @@
 #define NANOBRAGG_SHARED NANOBRAGG_CALLED
 #define NANOBRAGG_UNROLL _Pragma("unroll")
 #define NANOBRAGG_ROLLED _Pragma("unroll 1")
+#define NANOBRAGG_FLATTENED __host__ __device__
 #else
 #define NANOBRAGG_FN static inline __attribute__((always_inline))
 #define NANOBRAGG_FN_MEMBER inline __attribute__((always_inline))
@@ -20,6 +22,7 @@
 #define NANOBRAGG_SHARED NANOBRAGG_FN
 #define NANOBRAGG_UNROLL
 #define NANOBRAGG_ROLLED
+#define NANOBRAGG_FLATTENED [[gnu::flatten]]
 #endif
 
 namespace nanobragg {
