@@ -24,6 +24,8 @@ MANY = {
     "subpixels": ("-oversample 5", 25),
 }
 """What there are many of instead of mosaic domains, and how many evaluations a pixel has."""
+MOVED = ("detector.distance", "detector.rotx", "detector.roty", "detector.rotz", "beam.wavelength", "crystal.misset[0]")
+"""Columns that move the detector, in the last way."""
 SHAPES = {"square": "", "gauss": "-gauss_xtal -fudge 0.01", "gauss_index": "-gauss_index -Ndef 1 -1 1"}
 
 
@@ -37,12 +39,15 @@ class Way:
     precision: str
     many: str = "domains"
     """one of :data:`MANY`, or domains"""
+    names: tuple[str, ...] = NAMES
+    """The columns."""
 
     @property
     def variant(self) -> str:
         """The name of this way in the table."""
         many = "" if self.many == "domains" else f", {self.many}"
-        return f"{self.kind} {self.shape}" + (" mixed" if self.precision == "mixed" else "") + many
+        moved = ", moved" if self.names == MOVED else ""
+        return f"{self.kind} {self.shape}" + (" mixed" if self.precision == "mixed" else "") + many + moved
 
     def words(self, edge: int, domains: int) -> list[str]:
         """The command line."""
@@ -54,12 +59,16 @@ class Way:
         return edge * edge * (domains if self.many == "domains" else MANY[self.many][1])
 
 
-WAYS = tuple(
-    Way(kind, shape, precision)
-    for precision in ("double", "mixed")
-    for kind in ("gradient", "jacobian")
-    for shape in SHAPES
-) + tuple(Way("gradient", "square", "double", many) for many in MANY)
+WAYS = (
+    *(
+        Way(kind, shape, precision)
+        for precision in ("double", "mixed")
+        for kind in ("gradient", "jacobian")
+        for shape in SHAPES
+    ),
+    *(Way(kind, "square", "double", many) for kind in ("gradient", "jacobian") for many in MANY),
+    Way("jacobian", "square", "double", "subpixels", MOVED),
+)
 
 
 def measure_derivatives(settings: Settings) -> list[Row]:
@@ -78,7 +87,7 @@ def measure_derivatives(settings: Settings) -> list[Row]:
             "derivatives",
             words=way.words(edge, domains),
             kind=way.kind,
-            names=list(NAMES),
+            names=list(way.names),
             pairs=settings.repeat,
             precision=way.precision,
             device=settings.device.name,
