@@ -22,6 +22,10 @@ void leave_factors(Scene& s) {
     s.omega = s.polar = Factor::first;
     s.capture = Factor::off;
     RandomScene::keep_layers(s, 1);
+    for (Layer& layer : s.layers) layer.depth = 2e-4;
+    for (Panel& panel : s.panels) {
+        for (Layer& layer : panel.layers) layer.depth = 3e-4;
+    }
 }
 
 // As most scenes are: one source and one subpixel, too.

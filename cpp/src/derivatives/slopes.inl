@@ -177,6 +177,43 @@ void add_weight(const Row& row, const PixelNumbers& seeds, SourceSlopes<Sum>& so
     source.weight += sum;
 }
 
+// What belongs to the scattering vectors of terms by one source: of the source, and of the rays.
+void add_scattering(const Row& row, const KernelSource& source, SourceSlopes<Sum>& own, PixelNumbers ray[3]) {
+    Doubles direction[3], inverse{};
+    clear_numbers<3>(direction);
+    for (int r = 0; r < row.registers; ++r) {
+        const Ray<Doubles>& to = row.work.aim[r].ray;
+        const Doubles d[3] = {to.x, to.y, to.z};
+        for (int i = 0; i < 3; ++i) {
+            const Doubles by_q = doubles_at(row.work.by_q[i], r), by = source.inverse_wavelength * by_q;
+            inverse += (d[i] - source.direction[i]) * by_q;
+            direction[i] -= by;
+            doubles_at(ray[i], r) += by;
+        }
+    }
+    own.inverse_wavelength += inverse;
+    for (int i = 0; i < 3; ++i) own.direction[i] += direction[i];
+}
+
+// What belongs to the rays of a subpixel, and so to a flat panel.
+void add_rays(const Row& row, const PixelNumbers ray[3], PanelSlopes<Doubles>& panel, LayerSlopes<Sum>& layer) {
+    const double depth = layer_of(row.s, row.g, 0).depth;
+    Doubles sunk{};
+    for (int r = 0; r < row.registers; ++r) {
+        const Aim<Doubles>& aim = row.work.aim[r];
+        Doubles by[3];
+        by_places(aim, ray, r, by);
+        for (int i = 0; i < 3; ++i) {
+            panel.origin[i] += by[i];
+            panel.step_fast[i] += by[i] * aim.own_fast;
+            panel.step_slow[i] += by[i] * aim.own_slow;
+            panel.normal[i] += by[i] * depth;
+            sunk += by[i] * row.g.normal[i];
+        }
+    }
+    layer.depth += sunk;
+}
+
 // The same in general. `shapes`: what belongs to the shape's parameters.
 void visit_back(Row& row, BackwardSums& sums, PixelNumbers& weights, PixelNumbers& seeds, Doubles* shapes) {
     PanelSlopes<Doubles> panel{};
@@ -185,7 +222,8 @@ void visit_back(Row& row, BackwardSums& sums, PixelNumbers& weights, PixelNumber
     Held<LayerSlopes> layers(sums.layers + row.g.first_layer);
     const OwnSlopes in{panel, sources, layers, common};
     TermSlopes terms[kRegisters];
-    const bool summed = row.straight && row.factors_left();
+    const bool summed = can_be_summed(row) || (row.straight && row.factors_left());
+    PixelNumbers ray[3];
     int64_t line = -1;
     const auto end_subpixel = [&] {
         for (int r = 0; r < row.registers; ++r) subpixel_edges(Backward(), row, r, in, terms[r]);
@@ -193,16 +231,19 @@ void visit_back(Row& row, BackwardSums& sums, PixelNumbers& weights, PixelNumber
     row.visit(
         [&] {
             if (row.straight) find_basis(row, sums.straight.lines[++line]);
+            for (int i = 0; i < 3 && summed && !row.straight; ++i) row.clear(ray[i]);
             for (int r = 0; r < row.registers && (row.single || !summed); ++r) clear_numbers<9>((Doubles*)&terms[r]);
         },
         [&](int64_t source, const double* orientations, bool first) {
             sweep_back(row, sums, seeds, line, source, orientations, first, shapes);
+            if (summed && !row.straight) add_scattering(row, row.s.sources[source], sums.sources[source], ray);
             if (summed) return add_weight(row, seeds, sums.sources[source]);
             for (int r = 0; r < row.registers; ++r) {
                 term_edges(Backward(), row, r, source, in, terms[r], doubles_at(seeds, r));
             }
         },
         [&] {
+            if (summed && !row.straight) add_rays(row, ray, panel, sums.layers[row.g.first_layer]);
             if (!row.single && !summed) end_subpixel();
         });
     for (int r = 0; r < row.registers; ++r) {

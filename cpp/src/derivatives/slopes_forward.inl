@@ -19,6 +19,14 @@ struct SummedWork {
     PixelNumbers place[3], by_fast[3], by_slow[3];  // by places on the panel, and times these in pixels from its corner
 };
 
+// From a register's rays to its places on a flat panel: by the former's directions, by the latter.
+NANOBRAGG_FN void by_places(const Aim<Doubles>& aim, const PixelNumbers ray[3], int r, Doubles by[3]) {
+    const Doubles d[3] = {aim.ray.x, aim.ray.y, aim.ray.z};
+    Doubles along{};
+    for (int i = 0; i < 3; ++i) along += d[i] * doubles_at(ray[i], r);
+    for (int i = 0; i < 3; ++i) by[i] = aim.ray.inverse * (doubles_at(ray[i], r) - d[i] * along);
+}
+
 NANOBRAGG_FN bool can_be_summed(const Row& row) {
     const KernelScene& s = row.s;
     const bool several = s.source_count > 1 || s.oversample > 1;
@@ -139,11 +147,9 @@ struct Forwards {
     void end_subpixel() {
         for (int r = 0; r < row.registers && summed != nullptr && geometry; ++r) {
             const Aim<Doubles>& aim = row.work.aim[r];
-            const Doubles d[3] = {aim.ray.x, aim.ray.y, aim.ray.z};
-            Doubles by[3], along{};
-            for (int i = 0; i < 3; ++i) along += d[i] * doubles_at(summed->ray[i], r);
+            Doubles by[3];
+            by_places(aim, summed->ray, r, by);
             for (int i = 0; i < 3; ++i) {
-                by[i] = aim.ray.inverse * (doubles_at(summed->ray[i], r) - d[i] * along);
                 doubles_at(summed->place[i], r) += by[i];
                 doubles_at(summed->by_fast[i], r) += by[i] * aim.own_fast;
                 doubles_at(summed->by_slow[i], r) += by[i] * aim.own_slow;
