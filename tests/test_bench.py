@@ -252,10 +252,13 @@ def test_arithmetic_is_counted_for_every_case() -> None:
     assert fraction_of_peak(None, ("square", "constant"), "mixed", (False, False), 1.0, 1, 1) is None
     for shape, precision in SLOPES:
         gradient, jacobian = (slope_operations(kind, shape, precision) for kind in ("gradient", "jacobian"))
-        assert sum(count.flops for count in gradient.values()) > sum(c.flops for c in jacobian.values())
+        more = {("square", "double"): 11, ("square", "mixed"): 20, ("gauss", "double"): 10, ("gauss", "mixed"): 27}
+        sums = sum(c.flops for c in jacobian.values()) + more[shape, precision]
+        assert sum(count.flops for count in gradient.values()) == sums
         alone = operations({"square": "square 5"}.get(shape, shape), "constant", precision)
         assert alone is not None
-        assert sum(count.flops for count in gradient.values()) > 1.4 * sum(count.flops for count in alone.values())
+        least = 1.45 if (shape, precision) == ("gauss", "double") else 1.5
+        assert sum(count.flops for count in gradient.values()) > least * sum(count.flops for count in alone.values())
 
 
 H200 = CudaDevice(0, "NVIDIA H200", (9, 0), 150 * 10**9, 132, 1.98e9, 4.8e12)

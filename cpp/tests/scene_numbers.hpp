@@ -213,4 +213,30 @@ inline double weighted_size(const std::vector<double>& weights, const double* im
     return sum;
 }
 
+// Both passes over a scene, along a direction and by weights drawn at random.
+struct BothPasses {
+    const Scene& scene;
+    std::vector<Number> numbers;
+    SceneChange direction;
+    std::vector<double> change, weights;
+
+    explicit BothPasses(RandomScene& random)
+        : scene(random.scene),
+          numbers(numbers_of(scene)),
+          direction(random_step(random, numbers)),
+          change(static_cast<std::size_t>(scene.pixels())),
+          weights(change.size()) {
+        for (double& w : weights) w = random.between(-1, 1);
+    }
+
+    // What the weighted sum depends on the numbers, by the backward pass.
+    SceneChange gradient() const { return render_vjp(scene, weights.data(), {}); }
+    // Whether the other pass says the same, to this part of the sum of all weighted changes.
+    bool agree(SceneChange& gradient, double limit) {
+        render_jvp(scene, {direction}, change.data(), {});
+        const double backward = along(numbers, gradient, direction), forward = weighted(weights, change.data());
+        return std::abs(forward - backward) <= limit * weighted_size(weights, change.data());
+    }
+};
+
 }  // namespace nanobragg

@@ -77,18 +77,6 @@ class Scratch {
     void* start_ = nullptr;
 };
 
-// Adds these to the orientations' sums, and begins anew.
-void add_lanes(double* lanes, std::vector<double>& sums) {
-    for (std::size_t i = 0; i < sums.size(); ++i) {
-        double* own = lanes + kSumLanes * i;
-        for (int n = kSumLanes / 2; n > 0; n /= 2) {
-            for (int j = 0; j < n; ++j) own[j] += own[j + n];
-        }
-        sums[i] += own[0];
-        std::fill(own, own + kSumLanes, 0.0);
-    }
-}
-
 }  // namespace
 
 SceneChange render_vjp(const Scene& scene, const double* weights, const DerivativeOptions& options) {
@@ -115,8 +103,7 @@ SceneChange render_vjp(const Scene& scene, const double* weights, const Derivati
                 bool interpolating = true;
                 kernels.backward({pieces.task(i, interpolating, options.image), weights, &part.sums});
             }
-            kernels.finish(part.sums);
-            if (part.sums.lanes != nullptr) add_lanes(part.sums.lanes, part.orientations);
+            kernels.finish(part.sums, static_cast<std::int64_t>(scene.orientations.size()));
         }
     }
     return gathered(scene, pieces.view(), parts, grid);

@@ -179,39 +179,38 @@ void add_weight(const Row& row, const PixelNumbers& seeds, SourceSlopes<Sum>& so
 
 // What belongs to the scattering vectors of terms by one source: of the source, and of the rays.
 void add_scattering(const Row& row, const KernelSource& source, SourceSlopes<Sum>& own, PixelNumbers ray[3]) {
-    Doubles direction[3], inverse{};
-    clear_numbers<3>(direction);
+    SourceSlopes<Doubles> d_source;
+    clear_slopes(d_source);
     for (int r = 0; r < row.registers; ++r) {
-        const Ray<Doubles>& to = row.work.aim[r].ray;
-        const Doubles d[3] = {to.x, to.y, to.z};
-        for (int i = 0; i < 3; ++i) {
-            const Doubles by_q = doubles_at(row.work.by_q[i], r), by = source.inverse_wavelength * by_q;
-            inverse += (d[i] - source.direction[i]) * by_q;
-            direction[i] -= by;
-            doubles_at(ray[i], r) += by;
-        }
+        RaySlopes<Doubles> d_ray;
+        clear_slopes(d_ray);
+        Doubles d_q[3];
+        for (int i = 0; i < 3; ++i) d_q[i] = doubles_at(row.work.by_q[i], r);
+        scattering_edges(Backward(), source, row.work.aim[r].ray, d_ray, d_source, d_q);
+        for (int i = 0; i < 3; ++i) doubles_at(ray[i], r) += d_ray.direction[i];
     }
-    own.inverse_wavelength += inverse;
-    for (int i = 0; i < 3; ++i) own.direction[i] += direction[i];
+    join(d_source, own);
 }
 
-// What belongs to the rays of a subpixel, and so to a flat panel.
-void add_rays(const Row& row, const PixelNumbers ray[3], PanelSlopes<Doubles>& panel, LayerSlopes<Sum>& layer) {
-    const double depth = layer_of(row.s, row.g, 0).depth;
-    Doubles sunk{};
+// What belongs to the rays of a subpixel on a flat panel. (All calls are inlined.)
+[[gnu::flatten]] void add_rays(const Row& given, const PixelNumbers ray[3], BackwardSums& sums) {
+    KernelScene known = given.s;
+    known.curved_distance = 0;
+    const Row row(given, known, given.central);
+    PanelSlopes<Doubles> panel;
+    LayerSlopes<Doubles> layer;
+    CommonSlopes<Doubles> common;
+    clear_slopes(panel);
+    clear_slopes(layer);
+    const OnlySlopes in{panel, nullptr, &layer, common};
     for (int r = 0; r < row.registers; ++r) {
-        const Aim<Doubles>& aim = row.work.aim[r];
-        Doubles by[3];
-        by_places(aim, ray, r, by);
-        for (int i = 0; i < 3; ++i) {
-            panel.origin[i] += by[i];
-            panel.step_fast[i] += by[i] * aim.own_fast;
-            panel.step_slow[i] += by[i] * aim.own_slow;
-            panel.normal[i] += by[i] * depth;
-            sunk += by[i] * row.g.normal[i];
-        }
+        RaySlopes<Doubles> d_ray;
+        clear_slopes(d_ray);
+        for (int i = 0; i < 3; ++i) d_ray.direction[i] = doubles_at(ray[i], r);
+        aim_edges(Backward(), row, row.work.aim[r], in, d_ray);
     }
-    layer.depth += sunk;
+    join(panel, sums.panels[row.task.panel_number]);
+    join(layer, sums.layers[row.g.first_layer]);
 }
 
 // The same in general. `shapes`: what belongs to the shape's parameters.
@@ -243,7 +242,7 @@ void visit_back(Row& row, BackwardSums& sums, PixelNumbers& weights, PixelNumber
             }
         },
         [&] {
-            if (summed && !row.straight) add_rays(row, ray, panel, sums.layers[row.g.first_layer]);
+            if (summed && !row.straight) add_rays(row, ray, sums);
             if (!row.single && !summed) end_subpixel();
         });
     for (int r = 0; r < row.registers; ++r) {

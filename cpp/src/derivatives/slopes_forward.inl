@@ -19,14 +19,6 @@ struct SummedWork {
     PixelNumbers place[3], by_fast[3], by_slow[3];  // by places on the panel, and times these in pixels from its corner
 };
 
-// From a register's rays to its places on a flat panel: by the former's directions, by the latter.
-NANOBRAGG_FN void by_places(const Aim<Doubles>& aim, const PixelNumbers ray[3], int r, Doubles by[3]) {
-    const Doubles d[3] = {aim.ray.x, aim.ray.y, aim.ray.z};
-    Doubles along{};
-    for (int i = 0; i < 3; ++i) along += d[i] * doubles_at(ray[i], r);
-    for (int i = 0; i < 3; ++i) by[i] = aim.ray.inverse * (doubles_at(ray[i], r) - d[i] * along);
-}
-
 NANOBRAGG_FN bool can_be_summed(const Row& row) {
     const KernelScene& s = row.s;
     const bool several = s.source_count > 1 || s.oversample > 1;
@@ -132,23 +124,21 @@ struct Forwards {
     }
 
     Doubles by_source(int r, const KernelSource& source, const SourceSlopes<double>& change) const {
-        const Ray<Doubles>& ray = row.work.aim[r].ray;
-        const Doubles d[3] = {ray.x, ray.y, ray.z}, factor = doubles_at(row.work.factor, r);
-        Doubles out = change.weight * doubles_at(row.work.sum, r);
-        for (int i = 0; i < 3; ++i) {
-            const Doubles by = factor * doubles_at(row.work.by_q[i], r);
-            out += by * ((d[i] - source.direction[i]) * change.inverse_wavelength -
-                         source.inverse_wavelength * change.direction[i]);
-        }
+        RaySlopes<Doubles> none{};
+        Doubles d_q[3] = {}, out = change.weight * doubles_at(row.work.sum, r);
+        scattering_edges(Forward(), source, row.work.aim[r].ray, none, change, d_q);
+        for (int i = 0; i < 3; ++i) out += doubles_at(row.work.factor, r) * doubles_at(row.work.by_q[i], r) * d_q[i];
         return out;
     }
 
-    // From the rays of a subpixel to its places.
+    // From the rays of a subpixel to its places on a flat panel: through_edges() by hand, which takes a fifth longer.
     void end_subpixel() {
         for (int r = 0; r < row.registers && summed != nullptr && geometry; ++r) {
             const Aim<Doubles>& aim = row.work.aim[r];
-            Doubles by[3];
-            by_places(aim, summed->ray, r, by);
+            const Doubles d[3] = {aim.ray.x, aim.ray.y, aim.ray.z};
+            Doubles by[3], along{};
+            for (int i = 0; i < 3; ++i) along += d[i] * doubles_at(summed->ray[i], r);
+            for (int i = 0; i < 3; ++i) by[i] = aim.ray.inverse * (doubles_at(summed->ray[i], r) - d[i] * along);
             for (int i = 0; i < 3; ++i) {
                 doubles_at(summed->place[i], r) += by[i];
                 doubles_at(summed->by_fast[i], r) += by[i] * aim.own_fast;

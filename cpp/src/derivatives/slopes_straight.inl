@@ -29,16 +29,15 @@ bool find_line(const Row& row, const Subpixel& sub, StraightLine& out) {
     return out.pixel > 0 && out.distance > 1e-6 * __builtin_fabs(way);
 }
 
-// The sums of one orientation, kMoments numbers, and none again.
-void take_lanes(double* lanes, double unit, double out[kMoments]) {
-    Doubles sums[kMoments];
-    for (int i = 0; i < kMoments; ++i) {
+// Adds the sums of one orientation, and leaves none.
+template <int count>
+void take_lanes(double* lanes, double out[count]) {
+    Doubles sums[count];
+    for (int i = 0; i < count; ++i) {
         sums[i] = *(Doubles*)(lanes + i * kSumLanes);
         *(Doubles*)(lanes + i * kSumLanes) = Doubles{};
-        out[i] = 0;
     }
-    add_sums<kMoments>(sums, out);
-    for (int i = 0; i < kMoments; ++i) out[i] *= unit;
+    add_sums<count>(sums, out);
 }
 
 // Of a line and a source: sums of the derivative by q times each of the basis.
@@ -59,8 +58,9 @@ LineSums orientation_sums(const StraightRow& row, int64_t number, int64_t n, Bac
     LineSums out{};
     for (int64_t m = 0; m < s.orientation_count; ++m) {
         const double* o = s.orientations + 9 * m;
-        double moments[kMoments];
-        take_lanes(lanes_of(row, s, number, n) + m * kMoments * kSumLanes, row.unit, moments);
+        double moments[kMoments] = {};
+        take_lanes<kMoments>(lanes_of(row, s, number, n) + m * kMoments * kSumLanes, moments);
+        for (double& moment : moments) moment *= row.unit;
         for (int i = 0; i < 3; ++i) {
             const double* of = moments + 5 * i;
             for (int j = 0; j < 3; ++j) {
@@ -111,13 +111,21 @@ void finish_line(const StraightRow& row, int64_t number, int64_t n, BackwardSums
 int64_t line_count(const KernelScene& s) { return s.layer_count * s.oversample * s.oversample; }
 
 // What the row's sums are to the numbers of the scene.
-void finish(BackwardSums& sums) {
+void finish_row(BackwardSums& sums) {
     StraightRow& row = sums.straight;
     if (row.scene == nullptr) return;
     for (int64_t line = 0; line < line_count(*row.scene); ++line) {
         for (int64_t n = 0; n < row.scene->source_count; ++n) finish_line(row, line, n, sums);
     }
     row.scene = nullptr;
+}
+
+// All that is kept as registers have it joins the sums.
+void finish(BackwardSums& sums, int64_t orientations) {
+    finish_row(sums);
+    for (int64_t m = 0; m < orientations && sums.lanes != nullptr; ++m) {
+        take_lanes<9>(sums.lanes + 9 * m * kSumLanes, sums.orientations + 9 * m);
+    }
 }
 
 // Has a piece summed along its row, if it is in one, whose places are straight lines; whether it is.
@@ -128,7 +136,7 @@ bool go_straight(const Row& row, BackwardSums& sums) {
     const bool straight = now.lanes != nullptr && !task.mixed && task.first == nullptr && s.curved_distance == 0;
     if (!straight || !in_one_row(task)) return false;
     if (now.scene != nullptr && now.panel == task.panel && now.slow == task.runs[0].slow) return true;
-    finish(sums);
+    finish_row(sums);
     const int64_t square = s.oversample * s.oversample;
     for (int64_t i = 0; i < line_count(s); ++i) {
         if (!find_line(row, subpixel_of(s, i / square, i % square), now.lines[i])) return false;

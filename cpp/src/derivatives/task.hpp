@@ -87,7 +87,7 @@ struct SlopeTask {
     int64_t first_fast, first_slow;  // where the panel begins in its raster
     const PixelRun* runs;            // of this panel
     int run_count;
-    int count;            // pixels of all runs, at most kSlopeChunk
+    int count;            // pixels of all runs
     const double* shape;  // the parameters of the shape (lattice_slopes.hpp)
     double unit;          // what the sums leave out
     const double* first;  // orientations of the very first evaluation, which this only pixel has; or null
@@ -116,7 +116,7 @@ struct SlopeTable {
     const char* name;
     void (*forward)(const ForwardTask&);
     void (*backward)(const BackwardTask&);
-    void (*finish)(BackwardSums&);  // after the last piece that adds to these sums
+    void (*finish)(BackwardSums&, int64_t orientations);  // after the last piece that adds to these sums
     int64_t (*forward_scratch)(int64_t columns);
 };
 
