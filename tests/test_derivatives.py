@@ -609,7 +609,13 @@ AROUND_ALONE = replace(
             around=replace(AROUND_ALONE.around, beamstop_shape="square", flight_path="helium"),
             detector=replace(AROUND_ALONE.detector, rotx=3.0),  # no pixel on the stop's diagonals
         ),
-        replace(AROUND_ALONE, detector=replace(AROUND_ALONE.detector, curved=True, thickness=None)),
+        replace(
+            AROUND_ALONE,
+            beam=replace(
+                AROUND_ALONE.beam, fluence=None, flux=1e18
+            ),  # of the size that a beam has where nobody says one
+            detector=replace(AROUND_ALONE.detector, curved=True, thickness=None),
+        ),
         replace(
             AROUND_ALONE,
             beam=replace(AROUND_ALONE.beam, direction=(1.0, 0.02, -0.01), polarization_axis=(0.0, 0.1, 1.0)),

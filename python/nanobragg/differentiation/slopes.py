@@ -60,8 +60,8 @@ def _of_veil(
     """How the image changes with a number by what is around the crystal, where the Scene changes so."""
     assert point.surroundings is not None
     brighter = _brighter(change, point) * veil.total
-    number = one.parameter.name if one.row.kind == "around" or one.row.name == "beam.size" else None
-    moved = veil_change(change, point.scene, point.surroundings, point.said.experiment, number)
+    own = one.parameter if one.row.kind == "around" or one.row.name == "beam.size" else None
+    moved = veil_change(change, point.scene, point.surroundings, point.said.experiment, own)
     if moved is None:
         return brighter
     passed, added = moved if pixels is None else (each[np.asarray(pixels)] for each in moved)

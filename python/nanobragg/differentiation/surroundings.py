@@ -23,6 +23,7 @@ from nanobragg.resolver.beam import beam_size_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nanobragg.differentiation.fields import Parameter
     from nanobragg.records.around import Scatterer, Surroundings
     from nanobragg.records.experiment import Experiment
     from nanobragg.records.panel import ScenePanel
@@ -46,7 +47,7 @@ class VeilChange(NamedTuple):
 
 
 def veil_change(
-    change: SceneChange, scene: Scene, surroundings: Surroundings, said: Experiment, number: str | None = None
+    change: SceneChange, scene: Scene, surroundings: Surroundings, said: Experiment, own: Parameter | None = None
 ) -> VeilChange | None:
     """How what is around the crystal changes where a Scene changes so; ``None``: not at all.
 
@@ -55,13 +56,12 @@ def veil_change(
         scene: what is rendered.
         surroundings: what is around the crystal.
         said: the experiment that both are made of.
-        number: the name of one of its fields that changes besides, and that the surroundings are made of.
+        own: a number of the experiment that changes besides, and that the surroundings are made of.
 
     """
     arrays = [getattr(change, name) for name in _PLACED]
-    if number is not None:
-        part, _, field = number.partition(".")
-        said = with_said(said, {number: _plus(getattr(getattr(said, part), field), 1.0)})
+    if own is not None:  # said or not
+        said = with_said(said, {own.name: _plus(own.value, 1.0)})
     elif not any(array is not None and array.any() for array in arrays) and not any(
         getattr(change, name) for name in _PLAIN
     ):
