@@ -611,9 +611,7 @@ AROUND_ALONE = replace(
         ),
         replace(
             AROUND_ALONE,
-            beam=replace(
-                AROUND_ALONE.beam, fluence=None, flux=1e18
-            ),  # of the size that a beam has where nobody says one
+            beam=replace(AROUND_ALONE.beam, fluence=None, flux=1e18),  # nobody says its size
             detector=replace(AROUND_ALONE.detector, curved=True, thickness=None),
         ),
         replace(

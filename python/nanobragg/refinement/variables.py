@@ -38,7 +38,8 @@ POSITIVE = frozenset(
         *("beam.fluence", "beam.flux", "beam.dispersion", "beam.horizontal_divergence", "beam.vertical_divergence"),
         *("crystal.cells", "crystal.mosaic_spread", "crystal.fudge", "crystal.water", "sampling.oscillation"),
         *("detector.thickness", "detector.attenuation_depth", "detector.pixel_size"),
-        *("beam.exposure", "beam.size"),
+        *("beam.exposure", "beam.size", "sampling.phi_step"),
+        *("beam.horizontal_divergence_step", "beam.vertical_divergence_step"),
     )
 )
 """Refined by their logarithms."""
